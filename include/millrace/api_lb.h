@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * api_lb — the objects of the configuration model, their keys, and the union that PUT and DUMP
+ * carry. An object is identified by its key text ("service/web", "backend/web/web1"); two objects
+ * with equal encodings are equal. The digest of a model is defined in digest.h.
+ */
+#include "millrace/api.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MR_SETTINGS_FIELDS(F, T)                                                                   \
+	F(T, BLOB16, hash_key, 16, MR_REQUIRED, "fleet secret that seeds Maglev tables")
+MR_MSG(mr_settings, MR_SETTINGS_FIELDS)
+
+#define MR_ADDR_FIELDS(F, T)                                                                       \
+	F(T, NAME, port, 16, MR_REQUIRED, "logical port")                                          \
+	F(T, IP, ip, 17, MR_REQUIRED, "own address, shared with the kernel side of the port")      \
+	F(T, U8, prefix_len, 18, MR_REQUIRED, "of the connected network")
+MR_MSG(mr_addr, MR_ADDR_FIELDS)
+
+#define MR_GATEWAY_FIELDS(F, T)                                                                    \
+	F(T, NAME, port, 16, MR_REQUIRED, "logical port")                                          \
+	F(T, IP, ip, 17, MR_REQUIRED, "default gateway; one per family in the whole model")
+MR_MSG(mr_gateway, MR_GATEWAY_FIELDS)
+
+#define MR_SNAT_FIELDS(F, T)                                                                       \
+	F(T, IP, ip, 16, MR_REQUIRED, "source address of full-NAT flows; nobody else's address")
+MR_MSG(mr_snat, MR_SNAT_FIELDS)
+
+#define MR_SERVICE_FIELDS(F, T)                                                                    \
+	F(T, NAME, name, 16, MR_REQUIRED, "unique")                                                \
+	F(T, IP, vip, 17, MR_REQUIRED, "virtual address")                                          \
+	F(T, U16, port, 18, MR_REQUIRED, "virtual port")                                           \
+	F(T, U8, proto, 19, MR_REQUIRED, "enum mr_proto")                                          \
+	F(T, U8, mode, 20, MR_REQUIRED, "enum mr_mode")                                            \
+	F(T, U8, sched, 21, MR_REQUIRED, "enum mr_sched")                                          \
+	F(T, U32, maglev_size, 22, MR_OPTIONAL, "slots, a prime; 0 = chosen from the backends")    \
+	F(T, U32, syn_timeout_ms, 23, MR_OPTIONAL, "half-open flows; 0 = default")                 \
+	F(T, U32, established_timeout_ms, 24, MR_OPTIONAL, "idle established flows; 0 = default")  \
+	F(T, U32, fin_timeout_ms, 25, MR_OPTIONAL, "closing flows; 0 = default")                   \
+	F(T, U32, udp_timeout_ms, 26, MR_OPTIONAL, "idle UDP flows; 0 = default")
+MR_MSG(mr_service, MR_SERVICE_FIELDS)
+
+#define MR_BACKEND_FIELDS(F, T)                                                                    \
+	F(T, NAME, service, 16, MR_REQUIRED, "service it belongs to")                              \
+	F(T, NAME, name, 17, MR_REQUIRED, "unique in the service: POOL/NAME")                      \
+	F(T, IP, ip, 18, MR_REQUIRED, "same family as the VIP")                                    \
+	F(T, U16, port, 19, MR_REQUIRED, "with dsr-l2 the service's own port")                     \
+	F(T, U16, weight, 20, MR_REQUIRED, "0..1000; 0 takes no new flows")                        \
+	F(T, U8, state, 21, MR_REQUIRED, "enum mr_backend_state")
+MR_MSG(mr_backend, MR_BACKEND_FIELDS)
+
+#define MR_WEIGHT_MAX 1000
+#define MR_SYN_TIMEOUT_MS 10000u
+#define MR_ESTABLISHED_TIMEOUT_MS 900000u
+#define MR_FIN_TIMEOUT_MS 30000u
+#define MR_UDP_TIMEOUT_MS 60000u
+
+#define MR_OBJS(X)                                                                                 \
+	X(MR_OBJ_SETTINGS, 1, "settings", mr_settings, settings)                                   \
+	X(MR_OBJ_ADDR, 2, "addr", mr_addr, addr)                                                   \
+	X(MR_OBJ_GATEWAY, 3, "gateway", mr_gateway, gateway)                                       \
+	X(MR_OBJ_SNAT, 4, "snat", mr_snat, snat)                                                   \
+	X(MR_OBJ_SERVICE, 5, "service", mr_service, service)                                       \
+	X(MR_OBJ_BACKEND, 6, "backend", mr_backend, backend)
+
+#define MR_OBJ_ENUM(sym, value, name, type, member) sym = value,
+#define MR_OBJ_MEMBER(sym, value, name, type, member) struct type member;
+#define MR_OBJ_MSG(sym, value, name, type, member)                                                 \
+	case value:                                                                                \
+		return &type##_msg;
+enum mr_obj { MR_OBJS(MR_OBJ_ENUM) };
+
+struct mr_object {
+	uint8_t type; /* enum mr_obj */
+	union {
+		MR_OBJS(MR_OBJ_MEMBER)
+	};
+};
+
+#define MR_TAG_OBJ 1 /* U8: enum mr_obj, the first field of a PUT or of a DUMP row */
+
+#define MR_OBJECT_KEY_FIELDS(F, T) F(T, TEXT, key, 2, MR_REQUIRED, "as mr_object_key_text() says")
+MR_MSG(mr_object_key, MR_OBJECT_KEY_FIELDS)
+
+/* Descriptor of an object type, or NULL for an unknown one. */
+static inline const struct mr_msg *mr_obj_msg(unsigned type)
+{
+	switch (type) {
+		MR_OBJS(MR_OBJ_MSG)
+	}
+	return NULL;
+}
+
+/* Writes the key that identifies the object in the model; returns buf. size ≥ MR_TEXT_MAX. */
+static inline const char *mr_object_key_text(const struct mr_object *o, char *buf, size_t size)
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	switch (o->type) {
+	case MR_OBJ_SETTINGS:
+		snprintf(buf, size, "settings");
+		break;
+	case MR_OBJ_ADDR:
+		snprintf(buf, size, "addr/%s/%s/%u", o->addr.port,
+			mr_ip_text(&o->addr.ip, ip, sizeof(ip)), o->addr.prefix_len);
+		break;
+	case MR_OBJ_GATEWAY:
+		snprintf(buf, size, "gateway/%u", o->gateway.ip.family);
+		break;
+	case MR_OBJ_SNAT:
+		snprintf(buf, size, "snat/%s", mr_ip_text(&o->snat.ip, ip, sizeof(ip)));
+		break;
+	case MR_OBJ_SERVICE:
+		snprintf(buf, size, "service/%s", o->service.name);
+		break;
+	case MR_OBJ_BACKEND:
+		snprintf(buf, size, "backend/%s/%s", o->backend.service, o->backend.name);
+		break;
+	default:
+		snprintf(buf, size, "?");
+	}
+	return buf;
+}
+
+/* Appends the object: its type, then its fields. */
+static inline void mr_object_encode(struct mr_writer *w, const struct mr_object *o)
+{
+	mr_put_field(w, MR_TAG_OBJ, &o->type, 1);
+	mr_msg_encode(w, mr_obj_msg(o->type), (const uint8_t *)o + offsetof(struct mr_object, settings));
+}
+
+/* Reads an object from a frame body. Returns 0, or −1 with *bad as in mr_msg_decode(). */
+static inline int mr_object_decode(
+	struct mr_object *o, const uint8_t *body, uint32_t len, const struct mr_field **bad)
+{
+	const struct mr_msg *msg;
+	struct mr_reader r;
+	struct mr_tlv t;
+
+	memset(o, 0, sizeof(*o));
+	*bad = NULL;
+	mr_reader_init(&r, body, len);
+	if (mr_reader_next(&r, &t) != 1 || t.tag != MR_TAG_OBJ || t.len != 1)
+		return -1;
+	o->type = t.value[0];
+	msg = mr_obj_msg(o->type);
+	if (msg == NULL)
+		return -1;
+	return mr_msg_decode(
+		msg, (uint8_t *)o + offsetof(struct mr_object, settings), r.p, r.left, bad);
+}
+
+#ifdef __cplusplus
+}
+#endif
