@@ -25,22 +25,22 @@
 
 enum mr_role { MR_ROLE_VIEW = 0, MR_ROLE_CHANGE = 1 };
 
-#define MR_REQUESTS(X)                                                                             \
-	X(MR_REQ_HELLO, 1, "hello", mr_hello, mr_status, MR_ROLE_VIEW)                             \
-	X(MR_REQ_STATUS, 2, "status", mr_empty, mr_status, MR_ROLE_VIEW)                           \
-	X(MR_REQ_BEGIN, 3, "begin", mr_begin, mr_empty, MR_ROLE_CHANGE)                            \
-	X(MR_REQ_PUT, 4, "put", mr_object, mr_empty, MR_ROLE_CHANGE)                               \
-	X(MR_REQ_DEL, 5, "del", mr_object_key, mr_empty, MR_ROLE_CHANGE)                           \
-	X(MR_REQ_PREPARE, 6, "prepare", mr_prepare, mr_empty, MR_ROLE_CHANGE)                      \
-	X(MR_REQ_COMMIT, 7, "commit", mr_commit, mr_empty, MR_ROLE_CHANGE)                         \
-	X(MR_REQ_ABORT, 8, "abort", mr_empty, mr_empty, MR_ROLE_CHANGE)                            \
-	X(MR_REQ_DUMP, 9, "dump", mr_empty, mr_object, MR_ROLE_VIEW)                               \
-	X(MR_REQ_PORTS, 16, "ports", mr_empty, mr_port_row, MR_ROLE_VIEW)                          \
-	X(MR_REQ_COUNTERS, 17, "counters", mr_empty, mr_counter_row, MR_ROLE_VIEW)                 \
-	X(MR_REQ_SERVICES, 18, "services", mr_empty, mr_service_row, MR_ROLE_VIEW)                 \
-	X(MR_REQ_BACKENDS, 19, "backends", mr_empty, mr_backend_row, MR_ROLE_VIEW)                 \
-	X(MR_REQ_CONNS, 20, "conns", mr_conn_filter, mr_conn_row, MR_ROLE_VIEW)                    \
-	X(MR_REQ_NEIGHS, 21, "neighs", mr_empty, mr_neigh_row, MR_ROLE_VIEW)                       \
+#define MR_REQUESTS(X) \
+	X(MR_REQ_HELLO, 1, "hello", mr_hello, mr_status, MR_ROLE_VIEW) \
+	X(MR_REQ_STATUS, 2, "status", mr_empty, mr_status, MR_ROLE_VIEW) \
+	X(MR_REQ_BEGIN, 3, "begin", mr_begin, mr_empty, MR_ROLE_CHANGE) \
+	X(MR_REQ_PUT, 4, "put", mr_object, mr_empty, MR_ROLE_CHANGE) \
+	X(MR_REQ_DEL, 5, "del", mr_object_key, mr_empty, MR_ROLE_CHANGE) \
+	X(MR_REQ_PREPARE, 6, "prepare", mr_prepare, mr_empty, MR_ROLE_CHANGE) \
+	X(MR_REQ_COMMIT, 7, "commit", mr_commit, mr_empty, MR_ROLE_CHANGE) \
+	X(MR_REQ_ABORT, 8, "abort", mr_empty, mr_empty, MR_ROLE_CHANGE) \
+	X(MR_REQ_DUMP, 9, "dump", mr_empty, mr_object, MR_ROLE_VIEW) \
+	X(MR_REQ_PORTS, 16, "ports", mr_empty, mr_port_row, MR_ROLE_VIEW) \
+	X(MR_REQ_COUNTERS, 17, "counters", mr_empty, mr_counter_row, MR_ROLE_VIEW) \
+	X(MR_REQ_SERVICES, 18, "services", mr_empty, mr_service_row, MR_ROLE_VIEW) \
+	X(MR_REQ_BACKENDS, 19, "backends", mr_empty, mr_backend_row, MR_ROLE_VIEW) \
+	X(MR_REQ_CONNS, 20, "conns", mr_conn_filter, mr_conn_row, MR_ROLE_VIEW) \
+	X(MR_REQ_NEIGHS, 21, "neighs", mr_empty, mr_neigh_row, MR_ROLE_VIEW) \
 	X(MR_REQ_WORKERS, 22, "workers", mr_empty, mr_worker_row, MR_ROLE_VIEW)
 
 #define MR_REQUEST_MEMBER(sym, number, name, req, row, role) sym = number,
@@ -49,42 +49,40 @@ enum mr_request { MR_REQUESTS(MR_REQUEST_MEMBER) };
 #define MR_EMPTY_FIELDS(F, T) F(T, U8, unused, 65535, MR_OPTIONAL, "")
 MR_MSG(mr_empty, MR_EMPTY_FIELDS)
 
-#define MR_HELLO_FIELDS(F, T)                                                                      \
-	F(T, U16, version, 2, MR_REQUIRED, "MR_API_VERSION of the client")                         \
+#define MR_HELLO_FIELDS(F, T) \
+	F(T, U16, version, 2, MR_REQUIRED, "MR_API_VERSION of the client") \
 	F(T, NAME, client, 3, MR_REQUIRED, "program name, for the log")
 MR_MSG(mr_hello, MR_HELLO_FIELDS)
 
-#define MR_STATUS_FIELDS(F, T)                                                                     \
-	F(T, U16, version, 2, MR_REQUIRED, "MR_API_VERSION of the dataplane")                      \
-	F(T, NAME, program, 3, MR_REQUIRED, "program and release")                                 \
-	F(T, U32, pid, 4, MR_OPTIONAL, "process id")                                               \
-	F(T, U64, instance, 5, MR_REQUIRED, "random at start: differs after every restart")        \
-	F(T, U64, generation, 6, MR_REQUIRED, "running generation, 0 = empty model")               \
-	F(T, BLOB16, digest, 7, MR_REQUIRED, "digest of the running model")                        \
-	F(T, U64, uptime_ms, 8, MR_OPTIONAL, "since start")                                        \
-	F(T, U16, n_workers, 9, MR_OPTIONAL, "worker threads")                                     \
-	F(T, U16, n_ports, 10, MR_OPTIONAL, "logical ports")                                       \
-	F(T, U64, conns_max, 11, MR_OPTIONAL, "connection table size, all workers")                \
-	F(T, U64, conns, 12, MR_OPTIONAL, "connections now")                                       \
-	F(T, U64, generations_published, 13, MR_OPTIONAL, "since start")                           \
+#define MR_STATUS_FIELDS(F, T) \
+	F(T, U16, version, 2, MR_REQUIRED, "MR_API_VERSION of the dataplane") \
+	F(T, NAME, program, 3, MR_REQUIRED, "program and release") \
+	F(T, U32, pid, 4, MR_OPTIONAL, "process id") \
+	F(T, U64, instance, 5, MR_REQUIRED, "random at start: differs after every restart") \
+	F(T, U64, generation, 6, MR_REQUIRED, "running generation, 0 = empty model") \
+	F(T, BLOB16, digest, 7, MR_REQUIRED, "digest of the running model") \
+	F(T, U64, uptime_ms, 8, MR_OPTIONAL, "since start") \
+	F(T, U16, n_workers, 9, MR_OPTIONAL, "worker threads") \
+	F(T, U16, n_ports, 10, MR_OPTIONAL, "logical ports") \
+	F(T, U64, conns_max, 11, MR_OPTIONAL, "connection table size, all workers") \
+	F(T, U64, conns, 12, MR_OPTIONAL, "connections now") \
+	F(T, U64, generations_published, 13, MR_OPTIONAL, "since start") \
 	F(T, U32, publish_us, 14, MR_OPTIONAL, "last commit: publish until every worker runs it")
 MR_MSG(mr_status, MR_STATUS_FIELDS)
 
-#define MR_BEGIN_FIELDS(F, T)                                                                      \
-	F(T, U64, base_generation, 2, MR_REQUIRED, "must be the running one")
+#define MR_BEGIN_FIELDS(F, T) F(T, U64, base_generation, 2, MR_REQUIRED, "must be the running one")
 MR_MSG(mr_begin, MR_BEGIN_FIELDS)
 
-#define MR_PREPARE_FIELDS(F, T)                                                                    \
-	F(T, U64, generation, 2, MR_REQUIRED, "new generation, greater than the running one")      \
+#define MR_PREPARE_FIELDS(F, T) \
+	F(T, U64, generation, 2, MR_REQUIRED, "new generation, greater than the running one") \
 	F(T, BLOB16, digest, 3, MR_REQUIRED, "digest of the model the client means")
 MR_MSG(mr_prepare, MR_PREPARE_FIELDS)
 
-#define MR_COMMIT_FIELDS(F, T)                                                                     \
-	F(T, U64, generation, 2, MR_REQUIRED, "as in PREPARE")
+#define MR_COMMIT_FIELDS(F, T) F(T, U64, generation, 2, MR_REQUIRED, "as in PREPARE")
 MR_MSG(mr_commit, MR_COMMIT_FIELDS)
 
-#define MR_ERROR_FIELDS(F, T)                                                                      \
-	F(T, U16, code, 2, MR_REQUIRED, "enum mr_err")                                             \
-	F(T, TEXT, object, 3, MR_OPTIONAL, "object key or field the error is about")               \
+#define MR_ERROR_FIELDS(F, T) \
+	F(T, U16, code, 2, MR_REQUIRED, "enum mr_err") \
+	F(T, TEXT, object, 3, MR_OPTIONAL, "object key or field the error is about") \
 	F(T, TEXT, message, 4, MR_REQUIRED, "reason and remedy")
 MR_MSG(mr_error, MR_ERROR_FIELDS)

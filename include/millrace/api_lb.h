@@ -11,45 +11,45 @@
 extern "C" {
 #endif
 
-#define MR_SETTINGS_FIELDS(F, T)                                                                   \
+#define MR_SETTINGS_FIELDS(F, T) \
 	F(T, BLOB16, hash_key, 16, MR_REQUIRED, "fleet secret that seeds Maglev tables")
 MR_MSG(mr_settings, MR_SETTINGS_FIELDS)
 
-#define MR_ADDR_FIELDS(F, T)                                                                       \
-	F(T, NAME, port, 16, MR_REQUIRED, "logical port")                                          \
-	F(T, IP, ip, 17, MR_REQUIRED, "own address, shared with the kernel side of the port")      \
+#define MR_ADDR_FIELDS(F, T) \
+	F(T, NAME, port, 16, MR_REQUIRED, "logical port") \
+	F(T, IP, ip, 17, MR_REQUIRED, "own address, shared with the kernel side of the port") \
 	F(T, U8, prefix_len, 18, MR_REQUIRED, "of the connected network")
 MR_MSG(mr_addr, MR_ADDR_FIELDS)
 
-#define MR_GATEWAY_FIELDS(F, T)                                                                    \
-	F(T, NAME, port, 16, MR_REQUIRED, "logical port")                                          \
+#define MR_GATEWAY_FIELDS(F, T) \
+	F(T, NAME, port, 16, MR_REQUIRED, "logical port") \
 	F(T, IP, ip, 17, MR_REQUIRED, "default gateway; one per family in the whole model")
 MR_MSG(mr_gateway, MR_GATEWAY_FIELDS)
 
-#define MR_SNAT_FIELDS(F, T)                                                                       \
+#define MR_SNAT_FIELDS(F, T) \
 	F(T, IP, ip, 16, MR_REQUIRED, "source address of full-NAT flows; nobody else's address")
 MR_MSG(mr_snat, MR_SNAT_FIELDS)
 
-#define MR_SERVICE_FIELDS(F, T)                                                                    \
-	F(T, NAME, name, 16, MR_REQUIRED, "unique")                                                \
-	F(T, IP, vip, 17, MR_REQUIRED, "virtual address")                                          \
-	F(T, U16, port, 18, MR_REQUIRED, "virtual port")                                           \
-	F(T, U8, proto, 19, MR_REQUIRED, "enum mr_proto")                                          \
-	F(T, U8, mode, 20, MR_REQUIRED, "enum mr_mode")                                            \
-	F(T, U8, sched, 21, MR_REQUIRED, "enum mr_sched")                                          \
-	F(T, U32, maglev_size, 22, MR_OPTIONAL, "slots, a prime; 0 = chosen from the backends")    \
-	F(T, U32, syn_timeout_ms, 23, MR_OPTIONAL, "half-open flows; 0 = default")                 \
-	F(T, U32, established_timeout_ms, 24, MR_OPTIONAL, "idle established flows; 0 = default")  \
-	F(T, U32, fin_timeout_ms, 25, MR_OPTIONAL, "closing flows; 0 = default")                   \
+#define MR_SERVICE_FIELDS(F, T) \
+	F(T, NAME, name, 16, MR_REQUIRED, "unique") \
+	F(T, IP, vip, 17, MR_REQUIRED, "virtual address") \
+	F(T, U16, port, 18, MR_REQUIRED, "virtual port") \
+	F(T, U8, proto, 19, MR_REQUIRED, "enum mr_proto") \
+	F(T, U8, mode, 20, MR_REQUIRED, "enum mr_mode") \
+	F(T, U8, sched, 21, MR_REQUIRED, "enum mr_sched") \
+	F(T, U32, maglev_size, 22, MR_OPTIONAL, "slots, a prime; 0 = chosen from the backends") \
+	F(T, U32, syn_timeout_ms, 23, MR_OPTIONAL, "half-open flows; 0 = default") \
+	F(T, U32, established_timeout_ms, 24, MR_OPTIONAL, "idle established flows; 0 = default") \
+	F(T, U32, fin_timeout_ms, 25, MR_OPTIONAL, "closing flows; 0 = default") \
 	F(T, U32, udp_timeout_ms, 26, MR_OPTIONAL, "idle UDP flows; 0 = default")
 MR_MSG(mr_service, MR_SERVICE_FIELDS)
 
-#define MR_BACKEND_FIELDS(F, T)                                                                    \
-	F(T, NAME, service, 16, MR_REQUIRED, "service it belongs to")                              \
-	F(T, NAME, name, 17, MR_REQUIRED, "unique in the service: POOL/NAME")                      \
-	F(T, IP, ip, 18, MR_REQUIRED, "same family as the VIP")                                    \
-	F(T, U16, port, 19, MR_REQUIRED, "with dsr-l2 the service's own port")                     \
-	F(T, U16, weight, 20, MR_REQUIRED, "0..1000; 0 takes no new flows")                        \
+#define MR_BACKEND_FIELDS(F, T) \
+	F(T, NAME, service, 16, MR_REQUIRED, "service it belongs to") \
+	F(T, NAME, name, 17, MR_REQUIRED, "unique in the service: POOL/NAME") \
+	F(T, IP, ip, 18, MR_REQUIRED, "same family as the VIP") \
+	F(T, U16, port, 19, MR_REQUIRED, "with dsr-l2 the service's own port") \
+	F(T, U16, weight, 20, MR_REQUIRED, "0..1000; 0 takes no new flows") \
 	F(T, U8, state, 21, MR_REQUIRED, "enum mr_backend_state")
 MR_MSG(mr_backend, MR_BACKEND_FIELDS)
 
@@ -59,18 +59,18 @@ MR_MSG(mr_backend, MR_BACKEND_FIELDS)
 #define MR_FIN_TIMEOUT_MS 30000u
 #define MR_UDP_TIMEOUT_MS 60000u
 
-#define MR_OBJS(X)                                                                                 \
-	X(MR_OBJ_SETTINGS, 1, "settings", mr_settings, settings)                                   \
-	X(MR_OBJ_ADDR, 2, "addr", mr_addr, addr)                                                   \
-	X(MR_OBJ_GATEWAY, 3, "gateway", mr_gateway, gateway)                                       \
-	X(MR_OBJ_SNAT, 4, "snat", mr_snat, snat)                                                   \
-	X(MR_OBJ_SERVICE, 5, "service", mr_service, service)                                       \
+#define MR_OBJS(X) \
+	X(MR_OBJ_SETTINGS, 1, "settings", mr_settings, settings) \
+	X(MR_OBJ_ADDR, 2, "addr", mr_addr, addr) \
+	X(MR_OBJ_GATEWAY, 3, "gateway", mr_gateway, gateway) \
+	X(MR_OBJ_SNAT, 4, "snat", mr_snat, snat) \
+	X(MR_OBJ_SERVICE, 5, "service", mr_service, service) \
 	X(MR_OBJ_BACKEND, 6, "backend", mr_backend, backend)
 
 #define MR_OBJ_ENUM(sym, value, name, type, member) sym = value,
 #define MR_OBJ_MEMBER(sym, value, name, type, member) struct type member;
-#define MR_OBJ_MSG(sym, value, name, type, member)                                                 \
-	case value:                                                                                \
+#define MR_OBJ_MSG(sym, value, name, type, member) \
+	case value: \
 		return &type##_msg;
 enum mr_obj { MR_OBJS(MR_OBJ_ENUM) };
 
@@ -130,7 +130,8 @@ static inline const char *mr_object_key_text(const struct mr_object *o, char *bu
 static inline void mr_object_encode(struct mr_writer *w, const struct mr_object *o)
 {
 	mr_put_field(w, MR_TAG_OBJ, &o->type, 1);
-	mr_msg_encode(w, mr_obj_msg(o->type), (const uint8_t *)o + offsetof(struct mr_object, settings));
+	mr_msg_encode(
+		w, mr_obj_msg(o->type), (const uint8_t *)o + offsetof(struct mr_object, settings));
 }
 
 /* Reads an object from a frame body. Returns 0, or −1 with *bad as in mr_msg_decode(). */

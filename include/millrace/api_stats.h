@@ -7,106 +7,106 @@
  */
 #include "millrace/api.h"
 
-#define MR_PORT_ROW_FIELDS(F, T)                                                                   \
-	F(T, NAME, name, 2, MR_REQUIRED, "logical port")                                           \
-	F(T, TEXT, device, 3, MR_REQUIRED, "DPDK device")                                          \
-	F(T, NAME, driver, 4, MR_OPTIONAL, "poll-mode driver")                                     \
-	F(T, MAC, mac, 5, MR_OPTIONAL, "")                                                         \
-	F(T, U8, link_up, 6, MR_OPTIONAL, "1 = up, now")                                           \
-	F(T, U32, link_mbps, 7, MR_OPTIONAL, "now; 0 = unknown")                                   \
-	F(T, U16, mtu_bytes, 8, MR_OPTIONAL, "")                                                   \
-	F(T, U16, n_rx_queues, 9, MR_OPTIONAL, "")                                                 \
-	F(T, U16, n_tx_queues, 10, MR_OPTIONAL, "")                                                \
-	F(T, TEXT, offloads, 11, MR_OPTIONAL, "negotiated, space separated")                       \
-	F(T, NAME, spread, 12, MR_OPTIONAL, "rss | software | single: how flows reach workers")    \
-	F(T, NAME, kernel_ifname, 13, MR_OPTIONAL, "TAP interface of the exception path")          \
-	F(T, U64, rx_packets, 20, MR_OPTIONAL, "")                                                 \
-	F(T, U64, rx_bytes, 21, MR_OPTIONAL, "")                                                   \
-	F(T, U64, tx_packets, 22, MR_OPTIONAL, "")                                                 \
-	F(T, U64, tx_bytes, 23, MR_OPTIONAL, "")                                                   \
-	F(T, U64, rx_missed, 24, MR_OPTIONAL, "dropped by the device: queue full")                 \
-	F(T, U64, rx_errors, 25, MR_OPTIONAL, "")                                                  \
-	F(T, U64, rx_no_mbuf, 26, MR_OPTIONAL, "")                                                 \
+#define MR_PORT_ROW_FIELDS(F, T) \
+	F(T, NAME, name, 2, MR_REQUIRED, "logical port") \
+	F(T, TEXT, device, 3, MR_REQUIRED, "DPDK device") \
+	F(T, NAME, driver, 4, MR_OPTIONAL, "poll-mode driver") \
+	F(T, MAC, mac, 5, MR_OPTIONAL, "") \
+	F(T, U8, link_up, 6, MR_OPTIONAL, "1 = up, now") \
+	F(T, U32, link_mbps, 7, MR_OPTIONAL, "now; 0 = unknown") \
+	F(T, U16, mtu_bytes, 8, MR_OPTIONAL, "") \
+	F(T, U16, n_rx_queues, 9, MR_OPTIONAL, "") \
+	F(T, U16, n_tx_queues, 10, MR_OPTIONAL, "") \
+	F(T, TEXT, offloads, 11, MR_OPTIONAL, "negotiated, space separated") \
+	F(T, NAME, spread, 12, MR_OPTIONAL, "rss | software | single: how flows reach workers") \
+	F(T, NAME, kernel_ifname, 13, MR_OPTIONAL, "TAP interface of the exception path") \
+	F(T, U64, rx_packets, 20, MR_OPTIONAL, "") \
+	F(T, U64, rx_bytes, 21, MR_OPTIONAL, "") \
+	F(T, U64, tx_packets, 22, MR_OPTIONAL, "") \
+	F(T, U64, tx_bytes, 23, MR_OPTIONAL, "") \
+	F(T, U64, rx_missed, 24, MR_OPTIONAL, "dropped by the device: queue full") \
+	F(T, U64, rx_errors, 25, MR_OPTIONAL, "") \
+	F(T, U64, rx_no_mbuf, 26, MR_OPTIONAL, "") \
 	F(T, U64, tx_errors, 27, MR_OPTIONAL, "")
 MR_MSG(mr_port_row, MR_PORT_ROW_FIELDS)
 
-#define MR_COUNTER_ROW_FIELDS(F, T)                                                                \
-	F(T, NAME, name, 2, MR_REQUIRED, "as in counters.h")                                       \
-	F(T, NAME, unit, 3, MR_REQUIRED, "")                                                       \
-	F(T, U8, is_drop, 4, MR_REQUIRED, "1 = a reason packets were dropped for")                 \
-	F(T, U64, value, 5, MR_REQUIRED, "sum over workers")                                       \
+#define MR_COUNTER_ROW_FIELDS(F, T) \
+	F(T, NAME, name, 2, MR_REQUIRED, "as in counters.h") \
+	F(T, NAME, unit, 3, MR_REQUIRED, "") \
+	F(T, U8, is_drop, 4, MR_REQUIRED, "1 = a reason packets were dropped for") \
+	F(T, U64, value, 5, MR_REQUIRED, "sum over workers") \
 	F(T, TEXT, help, 6, MR_OPTIONAL, "")
 MR_MSG(mr_counter_row, MR_COUNTER_ROW_FIELDS)
 
-#define MR_SERVICE_ROW_FIELDS(F, T)                                                                \
-	F(T, NAME, name, 2, MR_REQUIRED, "service")                                                \
-	F(T, U64, conns, 3, MR_REQUIRED, "now")                                                    \
-	F(T, U64, conns_total, 4, MR_REQUIRED, "")                                                 \
-	F(T, U64, rx_packets, 5, MR_REQUIRED, "from clients")                                      \
-	F(T, U64, rx_bytes, 6, MR_REQUIRED, "from clients, whole frames")                          \
-	F(T, U64, tx_packets, 7, MR_REQUIRED, "to clients (none with direct return)")              \
-	F(T, U64, tx_bytes, 8, MR_REQUIRED, "to clients, whole frames")                            \
+#define MR_SERVICE_ROW_FIELDS(F, T) \
+	F(T, NAME, name, 2, MR_REQUIRED, "service") \
+	F(T, U64, conns, 3, MR_REQUIRED, "now") \
+	F(T, U64, conns_total, 4, MR_REQUIRED, "") \
+	F(T, U64, rx_packets, 5, MR_REQUIRED, "from clients") \
+	F(T, U64, rx_bytes, 6, MR_REQUIRED, "from clients, whole frames") \
+	F(T, U64, tx_packets, 7, MR_REQUIRED, "to clients (none with direct return)") \
+	F(T, U64, tx_bytes, 8, MR_REQUIRED, "to clients, whole frames") \
 	F(T, U64, drops, 9, MR_REQUIRED, "packets of this service dropped")
 MR_MSG(mr_service_row, MR_SERVICE_ROW_FIELDS)
 
-#define MR_BACKEND_ROW_FIELDS(F, T)                                                                \
-	F(T, NAME, service, 2, MR_REQUIRED, "")                                                    \
-	F(T, NAME, name, 3, MR_REQUIRED, "")                                                       \
-	F(T, U64, conns, 4, MR_REQUIRED, "now")                                                    \
-	F(T, U64, conns_total, 5, MR_REQUIRED, "")                                                 \
-	F(T, U64, rx_packets, 6, MR_REQUIRED, "to the backend")                                    \
-	F(T, U64, rx_bytes, 7, MR_REQUIRED, "to the backend")                                      \
-	F(T, U64, tx_packets, 8, MR_REQUIRED, "from the backend (none with direct return)")        \
+#define MR_BACKEND_ROW_FIELDS(F, T) \
+	F(T, NAME, service, 2, MR_REQUIRED, "") \
+	F(T, NAME, name, 3, MR_REQUIRED, "") \
+	F(T, U64, conns, 4, MR_REQUIRED, "now") \
+	F(T, U64, conns_total, 5, MR_REQUIRED, "") \
+	F(T, U64, rx_packets, 6, MR_REQUIRED, "to the backend") \
+	F(T, U64, rx_bytes, 7, MR_REQUIRED, "to the backend") \
+	F(T, U64, tx_packets, 8, MR_REQUIRED, "from the backend (none with direct return)") \
 	F(T, U64, tx_bytes, 9, MR_REQUIRED, "from the backend")
 MR_MSG(mr_backend_row, MR_BACKEND_ROW_FIELDS)
 
 /* Empty strings and family 0 match everything. */
-#define MR_CONN_FILTER_FIELDS(F, T)                                                                \
-	F(T, NAME, service, 2, MR_OPTIONAL, "only this service")                                   \
-	F(T, NAME, backend, 3, MR_OPTIONAL, "only this backend")                                   \
-	F(T, IP, client, 4, MR_OPTIONAL, "only this client")                                       \
-	F(T, U8, state, 5, MR_OPTIONAL, "only this enum mr_conn_state; 0 = all")                   \
-	F(T, U32, limit, 6, MR_OPTIONAL, "rows; 0 = the dataplane's limit")                        \
+#define MR_CONN_FILTER_FIELDS(F, T) \
+	F(T, NAME, service, 2, MR_OPTIONAL, "only this service") \
+	F(T, NAME, backend, 3, MR_OPTIONAL, "only this backend") \
+	F(T, IP, client, 4, MR_OPTIONAL, "only this client") \
+	F(T, U8, state, 5, MR_OPTIONAL, "only this enum mr_conn_state; 0 = all") \
+	F(T, U32, limit, 6, MR_OPTIONAL, "rows; 0 = the dataplane's limit") \
 	F(T, U8, count_only, 7, MR_OPTIONAL, "1 = one row per (service, backend, state), in count")
 MR_MSG(mr_conn_filter, MR_CONN_FILTER_FIELDS)
 
-#define MR_CONN_ROW_FIELDS(F, T)                                                                   \
-	F(T, NAME, service, 2, MR_REQUIRED, "")                                                    \
-	F(T, NAME, backend, 3, MR_REQUIRED, "")                                                    \
-	F(T, U8, proto, 4, MR_REQUIRED, "enum mr_proto")                                           \
-	F(T, U8, state, 5, MR_REQUIRED, "enum mr_conn_state")                                      \
-	F(T, IP, client, 6, MR_OPTIONAL, "")                                                       \
-	F(T, U16, client_port, 7, MR_OPTIONAL, "")                                                 \
-	F(T, IP, vip, 8, MR_OPTIONAL, "")                                                          \
-	F(T, U16, vip_port, 9, MR_OPTIONAL, "")                                                    \
-	F(T, IP, snat, 10, MR_OPTIONAL, "full NAT: source address towards the backend")            \
-	F(T, U16, snat_port, 11, MR_OPTIONAL, "")                                                  \
-	F(T, IP, backend_ip, 12, MR_OPTIONAL, "")                                                  \
-	F(T, U16, backend_port, 13, MR_OPTIONAL, "")                                               \
-	F(T, U16, worker, 14, MR_OPTIONAL, "owner")                                                \
-	F(T, U32, idle_ms, 15, MR_OPTIONAL, "since the last packet")                               \
-	F(T, U32, expires_ms, 16, MR_OPTIONAL, "until idle expiry")                                \
-	F(T, U64, packets, 17, MR_OPTIONAL, "both directions")                                     \
+#define MR_CONN_ROW_FIELDS(F, T) \
+	F(T, NAME, service, 2, MR_REQUIRED, "") \
+	F(T, NAME, backend, 3, MR_REQUIRED, "") \
+	F(T, U8, proto, 4, MR_REQUIRED, "enum mr_proto") \
+	F(T, U8, state, 5, MR_REQUIRED, "enum mr_conn_state") \
+	F(T, IP, client, 6, MR_OPTIONAL, "") \
+	F(T, U16, client_port, 7, MR_OPTIONAL, "") \
+	F(T, IP, vip, 8, MR_OPTIONAL, "") \
+	F(T, U16, vip_port, 9, MR_OPTIONAL, "") \
+	F(T, IP, snat, 10, MR_OPTIONAL, "full NAT: source address towards the backend") \
+	F(T, U16, snat_port, 11, MR_OPTIONAL, "") \
+	F(T, IP, backend_ip, 12, MR_OPTIONAL, "") \
+	F(T, U16, backend_port, 13, MR_OPTIONAL, "") \
+	F(T, U16, worker, 14, MR_OPTIONAL, "owner") \
+	F(T, U32, idle_ms, 15, MR_OPTIONAL, "since the last packet") \
+	F(T, U32, expires_ms, 16, MR_OPTIONAL, "until idle expiry") \
+	F(T, U64, packets, 17, MR_OPTIONAL, "both directions") \
 	F(T, U64, count, 18, MR_OPTIONAL, "with count_only")
 MR_MSG(mr_conn_row, MR_CONN_ROW_FIELDS)
 
-#define MR_NEIGH_ROW_FIELDS(F, T)                                                                  \
-	F(T, NAME, port, 2, MR_REQUIRED, "logical port")                                           \
-	F(T, IP, ip, 3, MR_REQUIRED, "")                                                           \
-	F(T, MAC, mac, 4, MR_OPTIONAL, "")                                                         \
-	F(T, U8, state, 5, MR_REQUIRED, "enum mr_neigh_state")                                     \
+#define MR_NEIGH_ROW_FIELDS(F, T) \
+	F(T, NAME, port, 2, MR_REQUIRED, "logical port") \
+	F(T, IP, ip, 3, MR_REQUIRED, "") \
+	F(T, MAC, mac, 4, MR_OPTIONAL, "") \
+	F(T, U8, state, 5, MR_REQUIRED, "enum mr_neigh_state") \
 	F(T, U32, age_ms, 6, MR_OPTIONAL, "since confirmed")
 MR_MSG(mr_neigh_row, MR_NEIGH_ROW_FIELDS)
 
-#define MR_WORKER_ROW_FIELDS(F, T)                                                                 \
-	F(T, U16, worker, 2, MR_REQUIRED, "")                                                      \
-	F(T, U16, lcore, 3, MR_REQUIRED, "EAL lcore")                                              \
-	F(T, U64, loops, 4, MR_REQUIRED, "")                                                       \
-	F(T, U64, busy_loops, 5, MR_REQUIRED, "loops that received a packet")                      \
-	F(T, U64, sleeps, 6, MR_REQUIRED, "idle policy: times slept")                              \
-	F(T, U64, rx_packets, 7, MR_REQUIRED, "")                                                  \
-	F(T, U64, tx_packets, 8, MR_REQUIRED, "")                                                  \
-	F(T, U64, handed_over, 9, MR_REQUIRED, "packets passed to their owner")                    \
-	F(T, U64, conns, 10, MR_REQUIRED, "now")                                                   \
+#define MR_WORKER_ROW_FIELDS(F, T) \
+	F(T, U16, worker, 2, MR_REQUIRED, "") \
+	F(T, U16, lcore, 3, MR_REQUIRED, "EAL lcore") \
+	F(T, U64, loops, 4, MR_REQUIRED, "") \
+	F(T, U64, busy_loops, 5, MR_REQUIRED, "loops that received a packet") \
+	F(T, U64, sleeps, 6, MR_REQUIRED, "idle policy: times slept") \
+	F(T, U64, rx_packets, 7, MR_REQUIRED, "") \
+	F(T, U64, tx_packets, 8, MR_REQUIRED, "") \
+	F(T, U64, handed_over, 9, MR_REQUIRED, "packets passed to their owner") \
+	F(T, U64, conns, 10, MR_REQUIRED, "now") \
 	F(T, U64, conns_max, 11, MR_REQUIRED, "")
 MR_MSG(mr_worker_row, MR_WORKER_ROW_FIELDS)

@@ -7,9 +7,9 @@
  * honest programs; it is no defence against somebody who can write to the socket.
  */
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "millrace/api_lb.h"
+
+#include <xxhash.h>
 
 #ifdef __cplusplus
 extern "C" {

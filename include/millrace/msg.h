@@ -28,8 +28,8 @@ struct mr_field {
 	const char *help;
 	uint16_t tag;
 	uint16_t offset; /* in the struct */
-	uint16_t size;   /* in the struct, bytes */
-	uint8_t kind;    /* enum mr_kind */
+	uint16_t size;	 /* in the struct, bytes */
+	uint8_t kind;	 /* enum mr_kind */
 	uint8_t required;
 };
 
@@ -51,17 +51,17 @@ struct mr_msg {
 #define MR_CTYPE_MAC(n) uint8_t n[6]
 
 #define MR_MSG_MEMBER(T, kind, name, tag, req, help) MR_CTYPE_##kind(name);
-#define MR_MSG_FIELD(T, kind_, name_, tag_, req_, help_)                                           \
-	{#name_, help_, tag_, (uint16_t)offsetof(struct T, name_),                                 \
+#define MR_MSG_FIELD(T, kind_, name_, tag_, req_, help_) \
+	{#name_, help_, tag_, (uint16_t)offsetof(struct T, name_), \
 		(uint16_t)sizeof(((struct T *)0)->name_), MR_##kind_, req_},
 
-#define MR_MSG(T, FIELDS)                                                                          \
-	struct T {                                                                                 \
-		FIELDS(MR_MSG_MEMBER, T)                                                           \
-	};                                                                                         \
-	static const struct mr_field T##_fields[] = {FIELDS(MR_MSG_FIELD, T)};                     \
-	static const struct mr_msg T##_msg __attribute__((unused)) = {                             \
-		#T, T##_fields, (uint16_t)(sizeof(T##_fields) / sizeof(T##_fields[0])),            \
+#define MR_MSG(T, FIELDS) \
+	struct T { \
+		FIELDS(MR_MSG_MEMBER, T) \
+	}; \
+	static const struct mr_field T##_fields[] = {FIELDS(MR_MSG_FIELD, T)}; \
+	static const struct mr_msg T##_msg __attribute__((unused)) = {#T, T##_fields, \
+		(uint16_t)(sizeof(T##_fields) / sizeof(T##_fields[0])), \
 		(uint16_t)sizeof(struct T)};
 
 /* Appends every field of *object. On overflow the writer says so. */
@@ -78,7 +78,7 @@ static inline void mr_msg_encode(struct mr_writer *w, const struct mr_msg *msg, 
 		case MR_U16:
 		case MR_U32:
 		case MR_U64:
-			v = f->size == 1   ? *p
+			v = f->size == 1       ? *p
 				: f->size == 2 ? *(const uint16_t *)(const void *)p
 				: f->size == 4 ? *(const uint32_t *)(const void *)p
 					       : *(const uint64_t *)(const void *)p;
@@ -95,7 +95,8 @@ static inline void mr_msg_encode(struct mr_writer *w, const struct mr_msg *msg, 
 		}
 		case MR_NAME:
 		case MR_TEXT:
-			mr_put_field(w, f->tag, p, (uint32_t)strnlen((const char *)p, f->size - 1u));
+			mr_put_field(
+				w, f->tag, p, (uint32_t)strnlen((const char *)p, f->size - 1u));
 			break;
 		default:
 			mr_put_field(w, f->tag, p, f->size);
@@ -103,7 +104,8 @@ static inline void mr_msg_encode(struct mr_writer *w, const struct mr_msg *msg, 
 	}
 }
 
-static inline int mr_msg_decode_field(const struct mr_field *f, void *object, const struct mr_tlv *t)
+static inline int mr_msg_decode_field(
+	const struct mr_field *f, void *object, const struct mr_tlv *t)
 {
 	uint8_t *p = (uint8_t *)object + f->offset;
 

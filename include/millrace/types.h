@@ -6,7 +6,6 @@
  * C11, C++-safe, no DPDK. All functions are pure and may be called from any thread.
  */
 #include <arpa/inet.h>
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +16,7 @@
 extern "C" {
 #endif
 
-#define MR_NAME_MAX 64 /* bytes, NUL included: names of services, pools, backends, ports */
+#define MR_NAME_MAX 64	/* bytes, NUL included: names of services, pools, backends, ports */
 #define MR_TEXT_MAX 256 /* bytes, NUL included: messages and object keys */
 
 /* An IPv4 or IPv6 address in network byte order; IPv4 uses the first four bytes, the rest is 0. */
@@ -27,66 +26,66 @@ struct mr_ip {
 };
 
 /* Forwarding modes. The text names are those of the configuration file. */
-#define MR_MODES(X)                                                                                \
-	X(MR_MODE_FULLNAT, 1, "full-nat")                                                          \
+#define MR_MODES(X) \
+	X(MR_MODE_FULLNAT, 1, "full-nat") \
 	X(MR_MODE_DSR_L2, 2, "dsr-l2")
 
 /* Schedulers. */
-#define MR_SCHEDS(X)                                                                               \
-	X(MR_SCHED_MAGLEV, 1, "maglev")                                                            \
+#define MR_SCHEDS(X) \
+	X(MR_SCHED_MAGLEV, 1, "maglev") \
 	X(MR_SCHED_WRR, 2, "wrr")
 
 /* What the dataplane does with a backend: UP takes new flows; DRAIN keeps its flows and takes no
  * new ones; DOWN is dead: no new flows, and a SYN on a pinned flow is scheduled again. */
-#define MR_BACKEND_STATES(X)                                                                       \
-	X(MR_BACKEND_UP, 1, "up")                                                                  \
-	X(MR_BACKEND_DRAIN, 2, "drain")                                                            \
+#define MR_BACKEND_STATES(X) \
+	X(MR_BACKEND_UP, 1, "up") \
+	X(MR_BACKEND_DRAIN, 2, "drain") \
 	X(MR_BACKEND_DOWN, 3, "down")
 
 /* Transport protocols a service may have; the numbers are IP protocol numbers. */
-#define MR_PROTOS(X)                                                                               \
-	X(MR_PROTO_TCP, 6, "tcp")                                                                  \
+#define MR_PROTOS(X) \
+	X(MR_PROTO_TCP, 6, "tcp") \
 	X(MR_PROTO_UDP, 17, "udp")
 
 /* Connection tracking states, TCP and UDP; see dataplane/lb/connfsm.h for the transitions. */
-#define MR_CONN_STATES(X)                                                                          \
-	X(MR_CONN_NONE, 0, "none")                                                                 \
-	X(MR_CONN_SYN, 1, "syn")                                                                   \
-	X(MR_CONN_SYN_ACK, 2, "syn-ack")                                                           \
-	X(MR_CONN_ESTABLISHED, 3, "established")                                                   \
-	X(MR_CONN_FIN, 4, "fin")                                                                   \
-	X(MR_CONN_CLOSED, 5, "closed")                                                             \
+#define MR_CONN_STATES(X) \
+	X(MR_CONN_NONE, 0, "none") \
+	X(MR_CONN_SYN, 1, "syn") \
+	X(MR_CONN_SYN_ACK, 2, "syn-ack") \
+	X(MR_CONN_ESTABLISHED, 3, "established") \
+	X(MR_CONN_FIN, 4, "fin") \
+	X(MR_CONN_CLOSED, 5, "closed") \
 	X(MR_CONN_UDP, 6, "udp")
 
 /* Neighbour states. */
-#define MR_NEIGH_STATES(X)                                                                         \
-	X(MR_NEIGH_INCOMPLETE, 1, "incomplete")                                                    \
-	X(MR_NEIGH_REACHABLE, 2, "reachable")                                                      \
-	X(MR_NEIGH_STALE, 3, "stale")                                                              \
+#define MR_NEIGH_STATES(X) \
+	X(MR_NEIGH_INCOMPLETE, 1, "incomplete") \
+	X(MR_NEIGH_REACHABLE, 2, "reachable") \
+	X(MR_NEIGH_STALE, 3, "stale") \
 	X(MR_NEIGH_FAILED, 4, "failed")
 
 /* Declares enum mr_T from list L, mr_T_name(value) → text or "?", and mr_T_find(text) → value or
  * -1. */
 #define MR_ENUM_MEMBER(sym, value, text) sym = value,
-#define MR_ENUM_CASE(sym, value, text)                                                             \
-	case value:                                                                                \
+#define MR_ENUM_CASE(sym, value, text) \
+	case value: \
 		return text;
-#define MR_ENUM_MATCH(sym, value, text)                                                            \
-	if (strcmp(s, text) == 0)                                                                  \
+#define MR_ENUM_MATCH(sym, value, text) \
+	if (strcmp(s, text) == 0) \
 		return value;
-#define MR_ENUM(T, L)                                                                              \
-	enum mr_##T { L(MR_ENUM_MEMBER) };                                                         \
-	static inline const char *mr_##T##_name(unsigned v)                                        \
-	{                                                                                          \
-		switch (v) {                                                                       \
-			L(MR_ENUM_CASE)                                                            \
-		}                                                                                  \
-		return "?";                                                                        \
-	}                                                                                          \
-	static inline int mr_##T##_find(const char *s)                                             \
-	{                                                                                          \
-		L(MR_ENUM_MATCH)                                                                   \
-		return -1;                                                                         \
+#define MR_ENUM(T, L) \
+	enum mr_##T{L(MR_ENUM_MEMBER)}; \
+	static inline const char *mr_##T##_name(unsigned v) \
+	{ \
+		switch (v) { \
+			L(MR_ENUM_CASE) \
+		} \
+		return "?"; \
+	} \
+	static inline int mr_##T##_find(const char *s) \
+	{ \
+		L(MR_ENUM_MATCH) \
+		return -1; \
 	}
 
 MR_ENUM(mode, MR_MODES)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * worker — one poll-mode thread: its receive queues, transmit buffers, counters and the state its
+ * flows live in. Run to completion: worker_poll() receives, runs the pipeline on each burst, flushes,
+ * runs timers and mailboxes, and reports a quiescent state. Everything here belongs to the worker's
+ * thread once it runs, except what says otherwise.
+ */
+#include "core/burst.h"
+#include "core/iface.h"
+#include "core/mailbox.h"
+#include "core/snapshot.h"
+#include "core/tally.h"
+
+#define WORKER_MAX 32
+#define WORKER_QUEUES_MAX 32
+
+struct lb_worker;   /* lb/balance.h */
+struct neigh_table; /* net/neigh.h */
+struct worker;
+
+struct worker_queue {
+	uint16_t nic;
+	uint16_t queue;
+	uint8_t iface;
+	uint8_t has_rss; /* mbuf hash.rss is our Toeplitz over addresses and ports */
+};
+
+struct worker_txq {
+	uint16_t nic; /* this worker's own transmit queue of the logical port */
+	uint16_t queue;
+	uint16_t n;
+	struct rte_mbuf *m[BURST_MAX * 2];
+};
+
+/* Work the manager asks a worker to do on the worker's own state, a bounded piece per loop. run()
+ * returns true when finished. One at a time per worker. */
+struct worker_job {
+	bool (*run)(struct worker *w, struct worker_job *job);
+	void *ctx;
+};
+
+/* What pipeline.c gives to the worker: called with a burst of received packets (note kind checked:
+ * is_handover says they came by mailbox from another worker) and once per loop for timers. */
+struct worker_ops {
+	void (*on_burst)(struct worker *w, struct burst *b, bool is_handover);
+	void (*on_tick)(struct worker *w); /* at most once per millisecond */
+};
+
+struct worker {
+	/* fixed at start; r: all */
+	uint16_t id;
+	uint16_t n_workers;
+	uint16_t lcore;
+	uint16_t n_queues;
+	uint32_t idle_us; /* longest sleep of the idle policy; 0 = poll */
+	struct worker_queue queues[WORKER_QUEUES_MAX];
+	const struct worker_ops *ops;
+	const struct iface_set *ifaces;
+	struct mailbox *mail;
+	struct tally *tally; /* w: owner  r: manager */
+	struct neigh_table *neigh;
+	struct lb_worker *lb;
+
+	/* w: owner */
+	const struct snapshot *snap; /* of this loop */
+	uint64_t now_cyc;	     /* read once per loop */
+	uint32_t now_ms;	     /* since start, wraps after 49 days: compare differences */
+	struct worker_txq tx[IFACE_MAX];
+	struct burst burst;
+
+	/* w: manager sets, worker clears  r: both  pairs(worker-job) */
+	struct worker_job *job;
+} __rte_cache_aligned;
+
+/* One loop: receive, pipeline, flush, mailbox, job, tick, quiescent. Returns packets received.
+ * Context: the worker's thread (tests: any single thread registered with snapshot_reader_up()). */
+unsigned worker_poll(struct worker *w);
+
+/* Polls until *stop becomes true, with the idle policy. Context: the worker's thread. */
+int worker_run(struct worker *w, const bool *stop);
+
+/* Queues a complete frame for sending on a logical port; flushes when full. Takes the mbuf. */
+void worker_tx(struct worker *w, unsigned iface, struct rte_mbuf *m);
+void worker_tx_flush(struct worker *w);
+
+/* Hands the packet to the manager with the note already filled in; counts a drop when full. */
+void worker_to_manager(struct worker *w, struct rte_mbuf *m);
+
+/* Frees the packet and counts the reason. */
+void worker_drop(struct worker *w, struct rte_mbuf *m, enum pkt_drop reason);
+
+/* Context: manager. Gives the worker a job; -EBUSY while it still has one. */
+int worker_job_post(struct worker *w, struct worker_job *job);
+/* Context: manager. True when the job posted last has finished (acquire: its results are visible). */
+bool worker_job_done(const struct worker *w);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * balance — the balancing stages of the packet path: client packets to their connection or to a new
+ * one, return packets back, expiry. Holds a worker's balancing state; all calls by the owning worker
+ * unless they say otherwise.
+ */
+#include "core/worker.h"
+#include "lb/conn.h"
+#include "lb/lbconf.h"
+
+/* Per worker and backend slot; one line. w: worker  r: manager (relaxed) */
+struct lb_backend_tally {
+	uint64_t conns; /* now */
+	uint64_t conns_total;
+	uint64_t rx_packets, rx_bytes; /* client → backend */
+	uint64_t tx_packets, tx_bytes; /* backend → client */
+	uint64_t spare[2];
+} __rte_cache_aligned;
+
+struct lb_worker;
+
+struct lb_worker_params {
+	unsigned worker_id, n_workers;
+	int socket_id;
+	uint32_t n_conns4, n_conns6; /* of this worker */
+	struct lb_limits limits;
+	uint64_t seed; /* random at start */
+};
+
+/* Cold. Context: manager, before workers start. */
+int lb_worker_create(struct lb_worker **out, const struct lb_worker_params *p);
+void lb_worker_destroy(struct lb_worker **lw);
+
+/* Hot. Packets sel[0..n) have PKT_LB and service_idx. Afterwards each is PKT_TX, PKT_HOLD or PKT_DROP. */
+void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
+	struct burst *b, const uint8_t *sel, unsigned n);
+
+/* Hot. Packets sel[0..n) have PKT_RETURN and snat_slot. Afterwards as above. */
+void lb_return(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
+	struct burst *b, const uint8_t *sel, unsigned n);
+
+/* Owner of a client flow for packets that carry no usable RSS hash, and of a return packet. */
+unsigned lb_owner_client(const struct pkt *p, unsigned n_workers);
+unsigned lb_owner_return(const struct pkt *p, unsigned n_workers);
+
+/* Bounded expiry; call once per tick. */
+void lb_expire(struct worker *w, const struct lb_conf *c);
+
+/* Manager's view: relaxed reads. */
+const struct lb_backend_tally *lb_worker_backend_tally(
+	const struct lb_worker *lw, uint32_t backend_idx);
+uint64_t lb_worker_service_drops(const struct lb_worker *lw, uint32_t service_idx);
+uint64_t lb_worker_service_conns(const struct lb_worker *lw, uint32_t service_idx);
+uint32_t lb_worker_snat_used(const struct lb_worker *lw, uint32_t snat_slot);
+const struct conn_table *lb_worker_conns(const struct lb_worker *lw);

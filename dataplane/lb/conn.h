@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * conn — which backend an established flow belongs to. One table per worker, single writer, no locks:
+ * steering keeps both directions of a flow on one worker. Keys in librte_hash (IPv4 and IPv6 apart),
+ * the entry at the key's position in an array, one cache line each; a lazy timer wheel ages them (a
+ * packet only stores last_seen_ms). Never grows.
+ */
+#include "millrace/types.h"
+
+#include <rte_byteorder.h>
+#include <rte_common.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONN_NONE UINT32_MAX
+#define CONN_V6 0x80000000u /* this bit of an index: entry of the IPv6 table */
+
+struct conn_table;
+
+struct conn_key4 {	   /* client to VIP; hashed and compared as bytes */
+	uint32_t src, dst; /* network order */
+	rte_be16_t sport, dport;
+	uint8_t proto;
+	uint8_t zero[3];
+};
+_Static_assert(sizeof(struct conn_key4) == 16, "compared as two words");
+
+struct conn_key6 {
+	uint8_t src[16], dst[16];
+	rte_be16_t sport, dport;
+	uint8_t proto;
+	uint8_t zero[3];
+};
+_Static_assert(sizeof(struct conn_key6) == 40, "compared as five words");
+
+struct conn {
+	uint32_t last_seen_ms;
+	uint32_t service_idx; /* stable slot, lbconf.h */
+	uint32_t backend_idx; /* stable slot, lbconf.h */
+	uint32_t
+		client_neigh; /* neigh_ref of the client's side next hop, full NAT; NEIGH_NONE = ask */
+	rte_be16_t client_port;
+	rte_be16_t vip_port;
+	uint16_t snat_slot;
+	uint16_t snat_port; /* host order; 0 = none (direct return) */
+	uint8_t family;
+	uint8_t proto;
+	uint8_t state; /* enum mr_conn_state */
+	uint8_t mode;  /* enum mr_mode */
+	/* checksum corrections, one's complement, RFC 1624: add to what the packet carries */
+	uint16_t fwd_l3, fwd_l4, rev_l3, rev_l4;
+	uint8_t client_ip[16];
+	uint8_t client_iface;
+	uint8_t flags;
+	uint16_t spare;
+	uint32_t n_packets;
+} __rte_aligned(64);
+_Static_assert(sizeof(struct conn) == 64, "one cache line");
+
+struct conn_params {
+	uint32_t n_max4, n_max6; /* entries */
+	int socket_id;
+	unsigned worker_id; /* for unique names of the hash tables */
+};
+
+/* Cold. Context: manager, before workers start. 0, -EINVAL, -ENOMEM. */
+int conn_table_create(struct conn_table **out, const struct conn_params *p);
+void conn_table_destroy(struct conn_table **t);
+
+/* Hot. Context: owning worker. idx[i] = entry or CONN_NONE; entries are prefetched. n ≤ BURST_MAX. */
+void conn_find_bulk4(
+	const struct conn_table *t, const struct conn_key4 *keys, unsigned n, uint32_t *idx);
+void conn_find_bulk6(
+	const struct conn_table *t, const struct conn_key6 *keys, unsigned n, uint32_t *idx);
+
+/* The entry at idx; valid until conn_del() of it. */
+struct conn *conn_at(const struct conn_table *t, uint32_t idx);
+
+/* Adds a zeroed entry, or CONN_NONE when full. The key must not be there. */
+uint32_t conn_add4(struct conn_table *t, const struct conn_key4 *key, uint32_t now_ms);
+uint32_t conn_add6(struct conn_table *t, const struct conn_key6 *key, uint32_t now_ms);
+
+/* Removes the entry. The caller has given back its SNAT port and counts (lb/balance.c). */
+void conn_del(struct conn_table *t, uint32_t idx);
+
+/* Puts the entry where the wheel will look at it at deadline_ms (again after it was returned by
+ * conn_due_bulk(); or earlier than planned, when the state's timeout became shorter). */
+void conn_watch(struct conn_table *t, uint32_t idx, uint32_t deadline_ms);
+
+/* Entries whose deadline has passed, at most n, bounded work. The caller closes each, or watches it
+ * again when last_seen_ms moved its deadline. */
+unsigned conn_due_bulk(struct conn_table *t, uint32_t now_ms, uint32_t *idx, unsigned n);
+
+uint32_t conn_count(const struct conn_table *t);
+uint32_t conn_max(const struct conn_table *t);
+
+/* Walks live entries from *cursor (0 first), at most n looked at; returns how many idx it filled, and
+ * sets *cursor to UINT64_MAX at the end. Context: owning worker (a job). */
+unsigned conn_walk(const struct conn_table *t, uint64_t *cursor, uint32_t *idx, unsigned n);
+
+/* Assert-only: walks everything. */
+bool conn_check(const struct conn_table *t);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * vip — (address, port, protocol) → service. Immutable, built per generation.
+ */
+#include "core/burst.h"
+#include "millrace/api_lb.h"
+
+#define VIP_NONE UINT32_MAX
+
+struct vip_table;
+
+struct vip_entry {
+	struct mr_ip ip;
+	uint16_t port; /* host order */
+	uint8_t proto;
+	uint32_t service_idx;
+};
+
+/* Context: manager. 0, -EEXIST for a duplicate, -ENOMEM. */
+int vip_table_create(struct vip_table **out, const struct vip_entry *e, unsigned n);
+void vip_table_destroy(struct vip_table **t);
+
+/* Hot. For the packets whose indices are sel[0..n): sets p[].service_idx, VIP_NONE when not ours. */
+void vip_find_bulk(const struct vip_table *t, struct pkt *p, const uint8_t *sel, unsigned n);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * parse — from bytes to struct pkt: Ethernet (one VLAN tag), ARP, IPv4, IPv6 with extension headers,
+ * TCP, UDP, ICMP. Every length is checked against the bytes that are there (first segment only; the
+ * pool's segments hold any frame up to the MTU). Pure: no state, no allocation, any thread.
+ */
+#include "core/burst.h"
+
+#include <rte_ether.h>
+
+/* Fills p[i] of the packets 0..n. Verdict after it: PKT_ARP, PKT_DROP with its reason, PKT_PUNT for
+ * frames that are none of IPv4, IPv6 and ARP, else PKT_UNSEEN with addresses, protocol, ports and
+ * offsets set. mac: address of the logical port the burst came in by; in_iface: its index.
+ * The IPv4 header checksum is verified unless the device has. Trailing padding is trimmed. */
+void parse_burst(struct burst *b, const struct rte_ether_addr *mac, uint8_t in_iface);
+
+/* One frame in plain memory, for fuzzing and tests: as above, without mbuf. */
+void parse_frame(
+	struct pkt *p, const uint8_t *frame, uint32_t len, const struct rte_ether_addr *mac);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * counters — every dataplane-wide counter, declared once: symbol, unit, help. The lists expand to
+ * fields of the per-worker struct tally (dataplane/core/tally.h), to the rows of the COUNTERS
+ * request and to the CLI's `drops`. Workers write their own copy with plain increments; the manager
+ * sums. Every packet that does not leave is counted under exactly one drop reason, so that at rest
+ *
+ *     rx + injected + generated == tx + punted + consumed + held + sum of drops
+ *
+ * where held is the number of packets waiting for a neighbour or in a mailbox.
+ */
+
+#define MR_COUNTERS(X) \
+	X(rx, packets, "received from the ports") \
+	X(rx_bytes, bytes, "received from the ports") \
+	X(tx, packets, "accepted by the ports for sending") \
+	X(tx_bytes, bytes, "accepted by the ports for sending") \
+	X(injected, packets, "taken from the kernel side, to be sent") \
+	X(generated, packets, "made here: neighbour solicitations, resets") \
+	X(punted, packets, "given to the kernel side") \
+	X(consumed, packets, "ended here: neighbour messages that the kernel side did not take") \
+	X(held, packets, "put in a neighbour's hold queue") \
+	X(released, packets, "taken out of a hold queue, sent or dropped") \
+	X(handed_over, packets, "passed to the worker that owns the flow") \
+	X(arp_replies, packets, "ARP requests answered") \
+	X(nd_replies, packets, "neighbour solicitations answered") \
+	X(echo_replies, packets, "ICMP and ICMPv6 echo requests answered") \
+	X(conn_hits, packets, "packets of balanced services with a connection entry") \
+	X(conn_created, flows, "connection entries created") \
+	X(conn_expired, flows, "connection entries removed by time") \
+	X(conn_reused, flows, "entries given to a new flow of the same addresses and ports") \
+	X(stateless, packets, "forwarded by consistent hash because the table was full")
+
+#define MR_DROPS(X) \
+	X(short_frame, "frame shorter than its headers say") \
+	X(bad_ip_header, "IP version, header length or total length is wrong") \
+	X(bad_ip_checksum, "IPv4 header checksum is wrong") \
+	X(bad_ip_source, "source address is multicast, loopback, unspecified or one of ours") \
+	X(bad_l4_header, "TCP or UDP header is truncated or malformed") \
+	X(ttl, "time to live or hop limit ran out") \
+	X(fragment, "fragment of a balanced flow: fragments are not supported yet") \
+	X(ip_extension, "IPv6 extension header chain too long or malformed") \
+	X(foreign_mac, "destination MAC address is not ours") \
+	X(no_service, "virtual address without a service on this port") \
+	X(no_backend, "no backend of the service takes new flows") \
+	X(no_conn, "no connection entry for a packet that cannot start a flow") \
+	X(conn_table_full, "connection table full and the service has no stateless fallback") \
+	X(snat_exhausted, "no free SNAT port on this worker") \
+	X(snat_unknown, "packet to a SNAT address that matches no connection") \
+	X(icmp_unsupported, "ICMP message other than echo to a virtual or SNAT address") \
+	X(icmp_limited, "echo request above the rate limit") \
+	X(neigh_hold_full, "hold queue of an unresolved neighbour is full") \
+	X(neigh_failed, "neighbour did not answer") \
+	X(neigh_table_full, "neighbour table is full") \
+	X(no_route, "no connected network and no gateway for the address") \
+	X(punt_limited, "kernel side: above the rate of its class") \
+	X(punt_full, "kernel side: queue full or interface down") \
+	X(punt_disabled, "kernel side: switched off with --kernel-if none") \
+	X(mailbox_full, "queue to another worker is full") \
+	X(no_mbuf, "packet buffer pool is empty") \
+	X(tx_full, "port did not take the packet for sending")
