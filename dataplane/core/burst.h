@@ -64,6 +64,8 @@ _Static_assert(sizeof(struct pkt) == 64, "one cache line each");
 
 struct burst {
 	uint16_t n;
+	uint8_t in_iface; /* logical port all packets of the burst came in by */
+	uint8_t has_rss;  /* mbuf hash.rss is our Toeplitz over addresses and ports */
 	struct rte_mbuf *m[BURST_MAX];
 	struct pkt p[BURST_MAX] __rte_cache_aligned;
 };

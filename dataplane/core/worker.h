@@ -40,8 +40,9 @@ struct worker_job {
 	void *ctx;
 };
 
-/* What pipeline.c gives to the worker: called with a burst of received packets (note kind checked:
- * is_handover says they came by mailbox from another worker) and once per loop for timers. */
+/* What pipeline.c gives to the worker: called with a burst of received packets of one logical port
+ * (is_handover: they came by mailbox from another worker; the worker cuts bursts so that in_iface is
+ * one), and once per loop for timers. */
 struct worker_ops {
 	void (*on_burst)(struct worker *w, struct burst *b, bool is_handover);
 	void (*on_tick)(struct worker *w); /* at most once per millisecond */
