@@ -38,7 +38,7 @@ void nic_row(const struct nic_set *s, const struct iface_set *ifaces, unsigned i
 /* Worker that owns a client flow of this hash. nic.c fills entry i of every redirection table with queue
  * (i & 127) modulo the number of queues, so that a device with as many queues as workers delivers each
  * flow to its owner. */
-#define NIC_RSS_OWNER(hash, n_workers) (((hash) & 127u) % (n_workers))
+#define NIC_RSS_OWNER(hash, n_workers) (((hash)&127u) % (n_workers))
 
 /* Software Toeplitz over the same key and tuple the devices were given; for packets without hash.rss. */
 uint32_t nic_softrss(const struct pkt *p);

@@ -7,6 +7,7 @@
  * the owning module builds what is in it and offers the typed accessor, so lower layers never learn
  * upper types.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 enum snapshot_slot { SNAPSHOT_ADDR, SNAPSHOT_LB, SNAPSHOT_N_SLOTS };

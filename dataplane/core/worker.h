@@ -27,8 +27,10 @@ struct worker_queue {
 };
 
 struct worker_txq {
-	uint16_t nic; /* this worker's own transmit queue of the logical port */
+	uint16_t nic;
 	uint16_t queue;
+	uint16_t
+		owner; /* worker that sends on this queue: itself, or another where a device has too few */
 	uint16_t n;
 	struct rte_mbuf *m[BURST_MAX * 2];
 };
@@ -65,8 +67,9 @@ struct worker {
 
 	/* w: owner */
 	const struct snapshot *snap; /* of this loop */
-	uint64_t now_cyc;	     /* read once per loop */
-	uint32_t now_ms;	     /* since start, wraps after 49 days: compare differences */
+	uint32_t now_ms;	     /* of this loop; wraps after 49 days: compare differences */
+	uint32_t tick_ms;	     /* when on_tick ran last */
+	uint32_t n_tx_pending;	     /* frames in tx[] */
 	struct worker_txq tx[IFACE_MAX];
 	struct burst burst;
 
@@ -74,12 +77,14 @@ struct worker {
 	struct worker_job *job;
 } __rte_cache_aligned;
 
-/* One loop: receive, pipeline, flush, mailbox, job, tick, quiescent. Returns packets received.
- * Context: the worker's thread (tests: any single thread registered with snapshot_reader_up()). */
-unsigned worker_poll(struct worker *w);
+/* One loop: receive, pipeline, mailbox, job, tick, flush, quiescent. Returns packets received, by port or
+ * mailbox. now_ms: clock_ms(), or a test's own time. Context: the worker's thread (tests: any single
+ * thread registered with snapshot_reader_up()). */
+unsigned worker_poll(struct worker *w, uint32_t now_ms);
 
-/* Polls until *stop becomes true, with the idle policy. Context: the worker's thread. */
-int worker_run(struct worker *w, const bool *stop);
+/* Registers as a reader and polls until *stop (relaxed) becomes true, with the idle policy. Context: the
+ * worker's thread. */
+void worker_run(struct worker *w, const bool *stop);
 
 /* Queues a complete frame for sending on a logical port; flushes when full. Takes the mbuf. */
 void worker_tx(struct worker *w, unsigned iface, struct rte_mbuf *m);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * csum — Internet checksums (RFC 1071) and incremental updates (RFC 1624). All values are in network
+ * byte order as they stand in the packet; one's-complement sums do not care about byte order as long as
+ * it is one. A *delta* is a 16-bit one's-complement sum of ~old + new over the words that change: to be
+ * applied to any number of packets with csum_apply(). Pure, any thread.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Folds a sum of 16-bit words to 16 bits. */
+static inline uint16_t csum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/* Sum of len bytes, odd lengths padded with 0; not folded, not complemented. */
+static inline uint64_t csum_words(const void *data, uint32_t len)
+{
+	const uint8_t *p = (const uint8_t *)data;
+	uint64_t sum = 0;
+	uint16_t last = 0;
+
+	for (; len >= 4; len -= 4, p += 4) {
+		uint32_t v;
+
+		memcpy(&v, p, 4);
+		sum += v;
+	}
+	for (; len >= 2; len -= 2, p += 2) {
+		uint16_t v;
+
+		memcpy(&v, p, 2);
+		sum += v;
+	}
+	if (len == 1) {
+		memcpy(&last, p, 1);
+		sum += last;
+	}
+	return sum;
+}
+
+/* Checksum field for len bytes whose own field is 0; for received bytes, 0 means right. */
+static inline uint16_t csum_of(const void *data, uint32_t len)
+{
+	return (uint16_t)~csum_fold(csum_words(data, len));
+}
+
+/* Delta of replacing len bytes (even) of old by new. */
+static inline uint16_t csum_delta(const void *old, const void *new_, uint32_t len)
+{
+	/* the complement of a sum is the sum of the complements */
+	return csum_fold(csum_words(new_, len) + (uint16_t)~csum_fold(csum_words(old, len)));
+}
+
+/* Sum of two deltas. */
+static inline uint16_t csum_add(uint16_t a, uint16_t b)
+{
+	return csum_fold((uint64_t)a + b);
+}
+
+/* The checksum field after a change (RFC 1624, equation 3). */
+static inline uint16_t csum_apply(uint16_t field, uint16_t delta)
+{
+	return (uint16_t)~csum_fold((uint64_t)(uint16_t)~field + delta);
+}
+
+/* The same for a UDP field: 0 means no checksum (IPv4) and stays; a result of 0 is sent as 0xffff. */
+static inline uint16_t csum_apply_udp(uint16_t field, uint16_t delta)
+{
+	const uint16_t sum = csum_apply(field, delta);
+
+	if (field == 0)
+		return 0;
+	return sum == 0 ? 0xffff : sum;
+}
+
+/* Checksum field of TCP, UDP or ICMPv6 over the pseudo header; l4's own field must be 0 (or hold what was
+ * received: then 0 means right). src and dst: 4 or 16 bytes each. */
+static inline uint16_t csum_l4(const void *src, const void *dst, uint32_t ip_len, uint8_t proto,
+	const void *l4, uint32_t l4_len)
+{
+	const uint8_t tail[4] = {(uint8_t)(l4_len >> 8), (uint8_t)l4_len, 0, proto};
+
+	return (uint16_t)~csum_fold(csum_words(src, ip_len) + csum_words(dst, ip_len)
+		+ csum_words(tail, 4) + csum_words(l4, l4_len));
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * keyhash — keyed, non-linear hashes for bytes that strangers choose: XXH3 with a secret from the
+ * kernel's random source. (A seeded CRC is linear: keys that collide under one seed collide under all.)
+ */
+#include <stdint.h>
+
+/* Draws the secret. 0 or -errno. Context: manager, once, before any table is made. */
+int keyhash_init(void);
+
+/* For tests and benchmarks that must repeat: a secret made from the seed. */
+void keyhash_init_seed(uint64_t seed);
+
+/* 64-bit hash of len bytes. Any thread after init. */
+uint64_t keyhash(const void *key, uint32_t len);
+
+/* The same as an rte_hash_function. */
+uint32_t keyhash_rte(const void *key, uint32_t len, uint32_t unused);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * worker — see worker.h. The loop on one screen is worker_poll(); what packets go through is the
+ * pipeline's business (worker_ops). Idle policy: with idle_us == 0 the loop never stops; else, after
+ * IDLE_LOOPS loops without a packet, it sleeps, each time twice as long up to idle_us, offline for RCU so
+ * that a publication does not wait for it.
+ */
+#include "core/worker.h"
+
+#include "base/clock.h"
+
+#include <rte_ethdev.h>
+
+#include <errno.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#define IDLE_LOOPS 32u
+#define IDLE_FIRST_US 8u
+
+void worker_drop(struct worker *w, struct rte_mbuf *m, enum pkt_drop reason)
+{
+	w->tally->drops[reason]++;
+	rte_pktmbuf_free(m);
+}
+
+/* Sends one queue's frames: to the device, or to the worker that owns its queue. */
+static void flush_txq(struct worker *w, struct worker_txq *q)
+{
+	const uint16_t n = q->n;
+	uint64_t n_bytes = 0;
+	uint16_t n_sent;
+
+	q->n = 0;
+	w->n_tx_pending -= n;
+	if (unlikely(q->owner != w->id)) {
+		n_sent = (uint16_t)mailbox_send_bulk(w->mail, w->id, q->owner, q->m, n);
+		for (uint16_t i = n_sent; i < n; i++)
+			worker_drop(w, q->m[i], PKT_DROP_mailbox_full);
+		return;
+	}
+	for (uint16_t i = 0; i < n; i++)
+		n_bytes += q->m[i]->pkt_len;
+	n_sent = rte_eth_tx_burst(q->nic, q->queue, q->m, n);
+	w->tally->tx += n_sent;
+	for (uint16_t i = n_sent; i < n; i++) {
+		n_bytes -= q->m[i]->pkt_len;
+		worker_drop(w, q->m[i], PKT_DROP_tx_full);
+	}
+	w->tally->tx_bytes += n_bytes;
+}
+
+void worker_tx(struct worker *w, unsigned iface, struct rte_mbuf *m)
+{
+	struct worker_txq *q = &w->tx[iface];
+
+	if (unlikely(q->owner != w->id)) {
+		struct pkt_note *note = pkt_note(m);
+
+		note->kind = NOTE_TX;
+		note->iface = (uint8_t)iface;
+	}
+	q->m[q->n++] = m;
+	w->n_tx_pending++;
+	if (q->n == RTE_DIM(q->m))
+		flush_txq(w, q);
+}
+
+void worker_tx_flush(struct worker *w)
+{
+	for (unsigned i = 0; i < w->ifaces->n; i++) {
+		if (w->tx[i].n > 0)
+			flush_txq(w, &w->tx[i]);
+	}
+}
+
+void worker_to_manager(struct worker *w, struct rte_mbuf *m)
+{
+	if (mailbox_send_bulk(w->mail, w->id, w->n_workers, &m, 1) == 0)
+		worker_drop(w, m, PKT_DROP_mailbox_full);
+}
+
+static unsigned poll_queue(struct worker *w, const struct worker_queue *q)
+{
+	struct burst *b = &w->burst;
+	uint64_t n_bytes = 0;
+
+	b->n = rte_eth_rx_burst(q->nic, q->queue, b->m, BURST_MAX);
+	if (b->n == 0)
+		return 0;
+	b->in_iface = q->iface;
+	b->has_rss = q->has_rss;
+	for (unsigned i = 0; i < b->n; i++)
+		n_bytes += b->m[i]->pkt_len;
+	w->tally->rx += b->n;
+	w->tally->rx_bytes += n_bytes;
+	w->ops->on_burst(w, b, false);
+	return b->n;
+}
+
+static void run_handed_over(struct worker *w)
+{
+	struct burst *b = &w->burst;
+
+	if (b->n == 0)
+		return;
+	b->has_rss = 0;
+	w->ops->on_burst(w, b, true);
+	b->n = 0;
+}
+
+/* Packets from other workers and frames from the manager. Bursts are cut where the port changes. */
+static unsigned poll_mailbox(struct worker *w)
+{
+	struct rte_mbuf *in[BURST_MAX];
+	const unsigned n = mailbox_receive_bulk(w->mail, w->id, in, BURST_MAX);
+	struct burst *b = &w->burst;
+
+	b->n = 0;
+	for (unsigned i = 0; i < n; i++) {
+		const struct pkt_note *note = pkt_note(in[i]);
+
+		if (note->kind == NOTE_TX) {
+			worker_tx(w, note->iface, in[i]);
+			continue;
+		}
+		if (b->n > 0 && b->in_iface != note->iface)
+			run_handed_over(w);
+		b->in_iface = note->iface;
+		b->m[b->n++] = in[i];
+	}
+	run_handed_over(w);
+	return n;
+}
+
+static void run_job(struct worker *w)
+{
+	struct worker_job *job = __atomic_load_n(&w->job, __ATOMIC_ACQUIRE); /* pairs(worker-job) */
+
+	if (likely(job == NULL) || !job->run(w, job))
+		return;
+	/* pairs(worker-job): what the job wrote is there before the manager sees it done */
+	__atomic_store_n(&w->job, NULL, __ATOMIC_RELEASE);
+}
+
+unsigned worker_poll(struct worker *w, uint32_t now_ms)
+{
+	unsigned n = 0;
+
+	w->now_ms = now_ms;
+	w->snap = snapshot_get();
+	for (unsigned i = 0; i < w->n_queues; i++)
+		n += poll_queue(w, &w->queues[i]);
+	n += poll_mailbox(w);
+	run_job(w);
+	if (now_ms != w->tick_ms) {
+		w->tick_ms = now_ms;
+		w->ops->on_tick(w);
+	}
+	if (w->n_tx_pending > 0)
+		worker_tx_flush(w);
+	w->tally->loops++;
+	w->tally->busy_loops += n > 0;
+	snapshot_quiescent();
+	return n;
+}
+
+static void nap(struct worker *w, uint32_t us)
+{
+	const struct timespec ts = {.tv_nsec = (long)us * 1000};
+
+	w->tally->sleeps++;
+	snapshot_offline();
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	snapshot_online();
+}
+
+void worker_run(struct worker *w, const bool *stop)
+{
+	uint32_t n_empty = 0, us = IDLE_FIRST_US;
+
+	if (w->idle_us > 0)
+		prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);
+	snapshot_reader_up();
+	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+		if (worker_poll(w, clock_ms()) > 0 || !worker_job_done(w)) {
+			n_empty = 0;
+			us = IDLE_FIRST_US;
+		} else if (w->idle_us > 0 && ++n_empty > IDLE_LOOPS) {
+			nap(w, us < w->idle_us ? us : w->idle_us);
+			us = us < w->idle_us ? us * 2 : us;
+		}
+	}
+	snapshot_reader_down();
+}
+
+int worker_job_post(struct worker *w, struct worker_job *job)
+{
+	if (!worker_job_done(w))
+		return -EBUSY;
+	__atomic_store_n(&w->job, job, __ATOMIC_RELEASE); /* pairs(worker-job) */
+	return 0;
+}
+
+bool worker_job_done(const struct worker *w)
+{
+	return __atomic_load_n(&w->job, __ATOMIC_ACQUIRE) == NULL; /* pairs(worker-job) */
+}
