@@ -29,7 +29,7 @@ struct wheel_link {
 struct wheel {
 	uint32_t head[WHEEL_SLOTS];
 	struct wheel_link *links; /* caller's array, one per entry */
-	uint32_t tick;		  /* of the slot that is due next */
+	uint32_t tick;            /* of the slot that is due next */
 };
 
 /* Empties the wheel and links[0..n). now_ms: its start of time. */

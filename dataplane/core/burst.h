@@ -18,9 +18,9 @@ enum pkt_verdict {
 	PKT_UNSEEN, /* nobody has decided yet */
 	PKT_ARP,    /* ARP message */
 	PKT_ICMP,   /* ICMP, ICMPv6 (NDP included) to one of our addresses or to ND multicast */
-	PKT_LB,	    /* client to VIP; service_idx is set */
+	PKT_LB,     /* client to VIP; service_idx is set */
 	PKT_RETURN, /* backend to SNAT address; snat_slot is set */
-	PKT_TX,	    /* Ethernet header complete: send on out_iface */
+	PKT_TX,     /* Ethernet header complete: send on out_iface */
 	PKT_HOLD,   /* next hop unresolved: to the manager; out_iface and note are set */
 	PKT_PUNT,   /* to the kernel side of in_iface; punt_class is set */
 	PKT_DROP,   /* free; drop is set */
@@ -34,17 +34,17 @@ enum pkt_drop { MR_DROPS(BURST_DROP) PKT_N_DROPS };
 enum punt_class { PUNT_NEIGH, PUNT_OWN, PUNT_OTHER, PUNT_N_CLASSES };
 
 #define PKT_F_FRAGMENT 0x01  /* any fragment; ports are 0 unless it is the first */
-#define PKT_F_VLAN 0x02	     /* one 802.1Q tag before the network header */
+#define PKT_F_VLAN 0x02      /* one 802.1Q tag before the network header */
 #define PKT_F_OPTIONS 0x04   /* IPv4 options or IPv6 extension headers present */
 #define PKT_F_BROADCAST 0x08 /* link-layer broadcast or multicast */
 
 struct pkt {
 	uint8_t verdict; /* enum pkt_verdict */
-	uint8_t drop;	 /* enum pkt_drop, with PKT_DROP */
+	uint8_t drop;    /* enum pkt_drop, with PKT_DROP */
 	uint8_t punt_class;
 	uint8_t family; /* 4, 6; 0 = not IP */
-	uint8_t proto;	/* of layer 4, after extension headers */
-	uint8_t flags;	/* PKT_F_* */
+	uint8_t proto;  /* of layer 4, after extension headers */
+	uint8_t flags;  /* PKT_F_* */
 	uint8_t tcp_flags;
 	uint8_t in_iface;
 	uint8_t out_iface;
@@ -93,6 +93,11 @@ struct pkt_note {
 static inline struct pkt_note *pkt_note(struct rte_mbuf *m)
 {
 	return (struct pkt_note *)rte_mbuf_to_priv(m);
+}
+
+static inline const struct pkt_note *pkt_note_of(const struct rte_mbuf *m)
+{
+	return (const struct pkt_note *)(const void *)(m + 1); /* where rte_mbuf_to_priv() points */
 }
 
 static inline void pkt_drop(struct pkt *p, enum pkt_drop reason)

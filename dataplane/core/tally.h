@@ -11,8 +11,8 @@
 
 #define TALLY_FIELD(sym, unit, help) uint64_t sym;
 struct tally {
-	MR_COUNTERS(TALLY_FIELD)	    /* w: owner  r: manager */
-	uint64_t drops[PKT_N_DROPS];	    /* w: owner  r: manager */
+	MR_COUNTERS(TALLY_FIELD)            /* w: owner  r: manager */
+	uint64_t drops[PKT_N_DROPS];        /* w: owner  r: manager */
 	uint64_t loops, busy_loops, sleeps; /* w: owner  r: manager */
 } __rte_cache_aligned;
 

@@ -67,9 +67,10 @@ struct worker {
 
 	/* w: owner */
 	const struct snapshot *snap; /* of this loop */
-	uint32_t now_ms;	     /* of this loop; wraps after 49 days: compare differences */
-	uint32_t tick_ms;	     /* when on_tick ran last */
-	uint32_t n_tx_pending;	     /* frames in tx[] */
+	uint32_t now_ms;             /* of this loop; wraps after 49 days: compare differences */
+	uint32_t tick_ms;            /* when on_tick ran last */
+	uint32_t n_tx_pending;       /* frames in tx[] */
+	uint32_t echo_since_ms, n_echoes; /* ICMP echo budget of this second */
 	struct worker_txq tx[IFACE_MAX];
 	struct burst burst;
 

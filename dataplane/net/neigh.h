@@ -38,8 +38,8 @@ struct neigh_key {
 /* Cold. Context: manager, before workers start. hold_max: packets kept per unresolved neighbour.
  * output: how the manager sends a complete frame (production: mailbox to a worker; tests: capture). */
 struct neigh_params {
-	uint32_t n_slots;	  /* default 65536 */
-	uint32_t hold_max;	  /* default 8 */
+	uint32_t n_slots;         /* default 65536 */
+	uint32_t hold_max;        /* default 8 */
 	struct rte_mempool *pool; /* for solicitations */
 	const struct iface_set *ifaces;
 	struct tally *tally; /* the manager's */

@@ -15,7 +15,7 @@ struct punt_params {
 	const char *prefix; /* interface names: prefix + logical port, ≤ 15 bytes in all */
 	const struct iface_set *ifaces;
 	struct rte_mempool *pool;
-	struct tally *tally;		   /* the manager's */
+	struct tally *tally;               /* the manager's */
 	uint32_t rate_pps[PUNT_N_CLASSES]; /* 0 = default: 10 k, 100 k, 10 k */
 	void (*output)(void *ctx, unsigned iface, struct rte_mbuf *m);
 	void *output_ctx;

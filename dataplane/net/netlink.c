@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* netlink — see netlink.h; rtnetlink(7). */
+#include "net/netlink.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct request {
+	struct nlmsghdr nh;
+	struct ifaddrmsg ifa;
+	uint8_t attrs[128];
+};
+
+static void add_attr(struct request *r, uint16_t type, const void *data, unsigned len)
+{
+	struct rtattr *a = (struct rtattr *)(void *)((uint8_t *)r + NLMSG_ALIGN(r->nh.nlmsg_len));
+
+	a->rta_type = type;
+	a->rta_len = (uint16_t)RTA_LENGTH(len);
+	memcpy(RTA_DATA(a), data, len);
+	r->nh.nlmsg_len = NLMSG_ALIGN(r->nh.nlmsg_len) + RTA_ALIGN(a->rta_len);
+}
+
+/* Sends the request and returns what the kernel acknowledges. */
+static int transact(const struct request *r)
+{
+	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	union {
+		struct nlmsghdr nh;
+		uint8_t bytes[1024];
+	} reply;
+	const struct nlmsgerr *e = (const struct nlmsgerr *)NLMSG_DATA(&reply.nh);
+	ssize_t n;
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	n = send(fd, r, r->nh.nlmsg_len, 0);
+	if (n >= 0)
+		n = recv(fd, &reply, sizeof(reply), 0);
+	if (n < 0)
+		rc = -errno;
+	else if ((size_t)n < NLMSG_LENGTH(sizeof(*e)) || reply.nh.nlmsg_type != NLMSG_ERROR)
+		rc = -EPROTO;
+	else
+		rc = e->error;
+	close(fd);
+	return rc;
+}
+
+static int change(uint16_t type, uint16_t flags, unsigned ifindex, const struct mr_ip *ip,
+	unsigned prefix_len)
+{
+	const uint32_t ifa_flags = IFA_F_NODAD;
+	struct request r;
+
+	memset(&r, 0, sizeof(r));
+	r.nh.nlmsg_len = NLMSG_LENGTH(sizeof(r.ifa));
+	r.nh.nlmsg_type = type;
+	r.nh.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+	r.ifa.ifa_family = ip->family == 4 ? AF_INET : AF_INET6;
+	r.ifa.ifa_prefixlen = (uint8_t)prefix_len;
+	r.ifa.ifa_index = ifindex;
+	add_attr(&r, IFA_LOCAL, ip->bytes, mr_ip_len(ip));
+	add_attr(&r, IFA_ADDRESS, ip->bytes, mr_ip_len(ip));
+	if (ip->family == 6)
+		add_attr(&r, IFA_FLAGS, &ifa_flags, sizeof(ifa_flags));
+	return transact(&r);
+}
+
+int netlink_addr_add(unsigned ifindex, const struct mr_ip *ip, unsigned prefix_len)
+{
+	return change(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, ip, prefix_len);
+}
+
+int netlink_addr_del(unsigned ifindex, const struct mr_ip *ip, unsigned prefix_len)
+{
+	return change(RTM_DELADDR, 0, ifindex, ip, prefix_len);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * parse — see parse.h. Each step is given what is left of the frame and refuses before it reads past
+ * it. Lengths in headers may be smaller than the frame (padding) and never larger.
+ */
+#include "net/parse.h"
+
+#include "base/csum.h"
+
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#define IPV6_EXT_MAX 8u /* extension headers looked through */
+
+static inline uint16_t load16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline void load_port(rte_be16_t *port, const uint8_t *p)
+{
+	memcpy(port, p, 2);
+}
+
+/* Layer 4 at l4[0..len): ports and flags. */
+static void parse_l4(struct pkt *p, const uint8_t *l4, uint32_t len)
+{
+	switch (p->proto) {
+	case IPPROTO_TCP:
+		if (len < sizeof(struct rte_tcp_hdr) || (l4[12] >> 4) < 5
+			|| (l4[12] >> 4) * 4u > len) {
+			pkt_drop(p, PKT_DROP_bad_l4_header);
+			return;
+		}
+		p->tcp_flags = l4[13];
+		break;
+	case IPPROTO_UDP:
+		/* a length of 0 is for jumbograms only (RFC 2675), which no port here carries */
+		if (len < sizeof(struct rte_udp_hdr) || load16(l4 + 4) < sizeof(struct rte_udp_hdr)
+			|| load16(l4 + 4) > len) {
+			pkt_drop(p, PKT_DROP_bad_l4_header);
+			return;
+		}
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		if (len < 8 && p->proto == (p->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+			pkt_drop(p, PKT_DROP_bad_l4_header);
+		return;
+	default:
+		return;
+	}
+	load_port(&p->sport, l4);
+	load_port(&p->dport, l4 + 2);
+}
+
+/* RFC 1122 3.2.1.3: these never come from the wire as a source. 0.0.0.0 is left for DHCP to broadcast. */
+static bool is_bad_source4(const struct pkt *p)
+{
+	return p->src[0] == 127 || p->src[0] >= 224
+		|| (p->src[0] == 0 && !(p->flags & PKT_F_BROADCAST));
+}
+
+static bool is_bad_source6(const struct pkt *p)
+{
+	static const uint8_t loopback[16] = {[15] = 1};
+	static const uint8_t any[16];
+
+	if (p->src[0] == 0xff || memcmp(p->src, loopback, 16) == 0)
+		return true;
+	/* unspecified: duplicate address detection only (RFC 4862) */
+	return memcmp(p->src, any, 16) == 0 && p->proto != IPPROTO_ICMPV6;
+}
+
+static uint32_t parse_ipv4(struct pkt *p, const uint8_t *ip, uint32_t len, bool is_verified)
+{
+	uint32_t header, total;
+	uint16_t fragment;
+
+	if (len < sizeof(struct rte_ipv4_hdr)) {
+		pkt_drop(p, PKT_DROP_short_frame);
+		return 0;
+	}
+	header = (ip[0] & 0xf) * 4u;
+	total = load16(ip + 2);
+	if (ip[0] >> 4 != 4 || header < sizeof(struct rte_ipv4_hdr) || total < header) {
+		pkt_drop(p, PKT_DROP_bad_ip_header);
+		return 0;
+	}
+	if (total > len) {
+		pkt_drop(p, PKT_DROP_short_frame);
+		return 0;
+	}
+	if (!is_verified && csum_of(ip, header) != 0) {
+		pkt_drop(p, PKT_DROP_bad_ip_checksum);
+		return 0;
+	}
+	p->family = 4;
+	p->proto = ip[9];
+	memcpy(p->src, ip + 12, 4);
+	memcpy(p->dst, ip + 16, 4);
+	if (is_bad_source4(p)) {
+		pkt_drop(p, PKT_DROP_bad_ip_source);
+		return 0;
+	}
+	if (header > sizeof(struct rte_ipv4_hdr))
+		p->flags |= PKT_F_OPTIONS;
+	fragment = load16(ip + 6) & 0x3fff; /* more-fragments bit and offset */
+	if (fragment != 0)
+		p->flags |= PKT_F_FRAGMENT;
+	p->l4_off = (uint16_t)(p->l3_off + header);
+	p->l4_len = (uint16_t)(total - header);
+	if ((fragment & 0x1fff) == 0)
+		parse_l4(p, ip + header, total - header);
+	return total;
+}
+
+/* Steps over extension headers. Returns the offset of the upper layer in ip, 0 when dropped.
+ * *is_later: a fragment other than the first. */
+static uint32_t skip_extensions(struct pkt *p, const uint8_t *ip, uint32_t total, bool *is_later)
+{
+	uint32_t at = sizeof(struct rte_ipv6_hdr);
+	uint8_t next = ip[6];
+
+	for (unsigned i = 0; i <= IPV6_EXT_MAX; i++) {
+		uint32_t len;
+
+		switch (next) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+			len = 8;
+			if (total - at >= 2)
+				len = (ip[at + 1] + 1u) * 8;
+			break;
+		case IPPROTO_AH:
+			len = 8;
+			if (total - at >= 2)
+				len = (ip[at + 1] + 2u) * 4;
+			break;
+		case IPPROTO_FRAGMENT:
+			len = 8;
+			break;
+		default:
+			p->proto = next;
+			return at;
+		}
+		if (len > total - at || *is_later)
+			break;
+		if (next == IPPROTO_FRAGMENT) {
+			p->flags |= PKT_F_FRAGMENT;
+			*is_later = (load16(ip + at + 2) & 0xfff8) != 0;
+		}
+		p->flags |= PKT_F_OPTIONS;
+		next = ip[at];
+		at += len;
+		if (*is_later) {
+			p->proto = next;
+			return at;
+		}
+	}
+	pkt_drop(p, PKT_DROP_ip_extension);
+	return 0;
+}
+
+static uint32_t parse_ipv6(struct pkt *p, const uint8_t *ip, uint32_t len)
+{
+	bool is_later = false;
+	uint32_t total, at;
+
+	if (len < sizeof(struct rte_ipv6_hdr)) {
+		pkt_drop(p, PKT_DROP_short_frame);
+		return 0;
+	}
+	total = load16(ip + 4) + (uint32_t)sizeof(struct rte_ipv6_hdr);
+	if (ip[0] >> 4 != 6) {
+		pkt_drop(p, PKT_DROP_bad_ip_header);
+		return 0;
+	}
+	if (total > len) {
+		pkt_drop(p, PKT_DROP_short_frame);
+		return 0;
+	}
+	p->family = 6;
+	memcpy(p->src, ip + 8, 16);
+	memcpy(p->dst, ip + 24, 16);
+	at = skip_extensions(p, ip, total, &is_later);
+	if (at == 0)
+		return 0;
+	if (is_bad_source6(p)) {
+		pkt_drop(p, PKT_DROP_bad_ip_source);
+		return 0;
+	}
+	p->l4_off = (uint16_t)(p->l3_off + at);
+	p->l4_len = (uint16_t)(total - at);
+	if (!is_later)
+		parse_l4(p, ip + at, total - at);
+	return total;
+}
+
+/* Returns the bytes of the frame that count: without padding; 0 = leave the frame as it is. */
+static uint32_t parse_one(struct pkt *p, const uint8_t *f, uint32_t len,
+	const struct rte_ether_addr *mac, bool is_verified)
+{
+	uint32_t at = RTE_ETHER_HDR_LEN, n = 0;
+
+	memset(p, 0, sizeof(*p));
+	if (len < RTE_ETHER_HDR_LEN) {
+		pkt_drop(p, PKT_DROP_short_frame);
+		return 0;
+	}
+	if (f[0] & 1) {
+		p->flags |= PKT_F_BROADCAST;
+	} else if (memcmp(f, mac->addr_bytes, RTE_ETHER_ADDR_LEN) != 0) {
+		pkt_drop(p, PKT_DROP_foreign_mac);
+		return 0;
+	}
+	memcpy(&p->ether_type, f + 12, 2);
+	if (p->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) && len >= at + RTE_VLAN_HLEN) {
+		p->flags |= PKT_F_VLAN;
+		memcpy(&p->ether_type, f + 16, 2);
+		at += RTE_VLAN_HLEN;
+	}
+	p->l3_off = (uint8_t)at;
+	switch (p->ether_type) {
+	case RTE_BE16(RTE_ETHER_TYPE_IPV4):
+		n = parse_ipv4(p, f + at, len - at, is_verified);
+		break;
+	case RTE_BE16(RTE_ETHER_TYPE_IPV6):
+		n = parse_ipv6(p, f + at, len - at);
+		break;
+	case RTE_BE16(RTE_ETHER_TYPE_ARP):
+		p->verdict = p->flags & PKT_F_VLAN ? PKT_PUNT : PKT_ARP;
+		p->punt_class = PUNT_OTHER;
+		return 0;
+	default:
+		p->verdict = PKT_PUNT;
+		p->punt_class = PUNT_OTHER;
+		return 0;
+	}
+	return n == 0 ? 0 : n + at;
+}
+
+void parse_frame(
+	struct pkt *p, const uint8_t *frame, uint32_t len, const struct rte_ether_addr *mac)
+{
+	parse_one(p, frame, len, mac, false);
+}
+
+void parse_burst(struct burst *b, const struct rte_ether_addr *mac, uint8_t in_iface)
+{
+	for (unsigned i = 0; i < b->n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(b->m[i], void *));
+	for (unsigned i = 0; i < b->n; i++) {
+		struct rte_mbuf *m = b->m[i];
+		const bool is_verified =
+			(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+		const uint32_t n = parse_one(&b->p[i], rte_pktmbuf_mtod(m, const uint8_t *),
+			m->data_len, mac, is_verified);
+
+		b->p[i].in_iface = in_iface;
+		if (unlikely(n != 0 && n < m->pkt_len && m->nb_segs == 1))
+			rte_pktmbuf_trim(m, (uint16_t)(m->pkt_len - n));
+	}
+}

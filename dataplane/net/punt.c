@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * punt — see punt.h. Plain TAP devices: every frame is one read or write by the manager, about 1 µs each;
+ * what comes here is rare or rate-limited. A virtio-user port with vhost-net would be faster and needs a
+ * kernel module that many hosts lack.
+ */
+#include "net/punt.h"
+
+#include "base/log.h"
+#include "net/netlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+LOG_TYPE(punt)
+
+#define BURST_MS 100u /* a bucket holds what its rate gives in this time */
+#define OWN_MAX 256u
+
+static const uint32_t default_pps[PUNT_N_CLASSES] = {
+	[PUNT_NEIGH] = 10000, [PUNT_OWN] = 100000, [PUNT_OTHER] = 10000};
+
+struct bucket {
+	uint32_t rate_pps;
+	uint64_t tokens_x1000;
+	uint64_t filled_ms;
+};
+
+struct tap {
+	int fd;
+	unsigned ifindex;
+	char name[IFNAMSIZ];
+	struct bucket buckets[PUNT_N_CLASSES];
+};
+
+struct own { /* an address we have put on a TAP */
+	unsigned iface;
+	struct mr_ip ip;
+	unsigned prefix_len;
+	bool is_wanted;
+};
+
+struct punt {
+	struct punt_params p;
+	unsigned n;
+	struct tap taps[IFACE_MAX];
+	struct own own[OWN_MAX];
+	unsigned n_own;
+};
+
+static bool take_token(struct bucket *b, uint64_t now_ms)
+{
+	const uint64_t max = (uint64_t)b->rate_pps * BURST_MS;
+
+	b->tokens_x1000 += (now_ms - b->filled_ms) * b->rate_pps;
+	b->filled_ms = now_ms;
+	if (b->tokens_x1000 > max)
+		b->tokens_x1000 = max;
+	if (b->tokens_x1000 < 1000)
+		return false;
+	b->tokens_x1000 -= 1000;
+	return true;
+}
+
+/* A setting of the kernel for one interface; missing ones (IPv6 off) are no loss. */
+static void set_sysctl(const char *ifname, const char *what, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", ifname, what);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, value, strlen(value)) < 0)
+		LOG_DEBUG("%s: %s: %s", path, value, strerror(errno));
+	close(fd);
+}
+
+static int explain_open(const char *name, int rc)
+{
+	const char *remedy = rc == -EPERM || rc == -EACCES
+		? "run as root or with CAP_NET_ADMIN, or start with --kernel-if none"
+		: rc == -EBUSY
+		? "the name is taken: choose another --kernel-if prefix"
+		: "load the tun module (modprobe tun), or start with --kernel-if none";
+
+	LOG_ERR("kernel interface %s: cannot be made: %s; %s", name, strerror(-rc), remedy);
+	return rc;
+}
+
+static int set_link(struct tap *tap, const struct iface *iface)
+{
+	struct ifreq ifr = {0};
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(ifr.ifr_name, tap->name, IFNAMSIZ);
+	ifr.ifr_hwaddr.sa_family = 1; /* ARPHRD_ETHER */
+	memcpy(ifr.ifr_hwaddr.sa_data, iface->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	if (ioctl(fd, SIOCSIFHWADDR, &ifr) != 0)
+		rc = -errno;
+	ifr.ifr_mtu = iface->mtu_bytes;
+	if (rc == 0 && ioctl(fd, SIOCSIFMTU, &ifr) != 0)
+		rc = -errno;
+	set_sysctl(tap->name, "accept_dad", "0");
+	set_sysctl(tap->name, "accept_ra", "0");
+	set_sysctl(tap->name, "router_solicitations", "0");
+	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	if (rc == 0 && ioctl(fd, SIOCSIFFLAGS, &ifr) != 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static int open_tap(struct tap *tap, const char *prefix, const struct iface *iface)
+{
+	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	int rc = 0;
+
+	if (strlen(prefix) + strlen(iface->name) >= IFNAMSIZ) {
+		LOG_ERR("kernel interface %s%s: name is longer than %d bytes: choose a shorter "
+			"--kernel-if prefix or port name",
+			prefix, iface->name, IFNAMSIZ - 1);
+		return -ENAMETOOLONG;
+	}
+	snprintf(tap->name, sizeof(tap->name), "%s", prefix);
+	strncat(tap->name, iface->name, sizeof(tap->name) - strlen(tap->name) - 1);
+	memcpy(ifr.ifr_name, tap->name, IFNAMSIZ);
+	tap->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (tap->fd < 0)
+		return explain_open(tap->name, -errno);
+	if (ioctl(tap->fd, TUNSETIFF, &ifr) != 0 || ioctl(tap->fd, TUNSETOFFLOAD, 0) != 0)
+		rc = -errno;
+	if (rc == 0)
+		rc = set_link(tap, iface);
+	if (rc != 0) {
+		close(tap->fd);
+		tap->fd = -1;
+		return explain_open(tap->name, rc);
+	}
+	tap->ifindex = if_nametoindex(tap->name);
+	return 0;
+}
+
+int punt_create(struct punt **out, const struct punt_params *p)
+{
+	struct punt *punt = calloc(1, sizeof(*punt));
+	int rc = 0;
+
+	if (punt == NULL)
+		return -ENOMEM;
+	punt->p = *p;
+	for (unsigned i = 0; i < IFACE_MAX; i++)
+		punt->taps[i].fd = -1;
+	punt->n = p->ifaces->n;
+	for (unsigned i = 0; p->prefix != NULL && rc == 0 && i < punt->n; i++) {
+		rc = open_tap(&punt->taps[i], p->prefix, &p->ifaces->of[i]);
+		for (unsigned k = 0; k < PUNT_N_CLASSES; k++)
+			punt->taps[i].buckets[k].rate_pps =
+				p->rate_pps[k] ? p->rate_pps[k] : default_pps[k];
+	}
+	if (rc != 0) {
+		punt_destroy(&punt);
+		return rc;
+	}
+	*out = punt;
+	return 0;
+}
+
+void punt_destroy(struct punt **p)
+{
+	if (*p == NULL)
+		return;
+	for (unsigned i = 0; i < IFACE_MAX; i++) {
+		if ((*p)->taps[i].fd >= 0)
+			close((*p)->taps[i].fd);
+	}
+	free(*p);
+	*p = NULL;
+}
+
+static void want_addr(void *ctx, unsigned iface, const struct mr_ip *ip, unsigned prefix_len)
+{
+	struct punt *p = ctx;
+	struct own *o;
+	int rc;
+
+	for (unsigned i = 0; i < p->n_own; i++) {
+		o = &p->own[i];
+		if (o->iface == iface && mr_ip_equal(&o->ip, ip) && o->prefix_len == prefix_len) {
+			o->is_wanted = true;
+			return;
+		}
+	}
+	if (p->taps[iface].fd < 0 || p->n_own == OWN_MAX)
+		return;
+	rc = netlink_addr_add(p->taps[iface].ifindex, ip, prefix_len);
+	if (rc != 0 && rc != -EEXIST) {
+		LOG_ERR("kernel interface %s: address not set: %s; set it with `ip addr add`",
+			p->taps[iface].name, strerror(-rc));
+		return;
+	}
+	p->own[p->n_own++] = (struct own){
+		.iface = iface, .ip = *ip, .prefix_len = prefix_len, .is_wanted = true};
+}
+
+int punt_sync_addrs(struct punt *p, const struct addr_conf *c)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->n_own; i++)
+		p->own[i].is_wanted = false;
+	addr_walk_own(c, want_addr, p);
+	for (unsigned i = 0; i < p->n_own; i++) {
+		const struct own *o = &p->own[i];
+
+		if (o->is_wanted)
+			p->own[n++] = *o;
+		else
+			netlink_addr_del(p->taps[o->iface].ifindex, &o->ip, o->prefix_len);
+	}
+	p->n_own = n;
+	return 0;
+}
+
+/* Writes the frame, all its segments. False: the kernel did not take it. */
+static bool write_frame(int fd, const struct rte_mbuf *m)
+{
+	struct iovec iov[8];
+	int n = 0;
+
+	for (; m != NULL && n < (int)RTE_DIM(iov); m = m->next, n++) {
+		iov[n].iov_base = rte_pktmbuf_mtod(m, void *);
+		iov[n].iov_len = m->data_len;
+	}
+	return m == NULL && writev(fd, iov, n) > 0;
+}
+
+void punt_output(
+	struct punt *p, struct rte_mbuf *m, unsigned iface, unsigned punt_class, uint64_t now_ms)
+{
+	struct tally *t = p->p.tally;
+	struct tap *tap = &p->taps[iface];
+
+	if (tap->fd < 0) {
+		/* neighbour messages have done their work here; others have not been wanted */
+		if (punt_class == PUNT_NEIGH)
+			t->consumed++;
+		else
+			t->drops[PKT_DROP_punt_disabled]++;
+	} else if (!take_token(&tap->buckets[punt_class], now_ms)) {
+		t->drops[PKT_DROP_punt_limited]++;
+	} else if (!write_frame(tap->fd, m)) {
+		t->drops[PKT_DROP_punt_full]++;
+	} else {
+		t->punted++;
+	}
+	rte_pktmbuf_free(m);
+}
+
+/* One frame from the kernel, NULL when there is none (or no buffer for it). */
+static struct rte_mbuf *read_frame(struct punt *p, unsigned iface)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(p->p.pool);
+	ssize_t n;
+
+	if (m == NULL) {
+		p->p.tally->drops[PKT_DROP_no_mbuf]++;
+		return NULL;
+	}
+	n = read(p->taps[iface].fd, rte_pktmbuf_mtod(m, void *), rte_pktmbuf_tailroom(m));
+	if (n < RTE_ETHER_HDR_LEN) {
+		rte_pktmbuf_free(m);
+		return NULL;
+	}
+	m->data_len = (uint16_t)n;
+	m->pkt_len = (uint32_t)n;
+	return m;
+}
+
+unsigned punt_poll(struct punt *p, unsigned max)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->n; i++) {
+		if (p->taps[i].fd < 0)
+			continue;
+		for (unsigned k = 0; k < max; k++) {
+			struct rte_mbuf *m = read_frame(p, i);
+
+			if (m == NULL)
+				break;
+			p->p.tally->injected++;
+			p->p.output(p->p.output_ctx, i, m);
+			n++;
+		}
+	}
+	return n;
+}
+
+int punt_fd(const struct punt *p, unsigned iface)
+{
+	return p->taps[iface].fd;
+}
+
+const char *punt_ifname(const struct punt *p, unsigned iface)
+{
+	return p->taps[iface].name;
+}
