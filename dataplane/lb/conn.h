@@ -19,7 +19,7 @@
 
 struct conn_table;
 
-struct conn_key4 {	   /* client to VIP; hashed and compared as bytes */
+struct conn_key4 {         /* client to VIP; hashed and compared as bytes */
 	uint32_t src, dst; /* network order */
 	rte_be16_t sport, dport;
 	uint8_t proto;

@@ -18,7 +18,7 @@
 #include "net/neigh.h"
 
 struct lb_service {
-	uint32_t idx;	 /* slot */
+	uint32_t idx;    /* slot */
 	uint32_t n_refs; /* w, r: manager */
 	struct mr_service spec;
 	const struct sched_ops *sched;
@@ -46,10 +46,10 @@ _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 
 struct lb_conf {
 	struct vip_table *vips;
-	struct lb_service **services;	 /* by slot; NULL = free */
-	struct lb_backend *backends;	 /* by slot */
+	struct lb_service **services;    /* by slot; NULL = free */
+	struct lb_backend *backends;     /* by slot */
 	uint32_t n_services, n_backends; /* slots */
-	struct mr_ip snats[64];		 /* by slot; family 0 = free */
+	struct mr_ip snats[64];          /* by slot; family 0 = free */
 	uint32_t n_snats;
 	bool snat_active[64]; /* false: only old flows use it */
 };

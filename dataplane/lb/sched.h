@@ -10,15 +10,15 @@
 #define SCHED_NONE UINT32_MAX
 
 struct sched_member {
-	uint32_t backend_idx;	/* slot that a pick returns */
-	uint16_t weight;	/* configured; 0 = never */
-	bool is_available;	/* up and not draining */
+	uint32_t backend_idx;   /* slot that a pick returns */
+	uint16_t weight;        /* configured; 0 = never */
+	bool is_available;      /* up and not draining */
 	char name[MR_NAME_MAX]; /* identity for hashing: the same on every box of the fleet */
 };
 
 struct sched_params {
 	const uint8_t *hash_key; /* 16 bytes, fleet-wide */
-	uint32_t maglev_size;	 /* 0 = choose */
+	uint32_t maglev_size;    /* 0 = choose */
 	const char *service;
 };
 
