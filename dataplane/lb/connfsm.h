@@ -7,12 +7,17 @@
  */
 #include "millrace/api_lb.h"
 
+/* Both sides have closed, or one has reset: long enough for the last ACK and a repeated FIN. */
+#define CONNFSM_CLOSED_MS 4000u
+
 enum connfsm_dir { CONNFSM_CLIENT, CONNFSM_BACKEND };
 
-/* Next state for a TCP segment with these header flags. */
-enum mr_conn_state connfsm_tcp(enum mr_conn_state s, enum connfsm_dir dir, uint8_t tcp_flags);
+/* Next state for a TCP segment with these header flags. A FIN from each side closes: *fins (of the
+ * entry, 0 at first) remembers who has sent one. */
+enum mr_conn_state connfsm_tcp(
+	enum mr_conn_state s, enum connfsm_dir dir, uint8_t tcp_flags, uint8_t *fins);
 
-/* True if the segment may begin a flow (SYN without ACK, RST, FIN). */
+/* True if the segment may begin a flow: SYN without ACK, RST, FIN. */
 static inline bool connfsm_opens(uint8_t tcp_flags)
 {
 	return (tcp_flags & 0x17) == 0x02;
