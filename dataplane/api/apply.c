@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* apply — see apply.h. */
+#include "api/apply.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+__rte_format_printf(3, 4) static int refuse(
+	struct mr_error *err, const struct mr_object *o, const char *format, ...)
+{
+	va_list ap;
+
+	memset(err, 0, sizeof(*err));
+	err->code = MR_ERR_INVALID;
+	mr_object_key_text(o, err->object, sizeof(err->object));
+	va_start(ap, format);
+	vsnprintf(err->message, sizeof(err->message), format, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+static int check_service(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_service *s = &o->service;
+
+	if (s->name[0] == '\0')
+		return refuse(err, o, "name is empty");
+	if (mr_ip_len(&s->vip) == 0)
+		return refuse(err, o, "vip is missing");
+	if (s->port == 0)
+		return refuse(err, o, "port must be 1..65535");
+	if (s->proto != MR_PROTO_TCP && s->proto != MR_PROTO_UDP)
+		return refuse(err, o, "protocol %u is neither tcp (6) nor udp (17)", s->proto);
+	if (s->mode != MR_MODE_FULLNAT && s->mode != MR_MODE_DSR_L2)
+		return refuse(err, o, "forwarding mode %u is unknown", s->mode);
+	if (sched_ops_of(s->sched) == NULL)
+		return refuse(err, o, "scheduler %u is unknown", s->sched);
+	if (s->maglev_size > 10000019u)
+		return refuse(err, o, "maglev_size %u is above 10000019", s->maglev_size);
+	return 0;
+}
+
+static int check_backend(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_backend *b = &o->backend;
+
+	if (b->name[0] == '\0' || b->service[0] == '\0')
+		return refuse(err, o, "name or service is empty");
+	if (mr_ip_len(&b->ip) == 0)
+		return refuse(err, o, "ip is missing");
+	if (b->port == 0)
+		return refuse(err, o, "port must be 1..65535");
+	if (b->weight > MR_WEIGHT_MAX)
+		return refuse(err, o, "weight %u is above %d", b->weight, MR_WEIGHT_MAX);
+	if (b->state < MR_BACKEND_UP || b->state > MR_BACKEND_DOWN)
+		return refuse(err, o, "state %u is unknown", b->state);
+	return 0;
+}
+
+int apply_check_object(const struct mr_object *o, struct mr_error *err)
+{
+	switch (o->type) {
+	case MR_OBJ_SETTINGS:
+		return 0;
+	case MR_OBJ_ADDR:
+		if (mr_ip_len(&o->addr.ip) == 0 || o->addr.prefix_len == 0
+			|| o->addr.prefix_len > 8 * mr_ip_len(&o->addr.ip))
+			return refuse(err, o, "address or prefix length is out of range");
+		return 0;
+	case MR_OBJ_GATEWAY:
+		if (mr_ip_len(&o->gateway.ip) == 0)
+			return refuse(err, o, "ip is missing");
+		return 0;
+	case MR_OBJ_SNAT:
+		if (mr_ip_len(&o->snat.ip) == 0)
+			return refuse(err, o, "ip is missing");
+		return 0;
+	case MR_OBJ_SERVICE:
+		return check_service(o, err);
+	case MR_OBJ_BACKEND:
+		return check_backend(o, err);
+	default:
+		return refuse(err, o, "object type %u is unknown", o->type);
+	}
+}
+
+/* Copies the objects of one type into an array of their own struct: what lb and net take. */
+static void *collect(const struct model *m, unsigned type, size_t size, unsigned *n)
+{
+	unsigned first;
+	char *a;
+
+	*n = model_count(m, type, &first);
+	a = calloc(*n ? *n : 1, size);
+	for (unsigned i = 0; a != NULL && i < *n; i++)
+		memcpy(a + i * size,
+			(const char *)model_at(m, first + i) + offsetof(struct mr_object, settings),
+			size);
+	return a;
+}
+
+struct parts {
+	struct mr_settings *settings;
+	struct mr_addr *addrs;
+	struct mr_gateway *gateways;
+	struct mr_snat *snats;
+	struct mr_service *services;
+	struct mr_backend *backends;
+	struct mr_ip *vips;
+	struct mr_ip snat_slots[NATPORT_SLOTS_MAX];
+	unsigned n_settings, n_addrs, n_gateways, n_snats, n_services, n_backends, n_snat_slots;
+};
+
+static void parts_fini(struct parts *p)
+{
+	free(p->settings);
+	free(p->addrs);
+	free(p->gateways);
+	free(p->snats);
+	free(p->services);
+	free(p->backends);
+	free(p->vips);
+}
+
+static int parts_init(struct parts *p, const struct model *m)
+{
+	memset(p, 0, sizeof(*p));
+	p->settings = collect(m, MR_OBJ_SETTINGS, sizeof(*p->settings), &p->n_settings);
+	p->addrs = collect(m, MR_OBJ_ADDR, sizeof(*p->addrs), &p->n_addrs);
+	p->gateways = collect(m, MR_OBJ_GATEWAY, sizeof(*p->gateways), &p->n_gateways);
+	p->snats = collect(m, MR_OBJ_SNAT, sizeof(*p->snats), &p->n_snats);
+	p->services = collect(m, MR_OBJ_SERVICE, sizeof(*p->services), &p->n_services);
+	p->backends = collect(m, MR_OBJ_BACKEND, sizeof(*p->backends), &p->n_backends);
+	p->vips = calloc(p->n_services ? p->n_services : 1, sizeof(*p->vips));
+	if (!p->settings || !p->addrs || !p->gateways || !p->snats || !p->services || !p->backends
+		|| !p->vips)
+		return -ENOMEM;
+	for (unsigned i = 0; i < p->n_services; i++)
+		p->vips[i] = p->services[i].vip;
+	return 0;
+}
+
+static int build_addrs(
+	struct addr_conf **out, const struct apply_env *env, struct parts *p, struct mr_error *err)
+{
+	const int n = lb_registry_snats(env->registry, p->snats, p->n_snats, p->snat_slots, err);
+	struct addr_spec spec = {.ifaces = env->ifaces,
+		.addrs = p->addrs,
+		.gateways = p->gateways,
+		.vips = p->vips,
+		.snats = p->snat_slots,
+		.n_addrs = p->n_addrs,
+		.n_gateways = p->n_gateways,
+		.n_vips = p->n_services};
+
+	if (n < 0)
+		return n;
+	spec.n_snats = (unsigned)n;
+	return addr_conf_create(out, &spec, err);
+}
+
+static int build_lb(struct lb_conf **out, const struct apply_env *env, const struct parts *p,
+	const struct addr_conf *addrs, const struct snapshot *running, uint32_t now_ms,
+	struct mr_error *err)
+{
+	static const uint8_t no_key[16];
+	const struct lb_spec spec = {.services = p->services,
+		.backends = p->backends,
+		.snats = p->snats,
+		.n_services = p->n_services,
+		.n_backends = p->n_backends,
+		.n_snats = p->n_snats,
+		.hash_key = p->n_settings ? p->settings[0].hash_key : no_key,
+		.addrs = addrs,
+		.now_ms = now_ms};
+
+	return lb_conf_create(out, env->registry, &spec, running ? lb_conf_of(running) : NULL, err);
+}
+
+int apply_build(struct snapshot **out, const struct apply_env *env, const struct model *m,
+	uint64_t generation, const struct snapshot *running, uint32_t now_ms, struct mr_error *err)
+{
+	struct addr_conf *addrs = NULL;
+	struct lb_conf *lb = NULL;
+	struct snapshot *s;
+	struct parts p;
+	int rc;
+
+	memset(err, 0, sizeof(*err));
+	s = calloc(1, sizeof(*s));
+	rc = parts_init(&p, m);
+	if (s == NULL || rc != 0) {
+		rc = -ENOMEM;
+		goto err_parts;
+	}
+	rc = build_addrs(&addrs, env, &p, err);
+	if (rc != 0)
+		goto err_parts;
+	rc = build_lb(&lb, env, &p, addrs, running, now_ms, err);
+	if (rc != 0)
+		goto err_addrs;
+	s->generation = generation;
+	mr_digest_bytes(model_digest(m), s->digest);
+	s->slot[SNAPSHOT_ADDR] = addrs;
+	s->slot[SNAPSHOT_LB] = lb;
+	parts_fini(&p);
+	*out = s;
+	return 0;
+
+err_addrs:
+	addr_conf_destroy(&addrs);
+err_parts:
+	parts_fini(&p);
+	free(s);
+	if (err->code == MR_OK) {
+		err->code = rc == -ENOMEM ? MR_ERR_MEMORY : MR_ERR_INVALID;
+		snprintf(err->message, sizeof(err->message),
+			"the generation could not be built: %s; the running one stays",
+			strerror(-rc));
+	}
+	return rc;
+}
+
+void apply_discard(struct snapshot **s, const struct apply_env *env)
+{
+	struct addr_conf *addrs;
+	struct lb_conf *lb;
+
+	if (*s == NULL)
+		return;
+	memcpy(&addrs, &(*s)->slot[SNAPSHOT_ADDR], sizeof(addrs));
+	memcpy(&lb, &(*s)->slot[SNAPSHOT_LB], sizeof(lb));
+	lb_conf_destroy(&lb, env->registry);
+	addr_conf_destroy(&addrs);
+	free(*s);
+	*s = NULL;
+}
+
+uint32_t apply_publish(const struct apply_env *env, struct snapshot *next)
+{
+	uint32_t wait_us = 0;
+	struct snapshot *old = snapshot_publish(next, &wait_us);
+
+	apply_discard(&old, env);
+	if (env->punt != NULL)
+		punt_sync_addrs(env->punt, addr_conf_of(next));
+	return wait_us;
+}

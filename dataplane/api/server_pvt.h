@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * server_pvt — what server.c shares with the handlers of its folder (txn.c, rows.c, conndump.c).
+ */
+#include "api/server.h"
+
+struct conndump;
+
+struct api_client {
+	int fd;
+	bool said_hello;
+	bool may_change;
+	bool is_blocked; /* a connection dump is under way: frames wait */
+	bool is_closing; /* flush what is there, then close */
+	uid_t uid;
+	char name[MR_NAME_MAX];
+	uint8_t *in;
+	uint32_t in_len, in_cap;
+	uint8_t *out;
+	uint32_t out_len, out_cap, out_sent;
+	uint32_t dump_request; /* request id the dump answers */
+};
+
+struct api_server {
+	struct api_params p;
+	int listen_fd, epoll_fd, lock_fd;
+	struct api_client *clients[API_CLIENTS_MAX];
+	struct conndump *dump;
+
+	/* the transaction */
+	struct api_client *txn_owner;
+	struct model *txn_model;
+	struct snapshot *txn_next; /* after PREPARE */
+
+	struct model *model; /* running */
+	uint32_t started_ms;
+	uint64_t n_published;
+	uint32_t publish_us;
+};
+
+/* A handler answers with rows and returns 0 (the server appends the final empty frame), or fills *err and
+ * returns -errno, or returns API_LATER: the reply comes from elsewhere. */
+#define API_LATER 1
+typedef int (*api_handler)(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+
+/* Appends one reply frame with the message, flags as given. -ENOBUFS closes the client later. */
+int server_reply(struct api_client *c, uint16_t type, uint16_t flags, uint32_t request,
+	const struct mr_msg *msg, const void *object);
+int server_reply_object(struct api_client *c, const struct mr_frame *f, const struct mr_object *o);
+static inline int server_row(struct api_client *c, const struct mr_frame *f,
+	const struct mr_msg *msg, const void *object)
+{
+	return server_reply(c, f->type, MR_F_REPLY | MR_F_MORE, f->request, msg, object);
+}
+void server_reply_end(struct api_client *c, uint16_t type, uint32_t request);
+
+/* Fills *err; returns rc. */
+int server_refuse(struct mr_error *err, int rc, unsigned code, const char *object,
+	const char *format, ...) __rte_format_printf(5, 6);
+
+/* Decodes the body, or refuses with the field at fault. */
+int server_decode(
+	const struct mr_frame *f, const struct mr_msg *msg, void *object, struct mr_error *err);
+
+/* txn.c */
+int txn_on_begin(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int txn_on_put(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int txn_on_del(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int txn_on_prepare(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int txn_on_commit(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int txn_on_abort(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int txn_on_dump(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+void txn_abort(struct api_server *s);
+
+/* rows.c */
+void rows_status(const struct api_server *s, struct mr_status *st);
+int rows_on_status(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int rows_on_ports(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int rows_on_counters(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int rows_on_services(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int rows_on_backends(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int rows_on_neighs(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int rows_on_workers(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+
+/* conndump.c */
+int conndump_create(struct conndump **out, unsigned n_workers);
+void conndump_destroy(struct conndump **d);
+int conndump_on_conns(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+/* Moves the dump under way on; true while there is one. */
+bool conndump_poll(struct api_server *s);
+void conndump_forget(struct api_server *s, const struct api_client *c);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pipeline — the packet path on one screen. A burst runs to completion: parse, classify, steer to the
+ * worker that owns the flow, answer or balance, and finish each packet by its verdict. Nothing else
+ * decides order; stages only set verdicts. Runs on every worker; allocates, logs and blocks never.
+ */
+#include "pipeline.h"
+
+#include "core/nic.h"
+#include "lb/balance.h"
+#include "lb/natport.h"
+#include "net/addr.h"
+#include "net/arp.h"
+#include "net/icmp.h"
+#include "net/parse.h"
+
+/* Indices of packets in the burst, by what they are. */
+struct pick {
+	unsigned n;
+	uint8_t at[BURST_MAX];
+};
+
+static inline void pick_add(struct pick *s, unsigned i)
+{
+	s->at[s->n++] = (uint8_t)i;
+}
+
+/* ICMP and ICMPv6 for us, NDP for anyone. */
+static inline bool is_icmp(const struct pkt *p)
+{
+	return p->proto == (p->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+}
+
+static void to_kernel(struct pkt *p, enum punt_class class)
+{
+	p->verdict = PKT_PUNT;
+	p->punt_class = (uint8_t) class;
+}
+
+/* A packet whose destination is no service: by what its address is to us. *kind is kept for ICMP. */
+static void classify_other(struct pkt *p, const struct addr_conf *ac, uint8_t *kind)
+{
+	uint16_t snat_slot = 0;
+	uint8_t iface;
+
+	*kind = (uint8_t)addr_find(ac, p->family, p->dst, &snat_slot, &iface);
+	if (is_icmp(p) && (*kind != ADDR_NONE || p->family == 6)) {
+		p->verdict = PKT_ICMP;
+		return;
+	}
+	switch (*kind) {
+	case ADDR_OWN:
+		to_kernel(p, PUNT_OWN);
+		return;
+	case ADDR_VIP:
+		pkt_drop(p, PKT_DROP_no_service);
+		return;
+	case ADDR_SNAT:
+		p->snat_slot = snat_slot;
+		if (p->flags & PKT_F_FRAGMENT)
+			pkt_drop(p, PKT_DROP_fragment);
+		else if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP)
+			p->verdict = PKT_RETURN;
+		else
+			pkt_drop(p, PKT_DROP_snat_unknown);
+		return;
+	default:
+		to_kernel(p, PUNT_OTHER);
+	}
+}
+
+/* Gives every packet that parse left open its verdict. */
+static void classify(
+	struct burst *b, const struct lb_conf *lb, const struct addr_conf *ac, uint8_t *kinds)
+{
+	struct pick ip = {0};
+
+	for (unsigned i = 0; i < b->n; i++) {
+		if (b->p[i].verdict != PKT_UNSEEN)
+			continue;
+		if (b->p[i].flags & PKT_F_VLAN)
+			to_kernel(&b->p[i], PUNT_OTHER); /* the ports are untagged */
+		else
+			pick_add(&ip, i);
+	}
+	vip_find_bulk(lb->vips, b->p, ip.at, ip.n);
+	for (unsigned k = 0; k < ip.n; k++) {
+		struct pkt *p = &b->p[ip.at[k]];
+
+		if (p->service_idx == VIP_NONE)
+			classify_other(p, ac, &kinds[ip.at[k]]);
+		else if (p->flags & PKT_F_FRAGMENT)
+			pkt_drop(p, PKT_DROP_fragment);
+		else
+			p->verdict = PKT_LB;
+	}
+}
+
+/* Worker that owns the flow of a balanced packet. Client flows: by Toeplitz hash, the device's where it
+ * is over the same tuple, so that with as many queues as workers nothing is handed over (nic.c fills the
+ * redirection tables by the same rule). Return packets: by the SNAT port's block. */
+static unsigned owner_of(const struct worker *w, const struct burst *b, unsigned i)
+{
+	const struct pkt *p = &b->p[i];
+
+	if (p->verdict == PKT_RETURN)
+		return natport_owner(rte_be_to_cpu_16(p->dport), w->n_workers);
+	if (b->has_rss && (b->m[i]->ol_flags & RTE_MBUF_F_RX_RSS_HASH))
+		return NIC_RSS_OWNER(b->m[i]->hash.rss, w->n_workers);
+	return NIC_RSS_OWNER(nic_softrss(p), w->n_workers);
+}
+
+static void steer(struct worker *w, struct burst *b)
+{
+	for (unsigned i = 0; i < b->n; i++) {
+		struct pkt *p = &b->p[i];
+		struct pkt_note *note;
+		unsigned owner;
+
+		if (p->verdict != PKT_LB && p->verdict != PKT_RETURN)
+			continue;
+		owner = owner_of(w, b, i);
+		if (owner == w->id)
+			continue;
+		note = pkt_note(b->m[i]);
+		note->kind = NOTE_HANDOVER;
+		note->iface = b->in_iface;
+		if (mailbox_send_bulk(w->mail, w->id, owner, &b->m[i], 1) == 1) {
+			p->verdict = PKT_GONE;
+			w->tally->handed_over++;
+		} else {
+			pkt_drop(p, PKT_DROP_mailbox_full);
+		}
+	}
+}
+
+/* ARP, NDP, echo: rare packets, one at a time. */
+static void answer(
+	struct worker *w, const struct addr_conf *ac, struct burst *b, const uint8_t *kinds)
+{
+	for (unsigned i = 0; i < b->n; i++) {
+		if (b->p[i].verdict == PKT_ARP)
+			arp_input(w, ac, b, i);
+		else if (b->p[i].verdict == PKT_ICMP && b->p[i].family == 4)
+			icmp4_input(w, ac, b, i, (enum addr_kind)kinds[i]);
+		else if (b->p[i].verdict == PKT_ICMP)
+			icmp6_input(w, ac, b, i, (enum addr_kind)kinds[i]);
+	}
+}
+
+static void balance(
+	struct worker *w, const struct lb_conf *lb, const struct addr_conf *ac, struct burst *b)
+{
+	struct pick from_clients = {0}, from_backends = {0};
+
+	for (unsigned i = 0; i < b->n; i++) {
+		if (b->p[i].verdict == PKT_LB)
+			pick_add(&from_clients, i);
+		else if (b->p[i].verdict == PKT_RETURN)
+			pick_add(&from_backends, i);
+	}
+	if (from_clients.n > 0)
+		lb_balance(w, lb, ac, b, from_clients.at, from_clients.n);
+	if (from_backends.n > 0)
+		lb_return(w, lb, ac, b, from_backends.at, from_backends.n);
+}
+
+static void finish(struct worker *w, struct burst *b)
+{
+	for (unsigned i = 0; i < b->n; i++) {
+		const struct pkt *p = &b->p[i];
+		struct rte_mbuf *m = b->m[i];
+
+		switch (p->verdict) {
+		case PKT_TX:
+			worker_tx(w, p->out_iface, m);
+			break;
+		case PKT_HOLD:
+			pkt_note(m)->kind = NOTE_HOLD;
+			pkt_note(m)->iface = p->out_iface;
+			worker_to_manager(w, m);
+			break;
+		case PKT_PUNT:
+			pkt_note(m)->kind = NOTE_PUNT;
+			pkt_note(m)->iface = p->in_iface;
+			pkt_note(m)->punt_class = p->punt_class;
+			worker_to_manager(w, m);
+			break;
+		case PKT_GONE:
+			break;
+		default:
+			worker_drop(w, m, (enum pkt_drop)p->drop);
+		}
+	}
+}
+
+static void on_burst(struct worker *w, struct burst *b, bool is_handover)
+{
+	const struct addr_conf *ac = addr_conf_of(w->snap);
+	const struct lb_conf *lb = lb_conf_of(w->snap);
+	uint8_t kinds[BURST_MAX];
+
+	parse_burst(b, &w->ifaces->of[b->in_iface].mac, b->in_iface);
+	classify(b, lb, ac, kinds);
+	if (w->n_workers > 1 && !is_handover)
+		steer(w, b);
+	answer(w, ac, b, kinds);
+	balance(w, lb, ac, b);
+	finish(w, b);
+}
+
+static void on_tick(struct worker *w)
+{
+	lb_expire(w, lb_conf_of(w->snap));
+}
+
+const struct worker_ops pipeline_ops = {.on_burst = on_burst, .on_tick = on_tick};
