@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * conf — the configuration file as a typed, checked value. conf_create() reads a text and either
+ * gives a struct conf in which every reference is resolved, every default is filled in and every
+ * rule of control/README.md holds, or a report of all that is wrong; warnings come with both. A
+ * struct conf never changes after it was made and holds no pointers into the text.
+ *
+ * Used by the daemon and by `millrace config check` (offline). Any thread; nothing global. The only
+ * I/O is reading node.hash_key_file, and enum conf_secrets says whether to.
+ */
+#include "millrace/types.h"
+
+#define CONF_TEXT_MAX (16u << 20) /* bytes of a file */
+#define CONF_DEPTH_MAX 16         /* mappings and sequences within each other */
+#define CONF_SNAT_MAX 64          /* addresses, ranges expanded */
+#define CONF_BACKENDS_MAX 262144u /* backends of all services, a shared pool counted each time */
+#define CONF_WEIGHT_DEFAULT 100
+
+struct conf;
+struct confreport;
+
+/* What to do about node.hash_key_file. */
+enum conf_secrets {
+	CONF_SECRETS_SKIP, /* do not touch the file system; hash_key stays zero */
+	CONF_SECRETS_TRY, /* offline: a file that cannot be read is a warning, a bad one an error */
+	CONF_SECRETS_NEED, /* daemon: the file must be readable */
+};
+
+enum conf_check_type { CONF_CHECK_TCP = 1, CONF_CHECK_HTTP };
+
+struct conf_prefix {
+	struct mr_ip ip; /* as written, host bits kept */
+	uint8_t len;
+};
+
+/* Arrays are in the order of the file. Names are unique in their array. */
+struct conf_port {
+	char name[MR_NAME_MAX];
+	struct conf_prefix *addresses;
+	size_t n_addresses; /* ≥ 1 */
+	struct mr_ip *gateways;
+	size_t n_gateways;
+};
+
+struct conf_status_range {
+	uint16_t first, last; /* HTTP status codes, both included */
+};
+
+struct conf_check {
+	char name[MR_NAME_MAX];
+	enum conf_check_type type;
+	uint16_t port;                    /* 0: the backend's */
+	char *path;                       /* http: request path; tcp: NULL */
+	char *host;                       /* http: Host header, NULL: the backend's address */
+	struct conf_status_range *expect; /* http: ascending, at least one; tcp: NULL */
+	size_t n_expect;
+	uint32_t interval_ms;
+	uint32_t timeout_ms; /* ≤ interval_ms */
+	uint16_t rise, fall;
+	uint8_t jitter_pct; /* of interval_ms */
+};
+
+struct conf_backend {
+	char name[MR_NAME_MAX]; /* unique in its pool */
+	struct mr_ip ip;
+	uint16_t port; /* 0: the service's */
+	uint16_t weight;
+};
+
+struct conf_pool {
+	char name[MR_NAME_MAX];
+	const struct conf_check *check; /* NULL: always up */
+	struct conf_backend *backends;  /* of one family; may be empty */
+	size_t n_backends;
+};
+
+struct conf_service {
+	char name[MR_NAME_MAX];
+	struct mr_ip vip;
+	uint16_t port;
+	enum mr_proto proto;
+	enum mr_mode mode;
+	enum mr_sched sched;
+	uint32_t maglev_size; /* 0: chosen by the dataplane */
+	const struct conf_pool *pool;
+	uint32_t syn_timeout_ms, established_timeout_ms, fin_timeout_ms, udp_timeout_ms;
+};
+
+struct conf {
+	char node_name[MR_NAME_MAX]; /* "": not given, the host name counts */
+	char *hash_key_file;         /* NULL: not given, hash_key is zero */
+	uint8_t hash_key[16];
+	bool hash_key_is_read; /* false: not given, or not read (enum conf_secrets) */
+	struct conf_port *ports;
+	size_t n_ports;
+	struct mr_ip *snats; /* ranges expanded, in the order of the file */
+	size_t n_snats;
+	struct conf_check *checks;
+	size_t n_checks;
+	struct conf_pool *pools;
+	size_t n_pools;
+	struct conf_service *services;
+	size_t n_services;
+};
+
+/* Reads text[0..len), which may hold any bytes. name is what messages call the file. On success 0
+ * and *out is set; -EINVAL when the text is not a valid configuration; -ENOMEM. *report is set with
+ * 0 and -EINVAL (never NULL then), and NULL with -ENOMEM. */
+int conf_create(struct conf **out, struct confreport **report, const char *text, size_t len,
+	const char *name, enum conf_secrets secrets);
+void conf_destroy(struct conf **c); /* NULL-safe */
+
+/* By name; NULL when there is none. */
+const struct conf_port *conf_find_port(const struct conf *c, const char *name);
+const struct conf_check *conf_find_check(const struct conf *c, const char *name);
+const struct conf_pool *conf_find_pool(const struct conf *c, const char *name);
+const struct conf_service *conf_find_service(const struct conf *c, const char *name);
+const struct conf_backend *conf_find_backend(const struct conf_pool *p, const char *name);
+
+/* Port traffic for this backend of the service goes to. */
+static inline uint16_t conf_backend_port(const struct conf_service *s, const struct conf_backend *b)
+{
+	return b->port != 0 ? b->port : s->port;
+}
+
+/* "tcp" or "http". */
+const char *conf_check_type_name(enum conf_check_type type);
