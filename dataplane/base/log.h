@@ -10,8 +10,15 @@
 
 #include <inttypes.h>
 
-/* Once per .c file that logs: LOG_TYPE(conn) registers millrace.conn for the LOG_* below. */
-#define LOG_TYPE(module) RTE_LOG_REGISTER(log_type, millrace.module, INFO)
+/* Once per .c file that logs: LOG_TYPE(conn) registers millrace.conn for the LOG_* below. Not
+ * RTE_LOG_REGISTER: its variable is global, and one name for all files keeps the LOG_* short. */
+#define LOG_TYPE(module) \
+	static int log_type; \
+	RTE_INIT(log_register) \
+	{ \
+		log_type = \
+			rte_log_register_type_and_pick_level("millrace." #module, RTE_LOG_INFO); \
+	}
 
 #define LOG_AT(level, ...) log_write(RTE_LOG_##level, (uint32_t)log_type, __VA_ARGS__)
 #define LOG_ERR(...) LOG_AT(ERR, __VA_ARGS__)
