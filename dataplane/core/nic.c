@@ -55,6 +55,17 @@ static uint16_t at_most(unsigned wish, unsigned max)
 	return (uint16_t)(wish < max ? wish : max);
 }
 
+/* Some drivers (net_af_xdp) want queues in pairs. */
+static int configure_queues(struct nic *nic, const struct rte_eth_conf *conf)
+{
+	int rc = rte_eth_dev_configure(nic->id, nic->n_rxq, nic->n_txq, conf);
+
+	if (rc == 0 || nic->n_rxq == nic->n_txq)
+		return rc;
+	nic->n_rxq = nic->n_txq = RTE_MIN(nic->n_rxq, nic->n_txq);
+	return rte_eth_dev_configure(nic->id, nic->n_rxq, nic->n_txq, conf);
+}
+
 static int configure(
 	struct nic *nic, const struct rte_eth_dev_info *info, const struct nic_params *p)
 {
@@ -79,9 +90,10 @@ static int configure(
 		nic->has_rss = (info->flow_type_rss_offloads & RSS_TYPES) == RSS_TYPES
 			&& (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH);
 	}
+	conf.rxmode.mtu = p->mtu_bytes; /* 0: the device's own */
 	nic->rx_offloads = conf.rxmode.offloads;
 	nic->tx_offloads = conf.txmode.offloads;
-	return rte_eth_dev_configure(nic->id, nic->n_rxq, nic->n_txq, &conf);
+	return configure_queues(nic, &conf);
 }
 
 /* Entry i → queue (i & 127) modulo queues: the rule of NIC_RSS_OWNER. */
@@ -136,8 +148,13 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 	rc = configure(nic, &info, p);
 	if (rc != 0)
 		return fail(nic, "refused its configuration", rc, "try --rx-queues 1");
-	if (p->mtu_bytes != 0 && rte_eth_dev_set_mtu(nic->id, p->mtu_bytes) != 0)
-		return fail(nic, "refused the MTU", -EINVAL, "choose a smaller --mtu");
+	if (p->mtu_bytes != 0) {
+		rc = rte_eth_dev_set_mtu(nic->id, p->mtu_bytes);
+		if (rc != 0)
+			return fail(nic, "refused the MTU", rc,
+				rc == -ENOTSUP ? "this driver cannot change it: leave --mtu out"
+					       : "choose another --mtu");
+	}
 	rc = set_up_queues(nic, &info, p);
 	if (rc != 0)
 		return fail(nic, "queue set-up failed", rc,
@@ -145,7 +162,8 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 			"fewer --rx-queues, or more --mbufs");
 	if (rte_eth_allmulticast_enable(nic->id) != 0)
 		LOG_INFO(
-			"port %s: cannot be told to take all multicast: relies on the driver's default",
+			"port %s: driver cannot ask for all multicast; if IPv6 neighbours do not find "
+			"us, `ip link set dev INTERFACE allmulticast on`",
 			nic->name);
 	rc = rte_eth_dev_start(nic->id);
 	if (rc != 0)
