@@ -7,12 +7,15 @@
  * by the manager only), so changing one never rebuilds the others.
  *
  * Services, backends and SNAT addresses live in stable slots: connections name them across generations.
- * The registry (manager's) gives out slots and takes one back only when no worker has a
- * connection in it. A backend that left the model keeps its slot, marked absent, until then; its flows
- * go on (policy keep).
+ * The registry (manager's) gives out slots and takes one back only when no generation and no connection
+ * is left in it. A backend that left the model keeps its slot, marked absent, until then; its flows go on
+ * (policy keep). What a connection takes for granted is part of a holder's identity: a service is its
+ * name, VIP, port and protocol, a backend its service, name, address and port; changing one of these makes
+ * a new holder, and flows of the old one end by themselves.
  */
 #include "core/snapshot.h"
 #include "lb/connfsm.h"
+#include "lb/natport.h"
 #include "lb/sched.h"
 #include "lb/vip.h"
 #include "net/neigh.h"
@@ -20,10 +23,11 @@
 struct lb_service {
 	uint32_t idx;    /* slot */
 	uint32_t n_refs; /* w, r: manager */
-	struct mr_service spec;
 	const struct sched_ops *sched;
 	struct sched_table *table;
+	uint8_t vip[16]; /* as in spec: hot */
 	struct connfsm_timeouts timeouts;
+	struct mr_service spec;
 	struct mr_backend *backends; /* as configured: equal → the service is shared */
 	uint32_t *backend_idx;
 	unsigned n_backends;
@@ -44,14 +48,24 @@ struct lb_backend { /* hot: one line */
 };
 _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 
+#define LB_SNATS_MAX NATPORT_SLOTS_MAX
+#define LB_FLOW_SECRET_BYTES 192
+
+/* The slots of an older generation are within the arrays of a newer one: counts never shrink. */
 struct lb_conf {
 	struct vip_table *vips;
-	struct lb_service **services;    /* by slot; NULL = free */
-	struct lb_backend *backends;     /* by slot */
-	uint32_t n_services, n_backends; /* slots */
-	struct mr_ip snats[64];          /* by slot; family 0 = free */
+	struct lb_service **services;     /* by slot; NULL = free */
+	struct lb_backend *backends;      /* by slot */
+	uint32_t n_services, n_backends;  /* slots */
+	struct mr_ip snats[LB_SNATS_MAX]; /* by slot; family 0 = free */
 	uint32_t n_snats;
-	bool snat_active[64]; /* false: only old flows use it */
+	bool snat_active[LB_SNATS_MAX]; /* false: only old flows use it */
+	/* slots of active addresses, [0] IPv4, [1] IPv6: what a new flow chooses from */
+	uint8_t snat_choice[2][LB_SNATS_MAX];
+	uint32_t n_snat_choice[2];
+	uint16_t route_gen; /* differs from the previous generation's when routes may */
+	/* hashes flows for scheduling; from the fleet's hash key, so that two boxes choose alike */
+	uint8_t flow_secret[LB_FLOW_SECRET_BYTES];
 };
 
 struct lb_registry; /* names → slots; manager's */
@@ -75,10 +89,16 @@ enum lb_slot_kind { LB_SLOT_SERVICE, LB_SLOT_BACKEND, LB_SLOT_SNAT };
 int lb_registry_create(struct lb_registry **out, const struct lb_limits *limits,
 	struct neigh_table *neigh,
 	uint64_t (*in_use)(void *ctx, enum lb_slot_kind kind, uint32_t slot), void *ctx);
-void lb_registry_destroy(struct lb_registry **r);
+void lb_registry_destroy(struct lb_registry **r); /* NULL-safe, clears *r; after all generations */
 
-/* Slots the SNAT addresses of the model would have: fills ips[] by slot (for addr_conf_create(), which
- * comes before lb_conf_create()). Returns the number of slots, or -ENOSPC with *err filled. */
+/* on_give(ctx, kind, slot), ctx as above: the slot gets a new holder; nobody else touches its counters
+ * at this moment (lb_worker_clear()). */
+void lb_registry_set_on_give(
+	struct lb_registry *r, void (*on_give)(void *ctx, enum lb_slot_kind kind, uint32_t slot));
+
+/* Slots the SNAT addresses of the model would have: fills ips[0..LB_SNATS_MAX) by slot (for
+ * addr_conf_create(), which comes before lb_conf_create()). Addresses that left the model are there while
+ * old flows use them. Returns the number of slots, or -ENOSPC with *err filled. */
 int lb_registry_snats(struct lb_registry *r, const struct mr_snat *snats, unsigned n,
 	struct mr_ip *ips, struct mr_error *err);
 
@@ -92,7 +112,8 @@ int lb_conf_create(struct lb_conf **out, struct lb_registry *r, const struct lb_
 /* After the conf is published and its predecessor retired, or when it was never published. */
 void lb_conf_destroy(struct lb_conf **c, struct lb_registry *r);
 
-/* Slot → names, for rows; NULL when free. Lives until the slot is given away (manager). */
+/* Slot → names, for rows; of the last holder when it is gone, NULL for a slot never given out. Lives until
+ * the slot is given away (manager). */
 const char *lb_registry_service_name(const struct lb_registry *r, uint32_t idx);
 const char *lb_registry_backend_name(const struct lb_registry *r, uint32_t idx);
 

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * lbconf_pvt — what lbconf.c and lbroute.c share: the registry, the manager's half of a generation, and a
+ * build under way. Context: manager.
+ */
+#include "lb/lbconf.h"
+#include "lb/lbspec.h"
+#include "lb/slots.h"
+
+struct vip_share {
+	struct vip_table *table;
+	uint32_t n_refs;
+};
+
+/* What only the manager needs of a generation. */
+struct conf_pvt {
+	struct lb_conf c; /* first: what lb_conf_create() gives out */
+	struct vip_share *vips;
+	const struct addr_conf *addrs; /* routes were asked here; compared, not used */
+	uint8_t hash_key[16];
+	uint32_t cap_services;
+};
+
+struct lb_registry {
+	struct lb_limits limits;
+	struct neigh_table *neigh;
+	uint32_t *pins; /* by neighbour: backend records of live generations */
+	struct slots *services, *backends, *snats;
+	struct slots_users service_users, backend_users, snat_users;
+};
+
+/* One build under way. */
+struct build {
+	struct lb_registry *r;
+	const struct lb_spec *spec;
+	const struct conf_pvt *prev; /* or NULL */
+	struct conf_pvt *next;
+	struct lbspec model;
+	struct mr_error *err;
+};
+
+static inline bool lbconf_in_use(const struct slots_users *u, uint32_t slot)
+{
+	return u->in_use(u->ctx, u->kind, slot) > 0;
+}
+
+/* Fills the backend array of b->next, whose services are complete. 0, or -errno with *err filled. */
+int lbroute_build(struct build *b);
+
+/* Gives back what one backend record of a generation holds. */
+void lbroute_unpin(struct lb_registry *r, uint32_t neigh_ref);
