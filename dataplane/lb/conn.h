@@ -54,7 +54,7 @@ struct conn {
 	uint8_t client_ip[16];
 	uint8_t client_iface;
 	uint8_t fins; /* connfsm: who has sent FIN */
-	uint16_t spare;
+	uint16_t route_gen; /* of client_neigh: lb_conf */
 	uint32_t n_packets;
 } __rte_aligned(64);
 _Static_assert(sizeof(struct conn) == 64, "one cache line");

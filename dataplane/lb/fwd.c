@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fwd — the table of forwarding modes; see fwd.h. */
+#include "lb/fwd.h"
+
+#include "lb/fwd_fullnat.h"
+#include "lb/fwd_l2.h"
+
+const struct fwd_ops *const fwd_modes[FWD_N_MODES] = {
+	[MR_MODE_FULLNAT] = &fwd_fullnat_ops,
+	[MR_MODE_DSR_L2] = &fwd_l2_ops,
+};
+
+#define COUNT_MODE(sym, value, name) +1
+_Static_assert(FWD_N_MODES == 1 MR_MODES(COUNT_MODE), "every mode has its operations");

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * fwd — how a packet that has its connection gets to the other side. One mode per file (fwd_l2.c,
+ * fwd_fullnat.c) behind struct fwd_ops; called with all packets of one mode of a burst, and once per new
+ * flow. Context: worker.
+ */
+#include "core/worker.h"
+#include "lb/conn.h"
+#include "lb/lbconf.h"
+
+/* Packets of one mode and direction. */
+struct fwd_batch {
+	unsigned n;
+	uint8_t sel[BURST_MAX];       /* index in the burst */
+	struct conn *conn[BURST_MAX]; /* NULL: forwarded without state (fwd_l2 only) */
+	const struct lb_backend *backend[BURST_MAX]; /* record in the running generation */
+};
+
+struct fwd_env {
+	struct worker *w;
+	const struct lb_conf *conf;
+	const struct addr_conf *addrs;
+	struct burst *b;
+};
+
+/* send and ret: each packet of the batch becomes PKT_TX, PKT_HOLD or PKT_DROP. */
+struct fwd_ops {
+	/* A new flow: addresses, ports and SNAT of the entry are set; prepares what send and ret need. */
+	void (*open)(struct conn *e, const struct lb_conf *conf);
+	void (*send)(
+		const struct fwd_env *env, const struct fwd_batch *batch); /* client → backend */
+	void (*ret)(
+		const struct fwd_env *env, const struct fwd_batch *batch); /* backend → client */
+};
+
+#define FWD_N_MODES 3 /* enum mr_mode is below this */
+
+/* Operations by enum mr_mode. */
+extern const struct fwd_ops *const fwd_modes[FWD_N_MODES];
+
+/* For modes: completes a packet whose next hop is known by reference. The frame's Ethernet header is at
+ * eth; the packet goes out of iface, or to the hold queue of ref, or of next_hop where ref is NEIGH_NONE. */
+static inline void fwd_output(const struct fwd_env *env, unsigned i, struct rte_ether_hdr *eth,
+	uint8_t iface, uint32_t ref, const uint8_t next_hop[16])
+{
+	struct pkt *p = &env->b->p[i];
+
+	p->out_iface = iface;
+	eth->src_addr = env->w->ifaces->of[iface].mac;
+	if (likely(neigh_fill(env->w->neigh, ref, &eth->dst_addr))) {
+		p->verdict = PKT_TX;
+	} else {
+		struct pkt_note *note = pkt_note(env->b->m[i]);
+
+		p->verdict = PKT_HOLD;
+		p->neigh_ref = ref;
+		note->kind = NOTE_HOLD;
+		note->iface = iface;
+		note->family = p->family;
+		note->neigh_ref = ref;
+		memcpy(note->next_hop, next_hop, sizeof(note->next_hop));
+	}
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fwd_fullnat — see fwd_fullnat.h.
+ *
+ *     client:cport → VIP:vport     becomes     SNAT:sport → backend:bport
+ *     backend:bport → SNAT:sport   becomes     VIP:vport → client:cport
+ *
+ * Checksums are updated, not computed (RFC 1624): what changes in a flow's packets is the same in each,
+ * so the entry keeps one delta per direction and layer, and a packet costs one addition. The way back is the
+ * complement of the way there. The IPv4 delta includes the time to live going down by one. A damaged packet
+ * stays damaged, which is for the receiver to see.
+ *
+ * The client's next hop is asked for once and remembered in the entry (client_neigh, client_iface); it is
+ * asked again when the neighbour is gone or the generation has other routes (route_gen).
+ */
+#include "lb/fwd_fullnat.h"
+
+#include "base/csum.h"
+
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+/* Time to live − 1: the word (ttl, protocol) grows by ~0x0100, in network byte order. */
+#define TTL_DELTA RTE_BE16(0xfeff)
+
+static void open_flow(struct conn *e, const struct lb_conf *conf)
+{
+	const struct lb_service *s = conf->services[e->service_idx];
+	const struct lb_backend *be = &conf->backends[e->backend_idx];
+	const rte_be16_t snat_port = rte_cpu_to_be_16(e->snat_port);
+	struct {
+		uint8_t src[16], dst[16];
+		rte_be16_t sport, dport;
+	} from = {.sport = e->client_port, .dport = e->vip_port},
+	  to = {.sport = snat_port, .dport = be->port};
+	uint16_t addrs;
+
+	memcpy(from.src, e->client_ip, 16);
+	memcpy(from.dst, s->vip, 16);
+	memcpy(to.src, conf->snats[e->snat_slot].bytes, 16);
+	memcpy(to.dst, be->ip, 16);
+	addrs = csum_delta(&from, &to, offsetof(__typeof__(from), sport));
+	e->fwd_l4 = csum_delta(&from, &to, sizeof(from));
+	e->rev_l4 = (uint16_t)~e->fwd_l4;
+	e->fwd_l3 = csum_add(addrs, TTL_DELTA);
+	e->rev_l3 = csum_add((uint16_t)~addrs, TTL_DELTA);
+	e->client_neigh = NEIGH_NONE;
+}
+
+/* What a packet becomes. */
+struct rewrite {
+	const uint8_t *src, *dst; /* 4 or 16 bytes */
+	rte_be16_t sport, dport;
+	uint16_t l3, l4;
+};
+
+/* False when the time to live has run out; nothing is changed then. */
+static inline bool rewrite_packet(struct rte_mbuf *m, const struct pkt *p, const struct rewrite *r)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	uint8_t *l4 = frame + p->l4_off;
+	rte_be16_t *ports = (rte_be16_t *)(void *)l4; /* first in TCP and in UDP */
+
+	if (p->family == 4) {
+		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(void *)(frame + p->l3_off);
+
+		if (unlikely(ip->time_to_live <= 1))
+			return false;
+		ip->time_to_live--;
+		memcpy(&ip->src_addr, r->src, 4);
+		memcpy(&ip->dst_addr, r->dst, 4);
+		ip->hdr_checksum = csum_apply(ip->hdr_checksum, r->l3);
+	} else {
+		struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(void *)(frame + p->l3_off);
+
+		if (unlikely(ip->hop_limits <= 1))
+			return false;
+		ip->hop_limits--;
+		memcpy(ip->src_addr, r->src, 16);
+		memcpy(ip->dst_addr, r->dst, 16);
+	}
+	ports[0] = r->sport;
+	ports[1] = r->dport;
+	if (p->proto == MR_PROTO_TCP) {
+		struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(void *)l4;
+
+		tcp->cksum = csum_apply(tcp->cksum, r->l4);
+	} else {
+		struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(void *)l4;
+
+		udp->dgram_cksum = csum_apply_udp(udp->dgram_cksum, r->l4);
+	}
+	return true;
+}
+
+static void send_batch(const struct fwd_env *env, const struct fwd_batch *batch)
+{
+	for (unsigned k = 0; k < batch->n; k++) {
+		const struct lb_backend *be = batch->backend[k];
+		const struct conn *e = batch->conn[k];
+		const unsigned i = batch->sel[k];
+		const struct rewrite r = {.src = env->conf->snats[e->snat_slot].bytes,
+			.dst = be->ip,
+			.sport = rte_cpu_to_be_16(e->snat_port),
+			.dport = be->port,
+			.l3 = e->fwd_l3,
+			.l4 = e->fwd_l4};
+
+		if (unlikely(!rewrite_packet(env->b->m[i], &env->b->p[i], &r))) {
+			pkt_drop(&env->b->p[i], PKT_DROP_ttl);
+			continue;
+		}
+		fwd_output(env, i, rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *),
+			be->iface, be->neigh_ref, be->next_hop);
+	}
+}
+
+/* The client's next hop, asked anew. Leaves client_neigh NEIGH_NONE while the neighbour table has no entry:
+ * the manager makes one for the packet that is held. False without a route. */
+static bool route_client(const struct fwd_env *env, struct conn *e, uint8_t next_hop[16])
+{
+	struct neigh_key key = {.family = e->family};
+	const struct neigh_key *keys[1] = {&key};
+
+	if (!addr_route(env->addrs, e->family, e->client_ip, &e->client_iface, next_hop))
+		return false;
+	key.iface = e->client_iface;
+	memcpy(key.ip, next_hop, sizeof(key.ip));
+	neigh_find_bulk(env->w->neigh, keys, 1, &e->client_neigh);
+	e->route_gen = env->conf->route_gen;
+	return true;
+}
+
+static void return_slow(
+	const struct fwd_env *env, struct conn *e, unsigned i, struct rte_ether_hdr *eth)
+{
+	uint8_t next_hop[16];
+
+	if (route_client(env, e, next_hop))
+		fwd_output(env, i, eth, e->client_iface, e->client_neigh, next_hop);
+	else
+		pkt_drop(&env->b->p[i], PKT_DROP_no_route);
+}
+
+static void return_batch(const struct fwd_env *env, const struct fwd_batch *batch)
+{
+	for (unsigned k = 0; k < batch->n; k++) {
+		struct conn *e = batch->conn[k];
+		const unsigned i = batch->sel[k];
+		struct pkt *p = &env->b->p[i];
+		struct rte_ether_hdr *eth = rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *);
+		const struct rewrite r = {.src = env->conf->services[e->service_idx]->vip,
+			.dst = e->client_ip,
+			.sport = e->vip_port,
+			.dport = e->client_port,
+			.l3 = e->rev_l3,
+			.l4 = e->rev_l4};
+
+		if (unlikely(!rewrite_packet(env->b->m[i], p, &r))) {
+			pkt_drop(p, PKT_DROP_ttl);
+			continue;
+		}
+		if (likely(e->route_gen == env->conf->route_gen
+			    && neigh_fill(env->w->neigh, e->client_neigh, &eth->dst_addr))) {
+			eth->src_addr = env->w->ifaces->of[e->client_iface].mac;
+			p->out_iface = e->client_iface;
+			p->verdict = PKT_TX;
+		} else {
+			return_slow(env, e, i, eth);
+		}
+	}
+}
+
+const struct fwd_ops fwd_fullnat_ops = {.open = open_flow, .send = send_batch, .ret = return_batch};
