@@ -40,10 +40,6 @@ void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_con
 void lb_return(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
 	struct burst *b, const uint8_t *sel, unsigned n);
 
-/* Owner of a client flow for packets that carry no usable RSS hash, and of a return packet. */
-unsigned lb_owner_client(const struct pkt *p, unsigned n_workers);
-unsigned lb_owner_return(const struct pkt *p, unsigned n_workers);
-
 /* Bounded expiry; call once per tick. */
 void lb_expire(struct worker *w, const struct lb_conf *c);
 
@@ -54,3 +50,10 @@ uint64_t lb_worker_service_drops(const struct lb_worker *lw, uint32_t service_id
 uint64_t lb_worker_service_conns(const struct lb_worker *lw, uint32_t service_idx);
 uint32_t lb_worker_snat_used(const struct lb_worker *lw, uint32_t snat_slot);
 const struct conn_table *lb_worker_conns(const struct lb_worker *lw);
+
+/* Context: manager. Connections that name the slot: what the registry wants to know of all workers. */
+uint64_t lb_worker_in_use(const struct lb_worker *lw, enum lb_slot_kind kind, uint32_t slot);
+
+/* Context: manager, from the registry's on_give() only: counters of the slot begin at 0 for its new holder.
+ * No connection and no generation names it at that moment, so the worker does not touch them. */
+void lb_worker_clear(struct lb_worker *lw, enum lb_slot_kind kind, uint32_t slot);

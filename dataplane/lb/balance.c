@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * balance — see balance.h. A burst goes through in passes, so that cache misses of its packets overlap:
+ * keys → one bulk lookup per family → hits: connection state → misses: schedule and insert → forward,
+ * all packets of one mode together → counters. Nothing here is per packet and indirect.
+ *
+ *  I1  an entry's backend_idx, service_idx and (full NAT) SNAT port are valid from the moment the entry
+ *      can be found until conn_del()
+ *  I2  tallies: conns of a backend or service slot = entries that name it
+ *  I3  an entry is deleted only by lb_expire() or in the call that added it, so an index found at the
+ *      beginning of a burst is good until its end: a flow that begins again keeps its entry
+ *  I4  a packet that does not become PKT_TX or PKT_HOLD is PKT_DROP with one reason
+ *
+ * What happens to flows of a backend that is not UP: DRAIN and absent: they go on. DOWN: they go on as
+ * well (policy keep: the checks may be wrong about it), but a SYN, and every datagram of UDP, is the chance to
+ * choose again and is scheduled anew; a SYN also when the backend is absent.
+ */
+#include "lb/balance_pvt.h"
+
+#include <rte_prefetch.h>
+
+#define EXPIRE_MAX 256u /* entries looked at per tick: a quarter million a second, 50 us at most */
+#define TCP_TURNS 0x07  /* FIN, SYN, RST: segments that may change an established flow */
+
+/* The state that a segment of dir leads to; the wheel looks earlier when its timeout is shorter. */
+static inline void follow_tcp(struct call *x, uint32_t idx, struct conn *e,
+	const struct lb_service *s, enum connfsm_dir dir, uint8_t tcp_flags)
+{
+	enum mr_conn_state next;
+
+	/* opt: the table leaves an established flow where it is for all but FIN, SYN and RST */
+	if (likely(e->state == MR_CONN_ESTABLISHED && !(tcp_flags & TCP_TURNS)))
+		return;
+	next = connfsm_tcp((enum mr_conn_state)e->state, dir, tcp_flags, &e->fins);
+	if (next == e->state)
+		return;
+	if (s->timeouts.ms[next] < s->timeouts.ms[e->state])
+		conn_watch(x->lw->conns, idx, x->now_ms + s->timeouts.ms[next]);
+	e->state = (uint8_t)next;
+}
+
+/* Adds the batch's packets, but those the mode had to drop, to their backends. */
+static void count_batch(struct call *x, const struct fwd_batch *batch, enum connfsm_dir dir)
+{
+	for (unsigned k = 0; k < batch->n; k++) {
+		const unsigned i = batch->sel[k];
+		struct lb_backend_tally *t =
+			&x->lw->backends[batch->backend[k] - x->conf->backends];
+		const uint32_t n_bytes = rte_pktmbuf_pkt_len(x->b->m[i]);
+
+		if (unlikely(x->b->p[i].verdict == PKT_DROP))
+			continue;
+		if (batch->conn[k] != NULL)
+			batch->conn[k]->n_packets++;
+		if (dir == CONNFSM_CLIENT) {
+			add(&t->rx_packets, 1);
+			add(&t->rx_bytes, n_bytes);
+		} else {
+			add(&t->tx_packets, 1);
+			add(&t->tx_bytes, n_bytes);
+		}
+	}
+}
+
+/* Sends what has been collected. */
+void balance_run_batches(struct call *x, enum connfsm_dir dir)
+{
+	const struct fwd_env env = {.w = x->w, .conf = x->conf, .addrs = x->addrs, .b = x->b};
+
+	for (unsigned mode = 0; mode < FWD_N_MODES; mode++) {
+		if (x->batch[mode].n == 0)
+			continue;
+		if (dir == CONNFSM_CLIENT)
+			fwd_modes[mode]->send(&env, &x->batch[mode]);
+		else
+			fwd_modes[mode]->ret(&env, &x->batch[mode]);
+		count_batch(x, &x->batch[mode], dir);
+		x->batch[mode].n = 0;
+	}
+}
+
+/* --- packets of known flows --- */
+
+/* The service of the entry's VIP has another slot now (renamed): the flow goes over to it. */
+static void move_to_service(struct call *x, struct conn *e, uint32_t service_idx)
+{
+	add(&x->lw->services[e->service_idx].conns, (uint64_t)-1);
+	add(&x->lw->services[service_idx].conns, 1);
+	e->service_idx = service_idx;
+}
+
+/* Whether the packet of a known flow is the chance to schedule it again. */
+static inline bool is_new_chance(
+	const struct conn *e, const struct lb_backend *be, const struct pkt *p)
+{
+	if (p->proto != MR_PROTO_TCP)
+		return be->state == MR_BACKEND_DOWN;
+	return connfsm_opens(p->tcp_flags)
+		&& (connfsm_reusable((enum mr_conn_state)e->state) || be->state == MR_BACKEND_DOWN
+			|| be->state == 0);
+}
+
+static inline void on_client_packet(struct call *x, const struct flows *f, unsigned k)
+{
+	const unsigned i = f->sel[k];
+	const uint32_t idx = f->idx[k];
+	struct pkt *p = &x->b->p[i];
+	struct conn *e = conn_at(x->lw->conns, idx);
+	const struct lb_backend *be = &x->conf->backends[e->backend_idx];
+
+	x->n_hits++;
+	if (unlikely(e->service_idx != p->service_idx))
+		move_to_service(x, e, p->service_idx);
+	if (unlikely(is_new_chance(e, be, p))) {
+		enum pkt_drop reason;
+
+		if (newflow_reopen(x, f, k, &reason)) {
+			be = &x->conf->backends[e->backend_idx];
+		} else if (p->proto == MR_PROTO_TCP) {
+			pkt_drop(p, reason);
+			return;
+		}
+	} else if (p->proto == MR_PROTO_TCP) {
+		follow_tcp(
+			x, idx, e, x->conf->services[e->service_idx], CONNFSM_CLIENT, p->tcp_flags);
+	}
+	e->last_seen_ms = x->now_ms;
+	forward(x, i, e, be, e->mode);
+}
+
+static bool same_key(const struct flows *f, unsigned a, unsigned b)
+{
+	return f->is_v6 ? memcmp(&f->k6[a], &f->k6[b], sizeof(f->k6[a])) == 0
+			: memcmp(&f->k4[a], &f->k4[b], sizeof(f->k4[a])) == 0;
+}
+
+/* Packets that the lookup did not find. seen[] is a little hash table of them, so that a second packet of a
+ * flow finds the entry its first one has just made, without another lookup in a table that may be far away. */
+static void on_misses(struct call *x, struct flows *f, const uint8_t *miss, unsigned n)
+{
+	uint8_t seen[2 * BURST_MAX];
+
+	memset(seen, 0xff, sizeof(seen));
+	for (unsigned m = 0; m < n; m++) {
+		const unsigned k = miss[m];
+		const uint64_t hash = newflow_hash(x, f, k);
+		unsigned at = (unsigned)hash & (2 * BURST_MAX - 1);
+
+		while (seen[at] != 0xff && !same_key(f, seen[at], k))
+			at = (at + 1) & (2 * BURST_MAX - 1);
+		if (seen[at] != 0xff && f->idx[seen[at]] != CONN_NONE) {
+			f->idx[k] = f->idx[seen[at]];
+			on_client_packet(x, f, k);
+			continue;
+		}
+		seen[at] = (uint8_t)k;
+		f->idx[k] = newflow_open(x, f, k, hash);
+	}
+}
+
+static void run_flows(struct call *x, struct flows *f)
+{
+	uint8_t miss[BURST_MAX];
+	unsigned n_miss = 0;
+
+	if (f->is_v6)
+		conn_find_bulk6(x->lw->conns, f->k6, f->n, f->idx);
+	else
+		conn_find_bulk4(x->lw->conns, f->k4, f->n, f->idx);
+	for (unsigned k = 0; k < f->n; k++) {
+		if (likely(f->idx[k] != CONN_NONE))
+			on_client_packet(x, f, k);
+		else
+			miss[n_miss++] = (uint8_t)k;
+	}
+	if (n_miss > 0)
+		on_misses(x, f, miss, n_miss);
+}
+
+static inline void add_key4(struct flows *f, unsigned i, const struct pkt *p)
+{
+	struct conn_key4 *key = &f->k4[f->n];
+
+	memcpy(&key->src, p->src, 4);
+	memcpy(&key->dst, p->dst, 4);
+	key->sport = p->sport;
+	key->dport = p->dport;
+	key->proto = p->proto;
+	memset(key->zero, 0, sizeof(key->zero));
+	f->sel[f->n++] = (uint8_t)i;
+}
+
+static inline void add_key6(struct flows *f, unsigned i, const struct pkt *p)
+{
+	struct conn_key6 *key = &f->k6[f->n];
+
+	memcpy(key->src, p->src, 16);
+	memcpy(key->dst, p->dst, 16);
+	key->sport = p->sport;
+	key->dport = p->dport;
+	key->proto = p->proto;
+	memset(key->zero, 0, sizeof(key->zero));
+	f->sel[f->n++] = (uint8_t)i;
+}
+
+static void call_init(struct call *x, struct worker *w, const struct lb_conf *c,
+	const struct addr_conf *ac, struct burst *b)
+{
+	x->w = w;
+	x->lw = w->lb;
+	x->conf = c;
+	x->addrs = ac;
+	x->b = b;
+	x->now_ms = w->now_ms;
+	x->n_hits = 0;
+	for (unsigned mode = 0; mode < FWD_N_MODES; mode++)
+		x->batch[mode].n = 0;
+}
+
+void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
+	struct burst *b, const uint8_t *sel, unsigned n)
+{
+	struct flows v4, v6;
+	struct call x;
+
+	call_init(&x, w, c, ac, b);
+	v4.n = v6.n = 0;
+	v4.is_v6 = false;
+	v6.is_v6 = true;
+	for (unsigned k = 0; k < n; k++) {
+		const struct pkt *p = &b->p[sel[k]];
+
+		if (p->family == 4)
+			add_key4(&v4, sel[k], p);
+		else
+			add_key6(&v6, sel[k], p);
+	}
+	if (v4.n > 0)
+		run_flows(&x, &v4);
+	if (v6.n > 0)
+		run_flows(&x, &v6);
+	balance_run_batches(&x, CONNFSM_CLIENT);
+	w->tally->conn_hits += x.n_hits;
+	for (unsigned k = 0; k < n; k++) {
+		const struct pkt *p = &b->p[sel[k]];
+
+		if (unlikely(p->verdict == PKT_DROP))
+			add(&w->lb->services[p->service_idx].drops, 1);
+	}
+}
+
+/* --- the way back --- */
+
+/* Whether the packet is from the backend that the entry of its port talks to. */
+static inline bool is_of_flow(
+	const struct conn *e, const struct lb_backend *be, const struct pkt *p)
+{
+	return e->mode == MR_MODE_FULLNAT && e->proto == p->proto && e->family == p->family
+		&& e->snat_slot == p->snat_slot && be->port == p->sport
+		&& memcmp(be->ip, p->src, sizeof(be->ip)) == 0;
+}
+
+static inline void on_backend_packet(struct call *x, unsigned i, uint32_t idx)
+{
+	struct conn *e = conn_at(x->lw->conns, idx);
+	const struct lb_backend *be = &x->conf->backends[e->backend_idx];
+	const struct lb_service *s = x->conf->services[e->service_idx];
+	struct pkt *p = &x->b->p[i];
+
+	if (unlikely(!is_of_flow(e, be, p))) {
+		pkt_drop(p, PKT_DROP_snat_unknown);
+		return;
+	}
+	p->service_idx = e->service_idx;
+	if (unlikely(s == NULL)) { /* left the model: its VIP is not ours any more */
+		pkt_drop(p, PKT_DROP_no_service);
+		return;
+	}
+	x->n_hits++;
+	if (p->proto == MR_PROTO_TCP)
+		follow_tcp(x, idx, e, s, CONNFSM_BACKEND, p->tcp_flags);
+	e->last_seen_ms = x->now_ms;
+	forward(x, i, e, be, MR_MODE_FULLNAT);
+}
+
+void lb_return(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
+	struct burst *b, const uint8_t *sel, unsigned n)
+{
+	struct lb_worker *lw = w->lb;
+	uint32_t idx[BURST_MAX];
+	struct call x;
+
+	call_init(&x, w, c, ac, b);
+	for (unsigned k = 0; k < n; k++) {
+		const struct pkt *p = &b->p[sel[k]];
+
+		natport_prefetch(lw->ports, p->snat_slot, p->proto, rte_be_to_cpu_16(p->dport));
+	}
+	for (unsigned k = 0; k < n; k++) {
+		const struct pkt *p = &b->p[sel[k]];
+
+		idx[k] =
+			natport_find(lw->ports, p->snat_slot, p->proto, rte_be_to_cpu_16(p->dport));
+		if (likely(idx[k] != CONN_NONE))
+			rte_prefetch0(conn_at(lw->conns, idx[k]));
+	}
+	for (unsigned k = 0; k < n; k++) {
+		if (likely(idx[k] != CONN_NONE))
+			on_backend_packet(&x, sel[k], idx[k]);
+		else
+			pkt_drop(&b->p[sel[k]], PKT_DROP_snat_unknown);
+	}
+	balance_run_batches(&x, CONNFSM_BACKEND);
+	w->tally->conn_hits += x.n_hits;
+	for (unsigned k = 0; k < n; k++) {
+		const struct pkt *p = &b->p[sel[k]];
+
+		if (unlikely(p->verdict == PKT_DROP && p->drop != PKT_DROP_snat_unknown))
+			add(&lw->services[p->service_idx].drops, 1);
+	}
+}
+
+/* --- expiry --- */
+
+/* When the entry ends if nothing more comes; at once where its service is gone. */
+static uint32_t deadline_of(const struct conn *e, const struct lb_conf *c)
+{
+	const struct lb_service *s = c->services[e->service_idx];
+
+	return e->last_seen_ms + (s != NULL ? s->timeouts.ms[e->state] : 0);
+}
+
+void lb_expire(struct worker *w, const struct lb_conf *c)
+{
+	struct lb_worker *lw = w->lb;
+	uint32_t idx[EXPIRE_MAX];
+	const unsigned n = conn_due_bulk(lw->conns, w->now_ms, idx, EXPIRE_MAX);
+
+	for (unsigned k = 0; k < n; k++) {
+		const struct conn *e = conn_at(lw->conns, idx[k]);
+		const uint32_t deadline_ms = deadline_of(e, c);
+
+		if ((int32_t)(deadline_ms - w->now_ms) > 0) {
+			conn_watch(lw->conns, idx[k], deadline_ms);
+			continue;
+		}
+		newflow_put_port(lw, e);
+		newflow_detach(lw, e);
+		conn_del(lw->conns, idx[k]);
+		w->tally->conn_expired++;
+	}
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * balance_pvt — what balance.c (packets), newflow.c (new flows) and lbworker.c (memory, the manager's view)
+ * share. Context: worker.
+ */
+#include "lb/balance.h"
+#include "lb/fwd.h"
+#include "lb/natport.h"
+
+struct service_tally {
+	uint64_t conns;  /* w: worker  r: manager (relaxed) */
+	uint64_t drops;  /* w: worker  r: manager (relaxed) */
+	uint32_t cursor; /* of the scheduler; worker only */
+};
+
+struct lb_worker {
+	struct conn_table *conns;
+	struct natport *ports;
+	struct lb_backend_tally *backends;
+	struct service_tally *services;
+	struct lb_limits limits;
+};
+
+struct call {
+	struct worker *w;
+	struct lb_worker *lw;
+	const struct lb_conf *conf;
+	const struct addr_conf *addrs;
+	struct burst *b;
+	uint32_t now_ms;
+	uint32_t n_hits;
+	struct fwd_batch batch[FWD_N_MODES];
+};
+
+/* Packets of one family on their way through the connection table. */
+struct flows {
+	unsigned n;
+	bool is_v6;
+	uint8_t sel[BURST_MAX];
+	uint32_t idx[BURST_MAX];
+	union {
+		struct conn_key4 k4[BURST_MAX];
+		struct conn_key6 k6[BURST_MAX];
+	};
+};
+
+/* Plain increment by the owner; the manager reads relaxed. */
+static inline void add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline void forward(
+	struct call *x, unsigned i, struct conn *e, const struct lb_backend *be, unsigned mode)
+{
+	struct fwd_batch *to = &x->batch[mode];
+
+	to->sel[to->n] = (uint8_t)i;
+	to->conn[to->n] = e;
+	to->backend[to->n++] = be;
+}
+
+/* Forwards and counts what has been collected (balance.c). */
+void balance_run_batches(struct call *x, enum connfsm_dir dir);
+
+/* Hash of flow k: the same on every box with the same hash key. */
+uint64_t newflow_hash(const struct call *x, const struct flows *f, unsigned k);
+
+/* A packet without an entry: forwards it, with a new entry or without, or drops it. Returns the entry or
+ * CONN_NONE. */
+uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_t hash);
+
+/* The packet begins a new flow on an entry of the same addresses and ports; the caller forwards it. False
+ * when that cannot be: the entry is as before then, and *reason says why. */
+bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_drop *reason);
+
+/* What an entry holds besides its place in the table: its port, its part in the counts. */
+void newflow_put_port(struct lb_worker *lw, const struct conn *e);
+void newflow_detach(struct lb_worker *lw, const struct conn *e);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * newflow — once per new flow: schedule, take a connection entry and a SNAT port, prepare the forwarding
+ * mode; and the same for an entry whose addresses and ports a new flow uses again. Context: worker.
+ */
+#define XXH_INLINE_ALL
+#include "lb/balance_pvt.h"
+
+#include <xxhash.h>
+
+uint64_t newflow_hash(const struct call *x, const struct flows *f, unsigned k)
+{
+	const uint8_t *secret = x->conf->flow_secret;
+
+	return f->is_v6
+		? XXH3_64bits_withSecret(&f->k6[k], sizeof(f->k6[k]), secret, LB_FLOW_SECRET_BYTES)
+		: XXH3_64bits_withSecret(&f->k4[k], sizeof(f->k4[k]), secret, LB_FLOW_SECRET_BYTES);
+}
+
+/* Gives the entry a SNAT address and port: from the address the hash says, the next where that has no port
+ * left. False when all are exhausted; the entry is as before then. */
+static bool take_port(struct call *x, uint32_t idx, struct conn *e, uint64_t hash)
+{
+	const unsigned six = e->family == 6;
+	const uint32_t n = x->conf->n_snat_choice[six];
+	uint32_t at = (uint32_t)(((hash & UINT32_MAX) * n) >> 32);
+
+	for (uint32_t tries = 0; tries < n; tries++) {
+		const uint8_t slot = x->conf->snat_choice[six][at];
+		const uint16_t port = natport_get(x->lw->ports, slot, e->proto, idx);
+
+		if (port != 0) {
+			e->snat_slot = slot;
+			e->snat_port = port;
+			return true;
+		}
+		at = at + 1 == n ? 0 : at + 1;
+	}
+	return false;
+}
+
+static void attach(struct call *x, struct conn *e, uint32_t service_idx, uint32_t backend_idx)
+{
+	e->service_idx = service_idx;
+	e->backend_idx = backend_idx;
+	add(&x->lw->services[service_idx].conns, 1);
+	add(&x->lw->backends[backend_idx].conns, 1);
+	add(&x->lw->backends[backend_idx].conns_total, 1);
+}
+
+void newflow_detach(struct lb_worker *lw, const struct conn *e)
+{
+	add(&lw->services[e->service_idx].conns, (uint64_t)-1);
+	add(&lw->backends[e->backend_idx].conns, (uint64_t)-1);
+}
+
+/* First state, first deadline, and what the mode needs. The entry is attached and has its port. */
+static void begin_flow(struct call *x, uint32_t idx, struct conn *e, const struct lb_service *s,
+	const struct pkt *p)
+{
+	e->mode = s->spec.mode;
+	e->fins = 0;
+	e->n_packets = 0;
+	e->state = p->proto == MR_PROTO_TCP
+		? (uint8_t)connfsm_tcp(MR_CONN_NONE, CONNFSM_CLIENT, p->tcp_flags, &e->fins)
+		: MR_CONN_UDP;
+	e->last_seen_ms = x->now_ms;
+	conn_watch(x->lw->conns, idx, x->now_ms + s->timeouts.ms[e->state]);
+	fwd_modes[e->mode]->open(e, x->conf);
+}
+
+/* Whether the service can do without entries: equal hashes give equal backends, and the backend needs
+ * nothing from us but the frame. */
+static inline bool is_stateless_able(const struct lb_service *s)
+{
+	return s->sched->is_consistent && s->spec.mode == MR_MODE_DSR_L2;
+}
+
+/* Table full. A flood must not refuse service to anybody it need not. */
+static uint32_t forward_stateless(
+	struct call *x, unsigned i, const struct lb_service *s, uint32_t backend_idx)
+{
+	if (is_stateless_able(s)) {
+		forward(x, i, NULL, &x->conf->backends[backend_idx], MR_MODE_DSR_L2);
+		x->w->tally->stateless++;
+	} else {
+		pkt_drop(&x->b->p[i], PKT_DROP_conn_table_full);
+	}
+	return CONN_NONE;
+}
+
+/* A packet without an entry. A segment that cannot begin a flow is refused, except where a service is
+ * stateless-able: the hash leads it to the backend it had before this balancer was restarted, or before a
+ * peer failed, so flows outlive their balancer. Returns the new entry or CONN_NONE. */
+uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_t hash)
+{
+	const unsigned i = f->sel[k];
+	struct pkt *p = &x->b->p[i];
+	const struct lb_service *s = x->conf->services[p->service_idx];
+	uint32_t backend_idx, idx;
+	struct conn *e;
+
+	if (p->proto == MR_PROTO_TCP && !connfsm_opens(p->tcp_flags) && !is_stateless_able(s)) {
+		pkt_drop(p, PKT_DROP_no_conn);
+		return CONN_NONE;
+	}
+	backend_idx = s->sched->pick(s->table, hash, &x->lw->services[s->idx].cursor);
+	if (backend_idx == SCHED_NONE) {
+		pkt_drop(p, PKT_DROP_no_backend);
+		return CONN_NONE;
+	}
+	idx = f->is_v6 ? conn_add6(x->lw->conns, &f->k6[k], x->now_ms)
+		       : conn_add4(x->lw->conns, &f->k4[k], x->now_ms);
+	if (idx == CONN_NONE)
+		return forward_stateless(x, i, s, backend_idx);
+	e = conn_at(x->lw->conns, idx);
+	if (s->spec.mode == MR_MODE_FULLNAT && !take_port(x, idx, e, hash)) {
+		conn_del(x->lw->conns, idx);
+		pkt_drop(p, PKT_DROP_snat_exhausted);
+		return CONN_NONE;
+	}
+	attach(x, e, s->idx, backend_idx);
+	begin_flow(x, idx, e, s, p);
+	x->w->tally->conn_created++;
+	forward(x, i, e, &x->conf->backends[backend_idx], e->mode);
+	return idx;
+}
+
+void newflow_put_port(struct lb_worker *lw, const struct conn *e)
+{
+	if (e->snat_port != 0)
+		natport_put(lw->ports, e->snat_slot, e->proto, e->snat_port);
+}
+
+/* The port of a flow that begins again: a fresh one, so that the backend does not take the new flow for the
+ * old; when there is none left, its old one if its address is still in the model. */
+static bool renew_port(
+	struct call *x, uint32_t idx, struct conn *e, const struct lb_service *s, uint64_t hash)
+{
+	const struct conn old = *e;
+
+	if (s->spec.mode != MR_MODE_FULLNAT) {
+		newflow_put_port(x->lw, e);
+		e->snat_port = 0;
+		return true;
+	}
+	if (take_port(x, idx, e, hash)) {
+		newflow_put_port(x->lw, &old);
+		return true;
+	}
+	return old.snat_port != 0 && x->conf->snat_active[old.snat_slot];
+}
+
+/* Before an entry changes hands: packets of its old flow that wait in a batch go out as they are. */
+static void flush_flow(struct call *x, const struct conn *e)
+{
+	const struct fwd_batch *batch = &x->batch[e->mode];
+
+	for (unsigned k = 0; k < batch->n; k++) {
+		if (batch->conn[k] == e) {
+			balance_run_batches(x, CONNFSM_CLIENT);
+			return;
+		}
+	}
+}
+
+/* The packet begins a new flow on an entry of the same addresses and ports. False when that cannot be: the
+ * entry is as before then, and *reason says why. */
+bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_drop *reason)
+{
+	const uint32_t idx = f->idx[k];
+	const struct pkt *p = &x->b->p[f->sel[k]];
+	const struct lb_service *s = x->conf->services[p->service_idx];
+	const uint64_t hash = newflow_hash(x, f, k);
+	struct conn *e = conn_at(x->lw->conns, idx);
+	const uint32_t backend_idx =
+		s->sched->pick(s->table, hash, &x->lw->services[s->idx].cursor);
+
+	if (backend_idx == SCHED_NONE) {
+		*reason = PKT_DROP_no_backend;
+		return false;
+	}
+	flush_flow(x, e);
+	if (!renew_port(x, idx, e, s, hash)) {
+		*reason = PKT_DROP_snat_exhausted;
+		return false;
+	}
+	newflow_detach(x->lw, e);
+	attach(x, e, s->idx, backend_idx);
+	begin_flow(x, idx, e, s, p);
+	x->w->tally->conn_reused++;
+	return true;
+}
