@@ -144,7 +144,8 @@ struct handler {
 	const char *name;
 };
 
-#define HANDLER(sym, fn) [sym] = {.on_request = fn, .role = sym##_ROLE, .name = sym##_NAME}
+#define HANDLER(sym, fn) \
+	[sym] = {.on_request = fn, .role = (enum mr_role)sym##_ROLE, .name = sym##_NAME}
 #define REQUEST_ROLE(sym, number, name, req, row, role) sym##_ROLE = role,
 enum { MR_REQUESTS(REQUEST_ROLE) };
 #define REQUEST_NAME(sym, number, name, req, row, role) static const char sym##_NAME[] = name;
