@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pktbox — the dataplane as a filter for packet tests: commands on standard input, results on standard
+ * output, one line each. Drives the real pipeline through tests/lib/harness.
+ *
+ *     put TYPE FIELD=VALUE …    edit the model (types and fields of include/millrace/api_lb.h)
+ *     del KEY
+ *     apply                     → ok | refused OBJECT: MESSAGE
+ *     in PORT QUEUE HEX         let a port receive a frame
+ *     run                       → out PORT HEX | kernel PORT HEX … then end
+ *     time MS                   move the clock on
+ *     counters                  → counter NAME VALUE (those not 0) … then balanced | unbalanced
+ *     conns                     → conn STATE BACKEND-ADDRESS PORT … then end
+ */
+#include "eal.h"
+#include "harness.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+static void print_hex(const char *what, unsigned iface, const struct rte_mbuf *m)
+{
+	static const char *const names[] = {"north", "south"};
+
+	printf("%s %s ", what, names[iface]);
+	for (; m != NULL; m = m->next) {
+		for (unsigned i = 0; i < m->data_len; i++)
+			printf("%02x", rte_pktmbuf_mtod(m, const uint8_t *)[i]);
+	}
+	printf("\n");
+}
+
+static void on_kernel(void *ctx, unsigned iface, struct rte_mbuf *m)
+{
+	(void)ctx;
+	print_hex("kernel", iface, m);
+	rte_pktmbuf_free(m);
+}
+
+static void die(const char *why, const char *what)
+{
+	fprintf(stderr, "pktbox: %s: %s\n", why, what);
+	exit(2);
+}
+
+static unsigned parse_hex(const char *text, uint8_t *buf, unsigned size)
+{
+	unsigned n = 0;
+
+	for (; isxdigit((unsigned char)text[0]) && isxdigit((unsigned char)text[1]); text += 2) {
+		const char pair[3] = {text[0], text[1], '\0'};
+
+		if (n == size)
+			die("frame is too long", text);
+		buf[n++] = (uint8_t)strtoul(pair, NULL, 16);
+	}
+	return n;
+}
+
+static void set_field(const struct mr_field *f, void *object, const char *value)
+{
+	char *p = (char *)object + f->offset;
+	const uint64_t v = strtoull(value, NULL, 0);
+
+	switch (f->kind) {
+	case MR_IP:
+		if (mr_ip_parse((struct mr_ip *)(void *)p, value) != 0)
+			die("bad address", value);
+		break;
+	case MR_NAME:
+	case MR_TEXT:
+		snprintf(p, f->size, "%s", value);
+		break;
+	case MR_BLOB16:
+		parse_hex(value, (uint8_t *)p, 16);
+		break;
+	default:
+		memcpy(p, &v, f->size); /* little-endian */
+	}
+}
+
+static unsigned type_of(const char *name)
+{
+#define PKTBOX_TYPE(sym, value, text, type, member) \
+	if (strcmp(name, text) == 0) \
+		return value;
+	MR_OBJS(PKTBOX_TYPE)
+	die("unknown object type", name);
+	return 0;
+}
+
+static void put(struct harness *h, char *args)
+{
+	const char *type = strtok(args, " ");
+	struct mr_object o = {0};
+	const struct mr_msg *msg;
+	char *pair;
+
+	if (type == NULL)
+		die("put needs a type", "");
+	o.type = (uint8_t)type_of(type);
+	msg = mr_obj_msg(o.type);
+	while ((pair = strtok(NULL, " ")) != NULL) {
+		char *value = strchr(pair, '=');
+		unsigned i = 0;
+
+		if (value == NULL)
+			die("field without value", pair);
+		*value++ = '\0';
+		while (i < msg->n_fields && strcmp(msg->fields[i].name, pair) != 0)
+			i++;
+		if (i == msg->n_fields)
+			die("unknown field", pair);
+		set_field(&msg->fields[i], &o.settings, value);
+	}
+	if (model_put(h->model, &o) != 0)
+		die("no memory", type);
+}
+
+static void apply(struct harness *h)
+{
+	struct mr_error err;
+
+	snapshot_offline();
+	if (harness_apply(h, &err) == 0)
+		printf("ok\n");
+	else
+		printf("refused %s: %s\n", err.object, err.message);
+	snapshot_online();
+}
+
+static void receive(struct harness *h, char *args)
+{
+	const char *port = strtok(args, " "), *queue = strtok(NULL, " "), *hex = strtok(NULL, " ");
+	uint8_t frame[2048];
+	unsigned n;
+
+	if (hex == NULL)
+		die("in needs PORT QUEUE HEX", "");
+	n = parse_hex(hex, frame, sizeof(frame));
+	harness_receive(h, port[0] == 's', (unsigned)atoi(queue), harness_mbuf(h, frame, n));
+}
+
+static void run(struct harness *h)
+{
+	struct rte_mbuf *m;
+
+	harness_settle(h);
+	for (unsigned i = 0; i < HARNESS_IFACES; i++) {
+		while ((m = harness_sent(h, i)) != NULL) {
+			print_hex("out", i, m);
+			rte_pktmbuf_free(m);
+		}
+	}
+	printf("end\n");
+}
+
+static void on_counter(void *ctx, const char *name, const char *unit, bool is_drop, uint64_t value,
+	const char *help)
+{
+	(void)ctx;
+	(void)unit;
+	(void)is_drop;
+	(void)help;
+	if (value != 0)
+		printf("counter %s %" PRIu64 "\n", name, value);
+}
+
+static void counters(struct harness *h)
+{
+	struct tally sum;
+	const bool is_balanced = harness_balanced(h, &sum);
+
+	tally_walk(&sum, on_counter, NULL);
+	printf("%s\n", is_balanced ? "balanced" : "unbalanced");
+}
+
+static void conns(struct harness *h)
+{
+	const struct lb_conf *lb = lb_conf_of(snapshot_get());
+
+	for (unsigned w = 0; w < h->n_workers; w++) {
+		const struct conn_table *t = lb_worker_conns(h->workers[w]->lb);
+		uint64_t cursor = 0;
+		uint32_t idx[64];
+
+		while (cursor != UINT64_MAX) {
+			const unsigned n = conn_walk(t, &cursor, idx, 64);
+
+			for (unsigned i = 0; i < n; i++) {
+				const struct conn *e = conn_at(t, idx[i]);
+				const struct lb_backend *b = &lb->backends[e->backend_idx];
+				struct mr_ip ip = {.family = b->family};
+				char text[INET6_ADDRSTRLEN];
+
+				memcpy(ip.bytes, b->ip, 16);
+				printf("conn %s %s %u worker %u\n", mr_conn_state_name(e->state),
+					mr_ip_text(&ip, text, sizeof(text)),
+					rte_be_to_cpu_16(b->port), w);
+			}
+		}
+		if (!conn_check(t))
+			die("connection table is inconsistent", "conn_check");
+	}
+	printf("end\n");
+}
+
+int main(int argc, char **argv)
+{
+	const unsigned n_workers = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
+	const unsigned n_queues = argc > 2 ? (unsigned)atoi(argv[2]) : n_workers;
+	const uint32_t n_conns = argc > 3 ? (uint32_t)atoi(argv[3]) : 4096;
+	const struct harness_params p = {.n_workers = n_workers,
+		.n_queues = n_queues,
+		.n_conns4 = n_conns,
+		.n_conns6 = n_conns,
+		.n_mbufs = 8191};
+	static struct harness h;
+	static char line[8192];
+
+	if (eal_start("pktbox", 256) != 0)
+		return 2;
+	harness_init(&h, &p);
+	h.on_kernel = on_kernel;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		char *args = line + strcspn(line, " \n");
+
+		line[strcspn(line, "\n")] = '\0';
+		if (*args == ' ')
+			*args++ = '\0';
+		if (strcmp(line, "put") == 0)
+			put(&h, args);
+		else if (strcmp(line, "del") == 0 && model_del(h.model, args) != 0)
+			die("no such object", args);
+		else if (strcmp(line, "apply") == 0)
+			apply(&h);
+		else if (strcmp(line, "in") == 0)
+			receive(&h, args);
+		else if (strcmp(line, "run") == 0)
+			run(&h);
+		else if (strcmp(line, "time") == 0)
+			h.now_ms += (uint32_t)atoi(args);
+		else if (strcmp(line, "counters") == 0)
+			counters(&h);
+		else if (strcmp(line, "conns") == 0)
+			conns(&h);
+		else if (strcmp(line, "del") != 0)
+			die("unknown command", line);
+	}
+	harness_fini(&h);
+	rte_eal_cleanup();
+	return 0;
+}
