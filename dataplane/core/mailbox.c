@@ -26,6 +26,7 @@ struct ring {
 	/* w: consumer */
 	uint32_t head __rte_cache_aligned; /* r: producer */
 	uint32_t tail_seen;
+	uint32_t turn; /* in ring (to, to): which sender `to` hears first */
 	/* fixed */
 	struct rte_mbuf **slots __rte_cache_aligned; /* w: producer  r: consumer */
 };
@@ -120,12 +121,17 @@ static unsigned take(struct mailbox *mb, struct ring *r, struct rte_mbuf **m, un
 	return n;
 }
 
+/* Begins with another sender each time, so that a busy one starves nobody. */
 unsigned mailbox_receive_bulk(struct mailbox *mb, unsigned to, struct rte_mbuf **m, unsigned n)
 {
-	unsigned got = 0;
+	uint32_t *turn = &ring_of(mb, to, to)->turn;
+	unsigned from = *turn, got = 0;
 
-	for (unsigned from = 0; from < mb->n_ends && got < n; from++)
+	*turn = from + 1 == mb->n_ends ? 0 : from + 1;
+	for (unsigned i = 0; i < mb->n_ends && got < n; i++) {
 		got += take(mb, ring_of(mb, from, to), m + got, n - got);
+		from = from + 1 == mb->n_ends ? 0 : from + 1;
+	}
 	return got;
 }
 
