@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * text — small pure functions on the text people read and write: durations both ways, the nearest
+ * known word for a mistyped one, RFC 3339 times, and printing of foreign bytes so that nothing a
+ * peer sends can drive the terminal. Used by the CLI and by everything that reports errors to it.
+ * No state, any thread; nothing allocates.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define TEXT_DURATION_MAX 32 /* bytes that any duration fits in, NUL included */
+
+/* Writes seconds the way a person says them, at most two units: "1.8ms" "45s" "3m12s" "4h07m"
+ * "12d3h". Negative and non-finite values give "-". Returns buf. */
+const char *text_duration(char *buf, size_t size, double seconds);
+
+/* Reads "500ms" "2s" "1.5s" "5m" "1h"; a unit is required except for 0. Returns 0, -EINVAL when it
+ * is not a duration and -ERANGE above 30 days; *ms is written only on success. */
+int text_duration_parse(const char *s, uint64_t *ms);
+
+/* Reads a decimal number without sign, blanks or leftovers. Returns 0, -EINVAL, or -ERANGE. */
+int text_uint_parse(const char *s, uint64_t *value);
+
+/* Reads "2026-11-24T14:10:46[.123](Z|±HH:MM)" into seconds since 1970. Returns 0 or -EINVAL. */
+int text_time_parse(const char *s, double *seconds);
+
+/* Writes the address, with the port when it is not 0: "10.0.0.1:80" "[fd00::1]:80". Returns buf. */
+const char *text_endpoint(char *buf, size_t size, const char *ip, unsigned port);
+
+/* Edits (insertion, deletion, replacement, swap of neighbours) that turn a into b. Only the first
+ * 63 bytes count. */
+unsigned text_distance(const char *a, const char *b);
+
+/* The word of the list that was probably meant, or NULL when none is near: at most one edit in
+ * words of up to 4 letters, two up to 7, three above. */
+const char *text_nearest(const char *word, const char *const *words, unsigned n_words);
+
+/* Screen columns of UTF-8 text as text_print() writes it; combining marks are not known. */
+unsigned text_width(const char *s);
+
+/* Writes text with control characters and broken UTF-8 shown as \xNN. */
+void text_print(FILE *out, const char *s);
