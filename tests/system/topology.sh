@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# topology — the little network that `./dev run` and the system tests share, and what runs in it.
+#
+#   client ──── north ── [ mr: millraced, controld ] ── south ──── fab ─┬─ web1  10.2.0.11
+#   10.1.0.10   10.1.0.0/24                            10.2.0.0/24      ├─ web2  10.2.0.12
+#   fd00:1::10  fd00:1::/64                            fd00:2::/64      ├─ web3  10.2.0.13
+#        └───────────── 10.2.0.254, the way back of direct return ──────┘
+#
+# Every namespace is named $T_ID-NAME; every process is started by t_spawn, which remembers its pid.
+# t_cleanup ends all of it. Needs root. Sourced, not run: the caller sets T_ID, T_DIR and T_BUILD.
+
+T_PIDS=()
+T_NS="client mr fab web1 web2 web3"
+
+t_die() {
+	echo "error: $*" >&2
+	exit 1
+}
+
+t_in() { # t_in NAMESPACE COMMAND… : runs the command there
+	local ns=$1
+	shift
+	ip netns exec "$T_ID-$ns" "$@"
+}
+
+t_spawn() { # t_spawn NAME NAMESPACE COMMAND… : in the background, output to T_DIR/NAME.log
+	local name=$1 ns=$2
+	shift 2
+	ip netns exec "$T_ID-$ns" "$@" >>"$T_DIR/$name.log" 2>&1 </dev/null &
+	T_PIDS+=($!)
+	echo $! >"$T_DIR/$name.pid"
+}
+
+t_pid() { cat "$T_DIR/$1.pid"; }
+
+t_stop() { # t_stop NAME [SIGNAL] : ends what t_spawn NAME started, and waits for it
+	local pid
+	pid=$(t_pid "$1")
+	kill "-${2:-TERM}" "$pid" 2>/dev/null || true
+	wait "$pid" 2>/dev/null || true
+}
+
+t_wait() { # t_wait SECONDS WHAT COMMAND… : until the command succeeds
+	local limit=$1 what=$2 start=$SECONDS
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		[ $((SECONDS - start)) -lt "$limit" ] || {
+			echo "error: waited $limit s for $what" >&2
+			return 1
+		}
+		sleep 0.05
+	done
+}
+
+t_cleanup() {
+	local pid ns i
+	for ((i = ${#T_PIDS[@]} - 1; i >= 0; i--)); do
+		kill -TERM "${T_PIDS[i]}" 2>/dev/null
+	done
+	for pid in "${T_PIDS[@]}"; do
+		for ((i = 0; i < 60; i++)); do
+			kill -0 "$pid" 2>/dev/null || break
+			sleep 0.05
+		done
+		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+	done
+	for ns in $T_NS; do
+		ip netns del "$T_ID-$ns" 2>/dev/null
+	done
+	return 0
+}
+
+t_plain() { # t_plain NAMESPACE INTERFACE : whole checksums and no super-frames, as AF_XDP needs
+	t_in "$1" ethtool -K "$2" tx off rx off tso off gso off gro off >/dev/null 2>&1 || true
+	t_in "$1" ip link set "$2" up
+}
+
+t_link() { # t_link NS1 IF1 NS2 IF2 : a veth pair between two namespaces, one queue each way
+	ip link add "$2" netns "$T_ID-$1" numtxqueues 1 numrxqueues 1 type veth \
+		peer name "$4" netns "$T_ID-$3" numtxqueues 1 numrxqueues 1
+	t_plain "$1" "$2"
+	t_plain "$3" "$4"
+}
+
+t_network() {
+	local ns n
+	for ns in $T_NS; do
+		ip netns add "$T_ID-$ns"
+		t_in "$ns" ip link set lo up
+		t_in "$ns" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
+			net.ipv6.conf.default.router_solicitations=0
+	done
+	t_in mr sysctl -qw net.ipv6.conf.default.disable_ipv6=1 # the ports; the kernel side is put back below
+	t_link mr mr-n client eth0
+	t_link mr mr-s fab south
+	t_in mr sysctl -qw net.ipv6.conf.default.disable_ipv6=0
+	t_in client ip addr add 10.1.0.10/24 dev eth0
+	t_in client ip addr add fd00:1::10/64 dev eth0 nodad
+	t_in fab ip link add br0 type bridge
+	t_in fab ip link set br0 up
+	t_in fab ip link set south master br0
+	t_link client ret0 fab ret0
+	t_in fab ip link set ret0 master br0
+	t_in client ip addr add 10.2.0.254/24 dev ret0
+	t_in client ip addr add fd00:2::fe/64 dev ret0 nodad
+	# many short connections from few addresses
+	t_in client sysctl -qw net.ipv4.ip_local_port_range="1024 65000" net.ipv4.tcp_tw_reuse=1
+	for n in 1 2 3; do
+		t_link "web$n" eth0 fab "web$n"
+		t_in fab ip link set "web$n" master br0
+		t_in "web$n" ip addr add "10.2.0.1$n/24" dev eth0
+		t_in "web$n" ip addr add "fd00:2::1$n/64" dev eth0 nodad
+		t_in "web$n" ip route add 10.1.0.0/24 via 10.2.0.254
+		t_in "web$n" ip -6 route add fd00:1::/64 via fd00:2::fe
+		# direct return: the VIPs live on lo and answer no ARP
+		t_in "web$n" sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
+		t_in "web$n" ip addr add 10.1.0.90/32 dev lo
+		t_in "web$n" ip addr add fd00:1::90/128 dev lo nodad
+	done
+	# what the dataplane's SNAT addresses send is answered to the dataplane, on the bridge
+	for n in 1 2 3; do
+		t_in "web$n" sysctl -qw net.core.somaxconn=4096
+	done
+}
+
+t_nginx() { # t_nginx N : a real web server in webN, port 8080
+	local n=$1 dir=$T_DIR/web$1
+	mkdir -p "$dir/www"
+	[ -e "$dir/www/big" ] || head -c 24000000 /dev/urandom >"$dir/www/big"
+	cat >"$dir/nginx.conf" <<-EOF
+		daemon off;
+		worker_processes 1;
+		pid $dir/nginx.pid;
+		error_log $dir/error.log;
+		events { worker_connections 8192; }
+		http {
+		    access_log off;
+		    client_body_temp_path $dir/body;
+		    proxy_temp_path $dir/proxy;
+		    fastcgi_temp_path $dir/fastcgi;
+		    uwsgi_temp_path $dir/uwsgi;
+		    scgi_temp_path $dir/scgi;
+		    server {
+		        listen 8080 backlog=4096;
+		        listen [::]:8080 backlog=4096;
+		        add_header X-Backend web$n;
+		        location = /health { return 200 "ok\n"; }
+		        location = / { return 200 "web$n\n"; }
+		        location = /big { root $dir/www; limit_rate 3m; }
+		    }
+		}
+	EOF
+	t_spawn "web$n" "web$n" nginx -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log"
+	t_wait 5 "nginx $n" t_in "web$n" curl -sf -o /dev/null http://127.0.0.1:8080/health
+}
+
+t_memory() { # options for millraced: hugepages when 300 MB of them are free
+	local free
+	free=$(awk '/^HugePages_Free/ {print $2}' /proc/meminfo)
+	[ "${free:-0}" -ge 160 ] && [ "$(awk '/^Hugepagesize/ {print $2}' /proc/meminfo)" = 2048 ] && return
+	echo --no-huge
+}
+
+t_dataplane() { # t_dataplane [OPTIONS…] : millraced on the two veth ports
+	: >"$T_DIR/millraced.log"
+	# shellcheck disable=SC2046
+	t_spawn millraced mr "$T_BUILD/dataplane/millraced" --port north=net_af_xdp0,iface=mr-n \
+		--port south=net_af_xdp1,iface=mr-s --workers 1 --idle sleep $(t_memory) \
+		--conns 65536 --conns6 65536 --socket "$T_DIR/dataplane.sock" "$@"
+	t_wait 20 "millraced" grep -q "ready" "$T_DIR/millraced.log" || {
+		cat "$T_DIR/millraced.log" >&2
+		return 1
+	}
+}
+
+t_controld() { # t_controld CONFIG
+	t_spawn controld mr "$T_BUILD/control/daemon/millrace-controld" --config "$1" \
+		--state-dir "$T_DIR/state" --socket "$T_DIR/control.sock" --dataplane "$T_DIR/dataplane.sock"
+	t_wait 10 "millrace-controld" t_cli status || {
+		cat "$T_DIR/controld.log" >&2
+		return 1
+	}
+}
+
+t_cli() { # the CLI
+	"$T_BUILD/control/cli/millrace" -s "$T_DIR/control.sock" "$@"
+}
+
+t_healthy() { # t_healthy SERVICE N [SECONDS] : waits until N backends of the service are up
+	t_cli --timeout "${3:-15}s" wait healthy "$1" "$2"
+}
+
+t_curl() { # t_curl URL… : one request from the client
+	t_in client curl -sS --max-time 5 "$@"
+}
