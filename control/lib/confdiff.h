@@ -7,7 +7,7 @@
  */
 #include "lib/conf.h"
 
-/* Objects are paths as in the file: "pools.web.backends.web3", "network.snat", "node". Values are
+/* Objects are paths as in the file: "pools.web.backends.web3", "network", "node". Values are
  * text as the file would have it; secrets are never shown. */
 struct confdiff_row {
 	char op; /* '+' added, '-' removed, '~' changed */
@@ -19,8 +19,9 @@ struct confdiff_row {
 };
 
 struct confdiff {
-	struct confdiff_row
-		*rows; /* node, network, checks, pools, services; then order of the file */
+	/* node, network, ports, checks, pools, services; in each what is in `to` in its order,
+	 * then what is gone */
+	struct confdiff_row *rows;
 	size_t n_rows;
 };
 

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* confobj — see confobj.h. */
+#include "lib/confobj.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static size_t count_objects(const struct conf *c)
+{
+	size_t n = 1 + c->n_snats + c->n_services;
+
+	for (size_t i = 0; i < c->n_ports; i++)
+		n += c->ports[i].n_addresses + c->ports[i].n_gateways;
+	for (size_t i = 0; i < c->n_services; i++)
+		n += c->services[i].pool->n_backends;
+	return n;
+}
+
+static void copy_name(char to[MR_NAME_MAX], const char from[MR_NAME_MAX])
+{
+	memcpy(to, from, MR_NAME_MAX);
+}
+
+static struct mr_object *put_ports(struct mr_object *o, const struct conf *c)
+{
+	for (size_t i = 0; i < c->n_ports; i++) {
+		const struct conf_port *p = &c->ports[i];
+
+		for (size_t k = 0; k < p->n_addresses; k++, o++) {
+			o->type = MR_OBJ_ADDR;
+			copy_name(o->addr.port, p->name);
+			o->addr.ip = p->addresses[k].ip;
+			o->addr.prefix_len = p->addresses[k].len;
+		}
+	}
+	for (size_t i = 0; i < c->n_ports; i++) {
+		const struct conf_port *p = &c->ports[i];
+
+		for (size_t k = 0; k < p->n_gateways; k++, o++) {
+			o->type = MR_OBJ_GATEWAY;
+			copy_name(o->gateway.port, p->name);
+			o->gateway.ip = p->gateways[k];
+		}
+	}
+	return o;
+}
+
+static struct mr_object *put_service(struct mr_object *o, const struct conf_service *s)
+{
+	o->type = MR_OBJ_SERVICE;
+	copy_name(o->service.name, s->name);
+	o->service.vip = s->vip;
+	o->service.port = s->port;
+	o->service.proto = (uint8_t)s->proto;
+	o->service.mode = (uint8_t)s->mode;
+	o->service.sched = (uint8_t)s->sched;
+	o->service.maglev_size = s->maglev_size;
+	o->service.syn_timeout_ms = s->syn_timeout_ms;
+	o->service.established_timeout_ms = s->established_timeout_ms;
+	o->service.fin_timeout_ms = s->fin_timeout_ms;
+	o->service.udp_timeout_ms = s->udp_timeout_ms;
+	o++;
+	for (size_t i = 0; i < s->pool->n_backends; i++, o++) {
+		const struct conf_backend *b = &s->pool->backends[i];
+
+		o->type = MR_OBJ_BACKEND;
+		copy_name(o->backend.service, s->name);
+		copy_name(o->backend.name, b->name);
+		o->backend.ip = b->ip;
+		o->backend.port = conf_backend_port(s, b);
+		o->backend.weight = b->weight;
+		o->backend.state = MR_BACKEND_UP;
+	}
+	return o;
+}
+
+int confobj_create(struct mr_object **out, size_t *n_out, const struct conf *c)
+{
+	const size_t n = count_objects(c);
+	struct mr_object *objects = calloc(n, sizeof(*objects)), *o = objects;
+
+	if (objects == NULL)
+		return -ENOMEM;
+	o->type = MR_OBJ_SETTINGS;
+	memcpy(o->settings.hash_key, c->hash_key, sizeof(o->settings.hash_key));
+	o = put_ports(o + 1, c);
+	for (size_t i = 0; i < c->n_snats; i++, o++) {
+		o->type = MR_OBJ_SNAT;
+		o->snat.ip = c->snats[i];
+	}
+	for (size_t i = 0; i < c->n_services; i++)
+		o = put_service(o, &c->services[i]);
+	*out = objects;
+	*n_out = n;
+	return 0;
+}

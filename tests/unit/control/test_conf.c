@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_conf — the configuration loader: what a good file means, and what is said, where, about a bad
+ * one. The argument is the example configuration, which must stay valid.
+ */
+#include "lib/confobj.h"
+#include "lib/confreport.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *demo_path;
+
+static char *read_file(const char *path, size_t *len)
+{
+	char *text = malloc(1 << 16);
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	*len = fread(text, 1, (1 << 16) - 1, f);
+	text[*len] = '\0';
+	fclose(f);
+	return text;
+}
+
+/* A small good file; each bad one replaces a piece of it. */
+static const char base_text[] = "version: 1\n"
+				"network:\n"
+				"  ports:\n"
+				"    north: { addresses: [10.1.0.1/24, \"fd00:1::1/64\"] }\n"
+				"    south: { addresses: [10.2.0.1/24] }\n"
+				"  snat: [10.2.0.100-10.2.0.101]\n"
+				"checks:\n"
+				"  ok: { type: http, interval: 1s }\n"
+				"pools:\n"
+				"  web:\n"
+				"    check: ok\n"
+				"    backends:\n"
+				"      - { name: a, ip: 10.2.0.11, port: 80 }\n"
+				"      - { name: b, ip: 10.2.0.12, port: 80, weight: 7 }\n"
+				"services:\n"
+				"  shop: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web }\n";
+
+/* base_text with the first occurrence of from replaced. */
+static char *edited(const char *from, const char *to)
+{
+	const char *at = strstr(base_text, from);
+	char *text = malloc(sizeof(base_text) + strlen(to));
+
+	assert_non_null(at);
+	sprintf(text, "%.*s%s%s", (int)(at - base_text), base_text, to, at + strlen(from));
+	return text;
+}
+
+static int load(struct conf **c, struct confreport **r, const char *text)
+{
+	return conf_create(c, r, text, strlen(text), "x.yaml", CONF_SECRETS_SKIP);
+}
+
+static void demo_is_valid(void **state)
+{
+	struct confreport *r;
+	struct conf *c = NULL;
+	size_t len;
+	char *text = read_file(demo_path, &len);
+
+	assert_int_equal(conf_create(&c, &r, text, len, "demo.yaml", CONF_SECRETS_NEED), 0);
+	assert_int_equal(r->n_items, 0);
+	assert_int_equal(c->n_services, 3);
+	assert_int_equal(c->n_pools, 3);
+	assert_int_equal(c->n_ports, 2);
+	assert_int_equal(c->n_snats, 3);
+	assert_string_equal(conf_find_service(c, "shop6")->pool->name, "web6");
+	assert_int_equal(conf_find_backend(conf_find_pool(c, "web"), "web3")->weight, 50);
+	assert_int_equal(conf_find_check(c, "http-ok")->timeout_ms, 300);
+	assert_null(conf_find_port(c, "west"));
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	free(text);
+}
+
+static void defaults_are_filled_in(void **state)
+{
+	struct confreport *r;
+	struct conf *c = NULL;
+	const struct conf_service *s;
+	const struct conf_check *k;
+
+	assert_int_equal(load(&c, &r, base_text), 0);
+	s = conf_find_service(c, "shop");
+	k = conf_find_check(c, "ok");
+	assert_int_equal(s->proto, MR_PROTO_TCP);
+	assert_int_equal(s->sched, MR_SCHED_MAGLEV);
+	assert_int_equal(s->established_timeout_ms, 900000);
+	assert_ptr_equal(s->pool->check, k);
+	assert_int_equal(s->pool->backends[0].weight, 100);
+	assert_int_equal(s->pool->backends[1].weight, 7);
+	assert_string_equal(k->path, "/");
+	assert_int_equal(k->interval_ms, 1000);
+	assert_int_equal(k->timeout_ms, 1000);
+	assert_int_equal(k->rise, 2);
+	assert_int_equal(k->fall, 3);
+	assert_int_equal(k->jitter_pct, 10);
+	assert_int_equal(k->n_expect, 1);
+	assert_int_equal(k->expect[0].first, 200);
+	assert_int_equal(k->expect[0].last, 299);
+	confreport_destroy(&r);
+	conf_destroy(&c);
+}
+
+static void objects_follow_from_the_file(void **state)
+{
+	struct mr_object *o;
+	struct confreport *r;
+	struct conf *c = NULL;
+	char key[MR_TEXT_MAX];
+	size_t n;
+	static const char *const keys[] = {"settings", "addr/north/10.1.0.1/24",
+		"addr/north/fd00:1::1/64", "addr/south/10.2.0.1/24", "snat/10.2.0.100",
+		"snat/10.2.0.101", "service/shop", "backend/shop/a", "backend/shop/b"};
+
+	assert_int_equal(load(&c, &r, base_text), 0);
+	assert_int_equal(confobj_create(&o, &n, c), 0);
+	assert_int_equal(n, sizeof(keys) / sizeof(keys[0]));
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(mr_object_key_text(&o[i], key, sizeof(key)), keys[i]);
+	assert_int_equal(o[8].backend.weight, 7);
+	assert_int_equal(o[8].backend.port, 80);
+	assert_int_equal(o[8].backend.state, MR_BACKEND_UP);
+	free(o);
+	confreport_destroy(&r);
+	conf_destroy(&c);
+}
+
+struct bad {
+	const char *from, *to;
+	const char *place;   /* LINE:COL */
+	const char *message; /* part of it */
+	const char *hint;    /* or NULL */
+};
+
+static const struct bad bads[] = {
+	{"version: 1\n", "", "1:1", "'version' is missing", NULL},
+	{"version: 1", "version: 2", "1:10", "version must be 1..1, got '2'", NULL},
+	{"checks:", "cheks:", "7:1", "unknown key 'cheks'", "did you mean 'checks'?"},
+	{"weight: 7", "weigth: 7", "14:45", "unknown key 'weigth' in pools.web.backends[1]",
+		"did you mean 'weight'?"},
+	{"weight: 7", "weight: 1001", "14:53",
+		"pools.web.backends[1].weight must be 0..1000, got "
+		"'1001'",
+		NULL},
+	{"check: ok", "check: okk", "11:12", "pools.web.check: there is no 'okk' in checks",
+		"did you mean 'ok'?"},
+	{"pool: web", "pool: wep", "16:59", "there is no 'wep' in pools", "did you mean 'web'?"},
+	{"name: b", "name: a", "14:17", "pools.web has a backend 'a' already (line 13)", NULL},
+	{"10.2.0.12", "10.2.0.300", "14:24", "must be an IPv4 or IPv6 address, got '10.2.0.300'",
+		NULL},
+	{"10.2.0.12", "10.2.0.1", "14:24", "it is a port's address of this box (line 5)", NULL},
+	{"10.2.0.12", "\"fd00::1\"", "14:24", "mixes IPv4 and IPv6", NULL},
+	{"10.2.0.12", "224.0.0.1", "14:24", "not an address a host can have", NULL},
+	{"interval: 1s", "interval: 1", "8:31", "checks.ok.interval must be a duration 50ms..1h",
+		NULL},
+	{"interval: 1s", "interval: 1s, timeout: 2s", "8:44",
+		"timeout must not be longer than its interval", NULL},
+	{"type: http", "type: tcp, path: /x", "8:26", "is only for checks of type 'http'", NULL},
+	{"type: http", "type: htp", "8:15", "must be 'tcp' or 'http', got 'htp'",
+		"did you mean 'http'?"},
+	{"full-nat", "dsr-l3", "16:43", "must be 'full-nat' or 'dsr-l2'", "did you mean 'dsr-l2'?"},
+	{"  snat: [10.2.0.100-10.2.0.101]\n", "", "15:43", "needs an IPv4 address in network.snat",
+		NULL},
+	{"10.2.0.100-10.2.0.101", "10.2.0.100-10.2.3.101", "6:10",
+		"there can be at most 64 addresses", NULL},
+	{"10.2.0.100-10.2.0.101", "10.1.0.80", "16:16",
+		"10.1.0.80 cannot be a VIP: it is a SNAT address already (line 6)", NULL},
+	{"10.1.0.80, port: 80,", "\"fd00:1::80\", port: 80,", "16:46",
+		"needs an IPv6 address in network.snat", NULL},
+	{"port: 80, mode: full-nat", "port: 81, mode: dsr-l2", "13:41",
+		"must have that port, not 80", NULL},
+	{"10.1.0.1/24", "10.1.0.0/24", "4:26", "the network's or the broadcast address", NULL},
+	{"10.1.0.1/24", "10.1.0.1/33", "4:26", "prefix length must be 1..32", NULL},
+	{"10.1.0.1/24, ", "", "", NULL, NULL}, /* stays valid */
+	{"south: { addresses: [10.2.0.1/24] }", "south: { addresses: [10.1.0.1/24] }", "5:26",
+		"10.1.0.1 is a port's address already (line 4)", NULL},
+	{"south: { addresses: [10.2.0.1/24] }",
+		"south: { addresses: [10.2.0.1/24], gateways: [10.9.0.1] }", "5:51",
+		"is on no network of network.ports.south", NULL},
+	{"pool: web }", "pool: web, maglev_size: 100 }", "16:77", "must be a prime, got 100", NULL},
+	{"mode: full-nat", "mode: full-nat, mode: dsr-l2", "16:53", "mode", NULL},
+	{"shop: {", "shop: &x {", "16:", "anchor", NULL},
+	{"shop: {", "shop: !!map {", "16:", "tag", NULL},
+	{"  shop", "\tshop", "16:1", "a tab cannot indent", NULL},
+};
+
+static void every_mistake_is_located(void **state)
+{
+	unsigned n_wrong = 0;
+
+	for (size_t i = 0; i < sizeof(bads) / sizeof(bads[0]); i++) {
+		const struct bad *b = &bads[i];
+		struct confreport *r = NULL;
+		struct conf *c = NULL;
+		char *text = edited(b->from, b->to), where[32];
+		const int rc = load(&c, &r, text);
+
+		if (b->message == NULL) {
+			assert_int_equal(rc, 0);
+			confreport_destroy(&r);
+			conf_destroy(&c);
+			free(text);
+			continue;
+		}
+		assert_int_equal(rc, -EINVAL);
+		assert_null(c);
+		assert_true(r->n_errors >= 1);
+		snprintf(where, sizeof(where), "x.yaml:%s", b->place);
+		if (strstr(r->items[0].text, where) != r->items[0].text
+			|| strstr(r->items[0].message, b->message) == NULL
+			|| (b->hint != NULL
+				&& (r->items[0].hint == NULL
+					|| strcmp(r->items[0].hint, b->hint) != 0)))
+			n_wrong += fprintf(stderr, "'%s' for '%s': expected %s %s, got %s", b->to,
+					   b->from, b->place, b->message, r->items[0].text)
+				> 0;
+		confreport_destroy(&r);
+		free(text);
+	}
+	assert_int_equal(n_wrong, 0);
+}
+
+static void all_mistakes_come_at_once(void **state)
+{
+	static const char text[] = "version: 1\n"
+				   "checks:\n"
+				   "  a: { type: tcp, rise: 0 }\n"
+				   "  b: { typ: tcp }\n"
+				   "pools:\n"
+				   "  p: { check: c, backends: [{ name: x }] }\n";
+	struct confreport *r;
+	struct conf *c;
+
+	assert_int_equal(load(&c, &r, text), -EINVAL);
+	/* rise, typ, type missing, no check c, ip missing */
+	assert_int_equal(r->n_errors, 5);
+	for (size_t i = 1; i < r->n_items; i++)
+		assert_true(r->items[i - 1].line <= r->items[i].line);
+	confreport_destroy(&r);
+}
+
+static void report_shows_the_line(void **state)
+{
+	char *text = edited("weight: 7", "weigth: 7");
+	struct confreport *r;
+	struct conf *c;
+
+	assert_int_equal(load(&c, &r, text), -EINVAL);
+	assert_string_equal(r->items[0].text,
+		"x.yaml:14:45: error: unknown key 'weigth' in pools.web.backends[1]\n"
+		"        - { name: b, ip: 10.2.0.12, port: 80, weigth: 7 }\n"
+		"                                              ^~~~~~ did you mean 'weight'?\n");
+	confreport_destroy(&r);
+	free(text);
+}
+
+static void what_is_odd_is_warned_about(void **state)
+{
+	char *text = edited("10.2.0.12", "10.7.0.12");
+	struct confreport *r;
+	struct conf *c = NULL;
+
+	assert_int_equal(load(&c, &r, text), 0);
+	assert_int_equal(r->n_warnings, 1);
+	assert_non_null(strstr(r->items[0].message, "on no connected network"));
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	free(text);
+}
+
+static void hash_key_file_is_read(void **state)
+{
+	char path[] = "/tmp/millrace-key-XXXXXX", text[256];
+	const int fd = mkstemp(path);
+	struct confreport *r;
+	struct conf *c = NULL;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "000102030405060708090a0b0c0D0e0f\n", 33), 33);
+	snprintf(text, sizeof(text), "version: 1\nnode: { hash_key_file: %s }\n", path);
+	assert_int_equal(conf_create(&c, &r, text, strlen(text), "x", CONF_SECRETS_NEED), 0);
+	assert_true(c->hash_key_is_read);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(c->hash_key[i], i);
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	/* others can read it: refused */
+	assert_int_equal(fchmod(fd, 0644), 0);
+	assert_int_equal(conf_create(&c, &r, text, strlen(text), "x", CONF_SECRETS_TRY), -EINVAL);
+	assert_non_null(strstr(r->items[0].message, "chmod 600"));
+	confreport_destroy(&r);
+	close(fd);
+	unlink(path);
+	/* not there: an error for the daemon, a warning offline */
+	assert_int_equal(conf_create(&c, &r, text, strlen(text), "x", CONF_SECRETS_NEED), -EINVAL);
+	confreport_destroy(&r);
+	assert_int_equal(conf_create(&c, &r, text, strlen(text), "x", CONF_SECRETS_TRY), 0);
+	assert_int_equal(r->n_warnings, 1);
+	confreport_destroy(&r);
+	conf_destroy(&c);
+}
+
+/* Any prefix of a file and any single byte changed: an answer, never a crash. */
+static void damaged_files_get_an_answer(void **state)
+{
+	char text[sizeof(base_text)];
+	unsigned seed = 1;
+
+	for (size_t n = 0; n < sizeof(base_text); n++) {
+		struct confreport *r = NULL;
+		struct conf *c = NULL;
+		char *exact = malloc(n + 1);
+		int rc;
+
+		memcpy(exact, base_text, n);
+		rc = conf_create(&c, &r, exact, n, "x", CONF_SECRETS_SKIP);
+		assert_true(rc == 0 || (rc == -EINVAL && r->n_errors > 0));
+		confreport_destroy(&r);
+		conf_destroy(&c);
+		free(exact);
+	}
+	for (unsigned i = 0; i < 3000; i++) {
+		struct confreport *r = NULL;
+		struct conf *c = NULL;
+		int rc;
+
+		memcpy(text, base_text, sizeof(text));
+		for (unsigned k = 0; k < 3; k++) {
+			seed = seed * 1103515245u + 12345u;
+			text[(seed >> 8) % (sizeof(text) - 1)] = (char)(seed >> 20);
+		}
+		rc = conf_create(&c, &r, text, sizeof(text) - 1, "x", CONF_SECRETS_SKIP);
+		assert_true(rc == 0 || (rc == -EINVAL && r->n_errors > 0));
+		confreport_destroy(&r);
+		conf_destroy(&c);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(demo_is_valid),
+		cmocka_unit_test(defaults_are_filled_in),
+		cmocka_unit_test(objects_follow_from_the_file),
+		cmocka_unit_test(every_mistake_is_located),
+		cmocka_unit_test(all_mistakes_come_at_once),
+		cmocka_unit_test(report_shows_the_line),
+		cmocka_unit_test(what_is_odd_is_warned_about),
+		cmocka_unit_test(hash_key_file_is_read),
+		cmocka_unit_test(damaged_files_get_an_answer),
+	};
+
+	if (argc != 2)
+		return 2;
+	demo_path = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* test_confdiff — differences between configurations are about meaning, not spelling. */
+#include "lib/confdiff.h"
+#include "lib/confreport.h"
+#include "unit.h"
+
+#include <stdlib.h>
+
+static struct conf *load(const char *text)
+{
+	struct confreport *r;
+	struct conf *c = NULL;
+
+	if (conf_create(&c, &r, text, strlen(text), "x", CONF_SECRETS_SKIP) != 0)
+		fail_msg("%s", r->items[0].text);
+	confreport_destroy(&r);
+	return c;
+}
+
+static const char one[] =
+	"version: 1\n"
+	"network:\n"
+	"  ports: { p: { addresses: [10.0.0.1/24] } }\n"
+	"  snat: [10.0.0.2]\n"
+	"pools:\n"
+	"  web: { backends: [{ name: a, ip: 10.0.0.3 }, { name: b, ip: 10.0.0.4 }] }\n"
+	"services:\n"
+	"  s: { vip: 10.0.0.9, port: 80, mode: full-nat, pool: web }\n";
+
+/* The same, written otherwise. */
+static const char same[] =
+	"version: 1\n"
+	"services:\n"
+	"  s: { pool: web, mode: full-nat, port: 80, vip: 10.0.0.9, proto: tcp, scheduler: maglev,\n"
+	"       timeouts: { syn: 10000ms } }\n"
+	"pools:\n"
+	"  web:\n"
+	"    backends:\n"
+	"      - { weight: 100, ip: 10.0.0.4, name: b }\n"
+	"      - { name: a, ip: 10.0.0.3 }\n"
+	"network:\n"
+	"  snat: [10.0.0.2-10.0.0.2]\n"
+	"  ports: { p: { addresses: [10.0.0.1/24] } }\n";
+
+static const char other[] = "version: 1\n"
+			    "network:\n"
+			    "  ports: { p: { addresses: [10.0.0.1/24] } }\n"
+			    "  snat: [10.0.0.2]\n"
+			    "pools:\n"
+			    "  web: { backends: [{ name: a, ip: 10.0.0.3, weight: 5 }, "
+			    "{ name: c, ip: 10.0.0.5 }] }\n"
+			    "services:\n"
+			    "  s: { vip: 10.0.0.9, port: 80, mode: full-nat, pool: web, "
+			    "scheduler: wrr }\n";
+
+static void spelling_does_not_count(void **state)
+{
+	struct conf *a = load(one), *b = load(same);
+	struct confdiff *d;
+
+	assert_int_equal(confdiff_create(&d, a, b), 0);
+	assert_int_equal(d->n_rows, 0);
+	confdiff_destroy(&d);
+	conf_destroy(&a);
+	conf_destroy(&b);
+}
+
+static void assert_row(const struct confdiff_row *r, char op, const char *object, const char *field,
+	const char *from, const char *to)
+{
+	assert_int_equal(r->op, op);
+	assert_string_equal(r->object, object);
+	if (field != NULL)
+		assert_string_equal(r->field, field);
+	else
+		assert_null(r->field);
+	if (from != NULL)
+		assert_string_equal(r->from, from);
+	else
+		assert_null(r->from);
+	if (to != NULL)
+		assert_string_equal(r->to, to);
+	else
+		assert_null(r->to);
+	assert_true(strlen(r->effect) > 0);
+}
+
+static void changes_are_rows(void **state)
+{
+	struct conf *a = load(one), *b = load(other);
+	struct confdiff *d;
+
+	assert_int_equal(confdiff_create(&d, a, b), 0);
+	assert_int_equal(d->n_rows, 4);
+	assert_row(&d->rows[0], '~', "pools.web.backends.a", "weight", "100", "5");
+	assert_row(&d->rows[1], '+', "pools.web.backends.c", NULL, NULL, "ip 10.0.0.5, weight 100");
+	assert_row(&d->rows[2], '-', "pools.web.backends.b", NULL, "ip 10.0.0.4, weight 100", NULL);
+	assert_row(&d->rows[3], '~', "services.s", "scheduler", "maglev", "wrr");
+	confdiff_destroy(&d);
+	conf_destroy(&a);
+	conf_destroy(&b);
+}
+
+static void from_nothing_everything_is_added(void **state)
+{
+	struct conf *a = load(one);
+	struct confdiff *d;
+
+	assert_int_equal(confdiff_create(&d, NULL, a), 0);
+	assert_int_equal(d->n_rows, 6);
+	for (size_t i = 0; i < d->n_rows; i++)
+		assert_int_equal(d->rows[i].op, '+');
+	confdiff_destroy(&d);
+	conf_destroy(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(spelling_does_not_count),
+		cmocka_unit_test(changes_are_rows),
+		cmocka_unit_test(from_nothing_everything_is_added),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
