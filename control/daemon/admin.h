@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * admin — the administrative state of backends: what operators ordered on the running system, by whom
+ * and when. Saved in overrides.json on every change, so it survives restarts and new configurations; it
+ * goes when the operator takes it back or the backend leaves the configuration. Daemon thread; changes
+ * block on the disk.
+ */
+#include "lib/conf.h"
+
+#define ADMIN_AUTHOR_MAX 64
+
+struct admin;
+struct keep;
+
+struct admin_override {
+	char pool[MR_NAME_MAX];
+	char name[MR_NAME_MAX];
+	bool is_drained;
+	bool has_weight;
+	uint16_t weight; /* with has_weight */
+	char author[ADMIN_AUTHOR_MAX];
+	int64_t time_ms; /* since 1970 */
+};
+
+/* Reads overrides.json. 0, -ENOMEM, or why the file cannot be read; a corrupt one has been moved aside
+ * (keep.h) and gives -EBADMSG with an empty admin in *out. */
+int admin_create(struct admin **out, struct keep *keep);
+void admin_destroy(struct admin **a); /* NULL-safe */
+
+/* The override of this backend or NULL. Dies at the next change. */
+const struct admin_override *admin_find(const struct admin *a, const char *pool, const char *name);
+
+/* Replaces the override of o->pool/o->name; one that says nothing is taken out. 0 when saved; -errno:
+ * nothing has changed. */
+int admin_set(struct admin *a, const struct admin_override *o);
+
+/* Takes out overrides of backends that c does not have. Returns how many. */
+size_t admin_prune(struct admin *a, const struct conf *c);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * check_kind — what check.c needs of a kind of check: start one probe, or give it up. The kinds are the
+ * files check_tcp.c and check_http.c; check.c has the table.
+ */
+#include "daemon/check.h"
+
+struct check_http; /* connections of all http probes */
+
+/* What to probe. Borrowed for the call of start only, unless said otherwise. */
+struct check_target {
+	struct event_base *base;
+	struct check_http *http;
+	const struct conf_check *check;
+	const struct mr_ip *ip;
+	uint16_t port;
+	/* Called exactly once unless the probe is given up, never from inside start. */
+	void (*on_end)(void *arg, const struct check_result *result);
+	void *arg;
+};
+
+struct check_kind {
+	/* 0 with the probe in *probe; -errno: it could not even begin, on_end is not called. */
+	int (*start)(void **probe, const struct check_target *target);
+	void (*cancel)(void *probe);
+};
+
+extern const struct check_kind check_tcp_kind;
+extern const struct check_kind check_http_kind;
+
+int check_http_create(struct check_http **out, struct event_base *base);
+void check_http_destroy(struct check_http **h); /* NULL-safe; no probe may be under way */
+
+/* Seconds on a clock that never goes back. */
+double check_now(void);

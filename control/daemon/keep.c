@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* keep — see keep.h. All files are opened relative to one directory descriptor. */
+#include "daemon/keep.h"
+
+#include <jansson.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOCK_NAME "lock"
+#define JSON_BYTES_MAX (256u << 20)
+#define NAME_BYTES 64
+
+struct keep {
+	int dir_fd;
+	int lock_fd;
+};
+
+/* mkdir -p, 0750 for what it makes. */
+static int make_dirs(const char *dir)
+{
+	char path[4096];
+	size_t len = strlen(dir);
+
+	if (len == 0 || len >= sizeof(path))
+		return -ENAMETOOLONG;
+	memcpy(path, dir, len + 1);
+	for (size_t i = 1; i <= len; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		path[i] = '\0';
+		if (mkdir(path, 0750) != 0 && errno != EEXIST)
+			return -errno;
+		if (i < len)
+			path[i] = '/';
+	}
+	return 0;
+}
+
+int keep_create(struct keep **out, const char *dir, const char **what)
+{
+	static char path[4096];
+	struct keep *k = calloc(1, sizeof(*k));
+	int rc;
+
+	if (k == NULL)
+		return -ENOMEM;
+	k->lock_fd = -1;
+	snprintf(path, sizeof(path), "%s", dir);
+	*what = path;
+	rc = make_dirs(dir);
+	k->dir_fd = rc == 0 ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (k->dir_fd < 0) {
+		rc = rc != 0 ? rc : -errno;
+		goto err;
+	}
+	snprintf(path, sizeof(path), "%s/%s", dir, LOCK_NAME);
+	k->lock_fd = openat(k->dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (k->lock_fd < 0 || flock(k->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		rc = -errno;
+		goto err;
+	}
+	*out = k;
+	return 0;
+err:
+	keep_destroy(&k);
+	return rc;
+}
+
+void keep_destroy(struct keep **kp)
+{
+	struct keep *k = *kp;
+
+	*kp = NULL;
+	if (k == NULL)
+		return;
+	if (k->lock_fd >= 0)
+		close(k->lock_fd);
+	if (k->dir_fd >= 0)
+		close(k->dir_fd);
+	free(k);
+}
+
+static int write_all(int fd, const char *p, size_t len)
+{
+	while (len > 0) {
+		const ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int keep_write(struct keep *k, const char *name, const void *data, size_t len)
+{
+	char tmp[NAME_BYTES];
+	int fd, rc;
+
+	snprintf(tmp, sizeof(tmp), ".%s.tmp", name);
+	fd = openat(k->dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return -errno;
+	rc = write_all(fd, data, len);
+	if (rc == 0 && fsync(fd) != 0)
+		rc = -errno;
+	if (close(fd) != 0 && rc == 0)
+		rc = -errno;
+	if (rc == 0 && renameat(k->dir_fd, tmp, k->dir_fd, name) != 0)
+		rc = -errno;
+	if (rc != 0) {
+		unlinkat(k->dir_fd, tmp, 0);
+		return rc;
+	}
+	return fsync(k->dir_fd) == 0 ? 0 : -errno;
+}
+
+static int read_all(int fd, char *p, size_t len)
+{
+	size_t n_read = 0;
+
+	while (n_read < len) {
+		const ssize_t n = read(fd, p + n_read, len - n_read);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO; /* shrank while we read */
+		n_read += (size_t)n;
+	}
+	return 0;
+}
+
+int keep_read(struct keep *k, const char *name, size_t max, char **data, size_t *len)
+{
+	const int fd = openat(k->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	char *p = NULL;
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = fstat(fd, &st) != 0 ? -errno : !S_ISREG(st.st_mode) ? -EINVAL : 0;
+	if (rc == 0 && (uint64_t)st.st_size > max)
+		rc = -EFBIG;
+	if (rc == 0) {
+		p = malloc((size_t)st.st_size + 1);
+		rc = p == NULL ? -ENOMEM : read_all(fd, p, (size_t)st.st_size);
+	}
+	close(fd);
+	if (rc != 0) {
+		free(p);
+		return rc;
+	}
+	p[st.st_size] = '\0';
+	*data = p;
+	*len = (size_t)st.st_size;
+	return 0;
+}
+
+int keep_write_json(struct keep *k, const char *name, const struct json_t *value)
+{
+	char *text = json_dumps(value, JSON_INDENT(1) | JSON_SORT_KEYS);
+	int rc;
+
+	if (text == NULL)
+		return -ENOMEM;
+	rc = keep_write(k, name, text, strlen(text));
+	free(text);
+	return rc;
+}
+
+int keep_read_json(struct keep *k, const char *name, struct json_t **value)
+{
+	char aside[NAME_BYTES];
+	json_t *v;
+	char *text;
+	size_t len;
+	int rc;
+
+	rc = keep_read(k, name, JSON_BYTES_MAX, &text, &len);
+	if (rc != 0)
+		return rc;
+	v = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	free(text);
+	if (!json_is_object(v)) {
+		json_decref(v);
+		snprintf(aside, sizeof(aside), "%s.corrupt", name);
+		renameat(k->dir_fd, name, k->dir_fd, aside);
+		return -EBADMSG;
+	}
+	*value = v;
+	return 0;
+}

@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * loop — see loop.h. An apply goes through: pushed with the new configuration in place of the old, and
+ * only when the dataplane runs it (or is away) saved and taken over. While it is under way the checks
+ * and overrides still belong to the old configuration and reconcile waits; both catch up right after.
+ */
+#include "daemon/loop.h"
+
+#include "daemon/check.h"
+#include "daemon/fetch.h"
+#include "daemon/keep.h"
+#include "daemon/logline.h"
+#include "daemon/rates.h"
+#include "lib/confobj.h"
+#include "lib/confreport.h"
+
+#include <event2/event.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#define SAVE_DELAY_MS 500 /* observed states are written at most so often */
+
+struct apply {
+	STAILQ_ENTRY(apply) link;
+	struct desired to;
+	uint64_t if_generation;
+	loop_applied_fn *fn;
+	void *arg;
+};
+
+STAILQ_HEAD(apply_list, apply);
+
+struct loop {
+	struct loop_params params;
+	struct keep *keep;
+	struct desired desired;
+	struct admin *admin;
+	struct observed *observed;
+	struct check *check;
+	struct push *push;
+	struct fetch *fetch;
+	struct rates *rates;
+	struct event *save_timer;
+	struct event *turn; /* starts the first apply that waits */
+	struct apply_list waiting;
+	struct apply *current; /* pushed now */
+	bool is_dirty;         /* reconcile was wanted meanwhile */
+	bool is_pending;
+	bool is_blind; /* no dataplane: a probe that fails may say nothing about the backend */
+	bool differs;
+	int64_t started_ms;
+	char last_error[512];
+};
+
+int64_t loop_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Effective state of a backend under an override and a health that need not belong to the running
+ * configuration. */
+static struct weight_result effective(const struct loop *l, const struct conf_pool *pool,
+	const struct conf_backend *b, enum weight_health health)
+{
+	const struct admin_override *o = admin_find(l->admin, pool->name, b->name);
+	const struct weight_input in = {
+		.desired = b->weight,
+		.is_drained = o != NULL && o->is_drained,
+		.is_overridden = o != NULL && o->has_weight,
+		.override = o != NULL ? o->weight : 0,
+		.health = health,
+	};
+
+	return weight_effective(&in);
+}
+
+struct weight_result loop_effective(const struct loop *l, size_t pool, size_t backend)
+{
+	const struct conf_pool *p = &l->desired.conf->pools[pool];
+
+	return effective(
+		l, p, &p->backends[backend], observed_at(l->observed, pool, backend)->state);
+}
+
+/* Health of a backend of a configuration that is not the running one: that of its namesake. */
+static enum weight_health health_of(
+	const struct loop *l, const struct conf_pool *pool, const struct conf_backend *b)
+{
+	const struct conf *c = l->desired.conf;
+	const struct conf_pool *p;
+	const struct conf_backend *k;
+	enum weight_health h;
+
+	if (pool->check == NULL)
+		return WEIGHT_UNCHECKED;
+	p = conf_find_pool(c, pool->name);
+	k = p != NULL ? conf_find_backend(p, b->name) : NULL;
+	if (k == NULL)
+		return WEIGHT_CHECKING;
+	h = observed_at(l->observed, (size_t)(p - c->pools), (size_t)(k - p->backends))->state;
+	return h == WEIGHT_UNCHECKED ? WEIGHT_CHECKING : h;
+}
+
+/* What the dataplane should run under configuration c. */
+static int build_target(const struct loop *l, const struct conf *c, struct objset *out)
+{
+	const bool is_running = c == l->desired.conf;
+	struct mr_object *o;
+	size_t n, at;
+	int rc = confobj_create(&o, &n, c);
+
+	if (rc != 0)
+		return rc;
+	at = n; /* services with their backends are the tail, in the order of the file */
+	for (size_t i = c->n_services; i-- > 0;) {
+		const struct conf_pool *pool = c->services[i].pool;
+
+		at -= pool->n_backends;
+		for (size_t k = 0; k < pool->n_backends; k++) {
+			const struct weight_result w = is_running
+				? loop_effective(l, (size_t)(pool - c->pools), k)
+				: effective(l, pool, &pool->backends[k],
+					health_of(l, pool, &pool->backends[k]));
+
+			o[at + k].backend.weight = w.weight;
+			o[at + k].backend.state = (uint8_t)w.state;
+		}
+		at--;
+	}
+	return objset_init(out, o, n);
+}
+
+/* Makes the dataplane follow the three states. */
+static void reconcile(struct loop *l)
+{
+	struct objset target;
+	int rc;
+
+	if (l->current != NULL) {
+		l->is_dirty = true;
+		return;
+	}
+	rc = build_target(l, l->desired.conf, &target);
+	if (rc == 0)
+		push_set_target(l->push, &target);
+	else
+		logline_write(LOGLINE_ERR, "daemon", "the dataplane's model could not be built: %s",
+			strerror(-rc));
+}
+
+static void arm_save(struct loop *l)
+{
+	const struct timeval tv = {0, SAVE_DELAY_MS * 1000};
+
+	if (!evtimer_pending(l->save_timer, NULL))
+		evtimer_add(l->save_timer, &tv);
+}
+
+static void save_observed(struct loop *l)
+{
+	const int rc = observed_save(l->observed);
+
+	if (rc != 0)
+		logline_write(LOGLINE_WARNING, "daemon",
+			"%s/observed.json could not be written: %s; after a restart backends count as "
+			"down until checked",
+			l->params.state_dir, strerror(-rc));
+}
+
+static void on_save(evutil_socket_t fd, short what, void *arg)
+{
+	save_observed(arg);
+}
+
+static void on_check_result(
+	void *arg, size_t pool, size_t backend, const struct check_result *result)
+{
+	struct loop *l = arg;
+	const struct conf_pool *p = &l->desired.conf->pools[pool];
+	struct observed_backend *b = observed_at(l->observed, pool, backend);
+	const struct observed_probe probe = {
+		.is_pass = result->is_pass,
+		.result = result->text,
+		.latency_seconds = result->latency_seconds,
+		.now_ms = loop_now_ms(),
+	};
+
+	if (l->is_blind && !result->is_pass)
+		return;
+	if (!observed_probe(b, p->check, &probe))
+		return;
+	logline_write(b->state == WEIGHT_UP ? LOGLINE_NOTICE : LOGLINE_WARNING, "backend",
+		"%s/%s is %s: %s", b->pool, b->name, weight_health_name(b->state), b->reason);
+	arm_save(l);
+	reconcile(l);
+}
+
+/* Lays the states over the configuration that has just been taken over; the one before must still be
+ * there. */
+static int adapt(struct loop *l)
+{
+	int rc = observed_adapt(l->observed, l->desired.conf, loop_now_ms());
+	size_t n;
+
+	if (rc == 0)
+		rc = check_adapt(l->check, l->desired.conf);
+	n = admin_prune(l->admin, l->desired.conf);
+	if (n > 0)
+		logline_write(LOGLINE_NOTICE, "daemon",
+			"%zu operator overrides went with their backends", n);
+	arm_save(l);
+	return rc;
+}
+
+static void arm_turn(struct loop *l)
+{
+	static const struct timeval at_once;
+
+	if (!STAILQ_EMPTY(&l->waiting))
+		evtimer_add(l->turn, &at_once);
+}
+
+static void answer(struct loop *l, struct apply *a, enum loop_verdict verdict, const char *object,
+	const char *message)
+{
+	const struct loop_applied result = {verdict, l->desired.generation, object, message};
+
+	a->fn(a->arg, &result);
+	desired_fini(&a->to);
+	free(a);
+	arm_turn(l);
+}
+
+static bool read_whole(const char *path, char **text, size_t *len, int *err)
+{
+	FILE *f = fopen(path, "re");
+	char *p = f != NULL ? malloc(CONF_TEXT_MAX + 1) : NULL;
+
+	*err = f == NULL ? errno : p == NULL ? ENOMEM : 0;
+	if (p != NULL) {
+		*len = fread(p, 1, CONF_TEXT_MAX + 1, f);
+		*err = ferror(f) ? EIO : 0;
+	}
+	if (f != NULL)
+		fclose(f);
+	if (*err != 0) {
+		free(p);
+		return false;
+	}
+	*text = p;
+	return true;
+}
+
+static void compare_file(struct loop *l)
+{
+	char *text;
+	size_t len;
+	int err;
+
+	l->differs = false;
+	if (l->params.config_file == NULL || !read_whole(l->params.config_file, &text, &len, &err))
+		return;
+	l->differs = len != l->desired.text_len || memcmp(text, l->desired.text, len) != 0;
+	free(text);
+}
+
+/* The new configuration is the desired one from here on. */
+static void take_over(struct loop *l, struct apply *a, enum loop_verdict verdict)
+{
+	struct desired old = l->desired;
+	int rc;
+
+	memset(&l->desired, 0, sizeof(l->desired));
+	rc = desired_commit(&l->desired, l->keep, &a->to);
+	if (rc != 0) {
+		l->desired = old;
+		snprintf(l->last_error, sizeof(l->last_error),
+			"configuration could not be saved in %.200s: %s", l->params.state_dir,
+			strerror(-rc));
+		logline_write(LOGLINE_ERR, "configuration", "%s; the old one stays", l->last_error);
+		l->is_dirty = true; /* the dataplane goes back to the old one */
+		answer(l, a, LOOP_UNSAVED, "", l->last_error);
+		return;
+	}
+	if (adapt(l) != 0) { /* half adapted is worse than started again: it is all on disk */
+		logline_write(LOGLINE_ERR, "daemon",
+			"out of memory while taking over generation %" PRIu64
+			": ending, start again",
+			l->desired.generation);
+		exit(EXIT_FAILURE);
+	}
+	desired_fini(&old);
+	compare_file(l);
+	l->is_pending = verdict == LOOP_PENDING;
+	l->is_dirty = true; /* health may have changed meanwhile */
+	logline_write(LOGLINE_NOTICE, "configuration", "generation %" PRIu64 " applied by %s%s",
+		l->desired.generation, l->desired.author,
+		l->is_pending ? "; it waits for the dataplane" : "");
+	answer(l, a, verdict, "", "");
+}
+
+static void on_report(void *arg, const struct push_report *r)
+{
+	struct loop *l = arg;
+	struct apply *a = l->current;
+
+	l->is_blind = r->outcome == PUSH_AWAY;
+	if (r->outcome == PUSH_IN_FORCE) {
+		l->is_pending = false;
+		l->last_error[0] = '\0';
+	} else if (r->outcome == PUSH_REFUSED) {
+		snprintf(l->last_error, sizeof(l->last_error), "%s%s%s", r->object,
+			r->object[0] != '\0' ? ": " : "", r->message);
+	}
+	if (a == NULL)
+		return;
+	l->current = NULL;
+	if (r->outcome == PUSH_REFUSED) {
+		l->is_dirty = true;
+		answer(l, a, LOOP_REFUSED, r->object, r->message);
+	} else {
+		take_over(l, a, r->outcome == PUSH_IN_FORCE ? LOOP_APPLIED : LOOP_PENDING);
+	}
+	if (l->is_dirty) {
+		l->is_dirty = false;
+		reconcile(l);
+	}
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+	struct apply *a = STAILQ_FIRST(&l->waiting);
+	struct objset target;
+	int rc;
+
+	if (l->current != NULL || a == NULL)
+		return;
+	STAILQ_REMOVE_HEAD(&l->waiting, link);
+	if (a->if_generation != 0 && a->if_generation != l->desired.generation) {
+		answer(l, a, LOOP_CONFLICT, "", "the configuration was changed by somebody else");
+		return;
+	}
+	a->to.generation = l->desired.generation + 1;
+	rc = build_target(l, a->to.conf, &target);
+	if (rc != 0) {
+		answer(l, a, LOOP_REFUSED, "", "the daemon has no memory for the configuration");
+		return;
+	}
+	l->current = a;
+	push_set_target(l->push, &target);
+}
+
+int loop_apply(
+	struct loop *l, struct desired *to, uint64_t if_generation, loop_applied_fn *fn, void *arg)
+{
+	struct apply *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return -ENOMEM;
+	a->to = *to;
+	memset(to, 0, sizeof(*to));
+	a->if_generation = if_generation;
+	a->fn = fn;
+	a->arg = arg;
+	STAILQ_INSERT_TAIL(&l->waiting, a, link);
+	arm_turn(l);
+	return 0;
+}
+
+int loop_override(struct loop *l, const struct admin_override *o)
+{
+	const int rc = admin_set(l->admin, o);
+
+	if (rc == 0)
+		reconcile(l);
+	return rc;
+}
+
+static void say_report(const struct confreport *report)
+{
+	for (size_t i = 0; report != NULL && i < report->n_items; i++)
+		fputs(report->items[i].text, stderr);
+}
+
+/* The first start: nothing was applied yet, so the file given is what operators want. */
+static int adopt_file(struct loop *l)
+{
+	struct desired to = {.generation = 1, .time_ms = loop_now_ms()};
+	struct confreport *report = NULL;
+	int rc = 0, err;
+
+	if (!read_whole(l->params.config_file, &to.text, &to.text_len, &err)) {
+		logline_write(LOGLINE_ERR, "configuration",
+			"%s: %s; give a readable file with "
+			"--config, or none",
+			l->params.config_file, strerror(err));
+		return -err;
+	}
+	snprintf(to.name, sizeof(to.name), "%s", l->params.config_file);
+	snprintf(to.author, sizeof(to.author), "start");
+	rc = conf_create(
+		&to.conf, &report, to.text, to.text_len, l->params.config_file, CONF_SECRETS_NEED);
+	say_report(report);
+	if (rc == 0)
+		rc = desired_commit(&l->desired, l->keep, &to);
+	if (rc != 0 && report != NULL)
+		logline_write(LOGLINE_ERR, "configuration", "%s: %zu errors; nothing was started",
+			l->params.config_file, report->n_errors);
+	confreport_destroy(&report);
+	desired_fini(&to);
+	return rc;
+}
+
+static int load(struct loop *l)
+{
+	struct confreport *report;
+	int rc = desired_load(&l->desired, l->keep, &report);
+
+	if (rc != 0) {
+		say_report(report);
+		logline_write(LOGLINE_ERR, "configuration",
+			"%s/%s cannot be used: %s; repair it, or move it away to start from --config",
+			l->params.state_dir, DESIRED_FILE, strerror(-rc));
+	}
+	confreport_destroy(&report);
+	if (rc == 0 && l->desired.generation == 0 && l->params.config_file != NULL)
+		rc = adopt_file(l);
+	if (rc != 0)
+		return rc;
+	compare_file(l);
+	if (l->differs)
+		logline_write(LOGLINE_WARNING, "configuration",
+			"%s differs from the applied generation %" PRIu64
+			", which stays in force; `millrace config apply %s` applies it",
+			l->params.config_file, l->desired.generation, l->params.config_file);
+	rc = admin_create(&l->admin, l->keep);
+	if (rc == -EBADMSG)
+		logline_write(LOGLINE_ERR, "daemon",
+			"%s/overrides.json was corrupt: drains and weights set by operators may be "
+			"lost",
+			l->params.state_dir);
+	else if (rc != 0)
+		return rc;
+	return observed_create(&l->observed, l->keep);
+}
+
+int loop_create(struct loop **out, struct event_base *base, const struct loop_params *params)
+{
+	struct loop *l = calloc(1, sizeof(*l));
+	const struct push_params pp = {params->dataplane, on_report, l};
+	const char *what = "";
+	int rc;
+
+	if (l == NULL)
+		return -ENOMEM;
+	STAILQ_INIT(&l->waiting);
+	l->params = *params;
+	l->started_ms = loop_now_ms();
+	l->is_blind = true;
+	rc = keep_create(&l->keep, params->state_dir, &what);
+	if (rc != 0) {
+		logline_write(LOGLINE_ERR, "daemon", "state directory %s: %s", what,
+			rc == -EWOULDBLOCK ? "another millrace-controld uses it" : strerror(-rc));
+		goto err;
+	}
+	rc = load(l);
+	if (rc != 0)
+		goto err;
+	l->save_timer = evtimer_new(base, on_save, l);
+	l->turn = evtimer_new(base, on_turn, l);
+	rc = l->save_timer == NULL || l->turn == NULL ? -ENOMEM : 0;
+	if (rc == 0)
+		rc = check_create(&l->check, base, on_check_result, l);
+	if (rc == 0)
+		rc = push_create(&l->push, base, &pp);
+	if (rc == 0)
+		rc = fetch_create(&l->fetch, base, params->dataplane);
+	if (rc == 0)
+		rc = rates_create(&l->rates, base, l->fetch);
+	if (rc == 0)
+		rc = adapt(l);
+	if (rc != 0) {
+		logline_write(LOGLINE_ERR, "daemon", "could not start: %s", strerror(-rc));
+		goto err;
+	}
+	reconcile(l);
+	*out = l;
+	return 0;
+err:
+	loop_destroy(&l);
+	return rc;
+}
+
+void loop_destroy(struct loop **lp)
+{
+	struct loop *l = *lp;
+	struct apply *a;
+
+	*lp = NULL;
+	if (l == NULL)
+		return;
+	if (l->rates != NULL) /* the last part made: everything was up */
+		save_observed(l);
+	while ((a = STAILQ_FIRST(&l->waiting)) != NULL) {
+		STAILQ_REMOVE_HEAD(&l->waiting, link);
+		desired_fini(&a->to);
+		free(a);
+	}
+	if (l->current != NULL) {
+		desired_fini(&l->current->to);
+		free(l->current);
+	}
+	rates_destroy(&l->rates);
+	fetch_destroy(&l->fetch);
+	push_destroy(&l->push);
+	check_destroy(&l->check);
+	observed_destroy(&l->observed);
+	admin_destroy(&l->admin);
+	desired_fini(&l->desired);
+	keep_destroy(&l->keep);
+	if (l->save_timer != NULL)
+		event_free(l->save_timer);
+	if (l->turn != NULL)
+		event_free(l->turn);
+	free(l);
+}
+
+const struct desired *loop_desired(const struct loop *l)
+{
+	return &l->desired;
+}
+
+const struct admin *loop_admin(const struct loop *l)
+{
+	return l->admin;
+}
+
+const struct observed_backend *loop_observed(const struct loop *l, size_t pool, size_t backend)
+{
+	return observed_at(l->observed, pool, backend);
+}
+
+const struct push *loop_push(const struct loop *l)
+{
+	return l->push;
+}
+
+struct fetch *loop_fetch(const struct loop *l)
+{
+	return l->fetch;
+}
+
+const struct rates *loop_rates(const struct loop *l)
+{
+	return l->rates;
+}
+
+const struct loop_params *loop_params(const struct loop *l)
+{
+	return &l->params;
+}
+
+bool loop_is_pending(const struct loop *l)
+{
+	return l->is_pending;
+}
+
+const char *loop_last_error(const struct loop *l)
+{
+	return l->last_error;
+}
+
+bool loop_config_differs(const struct loop *l)
+{
+	return l->differs;
+}
+
+int64_t loop_started_ms(const struct loop *l)
+{
+	return l->started_ms;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* method — see method.h. */
+#include "daemon/method.h"
+
+#include "lib/text.h"
+
+#include <stdlib.h>
+
+const struct ctlsrv_method method_table[] = {
+	{"status", false, method_status_show},
+	{"config.apply", true, method_config_apply},
+	{"config.diff", false, method_config_diff},
+	{"config.export", false, method_config_export},
+	{"service.show", false, method_service_show},
+	{"backend.show", false, method_backend_show},
+	{"backend.drain", true, method_backend_drain},
+	{"backend.undrain", true, method_backend_undrain},
+	{"backend.weight", true, method_backend_weight},
+	{"health.show", false, method_health_show},
+	{"conn.show", false, method_conn_show},
+	{"conn.count", false, method_conn_count},
+	{"port.show", false, method_rows_port},
+	{"port.stats", false, method_rows_port},
+	{"neigh.show", false, method_rows_neigh},
+	{"worker.show", false, method_rows_worker},
+	{"drops.show", false, method_rows_drops},
+	{NULL, false, NULL},
+};
+
+bool method_unpack(struct ctlsrv_request *r, const char *format, ...)
+{
+	json_error_t error;
+	va_list ap;
+	int rc;
+
+	va_start(ap, format);
+	rc = json_vunpack_ex(r->owned_params, &error, JSON_STRICT, format, ap);
+	va_end(ap);
+	if (rc == 0)
+		return true;
+	ctlsrv_refuse(r, "usage", NULL, NULL, "parameters: %s", error.text);
+	return false;
+}
+
+/* The index of name in an array of structs that begin with their name. */
+static ssize_t find(struct ctlsrv_request *r, const char *what, const char *name, const void *array,
+	size_t n, size_t size)
+{
+	const char **names = calloc(n + 1, sizeof(*names));
+	char hint[MR_NAME_MAX + 32] = "";
+	const char *near;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *p = (const char *)array + i * size;
+
+		if (strcmp(p, name) == 0) {
+			free(names);
+			return (ssize_t)i;
+		}
+		if (names != NULL)
+			names[i] = p;
+	}
+	near = names != NULL ? text_nearest(name, names, (unsigned)n) : NULL;
+	if (near != NULL)
+		snprintf(hint, sizeof(hint), "did you mean '%s'?", near);
+	ctlsrv_refuse(r, "not_found", near != NULL ? hint : NULL, NULL, "there is no %s '%.64s'",
+		what, name);
+	free(names);
+	return -1;
+}
+
+ssize_t method_find_pool(struct ctlsrv_request *r, const char *name)
+{
+	const struct conf *c = loop_desired(r->loop)->conf;
+
+	return find(r, "pool", name, c->pools, c->n_pools, sizeof(*c->pools));
+}
+
+ssize_t method_find_service(struct ctlsrv_request *r, const char *name)
+{
+	const struct conf *c = loop_desired(r->loop)->conf;
+
+	return find(r, "service", name, c->services, c->n_services, sizeof(*c->services));
+}
+
+ssize_t method_find_backend(
+	struct ctlsrv_request *r, const struct conf_pool *pool, const char *name)
+{
+	char what[MR_NAME_MAX + 32];
+
+	snprintf(what, sizeof(what), "backend in pool '%s' named", pool->name);
+	return find(r, what, name, pool->backends, pool->n_backends, sizeof(*pool->backends));
+}
+
+void method_unreachable(struct ctlsrv_request *r, const char *message)
+{
+	ctlsrv_refuse(r, "unreachable", "is millraced running? `millrace status` tells", NULL,
+		"the dataplane does not answer: %s", message);
+}
+
+void method_no_memory(struct ctlsrv_request *r)
+{
+	ctlsrv_refuse(r, "internal", NULL, NULL, "the daemon is out of memory");
+}

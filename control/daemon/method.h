@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * method — the methods of the control socket (control/README.md), one function each, in the files
+ * method_*.c, and what they share: reading parameters, and finding what a name means or saying that
+ * it means nothing. Each answers its request exactly once.
+ */
+#include "daemon/ctlsrv.h"
+#include "daemon/loop.h"
+
+void method_status_show(struct ctlsrv_request *r);
+void method_config_apply(struct ctlsrv_request *r);
+void method_config_diff(struct ctlsrv_request *r);
+void method_config_export(struct ctlsrv_request *r);
+void method_service_show(struct ctlsrv_request *r);
+void method_backend_show(struct ctlsrv_request *r);
+void method_backend_drain(struct ctlsrv_request *r);
+void method_backend_undrain(struct ctlsrv_request *r);
+void method_backend_weight(struct ctlsrv_request *r);
+void method_health_show(struct ctlsrv_request *r);
+void method_conn_show(struct ctlsrv_request *r);
+void method_conn_count(struct ctlsrv_request *r);
+void method_rows_port(struct ctlsrv_request *r);
+void method_rows_neigh(struct ctlsrv_request *r);
+void method_rows_worker(struct ctlsrv_request *r);
+void method_rows_drops(struct ctlsrv_request *r);
+
+/* json_unpack() of the parameters, all of which the format must name. False: refused, r is gone. */
+bool method_unpack(struct ctlsrv_request *r, const char *format, ...);
+
+/* The index of the pool, service or backend of the applied configuration, or −1: refused with the
+ * nearest name, r is gone. */
+ssize_t method_find_pool(struct ctlsrv_request *r, const char *name);
+ssize_t method_find_service(struct ctlsrv_request *r, const char *name);
+ssize_t method_find_backend(
+	struct ctlsrv_request *r, const struct conf_pool *pool, const char *name);
+
+/* Refuses because the dataplane did not answer; message is fetch's. */
+void method_unreachable(struct ctlsrv_request *r, const char *message);
+void method_no_memory(struct ctlsrv_request *r);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* method_service — service.show: what is configured, how many backends serve, and what flows. */
+#include "daemon/fetch.h"
+#include "daemon/method.h"
+#include "daemon/rates.h"
+#include "daemon/rowjson.h"
+
+static const struct mr_service_row *find_row(const struct fetch_result *result, const char *name)
+{
+	const struct mr_service_row *rows = result->rows;
+
+	for (size_t i = 0; i < result->n_rows; i++) {
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+static void put_backends(json_t *item, const struct loop *l, const struct conf_pool *p)
+{
+	const size_t pool = (size_t)(p - loop_desired(l)->conf->pools);
+	json_int_t n[MR_BACKEND_DOWN + 1] = {0};
+
+	for (size_t k = 0; k < p->n_backends; k++)
+		n[loop_effective(l, pool, k).state]++;
+	json_object_set_new(item, "backends_total", json_integer((json_int_t)p->n_backends));
+	json_object_set_new(item, "backends_up", json_integer(n[MR_BACKEND_UP]));
+	json_object_set_new(item, "backends_drain", json_integer(n[MR_BACKEND_DRAIN]));
+	json_object_set_new(item, "backends_down", json_integer(n[MR_BACKEND_DOWN]));
+}
+
+/* The counters of the row; null where there is none. */
+static void put_counters(json_t *item, const struct mr_service_row *row)
+{
+	for (unsigned i = 1; i < mr_service_row_msg.n_fields; i++) { /* 0 is the name */
+		const struct mr_field *f = &mr_service_row_msg.fields[i];
+		const void *p = (const uint8_t *)row + f->offset;
+
+		json_object_set_new(item, f->name,
+			row != NULL ? json_integer((json_int_t) * (const uint64_t *)p)
+				    : json_null());
+	}
+}
+
+static void put_rates(json_t *item, const struct rates *rates, const char *name)
+{
+	struct rates_values v;
+	const bool is_known = rates_find(rates, name, &v);
+	const struct {
+		const char *key;
+		double value;
+	} fields[] = {
+		{"conns_per_second", v.conns},
+		{"rx_packets_per_second", v.rx_packets},
+		{"rx_bytes_per_second", v.rx_bytes},
+		{"tx_packets_per_second", v.tx_packets},
+		{"tx_bytes_per_second", v.tx_bytes},
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		json_object_set_new(
+			item, fields[i].key, is_known ? json_real(fields[i].value) : json_null());
+}
+
+static json_t *build_item(
+	const struct loop *l, const struct conf_service *s, const struct mr_service_row *row)
+{
+	json_t *item = json_pack("{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:o}", "name", s->name, "vip",
+		rowjson_ip(&s->vip), "port", s->port, "proto", mr_proto_name(s->proto), "mode",
+		mr_mode_name(s->mode), "scheduler", mr_sched_name(s->sched), "pool", s->pool->name,
+		"check", rowjson_text(s->pool->check != NULL ? s->pool->check->name : ""));
+
+	put_backends(item, l, s->pool);
+	put_counters(item, row);
+	put_rates(item, loop_rates(l), s->name);
+	return item;
+}
+
+static void on_rows(void *arg, const struct fetch_result *result)
+{
+	struct ctlsrv_request *r = arg;
+	const struct conf *c = loop_desired(r->loop)->conf;
+	const char *name = json_string_value(json_object_get(r->params, "name"));
+	json_t *items = json_array();
+
+	for (size_t i = 0; i < c->n_services; i++) {
+		const struct conf_service *s = &c->services[i];
+
+		if (name == NULL || strcmp(name, s->name) == 0)
+			json_array_append_new(
+				items, build_item(r->loop, s, find_row(result, s->name)));
+	}
+	ctlsrv_answer(r, "service", items, NULL);
+}
+
+void method_service_show(struct ctlsrv_request *r)
+{
+	const char *name = NULL;
+
+	if (!method_unpack(r, "{s?s}", "name", &name)
+		|| (name != NULL && method_find_service(r, name) < 0))
+		return;
+	if (fetch_rows(loop_fetch(r->loop), MR_REQ_SERVICES, &mr_empty_msg, NULL,
+		    &mr_service_row_msg, on_rows, r)
+		!= 0)
+		method_no_memory(r);
+}

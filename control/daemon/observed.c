@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * observed — see observed.h. Entries lie in one array with the offset of each pool beside it; taking
+ * states over to a new configuration is a merge of two arrays sorted by name.
+ */
+#include "daemon/observed.h"
+
+#include "daemon/keep.h"
+
+#include <jansson.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FILE_NAME "observed.json"
+
+struct observed {
+	struct keep *keep;
+	struct observed_backend *items;
+	size_t n_items;
+	size_t *pool_at; /* index of each pool's first entry */
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct observed_backend *x = *(const struct observed_backend *const *)a;
+	const struct observed_backend *y = *(const struct observed_backend *const *)b;
+	const int d = strcmp(x->pool, y->pool);
+
+	return d != 0 ? d : strcmp(x->name, y->name);
+}
+
+static bool read_item(struct observed_backend *b, json_t *item)
+{
+	const char *pool, *name, *state, *reason;
+	json_int_t since_ms;
+	int health;
+
+	if (json_unpack(item, "{s:s, s:s, s:s, s:s, s:I}", "pool", &pool, "name", &name, "state",
+		    &state, "reason", &reason, "since_ms", &since_ms)
+			!= 0
+		|| strlen(pool) >= MR_NAME_MAX || strlen(name) >= MR_NAME_MAX)
+		return false;
+	health = weight_health_find(state);
+	if (health != WEIGHT_UP && health != WEIGHT_DOWN)
+		return false;
+	memset(b, 0, sizeof(*b));
+	memcpy(b->pool, pool, strlen(pool));
+	memcpy(b->name, name, strlen(name));
+	snprintf(b->reason, sizeof(b->reason), "%s", reason);
+	b->state = (enum weight_health)health;
+	b->since_ms = since_ms;
+	b->latency_seconds = -1;
+	return true;
+}
+
+static int load(struct observed *o)
+{
+	json_t *file, *list, *item;
+	size_t i;
+
+	if (keep_read_json(o->keep, FILE_NAME, &file) != 0)
+		return 0; /* states are found out again by probing */
+	list = json_object_get(file, "backends");
+	o->items = calloc(json_array_size(list) + 1, sizeof(*o->items));
+	if (o->items != NULL)
+		json_array_foreach(list, i, item) {
+			if (read_item(&o->items[o->n_items], item))
+				o->n_items++;
+		}
+	json_decref(file);
+	return o->items != NULL ? 0 : -ENOMEM;
+}
+
+int observed_create(struct observed **out, struct keep *keep)
+{
+	struct observed *o = calloc(1, sizeof(*o));
+
+	if (o == NULL)
+		return -ENOMEM;
+	o->keep = keep;
+	if (load(o) != 0) {
+		free(o);
+		return -ENOMEM;
+	}
+	*out = o;
+	return 0;
+}
+
+void observed_destroy(struct observed **op)
+{
+	struct observed *o = *op;
+
+	*op = NULL;
+	if (o == NULL)
+		return;
+	free(o->items);
+	free(o->pool_at);
+	free(o);
+}
+
+static const struct observed_backend **sorted(const struct observed_backend *items, size_t n)
+{
+	const struct observed_backend **list = calloc(n + 1, sizeof(*list));
+
+	for (size_t i = 0; list != NULL && i < n; i++)
+		list[i] = &items[i];
+	if (list != NULL && n > 0)
+		qsort(list, n, sizeof(*list), by_name);
+	return list;
+}
+
+/* What the new entry takes over from the old one of the same name, if there is one. */
+static void begin(struct observed_backend *b, const struct observed_backend *old, bool is_checked,
+	int64_t now_ms)
+{
+	if (old != NULL && (old->state != WEIGHT_UNCHECKED) == is_checked) {
+		*b = *old;
+		return;
+	}
+	b->state = is_checked ? WEIGHT_CHECKING : WEIGHT_UNCHECKED;
+	b->since_ms = now_ms;
+	b->latency_seconds = -1;
+	snprintf(b->reason, sizeof(b->reason), "%s",
+		is_checked ? "no probe has ended yet" : "the pool has no check");
+}
+
+int observed_adapt(struct observed *o, const struct conf *c, int64_t now_ms)
+{
+	const struct observed_backend **was = sorted(o->items, o->n_items);
+	struct observed_backend *items, *b;
+	size_t n = 0, *pool_at = calloc(c->n_pools + 1, sizeof(*pool_at));
+
+	for (size_t i = 0; i < c->n_pools; i++)
+		n += c->pools[i].n_backends;
+	items = calloc(n + 1, sizeof(*items));
+	if (was == NULL || pool_at == NULL || items == NULL) {
+		free(was);
+		free(pool_at);
+		free(items);
+		return -ENOMEM;
+	}
+	b = items;
+	for (size_t i = 0; i < c->n_pools; i++) {
+		const struct conf_pool *p = &c->pools[i];
+
+		pool_at[i] = (size_t)(b - items);
+		for (size_t k = 0; k < p->n_backends; k++, b++) {
+			const struct observed_backend *key = b, *const * hit;
+
+			memcpy(b->pool, p->name, sizeof(b->pool));
+			memcpy(b->name, p->backends[k].name, sizeof(b->name));
+			hit = bsearch(&key, was, o->n_items, sizeof(*was), by_name);
+			begin(b, hit != NULL ? *hit : NULL, p->check != NULL, now_ms);
+		}
+	}
+	free(was);
+	free(o->items);
+	free(o->pool_at);
+	o->items = items;
+	o->n_items = n;
+	o->pool_at = pool_at;
+	return 0;
+}
+
+struct observed_backend *observed_at(const struct observed *o, size_t pool, size_t backend)
+{
+	return &o->items[o->pool_at[pool] + backend];
+}
+
+bool observed_probe(struct observed_backend *b, const struct conf_check *check,
+	const struct observed_probe *probe)
+{
+	const enum weight_health to = probe->is_pass ? WEIGHT_UP : WEIGHT_DOWN;
+	const uint32_t needed = probe->is_pass ? check->rise : check->fall;
+
+	b->passes = probe->is_pass ? b->passes + 1 : 0;
+	b->failures = probe->is_pass ? 0 : b->failures + 1;
+	b->checked_ms = probe->now_ms;
+	snprintf(b->result, sizeof(b->result), "%s", probe->result);
+	if (probe->is_pass)
+		b->latency_seconds = probe->latency_seconds;
+	if (b->state == to || (b->state != WEIGHT_CHECKING && b->passes + b->failures < needed))
+		return false;
+	if (b->state == WEIGHT_CHECKING)
+		snprintf(b->reason, sizeof(b->reason), "first check: %.100s", probe->result);
+	else
+		snprintf(b->reason, sizeof(b->reason), "%u checks in a row: %.90s", needed,
+			probe->result);
+	b->state = to;
+	b->since_ms = probe->now_ms;
+	return true;
+}
+
+int observed_save(const struct observed *o)
+{
+	json_t *list = json_array(), *file;
+	int rc;
+
+	for (size_t i = 0; i < o->n_items; i++) {
+		const struct observed_backend *b = &o->items[i];
+
+		if (b->state == WEIGHT_UP || b->state == WEIGHT_DOWN)
+			json_array_append_new(list,
+				json_pack("{s:s, s:s, s:s, s:s, s:I}", "pool", b->pool, "name",
+					b->name, "state", weight_health_name(b->state), "reason",
+					b->reason, "since_ms", (json_int_t)b->since_ms));
+	}
+	file = json_pack("{s:o}", "backends", list);
+	rc = file == NULL ? -ENOMEM : keep_write_json(o->keep, FILE_NAME, file);
+	json_decref(file);
+	return rc;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * observed — the operational state of backends: what health checks have seen. One entry for each
+ * backend of each pool of the configuration, in its order. States are saved in observed.json, so that
+ * a restart of the daemon does not begin with a world in which everything is down. Daemon thread.
+ */
+#include "daemon/weight.h"
+#include "lib/conf.h"
+
+#define OBSERVED_REASON_MAX 128
+
+struct keep;
+struct observed;
+
+struct observed_backend {
+	char pool[MR_NAME_MAX];
+	char name[MR_NAME_MAX];
+	enum weight_health state;
+	int64_t since_ms;                 /* when the state began */
+	char reason[OBSERVED_REASON_MAX]; /* why it is in this state */
+	uint32_t passes, failures;        /* in a row; one of them is 0 */
+	char result[OBSERVED_REASON_MAX]; /* of the last probe; "": none yet */
+	double latency_seconds;           /* of the last probe that passed; < 0: none yet */
+	int64_t checked_ms;               /* end of the last probe; 0: none yet */
+};
+
+/* Outcome of one probe. */
+struct observed_probe {
+	bool is_pass;
+	const char *result; /* "200 in 1.2 ms", "connection refused" */
+	double latency_seconds;
+	int64_t now_ms;
+};
+
+/* Reads observed.json; one that is corrupt or not there counts as empty. 0 or -ENOMEM. */
+int observed_create(struct observed **out, struct keep *keep);
+void observed_destroy(struct observed **o); /* NULL-safe */
+
+/* Makes the entries those of c. A backend that was there, by pool and name, keeps its state; one whose
+ * pool has no check is UNCHECKED; others begin as CHECKING. 0 or -ENOMEM (then nothing has changed). */
+int observed_adapt(struct observed *o, const struct conf *c, int64_t now_ms);
+
+/* The entry of c->pools[pool].backends[backend]; dies at the next observed_adapt(). */
+struct observed_backend *observed_at(const struct observed *o, size_t pool, size_t backend);
+
+/* Counts a probe. A state changes after `rise` passes or `fall` failures in a row; the first probe
+ * of all decides at once. Returns whether it changed. */
+bool observed_probe(struct observed_backend *b, const struct conf_check *check,
+	const struct observed_probe *probe);
+
+/* Writes observed.json. 0 or -errno. */
+int observed_save(const struct observed *o);

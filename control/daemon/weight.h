@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * weight — what the dataplane is told about a backend, from its three states (control/README.md). Pure:
+ * nothing else decides an effective weight or state.
+ */
+#include "millrace/types.h"
+
+enum weight_health {
+	WEIGHT_UNCHECKED, /* the pool has no check */
+	WEIGHT_CHECKING,  /* no check has ended yet */
+	WEIGHT_UP,
+	WEIGHT_DOWN,
+};
+
+struct weight_input {
+	uint16_t desired; /* the file's */
+	bool is_drained;  /* by an operator */
+	bool is_overridden;
+	uint16_t override; /* with is_overridden */
+	enum weight_health health;
+};
+
+struct weight_result {
+	uint16_t weight;
+	enum mr_backend_state state;
+};
+
+/* Weight: the operator's, else the file's. State: DRAIN when drained, else DOWN when the checks say so or
+ * say nothing yet, else UP. */
+struct weight_result weight_effective(const struct weight_input *in);
+
+const char *weight_health_name(enum weight_health health);
+int weight_health_find(const char *name); /* or -1 */
