@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cmd_service — `millrace service …`; see cmd.h. */
+#include "cli/families.h"
+
+static const struct cmd_param show_params[] = {
+	{.name = "NAME", .key = "name", .kind = CMD_SERVICE, .help = "only this service"},
+};
+
+static const struct cmd_col show_cols[] = {
+	{"name", "SERVICE", FMT_ANY},
+	{"vip", "VIP", FMT_ENDPOINT, "port"},
+	{"proto", "PROTO", FMT_ANY},
+	{"mode", "MODE", FMT_ANY},
+	{"scheduler", "SCHEDULER", FMT_ANY},
+	{"pool", "POOL", FMT_ANY},
+	{"backends_up", "UP", FMT_OF, "backends_total"},
+	{"conns", "CONNS", FMT_UINT},
+	{"conns_per_second", "CONNS/s", FMT_RATE},
+	{"rx_packets_per_second", "RX PKTS/s", FMT_RATE},
+	{"tx_packets_per_second", "TX PKTS/s", FMT_RATE},
+	{"drops", "DROPPED PKTS", FMT_UINT},
+	{0},
+};
+
+static const struct cmd_col show_record[] = {
+	{"name", "service", FMT_ANY},
+	{"vip", "vip", FMT_ENDPOINT, "port"},
+	{"proto", "protocol", FMT_ANY},
+	{"mode", "mode", FMT_ANY},
+	{"scheduler", "scheduler", FMT_ANY},
+	{"pool", "pool", FMT_ANY},
+	{"check", "check", FMT_ANY},
+	{"backends_up", "backends up", FMT_OF, "backends_total"},
+	{"backends_drain", "backends draining", FMT_UINT},
+	{"backends_down", "backends down", FMT_UINT},
+	{"conns", "connections", FMT_UINT},
+	{"conns_total", "connections ever", FMT_UINT},
+	{"conns_per_second", "connections/s", FMT_RATE},
+	{"rx_packets", "rx packets", FMT_UINT},
+	{"rx_packets_per_second", "rx packets/s", FMT_RATE},
+	{"rx_bytes", "rx bytes", FMT_UINT},
+	{"rx_bytes_per_second", "rx bytes/s", FMT_RATE},
+	{"tx_packets", "tx packets", FMT_UINT},
+	{"tx_packets_per_second", "tx packets/s", FMT_RATE},
+	{"tx_bytes", "tx bytes", FMT_UINT},
+	{"tx_bytes_per_second", "tx bytes/s", FMT_RATE},
+	{"drops", "dropped packets", FMT_UINT},
+	{0},
+};
+
+static const struct cmd cmds[] = {
+	{
+		.path = "service show",
+		.method = "service.show",
+		.summary = "show services, their backends and traffic",
+		.text = "Without NAME one line for each service; with NAME everything about it. UP is "
+			"the number of backends that take new flows, of all backends of the pool. "
+			"Rates are those of the last seconds; \"-\" means not known, for instance while "
+			"the dataplane is away.",
+		CMD_PARAMS(show_params),
+		.cols = show_cols,
+		.record = show_record,
+		.empty = "no services",
+		.examples = "millrace service show\n"
+			    "millrace service show shop\n"
+			    "millrace -o json service show | jq '.items[].conns'\n",
+	},
+};
+
+const struct cmd_family cmd_service_family = {
+	.name = "service",
+	.summary = "services: virtual addresses and what they do",
+	.cmds = cmds,
+	.n_cmds = sizeof(cmds) / sizeof(cmds[0]),
+};
