@@ -23,7 +23,8 @@ struct parse {
 
 static bool is_name(const char *s)
 {
-	static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	static const char first[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 	const size_t n = strlen(s);
 
 	if (n == 0 || n >= MR_NAME_MAX || strchr(first, s[0]) == NULL)
@@ -142,15 +143,15 @@ static int set_value(const struct cmd_call *call, const struct cmd_param *param,
 		break;
 	case CMD_IP:
 		if (mr_ip_parse(&ip, value) != 0)
-			rc = report_usage(call, NULL, "%s: '%s' is not an IP address", param->name,
-				value);
+			rc = report_usage(
+				call, NULL, "%s: '%s' is not an IP address", param->name, value);
 		break;
 	case CMD_SERVICE:
 	case CMD_POOL:
 	case CMD_PORT:
 		if (!is_name(value))
-			rc = report_usage(call, NULL, "%s: '%s' cannot be a name", call->cmd->path,
-				value);
+			rc = report_usage(
+				call, NULL, "%s: '%s' cannot be a name", call->cmd->path, value);
 		break;
 	default:
 		if (*value == '\0')
@@ -246,41 +247,50 @@ static const struct cmd_param *find_short(const char *arg)
 	return NULL;
 }
 
-static int parse_option(struct parse *p, const char *arg)
+const struct cmd_param *cliopt_find(const struct cmd *cmd, const char *arg, struct cliopt_match *m)
 {
 	const bool is_long = arg[1] == '-';
 	const char *const equals = is_long ? strchr(arg, '=') : NULL;
 	const size_t len = equals == NULL ? strlen(arg) : (size_t)(equals - arg);
-	const struct cmd_param *global = is_long
+	const struct cmd_param *param = is_long
 		? find_option(cmd_table_globals, cmd_table_n_globals, arg, len)
 		: find_short(arg);
-	const struct cmd_param *param = global;
-	const char *value = equals == NULL ? NULL : equals + 1;
+
+	m->name_len = is_long ? len : 2;
+	m->is_global = param != NULL;
+	m->value = equals == NULL ? NULL : equals + 1;
+	if (!is_long && arg[2] != '\0')
+		m->value = arg + 2;
+	if (param == NULL && is_long && cmd != NULL)
+		param = find_option(cmd->params, cmd->n_params, arg, len);
+	return param;
+}
+
+static int parse_option(struct parse *p, const char *arg)
+{
+	struct cliopt_match m;
+	const struct cmd_param *const param = cliopt_find(p->call->cmd, arg, &m);
 	char name[64];
 
-	snprintf(name, sizeof(name), "%.*s", (int)(is_long ? len : 2), arg);
-	if (param == NULL && is_long && p->call->cmd != NULL)
-		param = find_option(p->call->cmd->params, p->call->cmd->n_params, arg, len);
+	snprintf(name, sizeof(name), "%.*s", (int)m.name_len, arg);
 	if (param == NULL)
 		return report_unknown_option(p, name);
-	if (!is_long && arg[2] != '\0')
-		value = arg + 2;
-	if (param->kind == CMD_FLAG && value != NULL)
+	if (param->kind == CMD_FLAG && m.value != NULL)
 		return report_usage(p->call, NULL, "%s takes no value", name);
-	if (param->kind != CMD_FLAG && value == NULL) {
+	if (param->kind != CMD_FLAG && m.value == NULL) {
 		if (p->next >= p->argc)
-			return report_usage(p->call, NULL, "%s needs a value: %s", name,
-				param->value);
-		value = p->argv[p->next++];
+			return report_usage(
+				p->call, NULL, "%s needs a value: %s", name, param->value);
+		m.value = p->argv[p->next++];
 	}
-	if (param == global)
-		return set_global(p->call, param, value);
+	if (m.is_global)
+		return set_global(p->call, param, m.value);
 	if (json_object_get(p->call->params, param->key) != NULL)
-		return report_usage(p->call, NULL, "%s: %s is given twice", p->call->cmd->path,
-			name);
+		return report_usage(
+			p->call, NULL, "%s: %s is given twice", p->call->cmd->path, name);
 	if (param->kind == CMD_FLAG)
 		return json_object_set_new(p->call->params, param->key, json_true());
-	return set_value(p->call, param, value);
+	return set_value(p->call, param, m.value);
 }
 
 static int report_unknown_command(const struct parse *p)
@@ -318,8 +328,7 @@ static int parse_word(struct parse *p, const char *arg)
 	if (cmd == NULL) {
 		p->words[p->n_words++] = arg;
 		p->call->cmd = cmd_table_find(p->words, p->n_words);
-		if (p->call->cmd == NULL
-			&& (p->n_words == 2 || cmd_table_find_family(arg) == NULL))
+		if (p->call->cmd == NULL && (p->n_words == 2 || cmd_table_find_family(arg) == NULL))
 			return report_unknown_command(p);
 		return 0;
 	}
@@ -370,7 +379,7 @@ static int set_defaults(struct cmd_call *call)
 	call->is_json = strcmp(output, "json") == 0;
 	return call->is_json ? 0
 			     : report_usage(call, NULL,
-				       "MILLRACE_OUTPUT: '%s' is not one of text, json", output);
+				     "MILLRACE_OUTPUT: '%s' is not one of text, json", output);
 }
 
 int cliopt_parse(
@@ -404,8 +413,8 @@ int cliopt_parse(
 		char hint[96];
 
 		snprintf(hint, sizeof(hint), "see: millrace help %s", p.words[0]);
-		return report_usage(call, hint, "%s: the rest of the command is missing",
-			p.words[0]);
+		return report_usage(
+			call, hint, "%s: the rest of the command is missing", p.words[0]);
 	}
 	if (call->timeout_ms == 0)
 		call->timeout_ms =

@@ -9,8 +9,15 @@
 /* Fills *call, whose io the caller has set; defaults come from the environment. Returns 0, or
  * EXIT_USAGE after reporting. call->cmd is NULL with wants_help: help about the whole program, or
  * about *family when that is set. call->params is owned by the caller in every case. */
-int cliopt_parse(struct cmd_call *call, const struct cmd_family **family, int argc,
-	char *const *argv);
+int cliopt_parse(
+	struct cmd_call *call, const struct cmd_family **family, int argc, char *const *argv);
 
-/* The longest list of words that completion and spelling help look at. */
-#define CLIOPT_WORDS_MAX 128
+/* How an argument that begins with '-' was read. */
+struct cliopt_match {
+	size_t name_len;   /* bytes of the argument that are the name */
+	const char *value; /* the rest of "--limit=5" or "-ojson"; NULL: none in the argument */
+	bool is_global;
+};
+
+/* The option that arg names, of every command or of cmd (may be NULL), or NULL. Fills *m. */
+const struct cmd_param *cliopt_find(const struct cmd *cmd, const char *arg, struct cliopt_match *m);

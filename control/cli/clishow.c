@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #define CLISHOW_CELL_MAX 1024
 
@@ -80,8 +81,8 @@ static void put_age(char *buf, size_t size, const json_t *v, const json_t *resul
 	text_duration(buf, size, to > from ? floor(to - from) : 0);
 }
 
-static void put_two(char *buf, size_t size, const struct cmd_col *col, const json_t *a,
-	const json_t *b)
+static void put_two(
+	char *buf, size_t size, const struct cmd_col *col, const json_t *a, const json_t *b)
 {
 	char left[CLISHOW_CELL_MAX / 2], right[CLISHOW_CELL_MAX / 2 - 1];
 
@@ -104,8 +105,8 @@ static void put_two(char *buf, size_t size, const struct cmd_col *col, const jso
 	}
 }
 
-static void put_cell(char *buf, size_t size, const struct cmd_col *col, const json_t *result,
-	const json_t *item)
+static void put_cell(
+	char *buf, size_t size, const struct cmd_col *col, const json_t *result, const json_t *item)
 {
 	const json_t *v;
 
@@ -146,7 +147,7 @@ static enum table_tone tone_of(const struct cmd_col *col, const json_t *item, co
 	if (col->format == FMT_OF) {
 		const json_int_t n = json_integer_value(clishow_find(item, col->key));
 
-		return n == 0 ? TABLE_BAD
+		return n == 0                                                   ? TABLE_BAD
 			: n < json_integer_value(clishow_find(item, col->key2)) ? TABLE_WARN
 										: TABLE_GOOD;
 	}
@@ -167,8 +168,8 @@ static enum table_tone tone_of(const struct cmd_col *col, const json_t *item, co
 	return TABLE_PLAIN;
 }
 
-static int add_cell(struct table *t, const struct cmd_col *col, const json_t *result,
-	const json_t *item)
+static int add_cell(
+	struct table *t, const struct cmd_col *col, const json_t *result, const json_t *item)
 {
 	char buf[CLISHOW_CELL_MAX];
 
@@ -191,10 +192,9 @@ void clishow_table(const struct cmd_call *call, const struct cmd_col *cols, cons
 		return;
 	rc = table_create(&t, n_cols);
 	for (unsigned c = 0; rc == 0 && c < n_cols; c++)
-		table_set_col(t, c, cols[c].header,
-			is_right(cols[c].format) ? TABLE_RIGHT : TABLE_LEFT);
-	json_array_foreach(items, i, item)
-	{
+		table_set_col(
+			t, c, cols[c].header, is_right(cols[c].format) ? TABLE_RIGHT : TABLE_LEFT);
+	json_array_foreach(items, i, item) {
 		for (unsigned c = 0; rc == 0 && c < n_cols; c++)
 			rc = add_cell(t, &cols[c], result, item);
 	}
@@ -228,11 +228,22 @@ void clishow_record(const struct cmd_call *call, const struct cmd_col *cols, con
 void clishow_json(const struct cmd_call *call, const json_t *result)
 {
 	/* 15 digits: 0.1 stays 0.1, and no counter is a real number. */
-	const size_t flags = JSON_REAL_PRECISION(15);
-
-	json_dumpf(result, call->io->out,
-		flags | (call->io->out_is_tty ? JSON_INDENT(2) : JSON_COMPACT));
+	json_dumpf(result, call->io->out, JSON_REAL_PRECISION(15) | JSON_INDENT(2));
 	fputc('\n', call->io->out);
+}
+
+json_t *clishow_build(const char *schema, json_t *items)
+{
+	char when[64], text[32];
+	struct timespec ts;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(when, sizeof(when), "%s.%03ldZ", text, ts.tv_nsec / 1000000);
+	return json_pack("{s:s, s:n, s:s, s:o}", "schema", schema, "generation", "time", when,
+		"items", items);
 }
 
 void clishow_result(const struct cmd_call *call, const json_t *result)

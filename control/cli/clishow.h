@@ -9,7 +9,7 @@
 /* Prints the result of call->cmd. */
 void clishow_result(const struct cmd_call *call, const json_t *result);
 
-/* The result as JSON: indented on a terminal, one line otherwise. */
+/* The result as JSON, as it came but indented. */
 void clishow_json(const struct cmd_call *call, const json_t *result);
 
 /* Items as a table; nothing at all when there are none. */
@@ -21,3 +21,6 @@ void clishow_record(const struct cmd_call *call, const struct cmd_col *cols, con
 
 /* Value at a path like "effective.weight", or NULL. */
 json_t *clishow_find(const json_t *item, const char *path);
+
+/* A result of the CLI's own, in the form of the daemon's. Takes items; a new reference. */
+json_t *clishow_build(const char *schema, json_t *items);

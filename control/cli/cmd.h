@@ -30,19 +30,19 @@ enum cmd_exit {
 
 /* What a value must look like, how it travels, and what completes it. */
 enum cmd_kind {
-	CMD_FLAG,	  /* option without a value → true */
-	CMD_TEXT,	  /* any text */
-	CMD_UINT,	  /* min…max → integer */
-	CMD_WEIGHT,	  /* min…max → integer, "default" → null */
-	CMD_IP,		  /* IPv4 or IPv6 address */
-	CMD_CHOICE,	  /* one of .choices */
-	CMD_FILE,	  /* path, "-" = standard input; stays with the CLI */
-	CMD_SERVICE,	  /* name of a service */
-	CMD_POOL,	  /* name of a pool */
-	CMD_PORT,	  /* name of a logical port */
-	CMD_BACKEND,	  /* POOL/NAME as one text */
+	CMD_FLAG,         /* option without a value → true */
+	CMD_TEXT,         /* any text */
+	CMD_UINT,         /* min…max → integer */
+	CMD_WEIGHT,       /* min…max → integer, "default" → null */
+	CMD_IP,           /* IPv4 or IPv6 address */
+	CMD_CHOICE,       /* one of .choices */
+	CMD_FILE,         /* path, "-" = standard input; stays with the CLI */
+	CMD_SERVICE,      /* name of a service */
+	CMD_POOL,         /* name of a pool */
+	CMD_PORT,         /* name of a logical port */
+	CMD_BACKEND,      /* POOL/NAME as one text */
 	CMD_POOL_BACKEND, /* POOL/NAME → "pool" and "name"; with .is_partial POOL alone too */
-	CMD_WORDS,	  /* all remaining words → array: names of commands */
+	CMD_WORDS,        /* all remaining words → array: names of commands */
 };
 
 struct cmd_param {
@@ -63,12 +63,12 @@ enum cmd_format {
 	FMT_UINT,     /* integer, right-aligned */
 	FMT_RATE,     /* number with one digit below 10, right-aligned */
 	FMT_SECONDS,  /* number of seconds → duration, right-aligned */
-	FMT_MS,	      /* number of milliseconds → duration, right-aligned */
+	FMT_MS,       /* number of milliseconds → duration, right-aligned */
 	FMT_AGE,      /* time → duration up to the time of the answer, right-aligned */
 	FMT_BOOL,     /* yes | no */
 	FMT_ENDPOINT, /* address .key with port .key2 */
 	FMT_PAIR,     /* "key/key2" */
-	FMT_OF,	      /* "key/key2" of numbers, coloured: all good, some warn, none bad */
+	FMT_OF,       /* "key/key2" of numbers, coloured: all good, some warn, none bad */
 	FMT_SHARE,    /* key of key2 in percent, right-aligned */
 };
 
@@ -92,7 +92,7 @@ struct cmd_io {
 /* A parsed command line. */
 struct cmd_call {
 	const struct cmd *cmd;
-	json_t *params;		 /* object; keys of .params */
+	json_t *params;          /* object; keys of .params */
 	const struct cmd_io *io; /* borrowed */
 	const char *socket;
 	uint64_t timeout_ms;
@@ -108,12 +108,11 @@ struct cmd {
 	const char *text;    /* more help; NULL: none */
 	const struct cmd_param *params;
 	unsigned n_params;
-	const struct cmd_col *cols; /* ended by an entry without header */
+	const struct cmd_col *cols;   /* ended by an entry without header */
 	const struct cmd_col *record; /* view of one object, when "name" was given; NULL: cols */
-	const char *empty;	      /* said when there are no items */
-	const char *examples;	      /* command lines, one per line */
-	uint64_t timeout_ms;	      /* default of --timeout; 0: the usual one */
-	bool is_plain;		      /* output is one text whatever -o says */
+	const char *empty;            /* said when there are no items */
+	const char *examples;         /* command lines, one per line */
+	uint64_t timeout_ms;          /* default of --timeout; 0: the usual one */
 	/* Runs the command and returns an exit code; NULL: call .method and show the items. */
 	int (*run)(const struct cmd_call *call);
 };

@@ -67,8 +67,7 @@ static void print_text(FILE *out, const struct request_failure *f, bool has_colo
 	const json_t *detail;
 	size_t i;
 
-	json_array_foreach(f->details, i, detail)
-	{
+	json_array_foreach(f->details, i, detail) {
 		print_detail(out, detail);
 	}
 	fputs(has_color ? "\033[31mmillrace:\033[0m " : "millrace: ", out);
@@ -87,15 +86,14 @@ int report_failure(const struct cmd_call *call, struct request_failure *f)
 
 	if (call->is_json) {
 		json_t *const error = json_pack("{s:{s:s, s:s, s:s*, s:O*}}", "error", "code",
-			f->code, "message", f->message, "hint",
-			f->hint[0] == '\0' ? NULL : f->hint, "details", f->details);
+			f->code, "message", f->message, "hint", f->hint[0] == '\0' ? NULL : f->hint,
+			"details", f->details);
 
 		json_dumpf(error, call->io->err, JSON_COMPACT);
 		fputc('\n', call->io->err);
 		json_decref(error);
 	} else {
-		print_text(call->io->err, f,
-			call->io->err_is_tty && getenv("NO_COLOR") == NULL);
+		print_text(call->io->err, f, call->io->err_is_tty && getenv("NO_COLOR") == NULL);
 	}
 	request_failure_fini(f);
 	return exit;

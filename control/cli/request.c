@@ -57,8 +57,7 @@ static int wait_for(int fd, short events, uint64_t deadline_ms)
 
 		if (now >= deadline_ms)
 			return -ETIMEDOUT;
-		n = poll(&p, 1,
-			deadline_ms - now > 1000000 ? 1000000 : (int)(deadline_ms - now));
+		n = poll(&p, 1, deadline_ms - now > 1000000 ? 1000000 : (int)(deadline_ms - now));
 		if (n > 0)
 			return 0;
 		if (n < 0 && errno != EINTR)
@@ -180,8 +179,8 @@ static enum cmd_exit fail_transport(
 }
 
 /* Sends the line and reads the answer over a connection of its own. 0 or -errno. */
-static int exchange(
-	const char *socket_path, const char *request, uint64_t deadline_ms, char **line, size_t *len)
+static int exchange(const char *socket_path, const char *request, uint64_t deadline_ms, char **line,
+	size_t *len)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	int fd, rc;
@@ -258,8 +257,8 @@ static enum cmd_exit read_answer(const char *socket_path, const char *method, co
 		exit = request_fail(f, EXIT_FAILED, "internal",
 			"does the socket belong to millrace-controld?",
 			"%s: the answer to %s is not JSON: %s", socket_path, method, bad.text);
-	else if (json_is_object(error) && (json_is_null(id) || id == NULL
-			 || json_integer_value(id) == REQUEST_ID))
+	else if (json_is_object(error)
+		&& (json_is_null(id) || id == NULL || json_integer_value(id) == REQUEST_ID))
 		exit = fail_error(f, error, method);
 	else if (!json_is_integer(id) || json_integer_value(id) != REQUEST_ID
 		|| !json_is_object(*result) || !json_is_array(json_object_get(*result, "items")))
@@ -276,8 +275,8 @@ static enum cmd_exit read_answer(const char *socket_path, const char *method, co
 enum cmd_exit request_call(const char *socket_path, const char *method, json_t *params,
 	uint64_t deadline_ms, json_t **result, struct request_failure *f)
 {
-	json_t *const request = json_pack("{s:i, s:s, s:O*}", "id", REQUEST_ID, "method", method,
-		"params", params);
+	json_t *const request =
+		json_pack("{s:i, s:s, s:O*}", "id", REQUEST_ID, "method", method, "params", params);
 	char *const text = request == NULL ? NULL : json_dumps(request, JSON_COMPACT);
 	enum cmd_exit exit;
 	char *line = NULL;

@@ -13,7 +13,7 @@ struct request_failure {
 	enum cmd_exit exit;
 	char code[24]; /* of control/README.md */
 	char message[1024];
-	char hint[512];	 /* "": none */
+	char hint[512];  /* "": none */
 	json_t *details; /* array, or NULL; owned */
 };
 
