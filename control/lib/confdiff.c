@@ -90,7 +90,8 @@ struct flats {
 	bool is_out_of_memory;
 };
 
-static char *text_of(struct flats *f, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static char *text_of(
+	struct flats *f, const char *fmt, va_list ap)
 {
 	char *s;
 
@@ -100,7 +101,8 @@ static char *text_of(struct flats *f, const char *fmt, va_list ap)
 	return NULL;
 }
 
-static struct flat *add_flat(struct flats *f, enum section section, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static struct flat *add_flat(
+	struct flats *f, enum section section, const char *fmt, ...)
 {
 	struct flat *o;
 	va_list ap;

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-static void fill_error(
+static void __rte_format_printf(4, 0) fill_error(
 	struct mr_error *err, int rc, const struct mr_object *o, const char *format, va_list ap)
 {
 	memset(err, 0, sizeof(*err));
