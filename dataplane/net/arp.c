@@ -98,7 +98,7 @@ bool arp_reply_parse(const uint8_t *frame, uint32_t len, uint8_t ip[4], struct r
 		(const struct rte_arp_hdr *)(const void *)(frame + RTE_ETHER_HDR_LEN);
 
 	if (len < ARP_FRAME || !is_ipv4_over_ether(a)
-		|| !rte_is_unicast_ether_addr(&a->arp_data.arp_sha))
+		|| !rte_is_valid_assigned_ether_addr(&a->arp_data.arp_sha))
 		return false;
 	if (a->arp_opcode != RTE_BE16(RTE_ARP_OP_REPLY)
 		&& a->arp_data.arp_sip != a->arp_data.arp_tip)
