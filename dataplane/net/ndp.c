@@ -195,8 +195,8 @@ unsigned ndp_solicit_build(uint8_t *buf, const struct rte_ether_addr *src_mac,
 	return ND_FRAME;
 }
 
-bool ndp_advert_parse(
-	const uint8_t *frame, uint32_t len, uint8_t ip[16], struct rte_ether_addr *mac)
+bool ndp_advert_parse(const uint8_t *frame, uint32_t len, uint8_t ip[16],
+	struct rte_ether_addr *mac, bool *is_override)
 {
 	const struct rte_ipv6_hdr *ip6 =
 		(const struct rte_ipv6_hdr *)(const void *)(frame + RTE_ETHER_HDR_LEN);
@@ -212,9 +212,12 @@ bool ndp_advert_parse(
 		|| nd->type != ND_ADVERT || !is_valid(ip6, nd, l4_len))
 		return false;
 	option = find_option(nd, l4_len, OPT_TARGET, &ok);
-	if (!ok || option == NULL || (option[0] & 1))
+	if (!ok || option == NULL)
+		return false;
+	memcpy(mac, option, RTE_ETHER_ADDR_LEN);
+	if (!rte_is_valid_assigned_ether_addr(mac))
 		return false;
 	memcpy(ip, nd->target, 16);
-	memcpy(mac, option, RTE_ETHER_ADDR_LEN);
+	*is_override = (nd->flags & FLAG_OVERRIDE) != 0;
 	return true;
 }

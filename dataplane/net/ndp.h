@@ -17,6 +17,7 @@ void ndp_input(struct worker *w, const struct addr_conf *c, struct burst *b, uns
 unsigned ndp_solicit_build(uint8_t *buf, const struct rte_ether_addr *src_mac,
 	const uint8_t src_ip[16], const uint8_t target[16], const struct rte_ether_addr *dst_mac);
 
-/* Reads target and link-layer address of a valid advertisement. False when it is not one. */
-bool ndp_advert_parse(
-	const uint8_t *frame, uint32_t len, uint8_t ip[16], struct rte_ether_addr *mac);
+/* Reads target and link-layer address of a valid advertisement; *is_override: it may replace another
+ * address. False when it is not one. */
+bool ndp_advert_parse(const uint8_t *frame, uint32_t len, uint8_t ip[16],
+	struct rte_ether_addr *mac, bool *is_override);

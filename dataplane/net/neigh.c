@@ -35,6 +35,7 @@ LOG_TYPE(neigh)
 #define FAILED_MS 5000u
 #define UNUSED_MS 300000u
 #define HOLD_TOTAL_MAX 4096u
+#define MAC_MASK 0xffffffffffffull
 #define RUN_STEP 1024u /* entries looked at per neigh_run() */
 
 struct entry {
@@ -74,6 +75,12 @@ static uint8_t state_of(uint64_t word)
 	return (uint8_t)(word >> 56);
 }
 
+/* The word's MAC address is in use. */
+static bool is_known(uint64_t word)
+{
+	return state_of(word) == MR_NEIGH_REACHABLE || state_of(word) == MR_NEIGH_STALE;
+}
+
 static uint64_t load_word(const struct neigh_table *t, uint32_t idx)
 {
 	return __atomic_load_n(&t->slots[idx].word, __ATOMIC_RELAXED);
@@ -83,8 +90,7 @@ static void store_word(
 	struct neigh_table *t, uint32_t idx, uint8_t state, uint8_t age, uint64_t mac)
 {
 	__atomic_store_n(&t->slots[idx].word,
-		(mac & 0xffffffffffffull) | (uint64_t)age << 48 | (uint64_t)state << 56,
-		__ATOMIC_RELAXED);
+		(mac & MAC_MASK) | (uint64_t)age << 48 | (uint64_t)state << 56, __ATOMIC_RELAXED);
 }
 
 static void set_state(struct neigh_table *t, uint32_t idx, uint8_t state, uint32_t now_ms)
@@ -227,7 +233,7 @@ static void ask(struct neigh_table *t, uint32_t idx, const struct addr_conf *con
 	struct entry *e = &t->pvt->entries[idx];
 	const struct neigh_params *p = &t->pvt->p;
 	const uint64_t word = load_word(t, idx);
-	const bool is_known = state_of(word) == MR_NEIGH_STALE && e->n_asked == 0;
+	const bool is_probe = state_of(word) == MR_NEIGH_STALE && e->n_asked == 0;
 	struct rte_ether_addr mac;
 	struct rte_mbuf *m;
 	uint8_t source[16], *buf;
@@ -246,10 +252,10 @@ static void ask(struct neigh_table *t, uint32_t idx, const struct addr_conf *con
 	buf = rte_pktmbuf_mtod(m, uint8_t *);
 	if (e->key.family == 4)
 		len = arp_request_build(buf, &p->ifaces->of[e->key.iface].mac, source, e->key.ip,
-			is_known ? &mac : NULL);
+			is_probe ? &mac : NULL);
 	else
 		len = ndp_solicit_build(buf, &p->ifaces->of[e->key.iface].mac, source, e->key.ip,
-			is_known ? &mac : NULL);
+			is_probe ? &mac : NULL);
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
 	p->tally->generated++;
@@ -364,12 +370,13 @@ void neigh_learn(struct neigh_table *t, const struct rte_mbuf *m, uint32_t now_m
 	const struct pkt_note *note = pkt_note_of(m);
 	struct neigh_key k = {.iface = note->iface};
 	struct rte_ether_addr mac;
-	uint64_t word = 0;
+	uint64_t word = 0, before;
+	bool is_override = true;
 	int32_t position;
 
 	if (arp_reply_parse(frame, m->data_len, k.ip, &mac))
 		k.family = 4;
-	else if (ndp_advert_parse(frame, m->data_len, k.ip, &mac))
+	else if (ndp_advert_parse(frame, m->data_len, k.ip, &mac, &is_override))
 		k.family = 6;
 	else
 		return;
@@ -377,8 +384,14 @@ void neigh_learn(struct neigh_table *t, const struct rte_mbuf *m, uint32_t now_m
 	if (position < 0)
 		return;
 	memcpy(&word, &mac, sizeof(mac));
-	store_word(t, (uint32_t)position, MR_NEIGH_REACHABLE,
-		age_of(load_word(t, (uint32_t)position)), word);
+	before = load_word(t, (uint32_t)position);
+	if (!is_override && is_known(before) && word != (before & MAC_MASK)) {
+		/* RFC 4861 7.2.5: a second opinion is checked, not obeyed */
+		if (state_of(before) == MR_NEIGH_REACHABLE)
+			set_state(t, (uint32_t)position, MR_NEIGH_STALE, now_ms);
+		return;
+	}
+	store_word(t, (uint32_t)position, MR_NEIGH_REACHABLE, age_of(before), word);
 	t->pvt->entries[position].changed_ms = now_ms;
 	t->pvt->entries[position].n_asked = 0;
 	release_held(t, (uint32_t)position);
