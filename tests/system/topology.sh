@@ -53,23 +53,22 @@ t_wait() { # t_wait SECONDS WHAT COMMAND… : until the command succeeds
 	done
 }
 
-t_cleanup() {
+t_cleanup() { # ends every process of t_spawn and in T_PIDS, last first, and removes the namespaces
 	local pid ns i
 	for ((i = ${#T_PIDS[@]} - 1; i >= 0; i--)); do
-		kill -TERM "${T_PIDS[i]}" 2>/dev/null
+		kill -TERM "${T_PIDS[i]}" 2>/dev/null || true
 	done
 	for pid in "${T_PIDS[@]}"; do
 		for ((i = 0; i < 60; i++)); do
 			kill -0 "$pid" 2>/dev/null || break
 			sleep 0.05
 		done
-		kill -KILL "$pid" 2>/dev/null
-		wait "$pid" 2>/dev/null
+		kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
 	done
 	for ns in $T_NS; do
-		ip netns del "$T_ID-$ns" 2>/dev/null
+		ip netns del "$T_ID-$ns" 2>/dev/null || true
 	done
-	return 0
 }
 
 t_plain() { # t_plain NAMESPACE INTERFACE : whole checksums and no super-frames, as AF_XDP needs
@@ -132,6 +131,7 @@ t_nginx() { # t_nginx N : a real web server in webN, port 8080
 	[ -e "$dir/www/big" ] || head -c 24000000 /dev/urandom >"$dir/www/big"
 	cat >"$dir/nginx.conf" <<-EOF
 		daemon off;
+		user root; # the files are in a directory of root alone
 		worker_processes 1;
 		pid $dir/nginx.pid;
 		error_log $dir/error.log;

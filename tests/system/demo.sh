@@ -1,0 +1,281 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# demo — what `./dev run` shows: real clients served through the dataplane, and what operators do to it.
+#
+# usage: demo.sh BUILD [--keep | --shell | --stop]
+#
+# The network and its processes are those of topology.sh. Everything it says is checked: a step that
+# does not hold ends the demo with an error and a non-zero exit.
+set -eu
+cd "$(dirname "$0")/../.."
+
+T_BUILD=$PWD/$1
+shift
+T_ID=mrdemo
+T_DIR=/run/millrace-demo
+. tests/system/topology.sh
+
+CONFIG=$PWD/examples/demo.yaml
+MODE=${1:-}
+HUGEPAGES_BEFORE=""
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+
+show() { # show COMMAND… : prints a command line of the CLI, then runs it
+	echo "\$ millrace $*"
+	t_cli "$@"
+}
+
+check() { # check WHAT COMMAND… : the command must succeed
+	local what=$1
+	shift
+	"$@" || t_die "$what"
+	echo "ok: $what"
+}
+
+json() { # json PYTHON : value of an expression over the answer `a` read from standard input
+	python3 -c "import json, sys; a = json.load(sys.stdin); print($1)" "${@:2}"
+}
+
+report() { # report NAME : the load's report in a line; fails when a request did
+	json '"%s: %d requests, %d failed %s, answered by %s" % (sys.argv[1], a["requests"], a["failed"],
+		dict(a["reasons"]) or "", a["backends"])' "$1" <"$T_DIR/$1.json"
+	check "no request failed" test "$(json 'a["failed"]' <"$T_DIR/$1.json")" = 0
+}
+
+load_all() { # load_all NAME HOST PORT N : N requests at concurrency 50
+	t_in client python3 tests/system/load.py "$2" "$3" --requests "$4" >"$T_DIR/$1.json" \
+		|| t_die "the load generator failed"
+	report "$1"
+}
+
+hugepages() { # 300 MB of them if they can be had; millraced runs without as well
+	local path=/proc/sys/vm/nr_hugepages free
+	free=$(awk '/^HugePages_Free/ {print $2}' /proc/meminfo)
+	[ "${free:-0}" -lt 160 ] || return 0
+	HUGEPAGES_BEFORE=$(cat $path 2>/dev/null || echo 0)
+	echo $((HUGEPAGES_BEFORE + 192 - free)) 2>/dev/null >$path || true
+	echo "$HUGEPAGES_BEFORE" >"$T_DIR/hugepages"
+	free=$(awk '/^HugePages_Free/ {print $2}' /proc/meminfo)
+	if [ "${free:-0}" -ge 160 ]; then
+		echo "reserved hugepages: $free free"
+	else
+		echo "no hugepages could be reserved (vm.nr_hugepages): running without"
+	fi
+}
+
+hugepages_back() {
+	[ -e "$T_DIR/hugepages" ] || return 0
+	cat "$T_DIR/hugepages" >/proc/sys/vm/nr_hugepages 2>/dev/null || true
+}
+
+stop_kept() { # ends what --keep left: the pids it wrote down that still are in its namespaces
+	local f pid
+	[ -d "$T_DIR" ] || return 0
+	T_PIDS=()
+	for f in "$T_DIR"/*.pid; do
+		[ -e "$f" ] || continue
+		pid=$(cat "$f")
+		case $(ip netns identify "$pid" 2>/dev/null) in
+		"$T_ID"-*) T_PIDS+=("$pid") ;;
+		esac
+	done
+	t_cleanup
+	hugepages_back
+	rm -rf "$T_DIR"
+}
+
+end() {
+	local rc=$?
+	trap - EXIT
+	if [ "$rc" != 0 ]; then
+		echo "--- last lines of millraced and millrace-controld" >&2
+		tail -n 15 "$T_DIR/millraced.log" "$T_DIR/controld.log" >&2 || true
+	fi
+	t_cleanup
+	hugepages_back
+	rm -rf "$T_DIR"
+	exit $rc
+}
+
+commands() {
+	cat <<-EOF
+
+		It is running. The client side is the network namespace $T_ID-client, the box $T_ID-mr.
+
+		  export MILLRACE_SOCKET=$T_DIR/control.sock PATH=$T_BUILD/control/cli:\$PATH
+		  millrace status
+		  millrace service show
+		  millrace backend drain web/web1      # and: undrain, weight web/web1 10
+		  millrace conn show --service shop
+		  millrace help
+		  ip netns exec $T_ID-client curl http://10.1.0.80/            # full NAT, Maglev
+		  ip netns exec $T_ID-client curl 'http://[fd00:1::80]/'       # the same over IPv6, weighted round robin
+		  ip netns exec $T_ID-client curl http://10.1.0.90:8080/       # direct return
+
+		Logs, sockets and state are in $T_DIR. ./dev stop ends it.
+	EOF
+}
+
+start() {
+	say "A client, the balancer, three nginx, in network namespaces of their own"
+	mkdir -m 0750 "$T_DIR"
+	t_network
+	hugepages
+	for n in 1 2 3; do
+		t_nginx $n
+	done
+	t_dataplane
+	t_controld "$CONFIG"
+	tail -n 1 "$T_DIR/millraced.log"
+	for s in shop shop6 direct; do
+		show --timeout 15s wait healthy $s 3
+	done
+	show status
+	show port show
+}
+
+show_balancing() {
+	local i url
+	say "Requests with curl, spread by each service's scheduler"
+	for url in http://10.1.0.80/ 'http://[fd00:1::80]/' http://10.1.0.90:8080/; do
+		printf '$ curl %-24s ' "$url"
+		for i in 1 2 3 4 5 6 7 8; do
+			printf '%s ' "$(t_curl "$url")"
+		done
+		echo
+	done
+	say "2,000 requests to each service at concurrency 50"
+	load_all shop 10.1.0.80 80 2000
+	load_all shop6 fd00:1::80 80 2000
+	load_all direct 10.1.0.90 8080 2000
+	show service show
+	show backend show
+	show health show web
+	show conn show --limit 5
+	show conn count
+	show port stats
+}
+
+is_state() { # is_state POOL/NAME STATE
+	[ "$(t_cli -o json backend show "$1" | json 'a["items"][0]["effective"]["state"]')" = "$2" ]
+}
+
+show_failover() {
+	say "nginx web2 stops: its check takes it out"
+	t_stop web2
+	t_wait 10 "web2 to be taken out" is_state web/web2 down
+	show backend show web
+	load_all failover 10.1.0.80 80 1000
+	say "nginx web2 comes back: it is put in again"
+	t_nginx 2
+	show --timeout 15s wait healthy shop 3
+	show --timeout 15s wait healthy direct 3
+}
+
+gets_nothing() { # gets_nothing BACKEND REPORT : no answer of the report came from it
+	[ "$(json "a['backends'].get('$1', 0)" <"$T_DIR/$2.json")" = 0 ]
+}
+
+holder() { # name of the backend that holds the only established connection of shop, or nothing
+	t_cli -o json conn show --service shop --state established \
+		| json '"".join(c["backend"].split("/")[1] for c in a["items"][:1])'
+}
+
+is_held() { [ -n "$(holder)" ]; }
+
+download() { # 24 MB at 3 MB/s in the background, until it is seen in the connection table
+	t_in client curl -sSf -o "$T_DIR/big" http://10.1.0.80/big &
+	DOWNLOAD=$!
+	T_PIDS+=($!)
+	t_wait 5 "the download to begin" is_held
+}
+
+show_drain() {
+	local busy
+	say "A backend is drained while a long download over it goes on"
+	download
+	busy=$(holder)
+	show backend drain "web/$busy"
+	show conn show --backend "web/$busy" --state established
+	load_all drain 10.1.0.80 80 1000
+	check "none went to the drained $busy" gets_nothing "$busy" drain
+	check "the download still goes on" kill -0 $DOWNLOAD
+	wait $DOWNLOAD || t_die "the download over the drained backend broke"
+	check "the download is whole" cmp -s "$T_DIR/big" "$T_DIR/$busy/www/big"
+	show --timeout 30s wait drained "web/$busy"
+	show backend undrain "web/$busy"
+}
+
+generation() { t_cli -o json status | json 'a["items"][0]["dataplane"]["generation"]'; }
+
+show_control_loss() {
+	local before load
+	say "millrace-controld is killed (SIGKILL) under load, and started again"
+	before=$(generation)
+	download
+	t_in client python3 tests/system/load.py 10.1.0.80 80 --until "$T_DIR/end" --concurrency 20 \
+		>"$T_DIR/control.json" &
+	load=$!
+	T_PIDS+=($!)
+	t_stop controld KILL
+	echo "killed; requests go on"
+	sleep 2
+	t_controld "$CONFIG"
+	t_wait 10 "the daemon to converge" in_sync
+	: >"$T_DIR/end"
+	wait $load || t_die "the load generator failed"
+	report control
+	check "it converged without a new generation (still $before)" test "$(generation)" = "$before"
+	wait $DOWNLOAD || t_die "the download broke"
+	check "a download that began before it is whole" test "$(stat -c %s "$T_DIR/big")" = 24000000
+}
+
+in_sync() { [ "$(t_cli -o json status | json 'a["items"][0]["dataplane"]["in_sync"]')" = True ]; }
+
+summary() {
+	say "Summary"
+	show drops
+	t_cli -o json service show | python3 -c '
+import json, sys
+rows = json.load(sys.stdin)["items"]
+for r in rows:
+    print("%-7s %6d connections, %8d packets in, %8d out, %d dropped" % (
+        r["name"], r["conns_total"], r["rx_packets"], r["tx_packets"], r["drops"]))'
+	echo "served through the dataplane: balancing over IPv4 and IPv6, full NAT and direct return;"
+	echo "fail-over, draining and the loss of the control plane without a failed request"
+}
+
+[ "$(id -u)" = 0 ] || t_die "network namespaces and AF_XDP need root: run this as root"
+case $MODE in
+"" | --keep | --shell) ;;
+--stop)
+	stop_kept
+	echo "stopped"
+	exit 0
+	;;
+*) t_die "'$MODE' is not an option; there are --keep and --shell" ;;
+esac
+[ ! -e "$T_DIR" ] || t_die "$T_DIR exists: a demo is running, or was cut off; ./dev stop ends it and cleans up"
+
+trap end EXIT
+trap 'exit 130' INT TERM
+start
+case $MODE in
+--keep)
+	trap - EXIT INT TERM
+	commands
+	;;
+--shell)
+	say "A shell on the client side; leave it to end everything"
+	echo "try: curl http://10.1.0.80/ ; curl 'http://[fd00:1::80]/' ; curl http://10.1.0.90:8080/ ; millrace backend show"
+	MILLRACE_SOCKET=$T_DIR/control.sock PATH=$T_BUILD/control/cli:$PATH t_in client "${SHELL:-bash}" || true
+	;;
+*)
+	show_balancing
+	show_failover
+	show_drain
+	show_control_loss
+	summary
+	;;
+esac
