@@ -33,20 +33,14 @@ check() { # check WHAT COMMAND… : the command must succeed
 	echo "ok: $what"
 }
 
-json() { # json PYTHON : value of an expression over the answer `a` read from standard input
-	python3 -c "import json, sys; a = json.load(sys.stdin); print($1)" "${@:2}"
-}
-
-report() { # report NAME : the load's report in a line; fails when a request did
-	json '"%s: %d requests, %d failed %s, answered by %s" % (sys.argv[1], a["requests"], a["failed"],
-		dict(a["reasons"]) or "", a["backends"])' "$1" <"$T_DIR/$1.json"
-	check "no request failed" test "$(json 'a["failed"]' <"$T_DIR/$1.json")" = 0
-}
-
-load_all() { # load_all NAME HOST PORT N : N requests at concurrency 50
-	t_in client python3 tests/system/load.py "$2" "$3" --requests "$4" >"$T_DIR/$1.json" \
-		|| t_die "the load generator failed"
+load() { # load NAME HOST PORT N : N requests at concurrency 50, all of which must be answered
+	t_load "$1" "$2" "$3" --requests "$4"
 	report "$1"
+}
+
+report() { # report NAME
+	echo "$1: $(t_report_text "$1")"
+	check "no request failed" test "$(t_report "$1" 'a["failed"]')" = 0
 }
 
 hugepages() { # 300 MB of them if they can be had; millraced runs without as well
@@ -128,7 +122,7 @@ start() {
 	t_dataplane
 	t_controld "$CONFIG"
 	tail -n 1 "$T_DIR/millraced.log"
-	for s in shop shop6 direct; do
+	for s in shop shop6 direct direct6; do
 		show --timeout 15s wait healthy $s 3
 	done
 	show status
@@ -138,17 +132,18 @@ start() {
 show_balancing() {
 	local i url
 	say "Requests with curl, spread by each service's scheduler"
-	for url in http://10.1.0.80/ 'http://[fd00:1::80]/' http://10.1.0.90:8080/; do
-		printf '$ curl %-24s ' "$url"
+	for url in http://10.1.0.80/ 'http://[fd00:1::80]/' http://10.1.0.90:8080/ 'http://[fd00:1::90]:8080/'; do
+		printf '$ curl %-26s ' "$url"
 		for i in 1 2 3 4 5 6 7 8; do
 			printf '%s ' "$(t_curl "$url")"
 		done
 		echo
 	done
 	say "2,000 requests to each service at concurrency 50"
-	load_all shop 10.1.0.80 80 2000
-	load_all shop6 fd00:1::80 80 2000
-	load_all direct 10.1.0.90 8080 2000
+	load shop 10.1.0.80 80 2000
+	load shop6 fd00:1::80 80 2000
+	load direct 10.1.0.90 8080 2000
+	load direct6 fd00:1::90 8080 2000
 	show service show
 	show backend show
 	show health show web
@@ -157,93 +152,57 @@ show_balancing() {
 	show port stats
 }
 
-is_state() { # is_state POOL/NAME STATE
-	[ "$(t_cli -o json backend show "$1" | json 'a["items"][0]["effective"]["state"]')" = "$2" ]
-}
-
 show_failover() {
 	say "nginx web2 stops: its check takes it out"
 	t_stop web2
-	t_wait 10 "web2 to be taken out" is_state web/web2 down
+	t_wait 10 "web2 to be taken out" t_is_state web/web2 down
 	show backend show web
-	load_all failover 10.1.0.80 80 1000
+	load after-detection 10.1.0.80 80 1000
 	say "nginx web2 comes back: it is put in again"
 	t_nginx 2
 	show --timeout 15s wait healthy shop 3
 	show --timeout 15s wait healthy direct 3
 }
 
-gets_nothing() { # gets_nothing BACKEND REPORT : no answer of the report came from it
-	[ "$(json "a['backends'].get('$1', 0)" <"$T_DIR/$2.json")" = 0 ]
-}
-
-holder() { # name of the backend that holds the only established connection of shop, or nothing
-	t_cli -o json conn show --service shop --state established \
-		| json '"".join(c["backend"].split("/")[1] for c in a["items"][:1])'
-}
-
-is_held() { [ -n "$(holder)" ]; }
-
-download() { # 24 MB at 3 MB/s in the background, until it is seen in the connection table
-	t_in client curl -sSf -o "$T_DIR/big" http://10.1.0.80/big &
-	DOWNLOAD=$!
-	T_PIDS+=($!)
-	t_wait 5 "the download to begin" is_held
-}
-
 show_drain() {
 	local busy
 	say "A backend is drained while a long download over it goes on"
-	download
-	busy=$(holder)
+	t_download drain shop http://10.1.0.80/big
+	busy=$(t_holder)
 	show backend drain "web/$busy"
 	show conn show --backend "web/$busy" --state established
-	load_all drain 10.1.0.80 80 1000
-	check "none went to the drained $busy" gets_nothing "$busy" drain
-	check "the download still goes on" kill -0 $DOWNLOAD
-	wait $DOWNLOAD || t_die "the download over the drained backend broke"
-	check "the download is whole" cmp -s "$T_DIR/big" "$T_DIR/$busy/www/big"
+	load new-requests 10.1.0.80 80 1000
+	check "none went to the drained $busy" test "$(t_report new-requests "a['backends'].get('$busy', 0)")" = 0
+	check "the download still goes on" t_download_goes_on drain
+	check "the download is whole" t_download_end drain
 	show --timeout 30s wait drained "web/$busy"
 	show backend undrain "web/$busy"
 }
 
-generation() { t_cli -o json status | json 'a["items"][0]["dataplane"]["generation"]'; }
-
 show_control_loss() {
-	local before load
+	local before
 	say "millrace-controld is killed (SIGKILL) under load, and started again"
-	before=$(generation)
-	download
-	t_in client python3 tests/system/load.py 10.1.0.80 80 --until "$T_DIR/end" --concurrency 20 \
-		>"$T_DIR/control.json" &
-	load=$!
-	T_PIDS+=($!)
+	before=$(t_status "['dataplane']['generation']")
+	t_download control shop http://10.1.0.80/big
+	t_load_begin meanwhile 10.1.0.80 80
 	t_stop controld KILL
 	echo "killed; requests go on"
 	sleep 2
 	t_controld "$CONFIG"
-	t_wait 10 "the daemon to converge" in_sync
-	: >"$T_DIR/end"
-	wait $load || t_die "the load generator failed"
-	report control
-	check "it converged without a new generation (still $before)" test "$(generation)" = "$before"
-	wait $DOWNLOAD || t_die "the download broke"
-	check "a download that began before it is whole" test "$(stat -c %s "$T_DIR/big")" = 24000000
+	t_wait 10 "the daemon to converge" t_in_sync
+	t_load_end meanwhile
+	report meanwhile
+	check "it converged without a new generation" test "$(t_status "['dataplane']['generation']")" = "$before"
+	check "a download that began before is whole" t_download_end control
 }
-
-in_sync() { [ "$(t_cli -o json status | json 'a["items"][0]["dataplane"]["in_sync"]')" = True ]; }
 
 summary() {
 	say "Summary"
 	show drops
-	t_cli -o json service show | python3 -c '
-import json, sys
-rows = json.load(sys.stdin)["items"]
-for r in rows:
-    print("%-7s %6d connections, %8d packets in, %8d out, %d dropped" % (
-        r["name"], r["conns_total"], r["rx_packets"], r["tx_packets"], r["drops"]))'
-	echo "served through the dataplane: balancing over IPv4 and IPv6, full NAT and direct return;"
-	echo "fail-over, draining and the loss of the control plane without a failed request"
+	show service show
+	echo "Real clients were served through the dataplane: balancing over IPv4 and IPv6, full NAT and direct"
+	echo "return, fail-over, draining and the loss of the control plane, without a failed request."
+	echo "took $SECONDS s"
 }
 
 [ "$(id -u)" = 0 ] || t_die "network namespaces and AF_XDP need root: run this as root"

@@ -11,6 +11,7 @@
 # t_cleanup ends all of it. Needs root. Sourced, not run: the caller sets T_ID, T_DIR and T_BUILD.
 
 T_PIDS=()
+T_DRIVER=net_af_xdp
 T_NS="client mr fab web1 web2 web3"
 
 t_die() {
@@ -128,7 +129,7 @@ t_network() {
 t_nginx() { # t_nginx N : a real web server in webN, port 8080
 	local n=$1 dir=$T_DIR/web$1
 	mkdir -p "$dir/www"
-	[ -e "$dir/www/big" ] || head -c 24000000 /dev/urandom >"$dir/www/big"
+	[ -e "$dir/www/big" ] || head -c $T_BIG_BYTES /dev/urandom >"$dir/www/big"
 	cat >"$dir/nginx.conf" <<-EOF
 		daemon off;
 		user root; # the files are in a directory of root alone
@@ -164,11 +165,11 @@ t_memory() { # options for millraced: hugepages when 300 MB of them are free
 	echo --no-huge
 }
 
-t_dataplane() { # t_dataplane [OPTIONS…] : millraced on the two veth ports
+t_dataplane() { # t_dataplane [OPTIONS…] : millraced on the two veth ports, with the driver in T_DRIVER
 	: >"$T_DIR/millraced.log"
 	# shellcheck disable=SC2046
-	t_spawn millraced mr "$T_BUILD/dataplane/millraced" --port north=net_af_xdp0,iface=mr-n \
-		--port south=net_af_xdp1,iface=mr-s --workers 1 --idle sleep $(t_memory) \
+	t_spawn millraced mr "$T_BUILD/dataplane/millraced" --port "north=${T_DRIVER}0,iface=mr-n" \
+		--port "south=${T_DRIVER}1,iface=mr-s" --workers 1 --idle sleep $(t_memory) \
 		--conns 65536 --conns6 65536 --socket "$T_DIR/dataplane.sock" "$@"
 	t_wait 20 "millraced" grep -q "ready" "$T_DIR/millraced.log" || {
 		cat "$T_DIR/millraced.log" >&2
@@ -194,5 +195,69 @@ t_healthy() { # t_healthy SERVICE N [SECONDS] : waits until N backends of the se
 }
 
 t_curl() { # t_curl URL… : one request from the client
-	t_in client curl -sS --max-time 5 "$@"
+	t_in client curl -sSf --max-time 5 "$@"
+}
+
+t_json() { # t_json PYTHON [ARGUMENT…] : value of an expression over the JSON document `a` on standard input
+	python3 -c "import json, sys; a = json.load(sys.stdin); print($1)" "${@:2}"
+}
+
+t_status() { t_cli -o json status | t_json "a['items'][0]$1"; } # t_status "['dataplane']['generation']"
+
+t_in_sync() { [ "$(t_status "['dataplane']['in_sync']")" = True ]; }
+
+t_is_state() { # t_is_state POOL/NAME STATE : the effective state of the backend
+	[ "$(t_cli -o json backend show "$1" | t_json 'a["items"][0]["effective"]["state"]')" = "$2" ]
+}
+
+t_load() { # t_load NAME HOST PORT ARGUMENT… : load.py; its report goes to T_DIR/NAME.json
+	t_in client python3 "$T_BUILD/../tests/system/load.py" "${@:2}" >"$T_DIR/$1.json" || t_die "load.py failed"
+}
+
+t_load_begin() { # t_load_begin NAME HOST PORT : the same in the background until t_load_end
+	rm -f "$T_DIR/$1.end"
+	t_in client python3 "$T_BUILD/../tests/system/load.py" "${@:2}" --until "$T_DIR/$1.end" --concurrency 20 \
+		>"$T_DIR/$1.json" &
+	T_PIDS+=($!)
+	echo $! >"$T_DIR/$1.load"
+	t_wait 5 "the first connections of the load" t_has_conns
+}
+
+t_has_conns() { [ "$(t_status "['dataplane']['conns']")" -gt 0 ]; }
+
+t_load_end() { # t_load_end NAME
+	: >"$T_DIR/$1.end"
+	wait "$(cat "$T_DIR/$1.load")" || t_die "load.py failed"
+}
+
+t_report() { # t_report NAME EXPRESSION : a value of the load's report
+	t_json "$2" <"$T_DIR/$1.json"
+}
+
+t_report_text() { # t_report_text NAME
+	t_report "$1" '"%d requests, %d failed%s, answered by %s" % (a["requests"], a["failed"],
+		" %s" % a["reasons"] if a["failed"] else "",
+		", ".join("%s %d" % b for b in a["backends"].items()))'
+}
+
+t_holder() { # name of the backend that holds the first established connection of the service, or nothing
+	t_cli -o json conn show --service "${1:-shop}" --state established \
+		| t_json '"".join(c["backend"].split("/")[1] for c in a["items"][:1])'
+}
+
+t_is_held() { [ -n "$(t_holder "$@")" ]; }
+
+T_BIG_BYTES=24000000
+
+t_download() { # t_download NAME SERVICE URL : 24 MB at 3 MB/s in the background, begun when this returns
+	t_in client curl -sSf -o "$T_DIR/$1.big" "$3" &
+	T_PIDS+=($!)
+	echo $! >"$T_DIR/$1.download"
+	t_wait 5 "the download to begin" t_is_held "$2"
+}
+
+t_download_goes_on() { kill -0 "$(cat "$T_DIR/$1.download")" 2>/dev/null; }
+
+t_download_end() { # t_download_end NAME : waits; fails when it broke or is not whole
+	wait "$(cat "$T_DIR/$1.download")" && [ "$(stat -c %s "$T_DIR/$1.big")" = $T_BIG_BYTES ]
 }
