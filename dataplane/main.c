@@ -248,6 +248,7 @@ static int up_neigh(void *ctx)
 	struct millraced *md = ctx;
 	const struct neigh_params p = {
 		.n_slots = md->opt.n_neighs,
+		.hold_max = NEIGH_HOLD_DEFAULT,
 		.pool = md->pool,
 		.ifaces = &md->ifaces,
 		.tally = md->manager.tally,

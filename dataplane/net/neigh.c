@@ -119,7 +119,7 @@ int neigh_table_create(struct neigh_table **out, const struct neigh_params *p)
 
 	if (t == NULL)
 		return -ENOMEM;
-	if (p->n_slots < 8 || p->n_slots >= 1u << 24) {
+	if (p->n_slots < 8 || p->n_slots >= 1u << 24 || p->hold_max == 0) {
 		free(t);
 		return -EINVAL;
 	}

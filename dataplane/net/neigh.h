@@ -14,6 +14,7 @@
 #include "net/addr.h"
 
 #define NEIGH_NONE UINT32_MAX
+#define NEIGH_HOLD_DEFAULT 8 /* packets: what a few connections send before the first answer */
 
 /* slot word: MAC in the low 48 bits, age 8 bits, state 8 bits (0 = free, else enum mr_neigh_state) */
 struct neigh_slot {
@@ -39,7 +40,7 @@ struct neigh_key {
  * output: how the manager sends a complete frame (production: mailbox to a worker; tests: capture). */
 struct neigh_params {
 	uint32_t n_slots;         /* default 65536 */
-	uint32_t hold_max;        /* default 8 */
+	uint32_t hold_max;        /* at least 1; NEIGH_HOLD_DEFAULT */
 	struct rte_mempool *pool; /* for solicitations */
 	const struct iface_set *ifaces;
 	struct tally *tally; /* the manager's */
