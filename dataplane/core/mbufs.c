@@ -7,13 +7,18 @@
 
 #include <rte_errno.h>
 #include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
+#include <rte_memzone.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 LOG_TYPE(mbufs)
 
+#define POOL_NAME "millrace"
 #define CACHE 256u
 #define XDP_RING 2048u   /* net_af_xdp's own fill and completion rings, whatever --rxd says */
 #define HELD_MAX 8192u   /* hold queues, kernel-side queues */
@@ -143,21 +148,95 @@ void mbufs_huge_find(struct mbufs_huge *huge)
 	huge->free_mb = free_kb >> 10;
 }
 
+/*
+ * One block without gaps. A mempool left to itself keeps each object within a page when its pages are
+ * small, so that its physical address is one; with 4 KiB pages that is a gap after every object. Where
+ * devices use virtual addresses that is for nothing, and net_af_xdp does not know it: it shows the kernel
+ * the first n_objects x object_size bytes of the pool, and every buffer beyond is silently not sent.
+ */
+static int populate_packed(struct rte_mempool *pool)
+{
+	const uint32_t object_bytes = rte_mempool_calc_obj_size(pool->elt_size, pool->flags, NULL);
+	const size_t bytes = (size_t)pool->size * object_bytes + RTE_MEMPOOL_ALIGN;
+	const struct rte_memzone *zone = rte_memzone_reserve_aligned(
+		POOL_NAME, bytes, SOCKET_ID_ANY, 0, (unsigned)sysconf(_SC_PAGESIZE));
+	int n;
+
+	if (zone == NULL)
+		return -rte_errno;
+	n = rte_mempool_populate_iova(
+		pool, zone->addr, (uintptr_t)zone->addr, zone->len, NULL, NULL);
+	if (n == (int)pool->size)
+		return 0;
+	rte_memzone_free(zone);
+	return n < 0 ? n : -ENOMEM;
+}
+
+static struct rte_mempool *create_packed(uint32_t n_mbufs, uint16_t room_bytes)
+{
+	const struct rte_pktmbuf_pool_private pvt = {
+		.mbuf_data_room_size = room_bytes, .mbuf_priv_size = BURST_MBUF_PRIV};
+	struct rte_mempool *pool = rte_mempool_create_empty(POOL_NAME, n_mbufs,
+		(unsigned)sizeof(struct rte_mbuf) + BURST_MBUF_PRIV + room_bytes, CACHE,
+		sizeof(pvt), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	int rc;
+
+	if (pool == NULL)
+		return NULL;
+	rc = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+	rte_pktmbuf_pool_init(pool, (void *)(uintptr_t)&pvt);
+	if (rc == 0)
+		rc = populate_packed(pool);
+	if (rc != 0) {
+		rte_mempool_free(pool);
+		rte_errno = -rc;
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
+/* First port on net_af_xdp, NULL without one. */
+static const struct opt_port *find_af_xdp(const struct opt *o)
+{
+	for (unsigned i = 0; i < o->n_ports; i++) {
+		if (strncmp(o->ports[i].device, "net_af_xdp", strlen("net_af_xdp")) == 0)
+			return &o->ports[i];
+	}
+	return NULL;
+}
+
 int mbufs_create(struct rte_mempool **out, const struct opt *o)
 {
-	*out = rte_pktmbuf_pool_create("millrace", o->n_mbufs, CACHE, BURST_MBUF_PRIV,
-		(uint16_t)data_room(o), SOCKET_ID_ANY);
+	const struct opt_port *xdp = find_af_xdp(o);
+	const uint16_t room_bytes = (uint16_t)data_room(o);
+
+	if (rte_eal_iova_mode() == RTE_IOVA_VA) {
+		*out = create_packed(o->n_mbufs, room_bytes);
+	} else if (xdp == NULL) {
+		*out = rte_pktmbuf_pool_create(
+			POOL_NAME, o->n_mbufs, CACHE, BURST_MBUF_PRIV, room_bytes, SOCKET_ID_ANY);
+	} else {
+		LOG_ERR("port %s: device %s: cannot share buffers with devices that use physical "
+			"addresses; turn the IOMMU on and add `-- --iova-mode=va`, or use one kind",
+			xdp->name, xdp->device);
+		return -ENOTSUP;
+	}
 	if (*out != NULL)
 		return 0;
 	LOG_ERR("packet buffers: no memory for %u of %u bytes: %s; raise --memory%s, or lower "
 		"--mbufs, --rxd or --txd",
-		o->n_mbufs, data_room(o), rte_strerror(rte_errno),
+		o->n_mbufs, room_bytes, rte_strerror(rte_errno),
 		o->is_huge ? " and vm.nr_hugepages" : "");
 	return rte_errno > 0 ? -rte_errno : -ENOMEM;
 }
 
 void mbufs_destroy(struct rte_mempool **pool)
 {
+	const struct rte_memzone *zone = rte_memzone_lookup(POOL_NAME);
+
 	rte_mempool_free(*pool);
+	if (zone != NULL)
+		rte_memzone_free(zone);
 	*pool = NULL;
 }

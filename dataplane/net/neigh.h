@@ -14,7 +14,7 @@
 #include "net/addr.h"
 
 #define NEIGH_NONE UINT32_MAX
-#define NEIGH_HOLD_DEFAULT 8 /* packets: what a few connections send before the first answer */
+#define NEIGH_HOLD_DEFAULT 32 /* packets: what a busy client begins within one round trip of ARP */
 
 /* slot word: MAC in the low 48 bits, age 8 bits, state 8 bits (0 = free, else enum mr_neigh_state) */
 struct neigh_slot {
