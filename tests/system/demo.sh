@@ -155,7 +155,7 @@ show_balancing() {
 show_failover() {
 	say "nginx web2 stops: its check takes it out"
 	t_stop web2
-	t_wait 10 "web2 to be taken out" t_is_state web/web2 down
+	t_wait 30 "web2 to be taken out" t_is_state web/web2 down
 	show backend show web
 	load after-detection 10.1.0.80 80 1000
 	say "nginx web2 comes back: it is put in again"
@@ -167,7 +167,7 @@ show_failover() {
 show_drain() {
 	local busy
 	say "A backend is drained while a long download over it goes on"
-	t_download drain shop http://10.1.0.80/big
+	t_download drain shop 10.1.0.80 80
 	busy=$(t_holder)
 	show backend drain "web/$busy"
 	show conn show --backend "web/$busy" --state established
@@ -183,13 +183,13 @@ show_control_loss() {
 	local before
 	say "millrace-controld is killed (SIGKILL) under load, and started again"
 	before=$(t_status "['dataplane']['generation']")
-	t_download control shop http://10.1.0.80/big
+	t_download control shop 10.1.0.80 80
 	t_load_begin meanwhile 10.1.0.80 80
 	t_stop controld KILL
 	echo "killed; requests go on"
 	sleep 2
 	t_controld "$CONFIG"
-	t_wait 10 "the daemon to converge" t_in_sync
+	t_wait 30 "the daemon to converge" t_in_sync
 	t_load_end meanwhile
 	report meanwhile
 	check "it converged without a new generation" test "$(t_status "['dataplane']['generation']")" = "$before"
@@ -218,7 +218,7 @@ esac
 [ ! -e "$T_DIR" ] || t_die "$T_DIR exists: a demo is running, or was cut off; ./dev stop ends it and cleans up"
 
 trap end EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT TERM HUP PIPE
 start
 case $MODE in
 --keep)

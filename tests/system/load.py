@@ -5,7 +5,7 @@
 usage: load.py HOST PORT [--requests N | --until FILE] [--concurrency C]
 
 Prints one JSON object: requests, failed, reasons of failures, answers by backend. --until runs until
-FILE exists. Every request is a new TCP connection: the balancer schedules each one.
+FILE exists, for ten minutes at most. Every request is a new TCP connection: the balancer schedules each one.
 """
 import argparse
 import asyncio
@@ -14,18 +14,21 @@ import json
 import os
 import time
 
+LIMIT_SECONDS = 600
+
 
 class Load:
     def __init__(self, args):
         self.args = args
         self.left = args.requests
+        self.limit = time.monotonic() + LIMIT_SECONDS
         self.backends = collections.Counter()
         self.reasons = collections.Counter()
         self.done = 0
 
     def wants_more(self):
         if self.args.until:
-            return not os.path.exists(self.args.until)
+            return not os.path.exists(self.args.until) and time.monotonic() < self.limit
         self.left -= 1
         return self.left >= 0
 
@@ -37,6 +40,8 @@ class Load:
             answer = await reader.read()
         finally:
             writer.close()
+        if not answer:
+            raise ConnectionError("closed without an answer")
         head, _, body = answer.partition(b"\r\n\r\n")
         if b" 200 " not in head.split(b"\r\n")[0]:
             raise ValueError("answer is not 200")

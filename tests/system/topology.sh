@@ -12,6 +12,8 @@
 
 T_PIDS=()
 T_DRIVER=net_af_xdp
+T_PYTHON=/usr/bin/python3 # the one that has scapy
+T_TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 T_NS="client mr fab web1 web2 web3"
 
 t_die() {
@@ -68,6 +70,8 @@ t_cleanup() { # ends every process of t_spawn and in T_PIDS, last first, and rem
 		wait "$pid" 2>/dev/null || true
 	done
 	for ns in $T_NS; do
+		# shellcheck disable=SC2046 # a shell in there may have started more
+		kill -KILL $(ip netns pids "$T_ID-$ns" 2>/dev/null) 2>/dev/null || true
 		ip netns del "$T_ID-$ns" 2>/dev/null || true
 	done
 }
@@ -132,8 +136,8 @@ t_nginx() { # t_nginx N : a real web server in webN, port 8080
 	[ -e "$dir/www/big" ] || head -c $T_BIG_BYTES /dev/urandom >"$dir/www/big"
 	cat >"$dir/nginx.conf" <<-EOF
 		daemon off;
+		master_process off; # one process: killing it kills the server
 		user root; # the files are in a directory of root alone
-		worker_processes 1;
 		pid $dir/nginx.pid;
 		error_log $dir/error.log;
 		events { worker_connections 8192; }
@@ -148,14 +152,19 @@ t_nginx() { # t_nginx N : a real web server in webN, port 8080
 		        listen 8080 backlog=4096;
 		        listen [::]:8080 backlog=4096;
 		        add_header X-Backend web$n;
+		        client_max_body_size 100m;
 		        location = /health { return 200 "ok\n"; }
 		        location = / { return 200 "web$n\n"; }
-		        location = /big { root $dir/www; limit_rate 3m; }
+		        location = /put {
+		            proxy_pass http://127.0.0.1:8080/health;
+		            add_header X-Got \$request_length;
+		        }
+		        location = /big { root $dir/www; }
 		    }
 		}
 	EOF
 	t_spawn "web$n" "web$n" nginx -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log"
-	t_wait 5 "nginx $n" t_in "web$n" curl -sf -o /dev/null http://127.0.0.1:8080/health
+	t_wait 30 "nginx $n" t_in "web$n" curl -sf -o /dev/null http://127.0.0.1:8080/health
 }
 
 t_memory() { # options for millraced: hugepages when 300 MB of them are free
@@ -171,7 +180,7 @@ t_dataplane() { # t_dataplane [OPTIONS…] : millraced on the two veth ports, wi
 	t_spawn millraced mr "$T_BUILD/dataplane/millraced" --port "north=${T_DRIVER}0,iface=mr-n" \
 		--port "south=${T_DRIVER}1,iface=mr-s" --workers 1 --idle sleep $(t_memory) \
 		--conns 65536 --conns6 65536 --socket "$T_DIR/dataplane.sock" "$@"
-	t_wait 20 "millraced" grep -q "ready" "$T_DIR/millraced.log" || {
+	t_wait 30 "millraced" grep -q "ready" "$T_DIR/millraced.log" || {
 		cat "$T_DIR/millraced.log" >&2
 		return 1
 	}
@@ -180,7 +189,7 @@ t_dataplane() { # t_dataplane [OPTIONS…] : millraced on the two veth ports, wi
 t_controld() { # t_controld CONFIG
 	t_spawn controld mr "$T_BUILD/control/daemon/millrace-controld" --config "$1" \
 		--state-dir "$T_DIR/state" --socket "$T_DIR/control.sock" --dataplane "$T_DIR/dataplane.sock"
-	t_wait 10 "millrace-controld" t_cli status || {
+	t_wait 30 "millrace-controld" t_cli status || {
 		cat "$T_DIR/controld.log" >&2
 		return 1
 	}
@@ -199,7 +208,7 @@ t_curl() { # t_curl URL… : one request from the client
 }
 
 t_json() { # t_json PYTHON [ARGUMENT…] : value of an expression over the JSON document `a` on standard input
-	python3 -c "import json, sys; a = json.load(sys.stdin); print($1)" "${@:2}"
+	$T_PYTHON -c "import json, sys; a = json.load(sys.stdin); print($1)" "${@:2}"
 }
 
 t_status() { t_cli -o json status | t_json "a['items'][0]$1"; } # t_status "['dataplane']['generation']"
@@ -211,16 +220,16 @@ t_is_state() { # t_is_state POOL/NAME STATE : the effective state of the backend
 }
 
 t_load() { # t_load NAME HOST PORT ARGUMENT… : load.py; its report goes to T_DIR/NAME.json
-	t_in client python3 "$T_BUILD/../tests/system/load.py" "${@:2}" >"$T_DIR/$1.json" || t_die "load.py failed"
+	t_in client $T_PYTHON "$T_TOOLS/load.py" "${@:2}" >"$T_DIR/$1.json" || t_die "load.py failed"
 }
 
 t_load_begin() { # t_load_begin NAME HOST PORT : the same in the background until t_load_end
 	rm -f "$T_DIR/$1.end"
-	t_in client python3 "$T_BUILD/../tests/system/load.py" "${@:2}" --until "$T_DIR/$1.end" --concurrency 20 \
+	ip netns exec "$T_ID-client" $T_PYTHON "$T_TOOLS/load.py" --concurrency 20 "${@:2}" --until "$T_DIR/$1.end" \
 		>"$T_DIR/$1.json" &
 	T_PIDS+=($!)
 	echo $! >"$T_DIR/$1.load"
-	t_wait 5 "the first connections of the load" t_has_conns
+	t_wait 30 "the first connections of the load" t_has_conns
 }
 
 t_has_conns() { [ "$(t_status "['dataplane']['conns']")" -gt 0 ]; }
@@ -249,15 +258,19 @@ t_is_held() { [ -n "$(t_holder "$@")" ]; }
 
 T_BIG_BYTES=24000000
 
-t_download() { # t_download NAME SERVICE URL : 24 MB at 3 MB/s in the background, begun when this returns
-	t_in client curl -sSf -o "$T_DIR/$1.big" "$3" &
+t_download() { # t_download NAME SERVICE HOST PORT : of 24 MB, in the background, begun when this returns
+	rm -f "$T_DIR/$1.end"
+	ip netns exec "$T_ID-client" $T_PYTHON "$T_TOOLS/download.py" "$3" "$4" /big "$T_DIR/$1.big" \
+		"$T_DIR/$1.end" 2>"$T_DIR/$1.log" &
 	T_PIDS+=($!)
 	echo $! >"$T_DIR/$1.download"
-	t_wait 5 "the download to begin" t_is_held "$2"
+	t_wait 30 "the download to begin" t_is_held "$2"
 }
 
 t_download_goes_on() { kill -0 "$(cat "$T_DIR/$1.download")" 2>/dev/null; }
 
-t_download_end() { # t_download_end NAME : waits; fails when it broke or is not whole
+t_download_end() { # t_download_end NAME : lets it run to its end; fails when it broke or is not whole
+	t_download_goes_on "$1" || return 1
+	: >"$T_DIR/$1.end"
 	wait "$(cat "$T_DIR/$1.download")" && [ "$(stat -c %s "$T_DIR/$1.big")" = $T_BIG_BYTES ]
 }
