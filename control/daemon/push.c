@@ -66,12 +66,13 @@ struct push {
 static void advance(struct push *p);
 static void start_dump(struct push *p);
 
+/* While another target waits, the owner would take a report on this one for a report on that. */
 static void report(
 	struct push *p, enum push_outcome outcome, const char *object, const char *message)
 {
 	const struct push_report r = {outcome, object, message};
 
-	if (!p->has_target || p->is_reported)
+	if (!p->has_target || p->is_reported || p->has_next)
 		return;
 	p->is_reported = outcome != PUSH_AWAY;
 	p->on_report(p->arg, &r);
