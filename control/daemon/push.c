@@ -140,11 +140,11 @@ static void on_refused(struct push *p)
 
 	forget_change(p);
 	p->state = STATE_IDLE;
-	if (p->has_next) {
+	if (is_conflict(e.code)) {
+		look_again(p, e.message); /* somebody else changed it */
+	} else if (p->has_next) {
 		take_next(p);
 		advance(p);
-	} else if (is_conflict(e.code)) {
-		look_again(p, e.message); /* somebody else changed it */
 	} else {
 		refuse(p, e.object, e.message);
 	}
