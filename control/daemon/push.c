@@ -75,6 +75,8 @@ static void report(
 	if (!p->has_target || p->is_reported || p->has_next)
 		return;
 	p->is_reported = outcome != PUSH_AWAY;
+	if (outcome != PUSH_AWAY)
+		p->retry_ms = RETRY_FIRST_MS; /* this connection was good for something */
 	p->on_report(p->arg, &r);
 }
 
@@ -397,7 +399,6 @@ static void on_up(void *arg, const struct mr_status *status)
 		status->program, status->pid, status->generation);
 	p->status = *status;
 	p->away_reason[0] = '\0';
-	p->retry_ms = RETRY_FIRST_MS;
 	p->is_refused = false;
 	p->n_conflicts = 0;
 	start_dump(p);
