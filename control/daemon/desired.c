@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * desired — see desired.h. The text is written before generation.json: when the daemon dies between
- * the two, the next start has the new text under the old number, which is the same as an apply that
- * was not answered.
+ * desired — see desired.h. Text and generation.json are both on the disk before either is renamed, the
+ * text first: when the daemon dies between the two, the next start has the new text under the old
+ * number, which is the same as an apply that was not answered.
  */
 #include "daemon/desired.h"
 
@@ -67,14 +67,18 @@ void desired_fini(struct desired *d)
 
 int desired_commit(struct desired *d, struct keep *keep, struct desired *to)
 {
-	json_t *file = json_pack("{s:I, s:I, s:s, s:s, s:s}", "generation",
+	json_t *meta = json_pack("{s:I, s:I, s:s, s:s, s:s}", "generation",
 		(json_int_t)to->generation, "time_ms", (json_int_t)to->time_ms, "name", to->name,
 		"author", to->author, "comment", to->comment);
-	int rc = file != NULL ? keep_write(keep, DESIRED_FILE, to->text, to->text_len) : -ENOMEM;
+	char *text = json_dumps(meta, JSON_INDENT(1) | JSON_SORT_KEYS);
+	const struct keep_file files[] = {
+		{DESIRED_FILE, to->text, to->text_len},
+		{GENERATION_FILE, text, text != NULL ? strlen(text) : 0},
+	};
+	const int rc = text != NULL ? keep_write_all(keep, files, 2) : -ENOMEM;
 
-	if (rc == 0)
-		rc = keep_write_json(keep, GENERATION_FILE, file);
-	json_decref(file);
+	json_decref(meta);
+	free(text);
 	if (rc != 0)
 		return rc;
 	desired_fini(d);
