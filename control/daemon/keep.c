@@ -213,6 +213,23 @@ int keep_write_json(struct keep *k, const char *name, const struct json_t *value
 	return rc;
 }
 
+static void name_aside(char aside[NAME_BYTES], const char *name)
+{
+	snprintf(aside, NAME_BYTES, "%s.corrupt", name);
+}
+
+/* A second link: keep_write() puts another file in the place of the first. */
+void keep_copy_aside(struct keep *k, const char *name)
+{
+	char aside[NAME_BYTES];
+
+	name_aside(aside, name);
+	unlinkat(k->dir_fd, aside, 0);
+	linkat(k->dir_fd, name, k->dir_fd, aside, 0);
+	logline_write(LOGLINE_WARNING, "state directory",
+		"%s holds entries that make no sense; as it was it is kept as %s", name, aside);
+}
+
 int keep_read_json(struct keep *k, const char *name, struct json_t **value)
 {
 	char aside[NAME_BYTES];
@@ -228,8 +245,10 @@ int keep_read_json(struct keep *k, const char *name, struct json_t **value)
 	free(text);
 	if (!json_is_object(v)) {
 		json_decref(v);
-		snprintf(aside, sizeof(aside), "%s.corrupt", name);
+		name_aside(aside, name);
 		renameat(k->dir_fd, name, k->dir_fd, aside);
+		logline_write(LOGLINE_WARNING, "state directory",
+			"%s is damaged and was moved to %s; going on without it", name, aside);
 		return -EBADMSG;
 	}
 	*value = v;

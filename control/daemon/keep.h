@@ -34,6 +34,10 @@ int keep_write_all(struct keep *k, const struct keep_file *files, size_t n);
 int keep_read(struct keep *k, const char *name, size_t max, char **data, size_t *len);
 
 /* The same with JSON. A file that is not a JSON object is -EBADMSG and moved aside to NAME.corrupt, so
- * that it can be looked at and does not come back. */
+ * that it can be looked at and does not come back; that is logged. */
 int keep_write_json(struct keep *k, const char *name, const struct json_t *value);
 int keep_read_json(struct keep *k, const char *name, struct json_t **value);
+
+/* Keeps the file as it is now as NAME.corrupt, for the next write will leave out what its reader did not
+ * understand. Logged. */
+void keep_copy_aside(struct keep *k, const char *name);

@@ -444,8 +444,8 @@ static int load(struct loop *l)
 	rc = admin_create(&l->admin, l->keep);
 	if (rc == -EBADMSG)
 		logline_write(LOGLINE_ERR, "daemon",
-			"%s/overrides.json was corrupt: drains and weights set by operators may be "
-			"lost",
+			"%s/overrides.json was damaged: drains and weights set by operators may be "
+			"lost; compare `millrace backend show` with overrides.json.corrupt",
 			l->params.state_dir);
 	else if (rc != 0)
 		return rc;
