@@ -29,11 +29,6 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
-void ctlfix_rm(const char *dir)
-{
-	assert_int_equal(nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-}
-
 static void on_guard(evutil_socket_t fd, short what, void *arg)
 {
 	*(bool *)arg = true;
@@ -64,7 +59,8 @@ void ctlfix_log_begin(void)
 {
 	char path[] = "/tmp/millrace-log-XXXXXX";
 
-	assert_int_equal(log_file, -1);
+	if (log_file >= 0)
+		ctlfix_log_end(); /* a test that failed in between */
 	fflush(stderr);
 	log_file = mkstemp(path);
 	assert_true(log_file >= 0);
@@ -88,6 +84,13 @@ const char *ctlfix_log_end(void)
 	close(log_file);
 	log_file = log_saved = -1;
 	return log_text;
+}
+
+void ctlfix_rm(const char *dir)
+{
+	if (log_file >= 0)
+		fputs(ctlfix_log_end(), stderr);
+	assert_int_equal(nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 struct conf *ctlfix_conf(const char *text)
