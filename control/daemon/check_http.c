@@ -32,6 +32,7 @@ struct probe {
 	struct conf_status_range *expect; /* a copy: the configuration may go while we wait */
 	size_t n_expect;
 	size_t n_body_bytes;
+	bool is_head_whole; /* the empty line behind the headers has come */
 	uint32_t timeout_ms;
 	double began;
 	char error_text[CURL_ERROR_SIZE];
@@ -81,6 +82,8 @@ static void end(struct probe *p, CURLcode code)
 	else if (code != CURLE_OK)
 		snprintf(text, sizeof(text), "%.120s",
 			p->error_text[0] != '\0' ? p->error_text : curl_easy_strerror(code));
+	else if (!p->is_head_whole) /* libcurl is content with the status line */
+		snprintf(text, sizeof(text), "the answer ended within its headers");
 	else if (!is_expected(p, status))
 		snprintf(text, sizeof(text), "HTTP status %ld is not an expected one", status);
 	else {
@@ -201,6 +204,17 @@ void check_http_destroy(struct check_http **hp)
 	curl_global_cleanup();
 }
 
+static size_t on_header(char *data, size_t size, size_t n, void *arg)
+{
+	struct probe *p = arg;
+
+	if (n > 0 && (data[0] == '\r' || data[0] == '\n'))
+		p->is_head_whole = true;
+	else if (n >= 5 && memcmp(data, "HTTP/", 5) == 0)
+		p->is_head_whole = false; /* the answer behind an interim one */
+	return size * n;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct probe *p = arg;
@@ -247,6 +261,8 @@ static void set_options(struct probe *p)
 	curl_easy_setopt(e, CURLOPT_PRIVATE, p);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, p->error_text);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, p->headers);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, p);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, p);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)p->timeout_ms);
