@@ -310,22 +310,39 @@ static void on_accept_error(struct evconnlistener *l, void *arg)
 		strerror(errno));
 }
 
-/* 0 or -errno. A socket that somebody listens on is left alone. */
+/* Takes away a socket that nobody listens on. 0 or -errno; what is no socket is not ours to remove. */
+static int clear_path(const struct sockaddr_un *sun)
+{
+	struct stat st;
+	int fd, rc;
+
+	if (lstat(sun->sun_path, &st) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* EAGAIN: somebody listens who is too busy to accept */
+	rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 || errno == EAGAIN
+		? -EADDRINUSE
+		: 0;
+	close(fd);
+	if (rc == 0 && unlink(sun->sun_path) != 0)
+		rc = -errno;
+	return rc;
+}
+
 static int bind_socket(const struct ctlsrv *s, int fd)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	mode_t mask;
 	int rc;
 
 	memcpy(sun.sun_path, s->path, sizeof(s->path));
-	if (probe < 0)
-		return -errno;
-	rc = connect(probe, (const struct sockaddr *)&sun, sizeof(sun));
-	close(probe);
-	if (rc == 0)
-		return -EADDRINUSE;
-	unlink(s->path);
+	rc = clear_path(&sun);
+	if (rc != 0)
+		return rc;
 	mask = umask(0117); /* 0660 from the start */
 	rc = bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0 ? 0 : -errno;
 	umask(mask);
@@ -334,7 +351,8 @@ static int bind_socket(const struct ctlsrv *s, int fd)
 	return rc;
 }
 
-static void make_directory(const char *path)
+/* The group must be able to get at the socket. */
+static void make_directory(const char *path, gid_t gid)
 {
 	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	char *slash;
@@ -344,7 +362,10 @@ static void make_directory(const char *path)
 	if (slash == NULL || slash == dir)
 		return;
 	*slash = '\0';
-	mkdir(dir, 0750); /* bind says what is wrong if it is not there now */
+	/* bind says what is wrong if it is not there now */
+	if (mkdir(dir, 0750) == 0 && chown(dir, (uid_t)-1, gid) != 0)
+		logline_write(LOGLINE_WARNING, "control socket",
+			"%s could not be given to group %u: %s", dir, gid, strerror(errno));
 }
 
 static int find_group(const char *name, gid_t *gid)
@@ -388,7 +409,7 @@ int ctlsrv_create(struct ctlsrv **out, struct event_base *base, const struct ctl
 		free(s);
 		return rc;
 	}
-	make_directory(s->path);
+	make_directory(s->path, s->gid);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	rc = fd < 0 ? -errno : bind_socket(s, fd);
 	if (rc == 0) {
@@ -398,7 +419,10 @@ int ctlsrv_create(struct ctlsrv **out, struct event_base *base, const struct ctl
 	}
 	if (rc != 0) {
 		logline_write(LOGLINE_ERR, "control socket", "%s: %s%s", s->path, strerror(-rc),
-			rc == -EADDRINUSE ? ": another millrace-controld listens there" : "");
+			rc == -EADDRINUSE ? ": another millrace-controld listens there"
+				: rc == -ENOTSOCK
+				? ": something else is there; give another path with --socket"
+				: "");
 		if (fd >= 0)
 			close(fd);
 		free(s);
