@@ -180,15 +180,18 @@ static void dispatch(struct ctlsrv_request *r, const json_t *request)
 		return;
 	}
 	m = find_method(name);
-	if (m == NULL)
+	if (m == NULL) {
 		ctlsrv_refuse(r, "usage", "the CLI and the daemon may be of different releases",
 			NULL, "there is no method '%.64s'", name);
-	else if (m->is_change && !may_change(r->client))
+	} else if (m->is_change && !may_change(r->client)) {
 		ctlsrv_refuse(r, "denied", "run it as root or as a member of the daemon's group",
 			NULL, "%s changes the running system, which uid %u may not do", name,
 			r->client->cred.uid);
-	else
+	} else {
+		if (m->is_change) /* the name service may take its time: not for every question */
+			name_author(r->author_text, sizeof(r->author_text), r->client->cred.uid);
 		m->run(r);
+	}
 }
 
 static void on_request(struct ctlsrv_client *c, json_t *request)
@@ -204,7 +207,6 @@ static void on_request(struct ctlsrv_client *c, json_t *request)
 	p->r.id = id != NULL ? json_incref(id) : json_null();
 	p->r.owned_params = params != NULL ? json_incref(params) : json_object();
 	p->r.params = p->r.owned_params;
-	name_author(p->r.author_text, sizeof(p->r.author_text), c->cred.uid);
 	p->r.author = p->r.author_text;
 	LIST_INSERT_HEAD(&c->requests, p, link);
 	c->n_requests++;
