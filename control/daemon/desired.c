@@ -7,6 +7,7 @@
 #include "daemon/desired.h"
 
 #include "daemon/keep.h"
+#include "daemon/rowjson.h"
 
 #include <jansson.h>
 
@@ -65,11 +66,17 @@ void desired_fini(struct desired *d)
 	memset(d, 0, sizeof(*d));
 }
 
+/* Names of files need not be UTF-8. */
+static json_t *text_of(const char *text)
+{
+	return text[0] == '\0' ? json_string("") : rowjson_text(text);
+}
+
 int desired_commit(struct desired *d, struct keep *keep, struct desired *to)
 {
-	json_t *meta = json_pack("{s:I, s:I, s:s, s:s, s:s}", "generation",
-		(json_int_t)to->generation, "time_ms", (json_int_t)to->time_ms, "name", to->name,
-		"author", to->author, "comment", to->comment);
+	json_t *meta = json_pack("{s:I, s:I, s:o, s:o, s:o}", "generation",
+		(json_int_t)to->generation, "time_ms", (json_int_t)to->time_ms, "name",
+		text_of(to->name), "author", text_of(to->author), "comment", text_of(to->comment));
 	char *text = json_dumps(meta, JSON_INDENT(1) | JSON_SORT_KEYS);
 	const struct keep_file files[] = {
 		{DESIRED_FILE, to->text, to->text_len},
