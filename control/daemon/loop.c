@@ -6,7 +6,7 @@
  */
 #include "daemon/loop.h"
 
-#include "daemon/check.h"
+#include "daemon/check_kind.h"
 #include "daemon/fetch.h"
 #include "daemon/keep.h"
 #include "daemon/logline.h"
@@ -51,6 +51,7 @@ struct loop {
 	bool is_dirty;         /* reconcile was wanted meanwhile */
 	bool is_pending;
 	bool is_blind; /* no dataplane: a probe that fails may say nothing about the backend */
+	double seeing_since; /* check_now() when is_blind ended */
 	bool differs;
 	int64_t started_ms;
 	char last_error[512];
@@ -192,7 +193,9 @@ static void on_check_result(
 		.now_ms = loop_now_ms(),
 	};
 
-	if (l->is_blind && !result->is_pass)
+	/* one that began blind may still wait for an answer that was lost then */
+	if (!result->is_pass
+		&& (l->is_blind || check_now() - result->latency_seconds < l->seeing_since))
 		return;
 	if (!observed_probe(b, p->check, &probe))
 		return;
@@ -311,6 +314,8 @@ static void on_report(void *arg, const struct push_report *r)
 	struct loop *l = arg;
 	struct apply *a = l->current;
 
+	if (l->is_blind && r->outcome != PUSH_AWAY)
+		l->seeing_since = check_now();
 	l->is_blind = r->outcome == PUSH_AWAY;
 	if (r->outcome == PUSH_IN_FORCE) {
 		l->is_pending = false;
