@@ -90,6 +90,15 @@ struct weight_result loop_effective(const struct loop *l, size_t pool, size_t ba
 		l, p, &p->backends[backend], observed_at(l->observed, pool, backend)->state);
 }
 
+/* Most configurations change little: the namesake is at the same place, and need not be searched for. */
+static const struct conf_backend *find_namesake(
+	const struct conf_pool *p, const struct conf_backend *b, size_t guess)
+{
+	if (guess < p->n_backends && strcmp(p->backends[guess].name, b->name) == 0)
+		return &p->backends[guess];
+	return conf_find_backend(p, b->name);
+}
+
 /* Health of a backend of a configuration that is not the running one: that of its namesake. */
 static enum weight_health health_of(
 	const struct loop *l, const struct conf_pool *pool, const struct conf_backend *b)
@@ -102,7 +111,7 @@ static enum weight_health health_of(
 	if (pool->check == NULL)
 		return WEIGHT_UNCHECKED;
 	p = conf_find_pool(c, pool->name);
-	k = p != NULL ? conf_find_backend(p, b->name) : NULL;
+	k = p != NULL ? find_namesake(p, b, (size_t)(b - pool->backends)) : NULL;
 	if (k == NULL)
 		return WEIGHT_CHECKING;
 	h = observed_at(l->observed, (size_t)(p - c->pools), (size_t)(k - p->backends))->state;
