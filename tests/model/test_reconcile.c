@@ -490,7 +490,7 @@ static bool is_in_sync(void *arg)
 	const struct world *w = arg;
 
 	/* a dataplane that has gone is noticed by the end of its connection, a little later */
-	return w->dp->n_requests[MR_REQ_DUMP] > 0 && push_is_in_sync(loop_push(w->loop));
+	return w->dp->n_requests[MR_REQ_DUMP] > 0 && loop_is_in_sync(w->loop);
 }
 
 static void settle(struct world *w)

@@ -55,7 +55,7 @@ static bool is_in_sync(void *arg)
 {
 	const struct fix *f = arg;
 
-	return push_is_in_sync(loop_push(f->loop));
+	return loop_is_in_sync(f->loop);
 }
 
 static void start_daemon(struct fix *f, const char *config)
