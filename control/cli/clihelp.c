@@ -34,11 +34,13 @@ static void print_wrapped(FILE *out, const char *text, unsigned indent)
 /* "  TERM      what it is", or the explanation on a line of its own when the term is long. */
 static void print_entry(FILE *out, const char *term, const char *text, unsigned indent)
 {
-	fprintf(out, "  %s", term);
-	if (strlen(term) + 4 > indent)
-		fprintf(out, "\n%*s", (int)indent, "");
-	else
-		fprintf(out, "%*s", (int)(indent - strlen(term) - 2), "");
+	fputs("  ", out);
+	if (strlen(term) + 4 > indent) {
+		print_wrapped(out, term, 2);
+		fprintf(out, "%*s", (int)indent, "");
+	} else {
+		fprintf(out, "%-*s", (int)indent - 2, term);
+	}
 	print_wrapped(out, text, indent);
 }
 

@@ -228,12 +228,13 @@ static int ask_about_file(const struct cmd_call *call, json_t **result)
 		json_decref(params);
 		return exit;
 	}
-	value = json_stringn(text, len);
+	/* the daemon takes no NUL bytes, and no configuration has one */
+	value = memchr(text, '\0', len) == NULL ? json_stringn(text, len) : NULL;
 	free(text);
 	if (value == NULL) {
 		json_decref(params);
 		request_fail(&f, EXIT_INVALID, "invalid", "see: millrace config check",
-			"%s: not UTF-8", file_name(call));
+			"%s: not UTF-8, or with NUL bytes", file_name(call));
 		return report_failure(call, &f);
 	}
 	json_object_del(params, "file");

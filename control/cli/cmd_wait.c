@@ -306,8 +306,8 @@ static const struct cmd cmds[] = {
 		.text = "Refused while the backend takes new flows: drain it first. The dataplane itself is "
 			"asked whether the last connection has ended.",
 		CMD_PARAMS(drained_params),
-		.examples =
-			"millrace backend drain web/web1 && millrace wait drained web/web1 --timeout 10m\n",
+		.examples = "millrace backend drain web/web1\n"
+			    "millrace wait drained web/web1 --timeout 10m\n",
 		.timeout_ms = WAIT_TIMEOUT_MS,
 		.run = run_drained,
 	},

@@ -3,6 +3,7 @@
 #include "daemon/admin.h"
 
 #include "daemon/keep.h"
+#include "millrace/api_lb.h"
 
 #include <jansson.h>
 
@@ -68,7 +69,9 @@ static bool read_item(struct admin_override *o, const json_t *item)
 	o->has_weight = json_is_integer(weight);
 	o->weight = (uint16_t)json_integer_value(weight);
 	o->time_ms = time_ms;
-	return !o->has_weight || json_integer_value(weight) <= 1000;
+	return json_is_null(weight)
+		|| (json_is_integer(weight) && json_integer_value(weight) >= 0
+			&& json_integer_value(weight) <= MR_WEIGHT_MAX);
 }
 
 static int load(struct admin *a)
@@ -82,6 +85,8 @@ static int load(struct admin *a)
 	if (rc != 0)
 		return rc;
 	list = json_object_get(file, "overrides");
+	if (!json_is_array(list))
+		rc = -EBADMSG;
 	a->items = calloc(json_array_size(list) + 1, sizeof(*a->items));
 	if (a->items == NULL)
 		rc = -ENOMEM;
@@ -93,6 +98,8 @@ static int load(struct admin *a)
 				rc = -EBADMSG;
 		}
 	json_decref(file);
+	if (rc == -EBADMSG)
+		keep_copy_aside(a->keep, FILE_NAME);
 	return rc;
 }
 

@@ -23,8 +23,8 @@ struct admin_override {
 	int64_t time_ms; /* since 1970 */
 };
 
-/* Reads overrides.json. 0, -ENOMEM, or why the file cannot be read; a corrupt one has been moved aside
- * (keep.h) and gives -EBADMSG with an empty admin in *out. */
+/* Reads overrides.json. 0, -ENOMEM, or why the file cannot be read. One that is damaged gives -EBADMSG
+ * with what is good of it in *out; it is kept aside (keep.h). */
 int admin_create(struct admin **out, struct keep *keep);
 void admin_destroy(struct admin **a); /* NULL-safe */
 

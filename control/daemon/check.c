@@ -4,6 +4,7 @@
  * made anew for the next configuration; old and new meet by pool and backend name.
  */
 #include "daemon/check_kind.h"
+#include "daemon/logline.h"
 
 #include <event2/event.h>
 
@@ -12,6 +13,7 @@
 #include <time.h>
 
 #define FIRST_MS_PER_PROBE 2 /* spreads the first probes of many backends */
+#define WANT_SEC 60          /* between two complaints about the same want */
 
 struct probe {
 	struct check *owner;
@@ -33,6 +35,7 @@ struct check {
 	void *arg;
 	struct probe **probes; /* sorted by pool and name */
 	size_t n_probes;
+	double complained; /* about a want of our own; 0: never */
 };
 
 double check_now(void)
@@ -77,7 +80,28 @@ static void arm_next(struct probe *p)
 	arm(p, p->began + interval + jitter - check_now());
 }
 
-static void on_end(void *arg, const struct check_result *result)
+/* What the daemon lacks says nothing about a backend; taken for a failure it would empty every service. */
+static bool is_own_want(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS
+		|| error == EADDRNOTAVAIL;
+}
+
+static void complain(struct check *c, int error)
+{
+	const double now = check_now();
+
+	if (c->complained != 0 && now - c->complained < WANT_SEC)
+		return;
+	c->complained = now;
+	logline_write(LOGLINE_ERR, "checks",
+		"probes could not be made: %s; backends keep their states meanwhile; %s",
+		strerror(error),
+		error == EMFILE ? "raise LimitNOFILE= of the daemon's unit, or check less often"
+				: "check less often, or give the machine more of it");
+}
+
+static void on_end(void *arg, int error, const struct check_result *result)
 {
 	struct probe *p = arg;
 	struct check *c = p->owner;
@@ -85,7 +109,10 @@ static void on_end(void *arg, const struct check_result *result)
 
 	p->running = NULL;
 	arm_next(p);
-	c->on_result(c->arg, pool, backend, result); /* may adapt: p may be gone */
+	if (is_own_want(error))
+		complain(c, error);
+	else
+		c->on_result(c->arg, pool, backend, result); /* may adapt: p may be gone */
 }
 
 static const struct check_kind *kind_of(const struct conf_check *check)
@@ -116,7 +143,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	snprintf(text, sizeof(text), "probe could not start: %s", strerror(-rc));
 	failed.text = text;
-	on_end(p, &failed);
+	on_end(p, -rc, &failed);
 }
 
 static void destroy_probe(struct probe *p)

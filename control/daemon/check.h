@@ -10,7 +10,8 @@
 struct check;
 struct event_base;
 
-/* How a probe ended. text is one line and dies with the call. */
+/* How a probe ended. text is one line and dies with the call. A probe that the daemon could not make for
+ * want of its own (descriptors, ports, memory) says nothing about the backend: it is logged, not told. */
 struct check_result {
 	bool is_pass;
 	const char *text;

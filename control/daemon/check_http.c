@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define BODY_BYTES_MAX (256 << 10) /* more of the body is not read: the status has said it all */
 
@@ -25,14 +26,16 @@ struct probe {
 	struct check_http *http;
 	CURL *easy;
 	struct curl_slist *headers;
-	void (*on_end)(void *arg, const struct check_result *result);
+	void (*on_end)(void *arg, int error, const struct check_result *result);
 	void *arg;
+	int error;                        /* errno of what failed on our side, or 0 */
 	struct conf_status_range *expect; /* a copy: the configuration may go while we wait */
 	size_t n_expect;
 	size_t n_body_bytes;
+	bool is_head_whole; /* the empty line behind the headers has come */
 	uint32_t timeout_ms;
 	double began;
-	char error[CURL_ERROR_SIZE];
+	char error_text[CURL_ERROR_SIZE];
 };
 
 static void cancel(void *arg)
@@ -59,20 +62,28 @@ static bool is_expected(const struct probe *p, long status)
 
 static void end(struct probe *p, CURLcode code)
 {
-	void (*const on_end)(void *, const struct check_result *) = p->on_end;
+	void (*const on_end)(void *, int, const struct check_result *) = p->on_end;
 	void *const arg = p->arg;
 	struct check_result r = {.latency_seconds = check_now() - p->began};
 	char text[128];
-	long status = 0;
+	long status = 0, os_error = 0;
+	int error = p->error;
 
 	curl_easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(p->easy, CURLINFO_OS_ERRNO, &os_error);
+	if (error == 0 && code == CURLE_COULDNT_CONNECT)
+		error = (int)os_error;
+	if (code == CURLE_OUT_OF_MEMORY)
+		error = ENOMEM;
 	if (code == CURLE_WRITE_ERROR && p->n_body_bytes > BODY_BYTES_MAX)
 		code = CURLE_OK;
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		snprintf(text, sizeof(text), "no answer within %u ms", p->timeout_ms);
 	else if (code != CURLE_OK)
 		snprintf(text, sizeof(text), "%.120s",
-			p->error[0] != '\0' ? p->error : curl_easy_strerror(code));
+			p->error_text[0] != '\0' ? p->error_text : curl_easy_strerror(code));
+	else if (!p->is_head_whole) /* libcurl is content with the status line */
+		snprintf(text, sizeof(text), "the answer ended within its headers");
 	else if (!is_expected(p, status))
 		snprintf(text, sizeof(text), "HTTP status %ld is not an expected one", status);
 	else {
@@ -82,7 +93,7 @@ static void end(struct probe *p, CURLcode code)
 	}
 	cancel(p);
 	r.text = text;
-	on_end(arg, &r);
+	on_end(arg, error, &r);
 }
 
 static void reap(struct check_http *h)
@@ -193,12 +204,33 @@ void check_http_destroy(struct check_http **hp)
 	curl_global_cleanup();
 }
 
+static size_t on_header(char *data, size_t size, size_t n, void *arg)
+{
+	struct probe *p = arg;
+
+	if (n > 0 && (data[0] == '\r' || data[0] == '\n'))
+		p->is_head_whole = true;
+	else if (n >= 5 && memcmp(data, "HTTP/", 5) == 0)
+		p->is_head_whole = false; /* the answer behind an interim one */
+	return size * n;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct probe *p = arg;
 
 	p->n_body_bytes += size * n;
 	return p->n_body_bytes > BODY_BYTES_MAX ? 0 : size * n;
+}
+
+/* libcurl does not tell why there was no socket. */
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct probe *p = arg;
+	const int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+
+	p->error = fd < 0 ? errno : 0;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static void set_url(CURL *easy, const struct check_target *t)
@@ -227,8 +259,10 @@ static void set_options(struct probe *p)
 	CURL *e = p->easy;
 
 	curl_easy_setopt(e, CURLOPT_PRIVATE, p);
-	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, p->error);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, p->error_text);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, p->headers);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, p);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, p);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)p->timeout_ms);
@@ -237,6 +271,8 @@ static void set_options(struct probe *p)
 	curl_easy_setopt(e, CURLOPT_PROXY, ""); /* the environment has no say in health */
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, p);
 	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
 }

@@ -15,8 +15,9 @@ struct check_target {
 	const struct conf_check *check;
 	const struct mr_ip *ip;
 	uint16_t port;
-	/* Called exactly once unless the probe is given up, never from inside start. */
-	void (*on_end)(void *arg, const struct check_result *result);
+	/* Called exactly once unless the probe is given up, never from inside start. error: the errno that
+	 * the probe failed with on our side, or 0. */
+	void (*on_end)(void *arg, int error, const struct check_result *result);
 	void *arg;
 };
 

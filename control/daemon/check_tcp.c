@@ -51,7 +51,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 	}
 	cancel(p);
 	r.text = text;
-	target.on_end(target.arg, &r);
+	target.on_end(target.arg, err, &r);
 }
 
 static int connect_to(int fd, const struct mr_ip *ip, uint16_t port)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -178,6 +179,18 @@ static int run(struct event_base *base, struct options *o)
 	return rc;
 }
 
+/* A probe needs a descriptor, and there may be thousands under way: the usual soft limit of 1,024 is for
+ * programs that use select(). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct event_base *base;
@@ -186,6 +199,7 @@ int main(int argc, char **argv)
 
 	parse_options(&o, argc, argv);
 	signal(SIGPIPE, SIG_IGN);
+	raise_descriptor_limit();
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
 	base = event_base_new();
 	if (base == NULL) {

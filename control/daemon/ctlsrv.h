@@ -24,7 +24,7 @@ struct loop;
 struct ctlsrv_request {
 	struct loop *loop;
 	const json_t *params;         /* an object, never NULL */
-	const char *author;           /* who asks: user name or "uid N" */
+	const char *author;           /* changes: who asks, user name or "uid N" */
 	struct ctlsrv_client *client; /* ctlsrv's; NULL when it has gone */
 	json_t *id;
 	json_t *owned_params;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * desired — see desired.h. The text is written before generation.json: when the daemon dies between
- * the two, the next start has the new text under the old number, which is the same as an apply that
- * was not answered.
+ * desired — see desired.h. Text and generation.json are both on the disk before either is renamed, the
+ * text first: when the daemon dies between the two, the next start has the new text under the old
+ * number, which is the same as an apply that was not answered.
  */
 #include "daemon/desired.h"
 
 #include "daemon/keep.h"
+#include "daemon/rowjson.h"
 
 #include <jansson.h>
 
@@ -65,16 +66,26 @@ void desired_fini(struct desired *d)
 	memset(d, 0, sizeof(*d));
 }
 
+/* Names of files need not be UTF-8. */
+static json_t *text_of(const char *text)
+{
+	return text[0] == '\0' ? json_string("") : rowjson_text(text);
+}
+
 int desired_commit(struct desired *d, struct keep *keep, struct desired *to)
 {
-	json_t *file = json_pack("{s:I, s:I, s:s, s:s, s:s}", "generation",
-		(json_int_t)to->generation, "time_ms", (json_int_t)to->time_ms, "name", to->name,
-		"author", to->author, "comment", to->comment);
-	int rc = file != NULL ? keep_write(keep, DESIRED_FILE, to->text, to->text_len) : -ENOMEM;
+	json_t *meta = json_pack("{s:I, s:I, s:o, s:o, s:o}", "generation",
+		(json_int_t)to->generation, "time_ms", (json_int_t)to->time_ms, "name",
+		text_of(to->name), "author", text_of(to->author), "comment", text_of(to->comment));
+	char *text = json_dumps(meta, JSON_INDENT(1) | JSON_SORT_KEYS);
+	const struct keep_file files[] = {
+		{DESIRED_FILE, to->text, to->text_len},
+		{GENERATION_FILE, text, text != NULL ? strlen(text) : 0},
+	};
+	const int rc = text != NULL ? keep_write_all(keep, files, 2) : -ENOMEM;
 
-	if (rc == 0)
-		rc = keep_write_json(keep, GENERATION_FILE, file);
-	json_decref(file);
+	json_decref(meta);
+	free(text);
 	if (rc != 0)
 		return rc;
 	desired_fini(d);

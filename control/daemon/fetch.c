@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
-#define TIMEOUT_MS 10000u
+#define TIMEOUT_MS \
+	5000u /* less than the CLI waits: what is known without the dataplane is to arrive */
 #define REQUEST_BYTES 512
 
 struct ask {

@@ -2,6 +2,8 @@
 /* keep — see keep.h. All files are opened relative to one directory descriptor. */
 #include "daemon/keep.h"
 
+#include "daemon/logline.h"
+
 #include <jansson.h>
 
 #include <errno.h>
@@ -103,27 +105,55 @@ static int write_all(int fd, const char *p, size_t len)
 	return 0;
 }
 
-int keep_write(struct keep *k, const char *name, const void *data, size_t len)
+static void name_tmp(char tmp[NAME_BYTES], const char *name)
+{
+	snprintf(tmp, NAME_BYTES, ".%s.tmp", name);
+}
+
+/* Writes the file under its temporary name. */
+static int stage(const struct keep *k, const struct keep_file *f)
 {
 	char tmp[NAME_BYTES];
 	int fd, rc;
 
-	snprintf(tmp, sizeof(tmp), ".%s.tmp", name);
+	name_tmp(tmp, f->name);
 	fd = openat(k->dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return -errno;
-	rc = write_all(fd, data, len);
+	rc = write_all(fd, f->data, f->len);
 	if (rc == 0 && fsync(fd) != 0)
 		rc = -errno;
 	if (close(fd) != 0 && rc == 0)
 		rc = -errno;
-	if (rc == 0 && renameat(k->dir_fd, tmp, k->dir_fd, name) != 0)
-		rc = -errno;
-	if (rc != 0) {
-		unlinkat(k->dir_fd, tmp, 0);
-		return rc;
+	return rc;
+}
+
+int keep_write_all(struct keep *k, const struct keep_file *files, size_t n)
+{
+	char tmp[NAME_BYTES];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = stage(k, &files[i]);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		name_tmp(tmp, files[i].name);
+		if (renameat(k->dir_fd, tmp, k->dir_fd, files[i].name) != 0)
+			rc = -errno;
 	}
-	return fsync(k->dir_fd) == 0 ? 0 : -errno;
+	if (rc == 0)
+		return fsync(k->dir_fd) == 0 ? 0 : -errno;
+	for (size_t i = 0; i < n; i++) {
+		name_tmp(tmp, files[i].name);
+		unlinkat(k->dir_fd, tmp, 0);
+	}
+	return rc;
+}
+
+int keep_write(struct keep *k, const char *name, const void *data, size_t len)
+{
+	const struct keep_file file = {name, data, len};
+
+	return keep_write_all(k, &file, 1);
 }
 
 static int read_all(int fd, char *p, size_t len)
@@ -183,6 +213,23 @@ int keep_write_json(struct keep *k, const char *name, const struct json_t *value
 	return rc;
 }
 
+static void name_aside(char aside[NAME_BYTES], const char *name)
+{
+	snprintf(aside, NAME_BYTES, "%s.corrupt", name);
+}
+
+/* A second link: keep_write() puts another file in the place of the first. */
+void keep_copy_aside(struct keep *k, const char *name)
+{
+	char aside[NAME_BYTES];
+
+	name_aside(aside, name);
+	unlinkat(k->dir_fd, aside, 0);
+	linkat(k->dir_fd, name, k->dir_fd, aside, 0);
+	logline_write(LOGLINE_WARNING, "state directory",
+		"%s holds entries that make no sense; as it was it is kept as %s", name, aside);
+}
+
 int keep_read_json(struct keep *k, const char *name, struct json_t **value)
 {
 	char aside[NAME_BYTES];
@@ -198,8 +245,10 @@ int keep_read_json(struct keep *k, const char *name, struct json_t **value)
 	free(text);
 	if (!json_is_object(v)) {
 		json_decref(v);
-		snprintf(aside, sizeof(aside), "%s.corrupt", name);
+		name_aside(aside, name);
 		renameat(k->dir_fd, name, k->dir_fd, aside);
+		logline_write(LOGLINE_WARNING, "state directory",
+			"%s is damaged and was moved to %s; going on without it", name, aside);
 		return -EBADMSG;
 	}
 	*value = v;

@@ -6,7 +6,7 @@
  */
 #include "daemon/loop.h"
 
-#include "daemon/check.h"
+#include "daemon/check_kind.h"
 #include "daemon/fetch.h"
 #include "daemon/keep.h"
 #include "daemon/logline.h"
@@ -23,6 +23,8 @@
 #include <time.h>
 
 #define SAVE_DELAY_MS 500 /* observed states are written at most so often */
+#define FOLLOW_SHARE 10   /* computing the target takes at most 1/10 of the time … */
+#define FOLLOW_MAX_SEC 1  /* … and waits no longer than that */
 
 struct apply {
 	STAILQ_ENTRY(apply) link;
@@ -45,12 +47,15 @@ struct loop {
 	struct fetch *fetch;
 	struct rates *rates;
 	struct event *save_timer;
-	struct event *turn; /* starts the first apply that waits */
+	struct event *turn;   /* starts the first apply that waits */
+	struct event *follow; /* pending: the target is to be computed again */
+	double follow_after;  /* check_now(): not before */
 	struct apply_list waiting;
 	struct apply *current; /* pushed now */
 	bool is_dirty;         /* reconcile was wanted meanwhile */
 	bool is_pending;
 	bool is_blind; /* no dataplane: a probe that fails may say nothing about the backend */
+	double seeing_since; /* check_now() when is_blind ended */
 	bool differs;
 	int64_t started_ms;
 	char last_error[512];
@@ -89,6 +94,15 @@ struct weight_result loop_effective(const struct loop *l, size_t pool, size_t ba
 		l, p, &p->backends[backend], observed_at(l->observed, pool, backend)->state);
 }
 
+/* Most configurations change little: the namesake is at the same place, and need not be searched for. */
+static const struct conf_backend *find_namesake(
+	const struct conf_pool *p, const struct conf_backend *b, size_t guess)
+{
+	if (guess < p->n_backends && strcmp(p->backends[guess].name, b->name) == 0)
+		return &p->backends[guess];
+	return conf_find_backend(p, b->name);
+}
+
 /* Health of a backend of a configuration that is not the running one: that of its namesake. */
 static enum weight_health health_of(
 	const struct loop *l, const struct conf_pool *pool, const struct conf_backend *b)
@@ -101,7 +115,7 @@ static enum weight_health health_of(
 	if (pool->check == NULL)
 		return WEIGHT_UNCHECKED;
 	p = conf_find_pool(c, pool->name);
-	k = p != NULL ? conf_find_backend(p, b->name) : NULL;
+	k = p != NULL ? find_namesake(p, b, (size_t)(b - pool->backends)) : NULL;
 	if (k == NULL)
 		return WEIGHT_CHECKING;
 	h = observed_at(l->observed, (size_t)(p - c->pools), (size_t)(k - p->backends))->state;
@@ -137,10 +151,22 @@ static int build_target(const struct loop *l, const struct conf *c, struct objse
 	return objset_init(out, o, n);
 }
 
-/* Makes the dataplane follow the three states. */
-static void reconcile(struct loop *l)
+static void arm_seconds(struct event *event, double seconds)
 {
+	struct timeval tv = {0, 0};
+
+	if (seconds > 0) {
+		tv.tv_sec = (time_t)seconds;
+		tv.tv_usec = (suseconds_t)((seconds - (double)tv.tv_sec) * 1e6);
+	}
+	evtimer_add(event, &tv);
+}
+
+static void follow_now(struct loop *l)
+{
+	const double began = check_now();
 	struct objset target;
+	double cost;
 	int rc;
 
 	if (l->current != NULL) {
@@ -153,6 +179,27 @@ static void reconcile(struct loop *l)
 	else
 		logline_write(LOGLINE_ERR, "daemon", "the dataplane's model could not be built: %s",
 			strerror(-rc));
+	cost = check_now() - began;
+	l->follow_after = began + FOLLOW_SHARE * cost;
+}
+
+static void on_follow(evutil_socket_t fd, short what, void *arg)
+{
+	follow_now(arg);
+}
+
+/* Makes the dataplane follow the three states: from the loop, once for all that changes meanwhile. The
+ * target is computed as a whole, so when a switch fails and ten thousand backends go down one by one,
+ * ten thousand targets would keep the loop from hearing of the others. */
+static void reconcile(struct loop *l)
+{
+	double wait = l->follow_after - check_now();
+
+	if (evtimer_pending(l->follow, NULL))
+		return;
+	if (wait > FOLLOW_MAX_SEC)
+		wait = FOLLOW_MAX_SEC;
+	arm_seconds(l->follow, wait);
 }
 
 static void arm_save(struct loop *l)
@@ -192,7 +239,9 @@ static void on_check_result(
 		.now_ms = loop_now_ms(),
 	};
 
-	if (l->is_blind && !result->is_pass)
+	/* one that began blind may still wait for an answer that was lost then */
+	if (!result->is_pass
+		&& (l->is_blind || check_now() - result->latency_seconds < l->seeing_since))
 		return;
 	if (!observed_probe(b, p->check, &probe))
 		return;
@@ -311,6 +360,8 @@ static void on_report(void *arg, const struct push_report *r)
 	struct loop *l = arg;
 	struct apply *a = l->current;
 
+	if (l->is_blind && r->outcome != PUSH_AWAY)
+		l->seeing_since = check_now();
 	l->is_blind = r->outcome == PUSH_AWAY;
 	if (r->outcome == PUSH_IN_FORCE) {
 		l->is_pending = false;
@@ -444,8 +495,8 @@ static int load(struct loop *l)
 	rc = admin_create(&l->admin, l->keep);
 	if (rc == -EBADMSG)
 		logline_write(LOGLINE_ERR, "daemon",
-			"%s/overrides.json was corrupt: drains and weights set by operators may be "
-			"lost",
+			"%s/overrides.json was damaged: drains and weights set by operators may be "
+			"lost; compare `millrace backend show` with overrides.json.corrupt",
 			l->params.state_dir);
 	else if (rc != 0)
 		return rc;
@@ -476,7 +527,8 @@ int loop_create(struct loop **out, struct event_base *base, const struct loop_pa
 		goto err;
 	l->save_timer = evtimer_new(base, on_save, l);
 	l->turn = evtimer_new(base, on_turn, l);
-	rc = l->save_timer == NULL || l->turn == NULL ? -ENOMEM : 0;
+	l->follow = evtimer_new(base, on_follow, l);
+	rc = l->save_timer == NULL || l->turn == NULL || l->follow == NULL ? -ENOMEM : 0;
 	if (rc == 0)
 		rc = check_create(&l->check, base, on_check_result, l);
 	if (rc == 0)
@@ -491,7 +543,7 @@ int loop_create(struct loop **out, struct event_base *base, const struct loop_pa
 		logline_write(LOGLINE_ERR, "daemon", "could not start: %s", strerror(-rc));
 		goto err;
 	}
-	reconcile(l);
+	follow_now(l);
 	*out = l;
 	return 0;
 err:
@@ -530,6 +582,8 @@ void loop_destroy(struct loop **lp)
 		event_free(l->save_timer);
 	if (l->turn != NULL)
 		event_free(l->turn);
+	if (l->follow != NULL)
+		event_free(l->follow);
 	free(l);
 }
 
@@ -566,6 +620,11 @@ const struct rates *loop_rates(const struct loop *l)
 const struct loop_params *loop_params(const struct loop *l)
 {
 	return &l->params;
+}
+
+bool loop_is_in_sync(const struct loop *l)
+{
+	return push_is_in_sync(l->push) && !l->is_dirty && !evtimer_pending(l->follow, NULL);
 }
 
 bool loop_is_pending(const struct loop *l)

@@ -2,9 +2,8 @@
 #pragma once
 /*
  * loop — the daemon itself: the three states of backends, the parts that change them (operators,
- * files, probes) and the part that makes the dataplane follow (push). Every change ends in
- * loop_reconcile(), which computes what the dataplane should run and gives it to push. One thread: the
- * event loop's.
+ * files, probes) and the part that makes the dataplane follow (push). After every change the loop computes
+ * what the dataplane should run and gives it to push. One thread: the event loop's.
  */
 #include "daemon/admin.h"
 #include "daemon/desired.h"
@@ -58,6 +57,7 @@ struct fetch *loop_fetch(const struct loop *l);
 const struct rates *loop_rates(const struct loop *l);
 const struct loop_params *loop_params(const struct loop *l);
 struct weight_result loop_effective(const struct loop *l, size_t pool, size_t backend);
+bool loop_is_in_sync(const struct loop *l);        /* the dataplane runs what follows from it all */
 bool loop_is_pending(const struct loop *l);        /* an apply waits for the dataplane */
 const char *loop_last_error(const struct loop *l); /* of push; "": none since the last success */
 bool loop_config_differs(const struct loop *l);    /* --config file against what is applied */

@@ -139,6 +139,19 @@ static void on_applied(void *arg, const struct loop_applied *result)
 	json_decref(items);
 }
 
+/* As much as there is room for, no character cut in two. */
+static void copy_cut(char *to, size_t size, const char *from)
+{
+	size_t n = strnlen(from, size);
+
+	if (n == size) {
+		for (n--; n > 0 && ((unsigned char)from[n] & 0xc0) == 0x80;)
+			n--;
+	}
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
 /* Takes c over. */
 static void apply(struct ctlsrv_request *r, struct conf *c, const char *text, size_t len,
 	const char *name, uint64_t if_generation, const char *comment, json_t *items)
@@ -149,9 +162,9 @@ static void apply(struct ctlsrv_request *r, struct conf *c, const char *text, si
 	to.text = malloc(len + 1);
 	if (to.text != NULL)
 		memcpy(to.text, text, len + 1);
-	snprintf(to.name, sizeof(to.name), "%s", name);
-	snprintf(to.author, sizeof(to.author), "%s", r->author);
-	snprintf(to.comment, sizeof(to.comment), "%s", comment);
+	copy_cut(to.name, sizeof(to.name), name);
+	copy_cut(to.author, sizeof(to.author), r->author);
+	copy_cut(to.comment, sizeof(to.comment), comment);
 	if (w != NULL)
 		*w = (struct waiting){r, items};
 	if (w == NULL || to.text == NULL
@@ -175,6 +188,11 @@ void method_config_apply(struct ctlsrv_request *r)
 	if (!method_unpack(r, "{s:s%, s:s, s?I, s?s, s?b}", "text", &text, &len, "name", &name,
 		    "if_generation", &if_generation, "comment", &comment, "dry_run", &is_dry_run))
 		return;
+	if (strlen(comment) >= DESIRED_TEXT_MAX) {
+		ctlsrv_refuse(r, "usage", NULL, NULL, "the comment is longer than %d bytes",
+			DESIRED_TEXT_MAX - 1);
+		return;
+	}
 	if (if_generation != 0 && (uint64_t)if_generation != loop_desired(r->loop)->generation) {
 		refuse_conflict(r, loop_desired(r->loop)->generation);
 		return;

@@ -26,7 +26,7 @@ static json_t *build_daemon(const struct loop *l)
 static json_t *build_dataplane(const struct loop *l, const struct mr_status *st)
 {
 	json_t *o = json_pack("{s:b, s:s, s:b}", "connected", st != NULL, "socket",
-		loop_params(l)->dataplane, "in_sync", push_is_in_sync(loop_push(l)));
+		loop_params(l)->dataplane, "in_sync", loop_is_in_sync(l));
 	json_t *row;
 	const char *key;
 	json_t *value;

@@ -66,14 +66,17 @@ struct push {
 static void advance(struct push *p);
 static void start_dump(struct push *p);
 
+/* While another target waits, the owner would take a report on this one for a report on that. */
 static void report(
 	struct push *p, enum push_outcome outcome, const char *object, const char *message)
 {
 	const struct push_report r = {outcome, object, message};
 
-	if (!p->has_target || p->is_reported)
+	if (!p->has_target || p->is_reported || p->has_next)
 		return;
 	p->is_reported = outcome != PUSH_AWAY;
+	if (outcome != PUSH_AWAY)
+		p->retry_ms = RETRY_FIRST_MS; /* this connection was good for something */
 	p->on_report(p->arg, &r);
 }
 
@@ -139,11 +142,11 @@ static void on_refused(struct push *p)
 
 	forget_change(p);
 	p->state = STATE_IDLE;
-	if (p->has_next) {
+	if (is_conflict(e.code)) {
+		look_again(p, e.message); /* somebody else changed it */
+	} else if (p->has_next) {
 		take_next(p);
 		advance(p);
-	} else if (is_conflict(e.code)) {
-		look_again(p, e.message); /* somebody else changed it */
 	} else {
 		refuse(p, e.object, e.message);
 	}
@@ -396,7 +399,6 @@ static void on_up(void *arg, const struct mr_status *status)
 		status->program, status->pid, status->generation);
 	p->status = *status;
 	p->away_reason[0] = '\0';
-	p->retry_ms = RETRY_FIRST_MS;
 	p->is_refused = false;
 	p->n_conflicts = 0;
 	start_dump(p);

@@ -43,7 +43,8 @@ static void on_rows(void *arg, const struct fetch_result *result)
 	r->last.rows = malloc(bytes + 1);
 	if (r->last.rows == NULL)
 		return;
-	memcpy(r->last.rows, result->rows, bytes);
+	if (bytes > 0)
+		memcpy(r->last.rows, result->rows, bytes);
 	r->last.n_rows = result->n_rows;
 	r->last.at = check_now();
 }

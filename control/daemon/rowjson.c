@@ -4,6 +4,7 @@
 
 #include "millrace/api_stats.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 json_t *rowjson_ip(const struct mr_ip *ip)
@@ -15,7 +16,18 @@ json_t *rowjson_ip(const struct mr_ip *ip)
 
 json_t *rowjson_text(const char *text)
 {
-	return text[0] == '\0' ? json_null() : json_string(text);
+	json_t *v = text[0] == '\0' ? json_null() : json_string(text);
+	char *copy = v == NULL ? strdup(text) : NULL;
+
+	if (copy == NULL)
+		return v;
+	for (char *p = copy; *p != '\0'; p++) {
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	}
+	v = json_string(copy);
+	free(copy);
+	return v;
 }
 
 json_t *rowjson_time(int64_t time_ms)
@@ -73,7 +85,9 @@ static json_t *field_of(const struct mr_msg *msg, const struct mr_field *f, cons
 		return rowjson_ip((const struct mr_ip *)(const void *)p);
 	case MR_MAC:
 		return mac_of(p);
-	default: /* MR_NAME, MR_TEXT; rows have no blobs */
+	case MR_BLOB16: /* has no end that a text has */
+		return json_null();
+	default: /* MR_NAME, MR_TEXT */
 		return rowjson_text((const char *)p);
 	}
 }

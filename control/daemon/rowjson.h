@@ -18,5 +18,5 @@ json_t *rowjson_time(int64_t time_ms);
 /* The address as text, null for none. */
 json_t *rowjson_ip(const struct mr_ip *ip);
 
-/* Empty text is null. */
+/* Empty text is null; text that is not UTF-8 (a path, a name cut short) has '?' for what is not ASCII. */
 json_t *rowjson_text(const char *text);

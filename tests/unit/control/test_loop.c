@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_loop — what becomes of an apply when the dataplane is there, away, refuses, is in the middle of
+ * something else, or the disk does not have it; and what health checks may say while it is away.
+ */
+#include "ctlfix.h"
+#include "daemon/loop.h"
+#include "fakedp.h"
+#include "unit.h"
+
+#include <event2/event.h>
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct answer {
+	bool is_there;
+	enum loop_verdict verdict;
+	uint64_t generation;
+	char object[MR_TEXT_MAX], message[512];
+};
+
+struct fix {
+	struct event_base *base;
+	struct fakedp *dp;
+	struct loop *loop;
+	char dir[64], socket[96], state_dir[96], config[96];
+	uint64_t wanted;
+};
+
+static const char one[] =
+	"version: 1\n"
+	"network: { ports: { north: { addresses: [10.1.0.1/24] } }, snat: [10.1.0.9] }\n"
+	"pools: { web: { backends: [{ name: a, ip: 10.1.0.11, port: 80 }] } }\n"
+	"services: { s: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web } }\n";
+
+static const char two[] =
+	"version: 1\n"
+	"network: { ports: { north: { addresses: [10.1.0.1/24] } }, snat: [10.1.0.9] }\n"
+	"pools: { web: { backends: [{ name: a, ip: 10.1.0.11, port: 81 }] } }\n"
+	"services: { s: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web } }\n";
+
+static void start(struct fix *f)
+{
+	const struct loop_params params = {f->config, f->state_dir, f->socket};
+
+	assert_int_equal(loop_create(&f->loop, f->base, &params), 0);
+}
+
+static bool is_in_sync(void *arg)
+{
+	const struct fix *f = arg;
+
+	return loop_is_in_sync(f->loop);
+}
+
+static int setup(void **state)
+{
+	struct fix *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	f->base = event_base_new();
+	ctlfix_dir(f->dir);
+	snprintf(f->socket, sizeof(f->socket), "%s/dp.sock", f->dir);
+	snprintf(f->state_dir, sizeof(f->state_dir), "%s/state", f->dir);
+	snprintf(f->config, sizeof(f->config), "%s/conf.yaml", f->dir);
+	ctlfix_write(f->dir, "conf.yaml", one);
+	f->dp = fakedp_start(f->base, f->socket);
+	start(f);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fix *f = *state;
+
+	loop_destroy(&f->loop);
+	fakedp_stop(&f->dp);
+	ctlfix_run_ready(f->base);
+	event_base_free(f->base);
+	ctlfix_rm(f->dir);
+	free(f);
+	return 0;
+}
+
+static void on_applied(void *arg, const struct loop_applied *r)
+{
+	struct answer *a = arg;
+
+	assert_false(a->is_there); /* exactly once */
+	a->is_there = true;
+	a->verdict = r->verdict;
+	a->generation = r->generation;
+	snprintf(a->object, sizeof(a->object), "%s", r->object);
+	snprintf(a->message, sizeof(a->message), "%s", r->message);
+}
+
+static bool is_answered(void *arg)
+{
+	const struct answer *a = arg;
+
+	return a->is_there;
+}
+
+static bool is_holding(void *arg)
+{
+	const struct fix *f = arg;
+
+	return f->dp->is_holding;
+}
+
+static void submit(struct fix *f, const char *text, uint64_t if_generation, struct answer *a)
+{
+	struct desired to = {.text = strdup(text),
+		.text_len = strlen(text),
+		.conf = ctlfix_conf(text),
+		.time_ms = 1,
+		.name = "x",
+		.author = "test"};
+
+	memset(a, 0, sizeof(*a));
+	assert_int_equal(loop_apply(f->loop, &to, if_generation, on_applied, a), 0);
+}
+
+static void apply(struct fix *f, const char *text, uint64_t if_generation, struct answer *a)
+{
+	submit(f, text, if_generation, a);
+	ctlfix_run_until(f->base, is_answered, a);
+}
+
+static uint16_t running_port(const struct fix *f)
+{
+	return fakedp_find(f->dp, "backend/s/a")->backend.port;
+}
+
+static void assert_saved(const struct fix *f, const char *text)
+{
+	char *saved = ctlfix_read(f->state_dir, "config.yaml");
+
+	assert_string_equal(saved, text);
+	free(saved);
+}
+
+static void drain(struct fix *f)
+{
+	const struct admin_override o = {
+		.pool = "web", .name = "a", .is_drained = true, .author = "alice", .time_ms = 1};
+
+	assert_int_equal(loop_override(f->loop, &o), 0);
+}
+
+static void the_first_start_takes_the_file_and_later_ones_do_not(void **state)
+{
+	struct fix *f = *state;
+	const char *log;
+
+	assert_saved(f, one);
+	assert_false(loop_config_differs(f->loop));
+	ctlfix_write(f->dir, "conf.yaml", two);
+	loop_destroy(&f->loop);
+	ctlfix_log_begin();
+	start(f);
+	log = ctlfix_log_end();
+	assert_non_null(strstr(log, "differs from the applied generation 1"));
+	assert_non_null(strstr(log, "millrace config apply"));
+	assert_true(loop_config_differs(f->loop));
+	assert_string_equal(loop_desired(f->loop)->text, one);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_int_equal(f->dp->generation, 1);
+}
+
+static void an_apply_is_in_force_and_saved(void **state)
+{
+	struct fix *f = *state;
+	struct answer a;
+
+	apply(f, two, 1, &a);
+	assert_int_equal(a.verdict, LOOP_APPLIED);
+	assert_int_equal(a.generation, 2);
+	assert_int_equal(running_port(f), 81);
+	assert_saved(f, two);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	loop_destroy(&f->loop);
+	start(f);
+	assert_int_equal(loop_desired(f->loop)->generation, 2);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_int_equal(f->dp->generation, 2);
+}
+
+static void a_stale_generation_is_a_conflict_when_its_turn_comes(void **state)
+{
+	struct fix *f = *state;
+	struct answer a, b;
+
+	submit(f, two, 1, &a);
+	submit(f, one, 1, &b); /* generation 1 still when it was sent, not when it is its turn */
+	ctlfix_run_until(f->base, is_answered, &b);
+	assert_int_equal(a.verdict, LOOP_APPLIED);
+	assert_int_equal(b.verdict, LOOP_CONFLICT);
+	assert_int_equal(b.generation, 2);
+	assert_saved(f, two);
+}
+
+static void a_refused_apply_leaves_everything_as_it_was(void **state)
+{
+	struct fix *f = *state;
+	struct answer a;
+
+	f->dp->rule = (struct fakedp_rule){.type = MR_REQ_PREPARE,
+		.act = FAKEDP_REFUSE,
+		.times = 1,
+		.code = MR_ERR_LIMIT,
+		.object = "service/s",
+		.message = "table full"};
+	apply(f, two, 0, &a);
+	assert_int_equal(a.verdict, LOOP_REFUSED);
+	assert_string_equal(a.object, "service/s");
+	assert_string_equal(a.message, "table full");
+	assert_int_equal(a.generation, 1);
+	assert_int_equal(running_port(f), 80);
+	assert_saved(f, one);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_int_equal(f->dp->generation, 1);
+}
+
+/* An order of an operator is on its way to the dataplane when the apply comes: its commit must not be taken
+ * for that of the apply. */
+static void an_apply_behind_an_order_gets_its_own_answer(void **state)
+{
+	struct fix *f = *state;
+	struct answer a;
+
+	f->dp->rule = (struct fakedp_rule){.type = MR_REQ_COMMIT, .act = FAKEDP_HOLD, .times = 1};
+	drain(f);
+	ctlfix_run_until(f->base, is_holding, f);
+	submit(f, two, 0, &a);
+	ctlfix_run_ready(f->base);
+	fakedp_release(f->dp);
+	f->dp->rule = (struct fakedp_rule){.type = MR_REQ_PREPARE,
+		.act = FAKEDP_REFUSE,
+		.times = 1,
+		.code = MR_ERR_LIMIT,
+		.message = "table full"};
+	ctlfix_run_until(f->base, is_answered, &a);
+	assert_int_equal(a.verdict, LOOP_REFUSED);
+	assert_saved(f, one);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_int_equal(running_port(f), 80);
+	assert_int_equal(fakedp_find(f->dp, "backend/s/a")->backend.state, MR_BACKEND_DRAIN);
+}
+
+/* And the other way round: the order waits for the apply and is not lost. */
+static void an_order_during_an_apply_follows_it(void **state)
+{
+	struct fix *f = *state;
+	struct answer a;
+
+	f->dp->rule = (struct fakedp_rule){.type = MR_REQ_COMMIT, .act = FAKEDP_HOLD, .times = 1};
+	submit(f, two, 0, &a);
+	ctlfix_run_until(f->base, is_holding, f);
+	drain(f);
+	fakedp_release(f->dp);
+	ctlfix_run_until(f->base, is_answered, &a);
+	assert_int_equal(a.verdict, LOOP_APPLIED);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_int_equal(running_port(f), 81);
+	assert_int_equal(fakedp_find(f->dp, "backend/s/a")->backend.state, MR_BACKEND_DRAIN);
+}
+
+static void while_the_dataplane_is_away_applies_are_pending(void **state)
+{
+	struct fix *f = *state;
+	struct answer a;
+
+	fakedp_stop(&f->dp);
+	apply(f, two, 0, &a);
+	assert_int_equal(a.verdict, LOOP_PENDING);
+	assert_true(loop_is_pending(f->loop));
+	assert_saved(f, two);
+	f->dp = fakedp_start(f->base, f->socket);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_false(loop_is_pending(f->loop));
+	assert_int_equal(running_port(f), 81);
+}
+
+static void an_apply_the_disk_does_not_have_is_taken_back(void **state)
+{
+	struct fix *f = *state;
+	struct answer a;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/.generation.json.tmp", f->state_dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	apply(f, two, 0, &a);
+	assert_int_equal(a.verdict, LOOP_UNSAVED);
+	assert_int_equal(a.generation, 1);
+	assert_non_null(strstr(a.message, "could not be saved"));
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_int_equal(running_port(f), 80);
+	assert_int_equal(rmdir(path), 0);
+	loop_destroy(&f->loop);
+	start(f);
+	assert_string_equal(loop_desired(f->loop)->text, one);
+}
+
+static void applies_in_a_row(void **state)
+{
+	struct fix *f = *state;
+	struct answer a;
+
+	for (unsigned i = 0; i < 100; i++) {
+		apply(f, i % 2 ? one : two, i + 1, &a);
+		assert_int_equal(a.verdict, LOOP_APPLIED);
+	}
+	assert_int_equal(loop_desired(f->loop)->generation, 101);
+	assert_int_equal(f->dp->generation, 101);
+	assert_int_equal(f->dp->n_requests[MR_REQ_DUMP], 1);
+}
+
+static void a_state_directory_that_cannot_be_used_is_said(void **state)
+{
+	struct fix *f = *state;
+	const struct loop_params params = {f->config, f->state_dir, f->socket};
+	struct loop *second = NULL;
+
+	ctlfix_log_begin();
+	assert_int_equal(loop_create(&second, f->base, &params), -EWOULDBLOCK);
+	assert_non_null(strstr(ctlfix_log_end(), "another millrace-controld uses it"));
+	loop_destroy(&f->loop);
+	ctlfix_write(f->state_dir, "config.yaml", "version: 1\nservces: {}\n");
+	ctlfix_log_begin();
+	assert_int_equal(loop_create(&second, f->base, &params), -EINVAL);
+	assert_non_null(strstr(ctlfix_log_end(), "config.yaml:2:1: error: unknown key 'servces'"));
+	assert_null(second);
+}
+
+/* --- checks while the dataplane is away */
+
+static const char checked[] =
+	"version: 1\n"
+	"network: { ports: { north: { addresses: [10.1.0.1/24] } }, snat: [10.1.0.9] }\n"
+	"checks: { c: { type: http, interval: %s, timeout: 300ms, rise: 1, fall: 1, port: %u } }\n"
+	"pools: { web: { check: c, backends: [{ name: a, ip: %s, port: 80 }] } }\n"
+	"services: { s: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web } }\n";
+
+/* A backend that takes connections and says nothing: a socket on an address of this machine that is not the
+ * loopback's, which no configuration allows. False: there is none. */
+static bool listen_silently(int *fd, uint16_t *port, char ip[INET_ADDRSTRLEN])
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET};
+	socklen_t len = sizeof(sin);
+	struct ifaddrs *list, *i;
+
+	assert_int_equal(getifaddrs(&list), 0);
+	for (i = list; i != NULL; i = i->ifa_next) {
+		if (i->ifa_addr != NULL && i->ifa_addr->sa_family == AF_INET
+			&& !(i->ifa_flags & IFF_LOOPBACK))
+			break;
+	}
+	if (i != NULL)
+		memcpy(&sin, i->ifa_addr, sizeof(sin));
+	freeifaddrs(list);
+	if (i == NULL)
+		return false;
+	sin.sin_port = 0;
+	*fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(*fd, (const struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(*fd, 8), 0);
+	assert_int_equal(getsockname(*fd, (struct sockaddr *)&sin, &len), 0);
+	*port = ntohs(sin.sin_port);
+	inet_ntop(AF_INET, &sin.sin_addr, ip, INET_ADDRSTRLEN);
+	return true;
+}
+
+struct wait {
+	int listener, peer;
+};
+
+static bool has_come(void *arg)
+{
+	struct wait *w = arg;
+
+	w->peer = accept(w->listener, NULL, NULL);
+	return w->peer >= 0;
+}
+
+static bool has_gone(void *arg)
+{
+	const struct wait *w = arg;
+	char buf[1024];
+
+	return recv(w->peer, buf, sizeof(buf), MSG_DONTWAIT) == 0;
+}
+
+/* The state a run before left: up. */
+static void prepare_checked(struct fix *f, const char *interval, uint16_t port, const char *ip)
+{
+	char text[1024];
+
+	loop_destroy(&f->loop);
+	snprintf(text, sizeof(text), checked, interval, port, ip);
+	ctlfix_write(f->state_dir, "config.yaml", text);
+	ctlfix_write(f->state_dir, "observed.json",
+		"{\"backends\": [{\"pool\": \"web\", \"name\": \"a\", \"state\": \"up\", "
+		"\"reason\": \"before\", \"since_ms\": 5}]}");
+}
+
+static bool is_down(void *arg)
+{
+	const struct fix *f = arg;
+
+	return loop_observed(f->loop, 0, 0)->state == WEIGHT_DOWN;
+}
+
+/* Nothing wakes the loop when a peer only looks at its socket. */
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+}
+
+static void failures_count_only_while_the_dataplane_is_there(void **state)
+{
+	static const struct timeval tick_time = {0, 5000};
+	struct fix *f = *state;
+	char ip[INET_ADDRSTRLEN];
+	struct event *tick;
+	struct wait w;
+	uint16_t port = 0;
+
+	if (!listen_silently(&w.listener, &port, ip))
+		skip();
+	tick = event_new(f->base, -1, EV_PERSIST, on_tick, NULL);
+	event_add(tick, &tick_time);
+	for (unsigned is_back = 0; is_back < 2; is_back++) {
+		prepare_checked(f, "1h", port, ip);
+		fakedp_stop(&f->dp);
+		start(f);
+		ctlfix_run_until(f->base, has_come, &w);
+		if (is_back) { /* while the probe waits for its answer */
+			f->dp = fakedp_start(f->base, f->socket);
+			ctlfix_run_until(f->base, is_in_sync, f);
+		}
+		ctlfix_run_until(f->base, has_gone, &w);
+		ctlfix_run_ready(f->base);
+		assert_int_equal(loop_observed(f->loop, 0, 0)->state, WEIGHT_UP);
+		if (!is_back)
+			f->dp = fakedp_start(f->base, f->socket);
+		ctlfix_run_until(f->base, is_in_sync, f);
+		assert_int_equal(fakedp_find(f->dp, "backend/s/a")->backend.state, MR_BACKEND_UP);
+		close(w.peer);
+	}
+	prepare_checked(
+		f, "300ms", port, ip); /* a probe that has seen the dataplane all the time */
+	start(f);
+	ctlfix_run_until(f->base, is_down, f);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_int_equal(fakedp_find(f->dp, "backend/s/a")->backend.state, MR_BACKEND_DOWN);
+	event_free(tick);
+	close(w.listener);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_first_start_takes_the_file_and_later_ones_do_not),
+		TEST(an_apply_is_in_force_and_saved),
+		TEST(a_stale_generation_is_a_conflict_when_its_turn_comes),
+		TEST(a_refused_apply_leaves_everything_as_it_was),
+		TEST(an_apply_behind_an_order_gets_its_own_answer),
+		TEST(an_order_during_an_apply_follows_it),
+		TEST(while_the_dataplane_is_away_applies_are_pending),
+		TEST(an_apply_the_disk_does_not_have_is_taken_back),
+		TEST(applies_in_a_row),
+		TEST(a_state_directory_that_cannot_be_used_is_said),
+		TEST(failures_count_only_while_the_dataplane_is_there),
+	};
+
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
+}
