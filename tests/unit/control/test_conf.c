@@ -48,10 +48,11 @@ static const char base_text[] = "version: 1\n"
 static char *edited(const char *from, const char *to)
 {
 	const char *at = strstr(base_text, from);
-	char *text = malloc(sizeof(base_text) + strlen(to));
+	const size_t size = sizeof(base_text) + strlen(to);
+	char *text = malloc(size);
 
 	assert_non_null(at);
-	sprintf(text, "%.*s%s%s", (int)(at - base_text), base_text, to, at + strlen(from));
+	snprintf(text, size, "%.*s%s%s", (int)(at - base_text), base_text, to, at + strlen(from));
 	return text;
 }
 
