@@ -70,8 +70,8 @@ static void demo_is_valid(void **state)
 
 	assert_int_equal(conf_create(&c, &r, text, len, "demo.yaml", CONF_SECRETS_NEED), 0);
 	assert_int_equal(r->n_items, 0);
-	assert_int_equal(c->n_services, 3);
-	assert_int_equal(c->n_pools, 3);
+	assert_int_equal(c->n_services, 4);
+	assert_int_equal(c->n_pools, 4);
 	assert_int_equal(c->n_ports, 2);
 	assert_int_equal(c->n_snats, 3);
 	assert_string_equal(conf_find_service(c, "shop6")->pool->name, "web6");
