@@ -20,12 +20,35 @@ __rte_format_printf(3, 4) static int refuse(
 	return -EINVAL;
 }
 
+/* The names that configuration files may have: letters, digits, '.', '_', '-', the first a letter or digit.
+ * They are parts of keys ("backend/SERVICE/POOL/NAME") and of log lines: a slash or a line break in one
+ * would make it look like another object. parts: how many of them may be there, with slashes between. */
+static bool is_name(const char *s, unsigned parts)
+{
+	for (bool is_first = true; *s != '\0'; s++) {
+		const bool is_alnum = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z')
+			|| (*s >= '0' && *s <= '9');
+
+		if (*s == '/' && !is_first && s[1] != '\0' && parts > 1) {
+			parts--;
+			is_first = true;
+			continue;
+		}
+		if (!is_alnum && (is_first || strchr("._-", *s) == NULL))
+			return false;
+		is_first = false;
+	}
+	return true;
+}
+
 static int check_service(const struct mr_object *o, struct mr_error *err)
 {
 	const struct mr_service *s = &o->service;
 
 	if (s->name[0] == '\0')
 		return refuse(err, o, "name is empty");
+	if (!is_name(s->name, 1))
+		return refuse(err, o, "name has other characters than letters, digits, . _ -");
 	if (mr_ip_len(&s->vip) == 0)
 		return refuse(err, o, "vip is missing");
 	if (s->port == 0)
@@ -47,6 +70,8 @@ static int check_backend(const struct mr_object *o, struct mr_error *err)
 
 	if (b->name[0] == '\0' || b->service[0] == '\0')
 		return refuse(err, o, "name or service is empty");
+	if (!is_name(b->service, 1) || !is_name(b->name, 2))
+		return refuse(err, o, "name is not POOL/NAME of letters, digits, . _ -");
 	if (mr_ip_len(&b->ip) == 0)
 		return refuse(err, o, "ip is missing");
 	if (b->port == 0)

@@ -53,7 +53,7 @@ struct conn {
 	uint16_t fwd_l3, fwd_l4, rev_l3, rev_l4;
 	uint8_t client_ip[16];
 	uint8_t client_iface;
-	uint8_t fins; /* connfsm: who has sent FIN */
+	uint8_t fins;       /* connfsm: who has sent FIN */
 	uint16_t route_gen; /* of client_neigh: lb_conf */
 	uint32_t n_packets;
 } __rte_aligned(64);

@@ -28,8 +28,8 @@ struct mr_field {
 	const char *help;
 	uint16_t tag;
 	uint16_t offset; /* in the struct */
-	uint16_t size;	 /* in the struct, bytes */
-	uint8_t kind;	 /* enum mr_kind */
+	uint16_t size;   /* in the struct, bytes */
+	uint8_t kind;    /* enum mr_kind */
 	uint8_t required;
 };
 

@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define MR_NAME_MAX 64	/* bytes, NUL included: names of services, pools, backends, ports */
+#define MR_NAME_MAX 64  /* bytes, NUL included: names of services, pools, backends, ports */
 #define MR_TEXT_MAX 256 /* bytes, NUL included: messages and object keys */
 
 /* An IPv4 or IPv6 address in network byte order; IPv4 uses the first four bytes, the rest is 0. */

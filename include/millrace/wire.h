@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define MR_FRAME_HDR 12u	/* bytes, length included */
+#define MR_FRAME_HDR 12u        /* bytes, length included */
 #define MR_FRAME_MAX (1u << 20) /* bytes, header included: larger frames close the client */
 #define MR_FIELD_MAX UINT16_MAX
 

@@ -89,6 +89,16 @@ static unsigned type_of(const char *name)
 	return 0;
 }
 
+static uint32_t number(const char *text)
+{
+	char *end;
+	const unsigned long v = strtoul(text, &end, 10);
+
+	if (end == text || *end != '\0' || v > UINT32_MAX)
+		die("not a number", text);
+	return (uint32_t)v;
+}
+
 static void put(struct harness *h, char *args)
 {
 	const char *type = strtok(args, " ");
@@ -138,7 +148,7 @@ static void receive(struct harness *h, char *args)
 	if (hex == NULL)
 		die("in needs PORT QUEUE HEX", "");
 	n = parse_hex(hex, frame, sizeof(frame));
-	harness_receive(h, port[0] == 's', (unsigned)atoi(queue), harness_mbuf(h, frame, n));
+	harness_receive(h, port[0] == 's', number(queue), harness_mbuf(h, frame, n));
 }
 
 static void run(struct harness *h)
@@ -207,9 +217,9 @@ static void conns(struct harness *h)
 
 int main(int argc, char **argv)
 {
-	const unsigned n_workers = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
-	const unsigned n_queues = argc > 2 ? (unsigned)atoi(argv[2]) : n_workers;
-	const uint32_t n_conns = argc > 3 ? (uint32_t)atoi(argv[3]) : 4096;
+	const unsigned n_workers = argc > 1 ? number(argv[1]) : 1;
+	const unsigned n_queues = argc > 2 ? number(argv[2]) : n_workers;
+	const uint32_t n_conns = argc > 3 ? number(argv[3]) : 4096;
 	const struct harness_params p = {.n_workers = n_workers,
 		.n_queues = n_queues,
 		.n_conns4 = n_conns,
@@ -240,7 +250,7 @@ int main(int argc, char **argv)
 		else if (strcmp(line, "run") == 0)
 			run(&h);
 		else if (strcmp(line, "time") == 0)
-			h.now_ms += (uint32_t)atoi(args);
+			h.now_ms += number(args);
 		else if (strcmp(line, "counters") == 0)
 			counters(&h);
 		else if (strcmp(line, "conns") == 0)

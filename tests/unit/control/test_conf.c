@@ -48,10 +48,11 @@ static const char base_text[] = "version: 1\n"
 static char *edited(const char *from, const char *to)
 {
 	const char *at = strstr(base_text, from);
-	char *text = malloc(sizeof(base_text) + strlen(to));
+	const size_t size = sizeof(base_text) + strlen(to);
+	char *text = malloc(size);
 
 	assert_non_null(at);
-	sprintf(text, "%.*s%s%s", (int)(at - base_text), base_text, to, at + strlen(from));
+	snprintf(text, size, "%.*s%s%s", (int)(at - base_text), base_text, to, at + strlen(from));
 	return text;
 }
 
@@ -69,8 +70,8 @@ static void demo_is_valid(void **state)
 
 	assert_int_equal(conf_create(&c, &r, text, len, "demo.yaml", CONF_SECRETS_NEED), 0);
 	assert_int_equal(r->n_items, 0);
-	assert_int_equal(c->n_services, 3);
-	assert_int_equal(c->n_pools, 3);
+	assert_int_equal(c->n_services, 4);
+	assert_int_equal(c->n_pools, 4);
 	assert_int_equal(c->n_ports, 2);
 	assert_int_equal(c->n_snats, 3);
 	assert_string_equal(conf_find_service(c, "shop6")->pool->name, "web6");

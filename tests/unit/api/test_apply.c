@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the dataplane itself refuses in a single object, whoever sent it: names. */
+#include "api/apply.h"
+#include "unit.h"
+
+#include <errno.h>
+
+static struct mr_object service(const char *name)
+{
+	struct mr_object o = {.type = MR_OBJ_SERVICE,
+		.service = {.vip = {.family = 4, .bytes = {10, 1, 0, 80}},
+			.port = 80,
+			.proto = MR_PROTO_TCP,
+			.mode = MR_MODE_FULLNAT,
+			.sched = MR_SCHED_MAGLEV}};
+
+	snprintf(o.service.name, sizeof(o.service.name), "%s", name);
+	return o;
+}
+
+static struct mr_object backend(const char *of, const char *name)
+{
+	struct mr_object o = {.type = MR_OBJ_BACKEND,
+		.backend = {.ip = {.family = 4, .bytes = {10, 2, 0, 11}},
+			.port = 80,
+			.weight = 1,
+			.state = MR_BACKEND_UP}};
+
+	snprintf(o.backend.service, sizeof(o.backend.service), "%s", of);
+	snprintf(o.backend.name, sizeof(o.backend.name), "%s", name);
+	return o;
+}
+
+static void check(const struct mr_object *o, int want)
+{
+	struct mr_error err = {0};
+	char key[MR_TEXT_MAX];
+
+	mr_object_key_text(o, key, sizeof(key));
+	if (apply_check_object(o, &err) != want)
+		fail_msg("%s: wanted %d, message '%s'", key, want, err.message);
+	if (want != 0) {
+		assert_int_equal(err.code, MR_ERR_INVALID);
+		assert_string_equal(err.object, key);
+		assert_true(err.message[0] != '\0');
+	}
+}
+
+static const char *const good[] = {"a", "9", "web", "Web-1.example_x", "a..b"};
+static const char *const bad[] = {"", "-web", ".web", "_", "we b", "web\n", "a/b", "/", "a/", "/a",
+	"w\xc3\xa9", "\xff", "a\x01", "a%s!"};
+
+static void names_are_those_of_configuration_files(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(good); i++) {
+		const struct mr_object s = service(good[i]), b = backend(good[i], good[i]);
+
+		check(&s, 0);
+		check(&b, 0);
+	}
+	for (unsigned i = 0; i < RTE_DIM(bad); i++) {
+		const struct mr_object s = service(bad[i]), b = backend(bad[i], "a");
+
+		check(&s, -EINVAL);
+		check(&b, -EINVAL);
+	}
+}
+
+/* Backend b/c of service a and backend c of service a/b would have one key. */
+static void only_a_backend_has_a_pool_before_its_name(void **state)
+{
+	static const char *const pool_good[] = {"pool/a", "p.1/a-2"};
+	static const char *const pool_bad[] = {
+		"", "/a", "a/", "p//a", "p/a/b", "p/-a", "p/a b", "p/\n"};
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(pool_good); i++) {
+		const struct mr_object b = backend("web", pool_good[i]);
+
+		check(&b, 0);
+	}
+	for (unsigned i = 0; i < RTE_DIM(pool_bad); i++) {
+		const struct mr_object b = backend("web", pool_bad[i]);
+
+		check(&b, -EINVAL);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_are_those_of_configuration_files),
+		cmocka_unit_test(only_a_backend_has_a_pool_before_its_name),
+	};
+
+	return cmocka_run_group_tests_name("apply", tests, NULL, NULL);
+}
