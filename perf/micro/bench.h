@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * bench — what a micro-benchmark is: a case measures one thing in batches, beside a reference in the same
+ * run. Cases are data (bench_*.c, one file per subject); main.cc gives them to Google Benchmark. Everything
+ * runs on one thread.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bench_case {
+	const char *name; /* SUBJECT/VARIANT/SIZE */
+	uint32_t size;    /* flows, VIPs, backends…: up() knows */
+	uint32_t kind;    /* up() knows */
+	/* Makes what run() and ref() work on; NULL when it cannot be had. */
+	void *(*up)(const struct bench_case *c);
+	void (*reset)(void *ctx);   /* before every run(), not timed; NULL = nothing to do */
+	unsigned (*run)(void *ctx); /* one batch; returns operations done, 0 = wrong result */
+	unsigned (*ref)(void *ctx); /* the same for the reference; NULL = there is none */
+	void (*down)(void *ctx);
+	const char *reference; /* what ref() does, in a few words */
+	bool is_net; /* run() includes what ref() does: the difference is worth a column */
+};
+
+struct bench_subject {
+	const struct bench_case *cases;
+	size_t n;
+};
+
+extern const struct bench_subject bench_conn, bench_csum, bench_hash, bench_mailbox, bench_natport,
+	bench_parse, bench_path, bench_publish, bench_sched, bench_steer, bench_vip;
+
+/* All subjects in the order they run. */
+extern const struct bench_subject *const bench_subjects[];
+extern const size_t bench_n_subjects;
+
+#define BENCH_SUBJECT(subject, table) \
+	const struct bench_subject subject = {table, sizeof(table) / sizeof((table)[0])}
+
+/* Pages that the tables live in: they decide what a million flows cost. */
+enum bench_pages {
+	BENCH_PAGES_AUTO, /* the first of the others that can be had, in this order */
+	BENCH_PAGES_HUGE, /* reserved hugepages */
+	BENCH_PAGES_THP,  /* transparent hugepages: 2 MB as well, no reservation, no root */
+	BENCH_PAGES_4K,
+};
+
+/* Starts DPDK. 0, or -errno with a line on stderr. */
+int bench_start(enum bench_pages pages);
+const char *bench_pages_name(void); /* in words, of what bench_start() got */
+uint64_t bench_tsc_hz(void);
+
+/* Cycles per operation of one batch of the case or of its reference. A batch during which the thread
+ * lost the CPU is thrown away and measured again. Negative: up(), run() or ref() failed. */
+double bench_run(const struct bench_case *c);
+double bench_ref(const struct bench_case *c);
+
+/* Takes down what the last case needed. */
+void bench_stop(void);
+
+#ifdef __cplusplus
+}
+#endif

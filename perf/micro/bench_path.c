@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bench_path — the whole packet path: worker_poll() with the real pipeline over in-memory ports, flows in
+ * random order, bursts of 32, one tick of the timers per batch (a batch is about a millisecond).
+ *
+ * The generator writes each packet from a template into one of 512 buffers, as a receive ring would cycle
+ * through them, and takes it back from the transmit ring. The reference does the same with a loop that only
+ * moves bursts from one port to the other: the difference is everything a worker does with a packet.
+ */
+#include "world.h"
+
+#include <rte_ethdev.h>
+
+#define N_BURSTS 256u /* per batch */
+
+enum { OUT, BACK, NEW_FLOW, EMPTY_POLL };
+
+struct path {
+	struct harness *h;
+	struct world_stream out, back;
+	struct world_stream *s; /* the one that is measured */
+	unsigned mbuf_at;
+};
+
+/* Flows are opened once for all cases that need the same ones. */
+static struct path path;
+static struct {
+	unsigned family, mode;
+	uint32_t n;
+} opened;
+
+#define KIND(what, family, mode) ((what) << 16 | (mode) << 8 | (family))
+
+static bool open_flows(unsigned family, unsigned mode, uint32_t n, bool is_new)
+{
+	if (!is_new && opened.family == family && opened.mode == mode && opened.n == n)
+		return true;
+	world_stream_fini(&path.out);
+	world_stream_fini(&path.back);
+	world_clear(path.h);
+	opened.n = 0;
+	world_stream_init(&path.out, family, mode, n, is_new ? 0x02 : 0x10);
+	if (is_new)
+		return true;
+	opened.family = family;
+	opened.mode = mode;
+	opened.n = n;
+	if (world_open(path.h, &path.out, mode == WORLD_FULLNAT ? &path.back : NULL))
+		return true;
+	fprintf(stderr, "bench_path: a packet did not come through\n");
+	opened.n = 0;
+	return false;
+}
+
+static void *up(const struct bench_case *c)
+{
+	const unsigned what = c->kind >> 16, mode = c->kind >> 8 & 0xff, family = c->kind & 0xff;
+
+	path.h = world_get();
+	if (path.h == NULL)
+		return NULL;
+	path.s = what == BACK ? &path.back : &path.out;
+	if (what != EMPTY_POLL && !open_flows(family, mode, c->size, what == NEW_FLOW))
+		return NULL;
+	return &path;
+}
+
+static void down(void *ctx)
+{
+	(void)ctx;
+}
+
+static void feed(struct path *x)
+{
+	struct rte_mbuf **m = &shim_mbufs()[x->mbuf_at];
+
+	for (unsigned i = 0; i < SHIM_BURST; i++)
+		world_emit(x->s, m[i]);
+	rte_ring_enqueue_bulk(x->h->rx[x->s->in][0], (void **)m, SHIM_BURST, NULL);
+	x->mbuf_at = (x->mbuf_at + SHIM_BURST) % SHIM_MBUFS;
+}
+
+static unsigned take(struct path *x)
+{
+	void *m[SHIM_BURST];
+
+	return rte_ring_dequeue_burst(x->h->tx[x->s->out][0], m, SHIM_BURST, NULL);
+}
+
+static unsigned forward(void *ctx)
+{
+	struct path *x = ctx;
+	struct worker *w = x->h->workers[0];
+	unsigned n = 0;
+
+	x->h->now_ms++;
+	for (unsigned r = 0; r < N_BURSTS; r++) {
+		feed(x);
+		worker_poll(w, x->h->now_ms);
+		n += take(x);
+	}
+	return n == N_BURSTS * SHIM_BURST ? n : 0;
+}
+
+static unsigned io_forward(void *ctx)
+{
+	struct path *x = ctx;
+	const uint16_t in = x->h->ifaces.of[x->s->in].nics[0],
+		       out = x->h->ifaces.of[x->s->out].nics[0];
+	unsigned n = 0;
+
+	for (unsigned r = 0; r < N_BURSTS; r++) {
+		struct rte_mbuf *m[BURST_MAX];
+		uint16_t n_rx;
+
+		feed(x);
+		n_rx = rte_eth_rx_burst(in, 0, m, BURST_MAX);
+		rte_eth_tx_burst(out, 0, m, n_rx);
+		n += take(x);
+	}
+	return n == N_BURSTS * SHIM_BURST ? n : 0;
+}
+
+/* Flows of the last batch end, so that those of the next are new and the table does not fill. */
+static void end_flows(void *ctx)
+{
+	struct path *x = ctx;
+
+	world_clear(x->h);
+}
+
+static unsigned poll_nothing(void *ctx)
+{
+	struct path *x = ctx;
+
+	for (unsigned i = 0; i < N_BURSTS; i++)
+		worker_poll(x->h->workers[0], x->h->now_ms);
+	return N_BURSTS;
+}
+
+static unsigned poll_ports(void *ctx)
+{
+	struct path *x = ctx;
+	struct rte_mbuf *m[BURST_MAX];
+
+	for (unsigned i = 0; i < N_BURSTS; i++) {
+		shim_use(rte_eth_rx_burst(x->h->ifaces.of[0].nics[0], 0, m, BURST_MAX));
+		shim_use(rte_eth_rx_burst(x->h->ifaces.of[1].nics[0], 0, m, BURST_MAX));
+	}
+	return N_BURSTS;
+}
+
+#define FLOWS(text, what, family, mode, flows) \
+	{ \
+		.name = "path/" text, .size = (flows), .kind = KIND(what, family, mode), .up = up, \
+		.run = forward, .ref = io_forward, .down = down, \
+		.reference = "rx burst, tx burst", .is_net = true \
+	}
+#define NAT(ip, size, flows) \
+	FLOWS("full-nat/out/ipv" #ip "/" size, OUT, ip, WORLD_FULLNAT, flows), \
+		FLOWS("full-nat/back/ipv" #ip "/" size, BACK, ip, WORLD_FULLNAT, flows)
+#define DSR(ip, size, flows) FLOWS("dsr-l2/ipv" #ip "/" size, OUT, ip, WORLD_DSR, flows)
+#define NEW(text, ip, mode) \
+	{ \
+		.name = "path/new-flow/" text "/ipv" #ip, .size = 1000000, \
+		.kind = KIND(NEW_FLOW, ip, mode), .up = up, .reset = end_flows, .run = forward, \
+		.ref = io_forward, .down = down, .reference = "rx burst, tx burst", .is_net = true \
+	}
+
+static const struct bench_case cases[] = {
+	{.name = "path/empty-poll",
+		.kind = KIND(EMPTY_POLL, 4, WORLD_DSR),
+		.up = up,
+		.run = poll_nothing,
+		.ref = poll_ports,
+		.down = down,
+		.reference = "rx burst of both ports",
+		.is_net = true},
+	DSR(4, "1k", 1000),
+	DSR(4, "100k", 100000),
+	DSR(4, "1M", 1000000),
+	DSR(6, "1k", 1000),
+	DSR(6, "100k", 100000),
+	DSR(6, "1M", 1000000),
+	NAT(4, "1k", 1000),
+	NAT(4, "100k", 100000),
+	NAT(4, "1M", 1000000),
+	NAT(6, "1k", 1000),
+	NAT(6, "100k", 100000),
+	NAT(6, "1M", 1000000),
+	NEW("dsr-l2", 4, WORLD_DSR),
+	NEW("full-nat", 4, WORLD_FULLNAT),
+	NEW("dsr-l2", 6, WORLD_DSR),
+	NEW("full-nat", 6, WORLD_FULLNAT),
+};
+BENCH_SUBJECT(bench_path, cases);

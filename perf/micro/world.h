@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * world — a dataplane with flows in it, for bench_path.c: tests/lib/harness with 16 services of ten backends
+ * each, and streams of packets of its flows. One per process.
+ *
+ *     clients 172.16.0.0/12 ── gateway ── north [ worker ] south ── backends 10.2.0.x
+ *             2001:db8::/32                                        fd02::x
+ */
+#include "harness.h"
+#include "shim.h"
+
+/* What a stream's packets are. */
+enum world_mode { WORLD_FULLNAT, WORLD_DSR };
+enum world_way { WORLD_OUT, WORLD_BACK }; /* client → backend, backend → client */
+
+/* Addresses and ports of one packet, as they stand in it. */
+struct world_flow4 {
+	uint32_t src, dst;
+	rte_be16_t sport, dport;
+	uint16_t ip_csum;
+	uint16_t zero;
+};
+
+struct world_flow6 {
+	uint8_t src[16], dst[16];
+	rte_be16_t sport, dport;
+	uint32_t zero;
+};
+
+/* Packets in the order they are sent, going round. */
+struct world_stream {
+	unsigned family;
+	unsigned in, out; /* logical ports */
+	struct shim_frame frame;
+	struct world_flow4 *f4;
+	struct world_flow6 *f6;
+	uint32_t n, at;
+};
+
+/* NULL, with a line on stderr, when it cannot be had. */
+struct harness *world_get(void);
+
+/* Ends all flows: lets their time pass. */
+void world_clear(struct harness *h);
+
+/* Lets ms pass, and the worker expire what is due. */
+void world_pass(struct harness *h, uint32_t ms);
+
+/* n client packets of the mode's service, each of another flow, in random order; none is known to the
+ * dataplane yet. Later packets carry tcp_flags. */
+void world_stream_init(struct world_stream *s, unsigned family, enum world_mode mode, uint32_t n,
+	uint8_t tcp_flags);
+void world_stream_fini(struct world_stream *s);
+
+/* Opens the flows of an OUT stream and makes them established; fills *back with the packets that their
+ * backends answer with, unless it is NULL. False when a packet went astray. */
+bool world_open(struct harness *h, struct world_stream *out, struct world_stream *back);
+
+/* Writes the next packet of the stream into the buffer. */
+void world_emit(struct world_stream *s, struct rte_mbuf *m);
