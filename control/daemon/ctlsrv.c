@@ -8,6 +8,7 @@
 #include "daemon/logline.h"
 #include "daemon/loop.h"
 #include "daemon/rowjson.h"
+#include "lib/text.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -134,6 +135,7 @@ void ctlsrv_refuse(struct ctlsrv_request *r, const char *code, const char *hint,
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
+	text_utf8_repair(message); /* "%.64s" may cut a character, which JSON would not take */
 	error = json_pack("{s:s, s:s}", "code", code, "message", message);
 	if (hint != NULL)
 		json_object_set_new(error, "hint", json_string(hint));
@@ -234,6 +236,7 @@ static void on_line(struct ctlsrv_client *c, const char *line, size_t len)
 	} else {
 		snprintf(why, sizeof(why), "the line is no JSON object: %s",
 			request == NULL ? error.text : "it is another value");
+		text_utf8_repair(why); /* jansson quotes the line, cut anywhere */
 		reject_client(c, why);
 	}
 	json_decref(request);

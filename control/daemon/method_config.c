@@ -4,6 +4,7 @@
 #include "daemon/rowjson.h"
 #include "lib/confdiff.h"
 #include "lib/confreport.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -152,6 +153,8 @@ static void apply(struct ctlsrv_request *r, struct conf *c, const char *text, si
 	snprintf(to.name, sizeof(to.name), "%s", name);
 	snprintf(to.author, sizeof(to.author), "%s", r->author);
 	snprintf(to.comment, sizeof(to.comment), "%s", comment);
+	text_utf8_repair(to.name); /* cut inside a character they could not be saved */
+	text_utf8_repair(to.comment);
 	if (w != NULL)
 		*w = (struct waiting){r, items};
 	if (w == NULL || to.text == NULL
