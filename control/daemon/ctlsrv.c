@@ -8,6 +8,7 @@
 #include "daemon/logline.h"
 #include "daemon/loop.h"
 #include "daemon/rowjson.h"
+#include "lib/text.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -295,6 +296,7 @@ static void on_line(struct ctlsrv_client *c, const char *line, size_t len)
 	} else {
 		snprintf(why, sizeof(why), "the line is no JSON object: %s",
 			request == NULL ? error.text : "it is another value");
+		text_utf8_repair(why); /* jansson quotes the line, cut anywhere */
 		reject_client(c, why);
 	}
 	json_decref(request);

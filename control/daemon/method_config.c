@@ -4,6 +4,7 @@
 #include "daemon/rowjson.h"
 #include "lib/confdiff.h"
 #include "lib/confreport.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <stdlib.h>

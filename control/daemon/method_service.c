@@ -34,17 +34,18 @@ static void put_counters(json_t *item, const struct mr_service_row *row)
 {
 	for (unsigned i = 1; i < mr_service_row_msg.n_fields; i++) { /* 0 is the name */
 		const struct mr_field *f = &mr_service_row_msg.fields[i];
-		const void *p = (const uint8_t *)row + f->offset;
+		uint64_t v = 0;
 
-		json_object_set_new(item, f->name,
-			row != NULL ? json_integer((json_int_t) * (const uint64_t *)p)
-				    : json_null());
+		if (row != NULL)
+			memcpy(&v, (const uint8_t *)row + f->offset, sizeof(v));
+		json_object_set_new(
+			item, f->name, row != NULL ? json_integer((json_int_t)v) : json_null());
 	}
 }
 
 static void put_rates(json_t *item, const struct rates *rates, const char *name)
 {
-	struct rates_values v;
+	struct rates_values v = {0};
 	const bool is_known = rates_find(rates, name, &v);
 	const struct {
 		const char *key;

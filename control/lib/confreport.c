@@ -6,6 +6,8 @@
  */
 #include "lib/confreport.h"
 
+#include "lib/text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,6 +92,7 @@ void confreport_sink_add(struct confreport_sink *s, enum confreport_severity sev
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
+	text_utf8_repair(message); /* it may have been cut */
 	f = &s->founds[s->n_founds];
 	*f = (struct found){.severity = severity, .seq = (unsigned)s->n_founds, .span = span};
 	f->message = strdup(message);
@@ -122,16 +125,14 @@ static const char *next_char(const char *p, const char *end)
  * becomes '?'. */
 static void put_char(FILE *out, const char *p, const char *end)
 {
-	const unsigned char c = (unsigned char)*p;
-	const unsigned want = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 0;
+	const size_t n = (size_t)(end - p);
+	uint32_t code;
 
-	if (c == '\t' || (c >= 0x20 && c < 0x7f))
-		fputc(c, out);
-	else if (want < 2 || (unsigned)(end - p) != want || c > 0xf4
-		|| (c == 0xc2 && (unsigned char)p[1] < 0xa0))
+	if (text_utf8_len(p, n, &code) != n || (code < 0x20 && code != '\t')
+		|| (code >= 0x7f && code < 0xa0))
 		fputc('?', out);
 	else
-		fwrite(p, 1, want, out);
+		fwrite(p, 1, n, out);
 }
 
 /* Where in the source the last rendering stopped; findings are rendered in order, so the text is

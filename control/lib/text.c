@@ -194,26 +194,59 @@ const char *text_nearest(const char *word, const char *const *words, unsigned n_
 	return best;
 }
 
+unsigned text_utf8_len(const char *s, size_t n, uint32_t *code)
+{
+	static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+	const unsigned char *p = (const unsigned char *)s;
+	unsigned len;
+	uint32_t c;
+
+	if (n == 0)
+		return 0;
+	len = p[0] < 0x80               ? 1
+		: (p[0] & 0xe0) == 0xc0 ? 2
+		: (p[0] & 0xf0) == 0xe0 ? 3
+		: (p[0] & 0xf8) == 0xf0 ? 4
+					: 0;
+	if (len == 0 || len > n)
+		return 0;
+	c = len == 1 ? p[0] : p[0] & (0xffu >> (len + 1));
+	for (unsigned i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3fu);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	if (code != NULL)
+		*code = c;
+	return len;
+}
+
+void text_utf8_repair(char *s)
+{
+	size_t left = strlen(s);
+
+	while (left > 0) {
+		unsigned n = text_utf8_len(s, left, NULL);
+
+		if (n == 0) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+		left -= n;
+	}
+}
+
 /* Bytes of the UTF-8 character at s that may be printed as they are; 0: not one. C1 controls
  * (U+0080…U+009F) count as control characters: terminals obey some of them. */
 static unsigned printable_len(const unsigned char *s)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned n;
 	uint32_t c;
+	const unsigned n = text_utf8_len((const char *)s, strnlen((const char *)s, 4), &c);
 
-	if (s[0] < 0x80)
-		return s[0] >= 0x20 && s[0] != 0x7f;
-	n = s[0] >= 0xf8 ? 0 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc0 ? 2 : 0;
-	if (n == 0)
-		return 0;
-	c = s[0] & (0xffu >> (n + 1));
-	for (unsigned i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3fu);
-	}
-	if (c < least[n] || c < 0xa0 || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
+	if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
 		return 0;
 	/* Bidirectional overrides reorder what stands around them. */
 	if ((c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))

@@ -38,6 +38,13 @@ unsigned text_distance(const char *a, const char *b);
  * words of up to 4 letters, two up to 7, three above. */
 const char *text_nearest(const char *word, const char *const *words, unsigned n_words);
 
+/* Bytes of the UTF-8 character (RFC 3629) at s[0..n), 0 when it is none. *code, unless NULL, is its
+ * number then. */
+unsigned text_utf8_len(const char *s, size_t n, uint32_t *code);
+
+/* Makes UTF-8 of text that was, and was cut somewhere inside a character: each stray byte becomes '?'. */
+void text_utf8_repair(char *s);
+
 /* Screen columns of UTF-8 text as text_print() writes it; combining marks are not known. */
 unsigned text_width(const char *s);
 

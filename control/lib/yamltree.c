@@ -7,6 +7,8 @@
  */
 #include "lib/yamltree.h"
 
+#include "lib/text.h"
+
 #include <yaml.h>
 
 #include <errno.h>
@@ -77,29 +79,6 @@ static void *arena_get(struct yamltree *t, size_t size)
 	return p;
 }
 
-/* Length of the character at p, 0 when it is not UTF-8 (RFC 3629). */
-static unsigned char_len(const unsigned char *p, size_t left, uint32_t *code)
-{
-	static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-	const unsigned n = p[0] < 0x80  ? 1
-		: (p[0] & 0xe0) == 0xc0 ? 2
-		: (p[0] & 0xf0) == 0xe0 ? 3
-		: (p[0] & 0xf8) == 0xf0 ? 4
-					: 0;
-
-	if (n == 0 || n > left)
-		return 0;
-	*code = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
-	for (unsigned i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		*code = *code << 6 | (p[i] & 0x3f);
-	}
-	if (*code < least[n] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff))
-		return 0;
-	return n;
-}
-
 /* Control characters, the odd line separators that only some readers take for a line's end, byte
  * order marks in mid-text, and codes that are no characters. */
 static bool is_refused(uint32_t code)
@@ -115,7 +94,7 @@ static bool check_bytes(const char *text, size_t len, struct confreport_sink *si
 
 	for (size_t i = 0; i < len;) {
 		uint32_t code = 0;
-		const unsigned n = char_len((const unsigned char *)text + i, len - i, &code);
+		const unsigned n = text_utf8_len(text + i, len - i, &code);
 
 		if (n == 0) {
 			confreport_sink_add(sink, CONFREPORT_ERROR, at, NULL,
@@ -211,7 +190,7 @@ static bool is_clean(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len;) {
 		uint32_t code = 0;
-		const unsigned n = char_len((const unsigned char *)text + i, len - i, &code);
+		const unsigned n = text_utf8_len(text + i, len - i, &code);
 
 		if (n == 0 || is_refused(code))
 			return false;

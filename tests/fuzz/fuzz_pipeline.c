@@ -1,0 +1,701 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fuzz_pipeline — the whole packet path: the real pipeline.c on two workers through tests/lib/harness, full
+ * NAT and direct return, TCP and UDP, IPv4 and IPv6. An input is a list of steps, each beginning with a
+ * byte whose low three bits name it:
+ *
+ *     FRAME    flags:1 length:2 bytes…  a port receives a frame
+ *     FLOOD    n:1                      n more frames like the last one, each of another flow
+ *     REFLECT  flags:1 tcp_flags:1      the frame that a port sent last comes back from its receiver
+ *     ANSWER                            every host that was asked for gives its MAC address
+ *     TIME     ms:2                     the clock moves on; times two for each bit in the high five of the op
+ *     RUN                               all that was received is worked on
+ *     EDIT     edit:1                   another generation: a backend's state, a service gone or back
+ *
+ * After every run the accounting identity of counters.h must hold, what was sent must be well formed, with
+ * right checksums when what came in had them, and the connection tables must pass conn_check(). At the
+ * end time goes on until no connection and no neighbour is left: then no packet buffer may be missing.
+ */
+#include "base/csum.h"
+#include "eal.h"
+#include "fuzz.h"
+#include "harness.h"
+#include "net/neigh.h"
+#include "net/parse.h"
+
+#include <rte_icmp.h>
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#define FRAME_MAX 2048u
+#define RECEIVED_MAX 48u /* frames between two runs */
+#define ASKED_MAX 32u
+
+enum step { FRAME, FLOOD, REFLECT, ANSWER, TIME, RUN, EDIT, N_STEPS };
+
+enum frame_flag {
+	F_SOUTH = 1,    /* by the south port */
+	F_QUEUE1 = 2,   /* on its second queue */
+	F_OUR_MAC = 4,  /* to the port's MAC address */
+	F_REPAIR = 8,   /* checksums made right */
+	F_ROOM = 16,    /* the buffer has room behind the frame */
+	F_SEGMENTS = 32 /* in two segments */
+};
+
+struct frame {
+	uint8_t bytes[FRAME_MAX];
+	uint32_t n;
+};
+
+struct asked { /* a host whose MAC address we wanted to know */
+	uint8_t iface;
+	uint8_t family;
+	uint8_t ip[16];
+};
+
+static struct harness h;
+static struct frame last;                 /* received */
+static struct frame sent[HARNESS_IFACES]; /* of each port the last frame that was IP and not ours */
+static struct asked asked[ASKED_MAX];
+static unsigned n_asked;
+static unsigned n_received; /* since the last run */
+static uint8_t last_flags;
+static bool is_damaged; /* a frame came in whose checksums need not be right */
+
+/* --- configuration --- */
+
+static struct mr_ip ip_of(const char *text)
+{
+	struct mr_ip ip;
+
+	FUZZ_NEED(mr_ip_parse(&ip, text) == 0, text);
+	return ip;
+}
+
+static void put(const struct mr_object *o)
+{
+	FUZZ_NEED(model_put(h.model, o) == 0, "no memory");
+}
+
+static void put_addr(const char *port, const char *ip, uint8_t len)
+{
+	struct mr_object o = {.type = MR_OBJ_ADDR, .addr = {.ip = ip_of(ip), .prefix_len = len}};
+
+	snprintf(o.addr.port, sizeof(o.addr.port), "%s", port);
+	put(&o);
+}
+
+static void put_gateway(const char *port, const char *ip)
+{
+	struct mr_object o = {.type = MR_OBJ_GATEWAY, .gateway = {.ip = ip_of(ip)}};
+
+	snprintf(o.gateway.port, sizeof(o.gateway.port), "%s", port);
+	put(&o);
+}
+
+static void put_snat(const char *ip)
+{
+	const struct mr_object o = {.type = MR_OBJ_SNAT, .snat = {.ip = ip_of(ip)}};
+
+	put(&o);
+}
+
+static const struct {
+	const char *name, *vip;
+	uint16_t port;
+	uint8_t proto, mode, sched;
+} services[] = {
+	{"web", "10.1.0.80", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_MAGLEV},
+	{"dns", "10.1.0.80", 53, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_WRR},
+	{"six", "fd00:1::80", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_WRR},
+	{"dns6", "fd00:1::80", 53, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_MAGLEV},
+	{"direct", "10.1.0.90", 8080, MR_PROTO_TCP, MR_MODE_DSR_L2, MR_SCHED_MAGLEV},
+	{"quic6", "fd00:1::90", 443, MR_PROTO_UDP, MR_MODE_DSR_L2, MR_SCHED_WRR},
+};
+
+static const struct {
+	const char *service, *name, *ip;
+	uint16_t port;
+} backends[] = {
+	{"web", "w1", "10.2.0.11", 8080},
+	{"web", "w2", "10.2.0.12", 8080},
+	{"dns", "d1", "10.2.0.11", 5353},
+	{"dns", "d2", "10.2.0.13", 5353},
+	{"six", "w1", "fd00:2::11", 8080},
+	{"six", "w2", "fd00:2::12", 8080},
+	{"dns6", "d1", "fd00:2::11", 5353},
+	{"direct", "w1", "10.2.0.11", 8080},
+	{"direct", "w2", "10.2.0.12", 8080},
+	{"quic6", "q1", "fd00:2::11", 443},
+};
+
+static void put_service(unsigned i)
+{
+	struct mr_object o = {.type = MR_OBJ_SERVICE,
+		.service = {.vip = ip_of(services[i].vip),
+			.port = services[i].port,
+			.proto = services[i].proto,
+			.mode = services[i].mode,
+			.sched = services[i].sched,
+			.maglev_size = services[i].sched == MR_SCHED_MAGLEV ? 251 : 0,
+			.syn_timeout_ms = 500,
+			.established_timeout_ms = 3000,
+			.fin_timeout_ms = 600,
+			.udp_timeout_ms = 1000}};
+
+	snprintf(o.service.name, sizeof(o.service.name), "%s", services[i].name);
+	put(&o);
+}
+
+static void put_backend(unsigned i, uint8_t state)
+{
+	struct mr_object o = {.type = MR_OBJ_BACKEND,
+		.backend = {.ip = ip_of(backends[i].ip),
+			.port = backends[i].port,
+			.weight = 1,
+			.state = state}};
+
+	snprintf(o.backend.service, sizeof(o.backend.service), "%s", backends[i].service);
+	snprintf(o.backend.name, sizeof(o.backend.name), "%s", backends[i].name);
+	put(&o);
+}
+
+static void apply(void)
+{
+	struct mr_error err;
+	int rc;
+
+	snapshot_offline();
+	rc = harness_apply(&h, &err);
+	snapshot_online();
+	FUZZ_CHECK(rc == 0, "%s: %s", err.object, err.message);
+}
+
+static void configure(void)
+{
+	static const struct mr_object settings = {.type = MR_OBJ_SETTINGS};
+
+	put(&settings);
+	put_addr("north", "10.1.0.1", 24);
+	put_addr("north", "fd00:1::1", 64);
+	put_addr("south", "10.2.0.1", 24);
+	put_addr("south", "fd00:2::1", 64);
+	put_gateway("north", "10.1.0.254");
+	put_gateway("north", "fd00:1::fe");
+	put_snat("10.2.0.100");
+	put_snat("10.2.0.101");
+	put_snat("fd00:2::100");
+	for (unsigned i = 0; i < RTE_DIM(services); i++)
+		put_service(i);
+	for (unsigned i = 0; i < RTE_DIM(backends); i++)
+		put_backend(i, MR_BACKEND_UP);
+	apply();
+}
+
+/* The empty model, as at start. Twice: the generation behind the last one that names a backend still has
+ * its record. */
+static void unconfigure(void)
+{
+	model_destroy(&h.model);
+	FUZZ_NEED(model_create(&h.model) == 0, "no memory");
+	apply();
+	apply();
+}
+
+static bool has_service(const char *name)
+{
+	for (unsigned i = 0; i < model_size(h.model); i++) {
+		const struct mr_object *o = model_at(h.model, i);
+
+		if (o->type == MR_OBJ_SERVICE && strcmp(o->service.name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void del_service(const char *name)
+{
+	char key[MR_TEXT_MAX];
+
+	for (unsigned i = 0; i < RTE_DIM(backends); i++) {
+		if (strcmp(backends[i].service, name) != 0)
+			continue;
+		snprintf(key, sizeof(key), "backend/%s/%s", name, backends[i].name);
+		model_del(h.model, key);
+	}
+	snprintf(key, sizeof(key), "service/%s", name);
+	model_del(h.model, key);
+}
+
+/* Edits: a backend UP, DRAIN, DOWN or absent; a service gone or back; a SNAT address gone or back. */
+static void edit(uint8_t e)
+{
+	const unsigned b = (e >> 2) % RTE_DIM(backends), s = e % RTE_DIM(services);
+	char key[MR_TEXT_MAX];
+
+	if (e >= 0xf0) {
+		if (model_del(h.model, "snat/10.2.0.101") != 0)
+			put_snat("10.2.0.101");
+	} else if (e >= 0xc0) {
+		if (has_service(services[s].name))
+			del_service(services[s].name);
+		else
+			put_service(s);
+	} else if (has_service(backends[b].service) && (e & 3) != 0) {
+		put_backend(b, e & 3);
+	} else {
+		snprintf(key, sizeof(key), "backend/%s/%s", backends[b].service, backends[b].name);
+		model_del(h.model, key);
+	}
+	apply();
+}
+
+/* --- frames in --- */
+
+static void *l3_of(struct frame *f, const struct pkt *p)
+{
+	return f->bytes + p->l3_off;
+}
+
+static uint16_t sum_of(const struct pkt *p, const uint8_t *l4, uint32_t n)
+{
+	return csum_l4(p->src, p->dst, p->family == 4 ? 4 : 16, p->proto, l4, n);
+}
+
+/* Right checksums for a frame that is IP at all. False when it is not, or its layer 4 has none. */
+static bool repair(struct frame *f, const struct rte_ether_addr *mac)
+{
+	struct rte_ipv4_hdr *ip = (void *)(f->bytes + 14);
+	struct pkt p;
+	uint8_t *l4;
+
+	if (f->n >= 34 && f->bytes[12] == 8 && f->bytes[13] == 0 && (f->bytes[14] & 15) >= 5
+		&& f->n >= 14 + (f->bytes[14] & 15) * 4u) {
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = csum_of(ip, (f->bytes[14] & 15) * 4u);
+	}
+	parse_frame(&p, f->bytes, f->n, mac);
+	if (p.verdict != PKT_UNSEEN || (p.flags & (PKT_F_FRAGMENT | PKT_F_VLAN)))
+		return false;
+	l4 = f->bytes + p.l4_off;
+	if (p.proto == IPPROTO_TCP) {
+		memset(l4 + 16, 0, 2);
+		memcpy(l4 + 16, &(uint16_t){sum_of(&p, l4, p.l4_len)}, 2);
+	} else if (p.proto == IPPROTO_UDP) {
+		uint16_t sum;
+
+		memset(l4 + 6, 0, 2);
+		sum = sum_of(&p, l4, p.l4_len);
+		memcpy(l4 + 6, &(uint16_t){sum ? sum : 0xffff}, 2);
+	} else if (p.family == 6 && p.proto == IPPROTO_ICMPV6 && p.l4_len >= 4) {
+		memset(l4 + 2, 0, 2);
+		memcpy(l4 + 2, &(uint16_t){sum_of(&p, l4, p.l4_len)}, 2);
+	} else if (p.family == 4 && p.proto == IPPROTO_ICMP && p.l4_len >= 4) {
+		memset(l4 + 2, 0, 2);
+		memcpy(l4 + 2, &(uint16_t){csum_of(l4, p.l4_len)}, 2);
+	}
+	return true;
+}
+
+struct outside { /* a heap block as packet data: exactly as long as it says */
+	struct rte_mbuf_ext_shared_info info;
+	uint8_t *block;
+};
+
+static void on_free(void *addr, void *ctx)
+{
+	struct outside *o = ctx;
+
+	(void)addr;
+	free(o->block);
+	free(o);
+}
+
+/* A buffer with these bytes and that much room behind them, NULL when the pool is empty. */
+static struct rte_mbuf *outside_mbuf(const uint8_t *bytes, uint32_t n, uint32_t room)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(h.pool);
+	struct outside *o;
+
+	if (m == NULL)
+		return NULL;
+	o = calloc(1, sizeof(*o));
+	FUZZ_NEED(o != NULL, "no memory");
+	/* two bytes in front: network headers of real buffers are aligned to two after Ethernet */
+	o->block = malloc(2 + n + room);
+	FUZZ_NEED(o->block != NULL, "no memory");
+	memset(o->block, 0xff, 2 + n + room);
+	memcpy(o->block + 2, bytes, n);
+	o->info.free_cb = on_free;
+	o->info.fcb_opaque = o;
+	rte_mbuf_ext_refcnt_set(&o->info, 1);
+	rte_pktmbuf_attach_extbuf(m, o->block + 2, RTE_BAD_IOVA, (uint16_t)(n + room), &o->info);
+	m->data_off = 0;
+	m->data_len = (uint16_t)n;
+	m->pkt_len = n;
+	memset(pkt_note(m), 0xff, BURST_MBUF_PRIV); /* what an earlier packet left */
+	return m;
+}
+
+static void run(void);
+
+static void receive(struct frame *f, uint8_t flags)
+{
+	const unsigned iface = flags & F_SOUTH, queue = (flags & F_QUEUE1) != 0;
+	const struct rte_ether_addr *mac = &h.ifaces.of[iface].mac;
+	const uint32_t n_first = flags & F_SEGMENTS ? f->n - f->n / 4 : f->n;
+	struct rte_mbuf *m;
+
+	if ((flags & F_OUR_MAC) && f->n >= 6)
+		memcpy(f->bytes, mac, 6);
+	if (!(flags & F_REPAIR) || !repair(f, mac))
+		is_damaged = true;
+	m = outside_mbuf(f->bytes, n_first, flags & F_ROOM ? 128 : 0);
+	if (m == NULL)
+		return;
+	if (n_first < f->n) {
+		m->next = outside_mbuf(f->bytes + n_first, f->n - n_first, 0);
+		if (m->next == NULL) {
+			rte_pktmbuf_free(m);
+			return;
+		}
+		m->nb_segs = 2;
+		m->pkt_len = f->n;
+	}
+	harness_receive(&h, iface, queue, m);
+	if (++n_received == RECEIVED_MAX)
+		run();
+}
+
+/* As the last frame, of other flows: the client's port counts up, and every eighth time its address. */
+static void flood(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct pkt p;
+
+		parse_frame(&p, last.bytes, last.n, &h.ifaces.of[last_flags & F_SOUTH].mac);
+		if (p.verdict != PKT_UNSEEN || (p.proto != IPPROTO_TCP && p.proto != IPPROTO_UDP))
+			return;
+		last.bytes[p.l4_off + 1]++;
+		if (i % 8 == 7)
+			((uint8_t *)l3_of(&last, &p))[p.family == 4 ? 15 : 23]++;
+		receive(&last, last_flags | F_REPAIR);
+	}
+}
+
+static void swap(uint8_t *a, uint8_t *b, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const uint8_t x = a[i];
+
+		a[i] = b[i];
+		b[i] = x;
+	}
+}
+
+static void reflect(uint8_t flags, uint8_t tcp_flags)
+{
+	const unsigned iface = flags & F_SOUTH;
+	struct frame f = sent[iface];
+	struct rte_ether_addr mac;
+	struct pkt p;
+	uint8_t *l3;
+
+	if (f.n < 14)
+		return;
+	memcpy(&mac, f.bytes, 6);
+	parse_frame(&p, f.bytes, f.n, &mac);
+	if (p.verdict != PKT_UNSEEN)
+		return;
+	l3 = l3_of(&f, &p);
+	swap(f.bytes, f.bytes + 6, 6);
+	if (p.family == 4)
+		swap(l3 + 12, l3 + 16, 4);
+	else
+		swap(l3 + 8, l3 + 24, 16);
+	l3[p.family == 4 ? 8 : 7] = 64;
+	if (!(p.flags & PKT_F_FRAGMENT) && (p.proto == IPPROTO_TCP || p.proto == IPPROTO_UDP)) {
+		swap(f.bytes + p.l4_off, f.bytes + p.l4_off + 2, 2);
+		if (p.proto == IPPROTO_TCP)
+			f.bytes[p.l4_off + 13] = tcp_flags;
+	}
+	receive(&f, flags | F_REPAIR);
+}
+
+static void answer_arp(const struct asked *a)
+{
+	struct frame f = {.n = 42};
+
+	memcpy(f.bytes, &h.ifaces.of[a->iface].mac, 6);
+	memcpy(f.bytes + 6, "\x02\xbb\0\0\0", 5);
+	f.bytes[11] = a->ip[3];
+	memcpy(f.bytes + 12, "\x08\x06\0\x01\x08\0\x06\x04\0\x02", 10);
+	memcpy(f.bytes + 22, f.bytes + 6, 6);
+	memcpy(f.bytes + 28, a->ip, 4);
+	memcpy(f.bytes + 32, f.bytes, 6);
+	receive(&f, (uint8_t)(a->iface | F_ROOM));
+}
+
+/* To all nodes (RFC 4861 7.2.4), so that our address need not be known here. */
+static void answer_nd(const struct asked *a)
+{
+	static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
+	struct frame f = {.n = 86};
+
+	memcpy(f.bytes, "\x33\x33\0\0\0\x01\x02\xbb\0\0\0", 11);
+	f.bytes[11] = a->ip[15];
+	memcpy(f.bytes + 12, "\x86\xdd\x60\0\0\0\0\x20\x3a\xff", 10);
+	memcpy(f.bytes + 22, a->ip, 16);
+	memcpy(f.bytes + 38, all_nodes, 16);
+	f.bytes[54] = 136;
+	f.bytes[58] = 0x20; /* override */
+	memcpy(f.bytes + 62, a->ip, 16);
+	memcpy(f.bytes + 78, "\x02\x01", 2);
+	memcpy(f.bytes + 80, f.bytes + 6, 6);
+	receive(&f, (uint8_t)(a->iface | F_ROOM | F_REPAIR));
+}
+
+static void answer_all(void)
+{
+	const unsigned n = n_asked;
+	const bool was_damaged = is_damaged;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (asked[i].family == 4)
+			answer_arp(&asked[i]);
+		else
+			answer_nd(&asked[i]);
+	}
+	n_asked = 0;
+	is_damaged = was_damaged; /* ARP has no checksums */
+}
+
+/* --- frames out --- */
+
+static void remember_asked(unsigned iface, uint8_t family, const uint8_t *ip)
+{
+	struct asked *a = &asked[n_asked];
+
+	if (n_asked == ASKED_MAX)
+		return;
+	memset(a, 0, sizeof(*a));
+	a->iface = (uint8_t)iface;
+	a->family = family;
+	memcpy(a->ip, ip, family == 4 ? 4 : 16);
+	n_asked++;
+}
+
+static void check_sums(const struct frame *f, const struct pkt *p)
+{
+	const uint8_t *l4 = f->bytes + p->l4_off;
+
+	if (p->proto == IPPROTO_UDP)
+		FUZZ_CHECK(l4[6] | l4[7], "the UDP checksum got lost");
+	if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP
+		|| (p->proto == IPPROTO_ICMPV6 && p->family == 6))
+		FUZZ_CHECK(sum_of(p, l4, p->l4_len) == 0, "checksum of protocol %u", p->proto);
+	else if (p->proto == IPPROTO_ICMP && p->family == 4)
+		FUZZ_CHECK(csum_of(l4, p->l4_len) == 0, "ICMP checksum");
+}
+
+static void check_sent(unsigned iface, const struct frame *f)
+{
+	struct rte_ether_addr mac;
+	struct pkt p;
+
+	FUZZ_CHECK(f->n >= 14, "a frame of %u bytes was sent", f->n);
+	FUZZ_CHECK(memcmp(f->bytes + 6, &h.ifaces.of[iface].mac, 6) == 0,
+		"the source MAC address is not that of port %u", iface);
+	if (f->n >= 42 && memcmp(f->bytes + 12, "\x08\x06\0\x01\x08\0\x06\x04\0\x01", 10) == 0)
+		remember_asked(iface, 4, f->bytes + 38);
+	memcpy(&mac, f->bytes, 6);
+	parse_frame(&p, f->bytes, f->n, &mac);
+	if (p.verdict == PKT_ARP)
+		return;
+	FUZZ_CHECK(p.verdict == PKT_UNSEEN, "what was sent is not IP: verdict %u, reason %u",
+		p.verdict, p.drop);
+	if (p.family == 6 && p.proto == IPPROTO_ICMPV6 && p.l4_len >= 24
+		&& f->bytes[p.l4_off] == 135) {
+		remember_asked(iface, 6, f->bytes + p.l4_off + 8);
+		return;
+	}
+	if (!is_damaged)
+		check_sums(f, &p);
+	sent[iface] = *f;
+}
+
+static void take_sent(void)
+{
+	for (unsigned i = 0; i < HARNESS_IFACES; i++) {
+		struct rte_mbuf *m;
+
+		while ((m = harness_sent(&h, i)) != NULL) {
+			static struct frame f;
+			uint32_t n = 0;
+
+			rte_mbuf_sanity_check(m, 1);
+			f.n = m->pkt_len;
+			FUZZ_CHECK(f.n <= sizeof(f.bytes), "%u bytes were sent", f.n);
+			for (const struct rte_mbuf *s = m; s != NULL; s = s->next) {
+				memcpy(f.bytes + n, rte_pktmbuf_mtod(s, void *), s->data_len);
+				n += s->data_len;
+			}
+			FUZZ_CHECK(n == f.n, "segments have %u bytes, the packet %u", n, f.n);
+			check_sent(i, &f);
+			rte_pktmbuf_free(m);
+		}
+	}
+}
+
+static uint32_t conns_now(void)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < h.n_workers; i++) {
+		const struct conn_table *t = lb_worker_conns(h.workers[i]->lb);
+
+		FUZZ_CHECK(conn_check(t), "connection table of worker %u", i);
+		n += conn_count(t);
+	}
+	return n;
+}
+
+static void run(void)
+{
+	struct tally sum;
+
+	n_received = 0;
+	harness_settle(&h);
+	take_sent();
+	FUZZ_CHECK(harness_balanced(&h, &sum), "packets: rx %lu tx %lu punted %lu held %lu-%lu",
+		(unsigned long)sum.rx, (unsigned long)sum.tx, (unsigned long)sum.punted,
+		(unsigned long)sum.held, (unsigned long)sum.released);
+	FUZZ_CHECK(sum.held - sum.released == neigh_held(h.neigh), "%u packets are held",
+		neigh_held(h.neigh));
+	FUZZ_CHECK(sum.conn_created - sum.conn_expired == conns_now(),
+		"%lu connections created, %lu expired, %u there", (unsigned long)sum.conn_created,
+		(unsigned long)sum.conn_expired, conns_now());
+}
+
+/* --- the end of an input --- */
+
+static void on_neigh(void *ctx, const struct neigh_key *k, const struct rte_ether_addr *mac,
+	unsigned state, uint32_t age_ms)
+{
+	(void)k;
+	(void)mac;
+	(void)state;
+	(void)age_ms;
+	++*(unsigned *)ctx;
+}
+
+static unsigned neighs_now(void)
+{
+	unsigned n = 0;
+
+	neigh_walk(h.neigh, h.now_ms, on_neigh, &n);
+	return n;
+}
+
+static void check_slots(void)
+{
+	const struct lb_conf *c = lb_conf_of(snapshot_get());
+
+	for (unsigned w = 0; w < h.n_workers; w++) {
+		const struct lb_worker *lw = h.workers[w]->lb;
+
+		for (uint32_t i = 0; i < c->n_services; i++)
+			FUZZ_CHECK(lb_worker_service_conns(lw, i) == 0, "service slot %u", i);
+		for (uint32_t i = 0; i < c->n_backends; i++)
+			FUZZ_CHECK(
+				lb_worker_backend_tally(lw, i)->conns == 0, "backend slot %u", i);
+		for (uint32_t i = 0; i < c->n_snats; i++)
+			FUZZ_CHECK(lb_worker_snat_used(lw, i) == 0, "SNAT slot %u", i);
+	}
+}
+
+/* Lets everything end by itself. */
+static void end(void)
+{
+	run();
+	for (unsigned i = 0; i < 16 && conns_now() > 0; i++) {
+		h.now_ms += 500;
+		run();
+	}
+	FUZZ_CHECK(conns_now() == 0, "%u connections never end", conns_now());
+	unconfigure();
+	check_slots();
+	h.now_ms += 301000; /* the longest a neighbour is kept */
+	for (unsigned i = 0; i < 100 && neighs_now() > 0; i++) {
+		harness_poll(&h);
+		h.now_ms += 300;
+	}
+	FUZZ_CHECK(neighs_now() == 0, "%u neighbours never end", neighs_now());
+	run();
+	FUZZ_CHECK(rte_mempool_in_use_count(h.pool) == 0, "%u packet buffers are missing",
+		rte_mempool_in_use_count(h.pool));
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	/* small tables: fast to look through, and soon full */
+	const struct harness_params p = {.n_workers = 2,
+		.n_queues = 2,
+		.n_conns4 = 64,
+		.n_conns6 = 64,
+		.n_mbufs = 511,
+		.n_neighs = 64};
+
+	(void)argc;
+	(void)argv;
+	fuzz_init();
+	FUZZ_NEED(eal_start("fuzz_pipeline", 128) == 0, "EAL");
+	harness_init(&h, &p);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = {data, size};
+
+	configure();
+	last.n = sent[0].n = sent[1].n = 0;
+	n_asked = n_received = 0;
+	is_damaged = false;
+	while (in.left > 0) {
+		const uint8_t op = fuzz_u8(&in);
+		uint8_t flags;
+		size_t n;
+
+		switch ((op & 7) % N_STEPS) {
+		case FRAME:
+			last_flags = fuzz_u8(&in);
+			n = fuzz_u16(&in) % FRAME_MAX;
+			memcpy(last.bytes, fuzz_take(&in, &n), n);
+			last.n = (uint32_t)n;
+			receive(&last, last_flags);
+			break;
+		case FLOOD:
+			flood(fuzz_u8(&in));
+			break;
+		case REFLECT:
+			flags = fuzz_u8(&in);
+			reflect(flags, fuzz_u8(&in));
+			break;
+		case ANSWER:
+			answer_all();
+			break;
+		case TIME:
+			h.now_ms += (uint32_t)fuzz_u16(&in) << (op >> 3 & 7);
+			break;
+		case RUN:
+			run();
+			break;
+		default:
+			edit(fuzz_u8(&in));
+		}
+	}
+	end();
+	return 0;
+}

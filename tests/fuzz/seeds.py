@@ -1,0 +1,457 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""seeds — writes the seed corpora of the fuzz targets, small inputs that reach deep, from their
+meaning. Files that the fuzzer found stay beside them; their names begin with bug-. Run it after a
+change of an input format: /usr/bin/python3 -B tests/fuzz/seeds.py
+"""
+import json
+import logging
+import os
+import socket
+import struct
+
+logging.getLogger("scapy").setLevel(logging.ERROR)
+from scapy.all import ARP, Dot1Q, Ether, ICMP, IP, IPv6, TCP, UDP, Raw, raw  # noqa: E402
+from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS,  # noqa: E402
+                                ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6ExtHdrDestOpt,
+                                IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NORTH, SOUTH = "02:00:00:00:00:01", "02:00:00:00:00:02"
+CLIENT = "02:aa:00:00:00:10"
+
+
+def write(target, name, data):
+    folder = os.path.join(HERE, "corpus", target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(data.encode() if isinstance(data, str) else data)
+
+
+# --- packets ---
+
+def eth(**kw):
+    return Ether(src=CLIENT, dst=kw.pop("dst", NORTH), **kw)
+
+
+def packets():
+    """name → frame, everything the parser and the pipeline tell apart"""
+    ip4, ip6 = IP(src="10.1.0.10", dst="10.1.0.80"), IPv6(src="fd00:1::10", dst="fd00:1::80")
+    ns = (IPv6(src="fd00:1::10", dst="ff02::1:ff00:1", hlim=255) / ICMPv6ND_NS(tgt="fd00:1::1")
+          / ICMPv6NDOptSrcLLAddr(lladdr=CLIENT))
+    na = (IPv6(src="fd00:1::10", dst="fd00:1::1", hlim=255) / ICMPv6ND_NA(tgt="fd00:1::10", R=0)
+          / ICMPv6NDOptDstLLAddr(lladdr=CLIENT))
+    return {
+        "tcp4-syn": eth() / ip4 / TCP(sport=40000, dport=80, flags="S", options=[("MSS", 1460)]),
+        "tcp4-ack": eth() / ip4 / TCP(sport=40000, dport=80, flags="A") / Raw(b"GET / "),
+        "tcp4-fin": eth() / ip4 / TCP(sport=40000, dport=80, flags="FA"),
+        "tcp4-rst": eth() / ip4 / TCP(sport=40000, dport=80, flags="R"),
+        "tcp6-syn": eth() / ip6 / TCP(sport=41000, dport=80, flags="S"),
+        "udp4": eth() / ip4 / UDP(sport=5000, dport=53) / Raw(b"query"),
+        "udp4-nosum": eth() / ip4 / UDP(sport=5000, dport=53, chksum=0) / Raw(b"query"),
+        "udp6": eth() / ip6 / UDP(sport=5000, dport=53) / Raw(b"query!"),
+        "dsr4": eth() / IP(src="10.1.0.10", dst="10.1.0.90") / TCP(sport=40001, dport=8080, flags="S"),
+        "dsr6": eth() / IPv6(src="fd00:1::10", dst="fd00:1::90") / UDP(sport=40002, dport=443),
+        "options4": eth() / IP(src="10.1.0.10", dst="10.1.0.80", options=[b"\x94\x04\x00\x00"])
+        / TCP(sport=40003, dport=80, flags="S"),
+        "ext6": eth() / ip6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / TCP(dport=80, flags="S"),
+        "frag4": eth() / IP(src="10.1.0.10", dst="10.1.0.80", flags="MF") / UDP(dport=53) / Raw(b"x" * 16),
+        "frag4-later": eth() / IP(src="10.1.0.10", dst="10.1.0.80", frag=3, proto=17) / Raw(b"y" * 16),
+        "frag6": eth() / ip6 / IPv6ExtHdrFragment(m=1, nh=17) / UDP(dport=53) / Raw(b"x" * 16),
+        "frag6-later": eth() / ip6 / IPv6ExtHdrFragment(offset=3, nh=17) / Raw(b"y" * 16),
+        "padded": Ether(raw(eth() / ip4 / UDP(sport=1, dport=53)) + bytes(18)),
+        "ttl": eth() / IP(src="10.1.0.10", dst="10.1.0.80", ttl=1) / UDP(sport=1, dport=53),
+        "echo4": eth() / IP(src="10.1.0.10", dst="10.1.0.1") / ICMP() / Raw(b"ping"),
+        "echo4-vip": eth() / IP(src="10.1.0.10", dst="10.1.0.80") / ICMP() / Raw(b"pingg"),
+        "echo6": eth() / IPv6(src="fd00:1::10", dst="fd00:1::1") / ICMPv6EchoRequest(data=b"ping"),
+        "icmp4-error": eth() / IP(src="10.1.0.10", dst="10.1.0.80") / ICMP(type=3, code=4)
+        / IP(src="10.1.0.80", dst="10.1.0.10") / TCP(sport=80, dport=40000),
+        "arp-request": eth(dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, hwsrc=CLIENT, psrc="10.1.0.10", pdst="10.1.0.1"),
+        "arp-reply": eth() / ARP(op=2, hwsrc=CLIENT, psrc="10.1.0.10", hwdst=NORTH, pdst="10.1.0.1"),
+        "nd-solicit": eth(dst="33:33:ff:00:00:01") / ns,
+        "nd-advert": eth() / na,
+        "vlan": eth() / Dot1Q(vlan=7) / ip4 / UDP(dport=53),
+        "vlan6": eth() / Dot1Q(vlan=7) / ip6 / TCP(dport=80),
+        "own": eth() / IP(src="10.1.0.10", dst="10.1.0.1") / TCP(dport=179, flags="S"),
+        "snat": eth(dst=SOUTH) / IP(src="10.2.0.11", dst="10.2.0.100") / TCP(sport=8080, dport=2000, flags="SA"),
+        "lldp": Ether(src=CLIENT, dst="01:80:c2:00:00:0e", type=0x88cc) / Raw(b"\x02\x07\x04"),
+        "foreign": Ether(src=CLIENT, dst="02:77:00:00:00:01") / ip4 / UDP(),
+    }
+
+
+def parse_seeds():
+    for name, p in packets().items():
+        write("parse", name, bytes([8, 0, 0]) + raw(p))
+    frame = raw(packets()["tcp4-syn"])
+    write("parse", "segments", bytes([8 | 2 << 1, 90, 200]) + frame)
+    write("parse", "segments-in-ip", bytes([8 | 1 << 1, 60, 0]) + frame)
+    write("parse", "verified", bytes([8 | 1, 0, 0]) + frame[:24] + b"\0\0" + frame[26:])
+    write("parse", "short", bytes([8, 0, 0]) + frame[:33])
+
+
+FRAME, FLOOD, REFLECT, ANSWER, TIME, RUN, EDIT = range(7)
+F_SOUTH, F_QUEUE1, F_OUR_MAC, F_REPAIR, F_ROOM, F_SEGMENTS = 1, 2, 4, 8, 16, 32
+
+
+def rx(p, flags=F_OUR_MAC | F_REPAIR | F_ROOM):
+    p = raw(p)
+    return bytes([FRAME, flags]) + struct.pack(">H", len(p)) + p
+
+
+def back(tcp_flags=0x12, flags=F_SOUTH | F_ROOM):
+    return bytes([REFLECT, flags, tcp_flags])
+
+
+def at(ms):
+    return bytes([TIME]) + struct.pack(">H", ms)
+
+
+RESOLVE = bytes([RUN, ANSWER, RUN])
+
+
+def pipeline_seeds():
+    all_ = packets()
+    for name, p in all_.items():
+        multicast = raw(p)[0] & 1
+        flags = F_ROOM | F_REPAIR | (0 if multicast else F_OUR_MAC) | (F_SOUTH if name == "snat" else 0)
+        write("pipeline", name, rx(p, flags) + bytes([RUN]))
+    for name, first in (("tcp4", "tcp4-syn"), ("tcp6", "tcp6-syn"), ("udp4", "udp4"), ("udp6", "udp6"),
+                        ("dsr4", "dsr4"), ("dsr6", "dsr6")):
+        syn = rx(all_[first])
+        flow = RESOLVE + syn + bytes([RUN]) + back() + RESOLVE + back(0x10) + bytes([RUN])
+        write("pipeline", f"flow-{name}", flow)
+        write("pipeline", f"flood-{name}", RESOLVE + syn + bytes([FLOOD, 200]) + RESOLVE + bytes([FLOOD, 90]))
+        write("pipeline", f"edits-{name}", flow + b"".join(bytes([EDIT, e]) + syn + bytes([RUN]) + back(0x11)
+              + bytes([RUN]) for e in (2, 3, 6, 7, 0, 4, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xf0)))
+    syn, fin, ack, rst = (rx(all_["tcp4-" + f]) for f in ("syn", "fin", "ack", "rst"))
+    write("pipeline", "close", RESOLVE + syn + bytes([RUN]) + back() + bytes([RUN]) + ack + fin + bytes([RUN])
+          + back(0x11) + bytes([RUN]) + syn + at(700) + ack + rst + at(2000) + syn + bytes([RUN]))
+    write("pipeline", "held", syn + ack * 12 + bytes([RUN]) + at(1000) + bytes([RUN]) + at(1000)
+          + bytes([RUN, ANSWER, RUN]) + at(31000) + syn + RESOLVE + at(3000) + bytes([RUN]))
+    write("pipeline", "segments", RESOLVE + rx(all_["tcp4-ack"], 4 | 8 | 32) + rx(all_["udp4"], 4 | 8 | 32)
+          + rx(all_["echo4"], 4 | 8 | 32) + rx(all_["echo6"], 4 | 8 | 32) + bytes([RUN]))
+
+
+# --- messages ---
+
+U8, U16, U32, U64 = "<B", "<H", "<I", "<Q"
+
+
+def tlv(tag, value):
+    return struct.pack("<HH", tag, len(value)) + value
+
+
+def num(tag, fmt, v):
+    return tlv(tag, struct.pack(fmt, v))
+
+
+def text(tag, s):
+    return tlv(tag, s.encode())
+
+
+def ip(tag, s):
+    if not s:
+        return tlv(tag, b"\0")
+    six = ":" in s
+    return tlv(tag, bytes([6 if six else 4]) + socket.inet_pton(socket.AF_INET6 if six else socket.AF_INET, s))
+
+
+SETTINGS, ADDR, GATEWAY, SNAT, SERVICE, BACKEND = range(1, 7)
+FULLNAT, DSR = 1, 2
+MAGLEV, WRR = 1, 2
+TCP_, UDP_ = 6, 17
+
+
+def obj(kind, *fields):
+    return num(1, U8, kind) + b"".join(fields)
+
+
+def settings():
+    return obj(SETTINGS, tlv(16, bytes(range(16))))
+
+
+def addr(port, a, n):
+    return obj(ADDR, text(16, port), ip(17, a), num(18, U8, n))
+
+
+def gateway(port, a):
+    return obj(GATEWAY, text(16, port), ip(17, a))
+
+
+def snat(a):
+    return obj(SNAT, ip(16, a))
+
+
+def service(name, vip, port, proto=TCP_, mode=FULLNAT, sched=WRR, size=0):
+    return obj(SERVICE, text(16, name), ip(17, vip), num(18, U16, port), num(19, U8, proto),
+               num(20, U8, mode), num(21, U8, sched), num(22, U32, size), num(23, U32, 500),
+               num(24, U32, 3000), num(25, U32, 500), num(26, U32, 1000))
+
+
+def backend(srv, name, a, port, weight=1, state=1):
+    return obj(BACKEND, text(16, srv), text(17, name), ip(18, a), num(19, U16, port),
+               num(20, U16, weight), num(21, U8, state))
+
+
+MODEL = [settings(), addr("north", "10.1.0.1", 24), addr("south", "10.2.0.1", 24),
+         addr("north", "fd00:1::1", 64), addr("south", "fd00:2::1", 64), gateway("north", "10.1.0.254"),
+         gateway("north", "fd00:1::fe"), snat("10.2.0.100"), snat("fd00:2::100"),
+         service("web", "10.1.0.80", 80), backend("web", "w1", "10.2.0.11", 8080),
+         backend("web", "w2", "10.2.0.12", 8080, 3), service("six", "fd00:1::80", 80, sched=MAGLEV, size=251),
+         backend("six", "w1", "fd00:2::11", 8080), service("dns", "10.1.0.80", 53, UDP_),
+         backend("dns", "d1", "10.2.0.13", 5353, state=2),
+         service("direct", "10.1.0.90", 8080, mode=DSR, sched=MAGLEV, size=13),
+         backend("direct", "w1", "10.2.0.11", 8080), backend("direct", "w3", "10.2.0.13", 8080, state=3)]
+
+HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP = range(1, 10)
+PORTS, COUNTERS, SERVICES, BACKENDS, CONNS, NEIGHS, WORKERS = range(16, 23)
+REQUESTS = [HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP, PORTS, COUNTERS, SERVICES,
+            BACKENDS, CONNS, NEIGHS, WORKERS]
+
+
+def frame(kind, body=b"", request=1, flags=0):
+    return struct.pack("<IHHI", len(body) + 8, kind, flags, request) + body
+
+
+def hello_body():
+    return num(2, U16, 1) + text(3, "fuzz")
+
+
+def status_row(generation=0, digest=bytes(16)):
+    return (num(2, U16, 1) + text(3, "millraced 0.1.0") + num(4, U32, 77) + num(5, U64, 1234)
+            + num(6, U64, generation) + tlv(7, digest) + num(8, U64, 99) + num(9, U16, 2) + num(10, U16, 2)
+            + num(11, U64, 4096) + num(12, U64, 3) + num(13, U64, 1) + num(14, U32, 5))
+
+
+def error_row(code=4):
+    return num(2, U16, code) + text(3, "service/web") + text(4, "because")
+
+
+def u64s(first, n):
+    return b"".join(num(first + i, U64, i + 1) for i in range(n))
+
+
+CONN_ROW = (text(2, "web") + text(3, "w1") + num(4, U8, 6) + num(5, U8, 3) + ip(6, "10.1.0.10")
+            + num(7, U16, 40000) + ip(8, "10.1.0.80") + num(9, U16, 80) + ip(10, "10.2.0.100")
+            + num(11, U16, 2000) + ip(12, "10.2.0.11") + num(13, U16, 8080) + num(14, U16, 1)
+            + num(15, U32, 10) + num(16, U32, 900) + num(17, U64, 4) + num(18, U64, 1))
+ROWS = {
+    HELLO: status_row(), STATUS: status_row(7),
+    PORTS: text(2, "north") + text(3, "0000:00:05.0") + text(4, "net_ring") + tlv(5, b"\2\0\0\0\0\1")
+    + num(6, U8, 1) + num(7, U32, 10000) + num(8, U16, 1500) + num(9, U16, 2) + num(10, U16, 2)
+    + text(11, "rss") + text(12, "rss") + text(13, "mr-north") + u64s(20, 8),
+    COUNTERS: text(2, "ttl") + text(3, "packets") + num(4, U8, 1) + num(5, U64, 3) + text(6, "help"),
+    SERVICES: text(2, "web") + u64s(3, 7), BACKENDS: text(2, "web") + text(3, "w1") + u64s(4, 6),
+    CONNS: CONN_ROW,
+    NEIGHS: text(2, "south") + ip(3, "10.2.0.11") + tlv(4, b"\2\xbb\0\0\0\1") + num(5, U8, 2) + num(6, U32, 5),
+    WORKERS: num(2, U16, 0) + num(3, U16, 1) + u64s(4, 8),
+}
+BODIES = {
+    HELLO: hello_body(), BEGIN: num(2, U64, 0), DEL: text(2, "service/web"),
+    PREPARE: num(2, U64, 1) + tlv(3, bytes(16)), COMMIT: num(2, U64, 1),
+    CONNS: text(2, "web") + text(3, "w1") + ip(4, "10.1.0.10") + num(5, U8, 3) + num(6, U32, 10) + num(7, U8, 0),
+}
+
+
+def object_seeds():
+    write("object", "error", bytes([0]) + error_row())
+    for i, r in enumerate(REQUESTS):
+        if r in BODIES:
+            write("object", f"request-{r}", bytes([1 + 2 * i]) + BODIES[r])
+        if r in ROWS:
+            write("object", f"row-{r}", bytes([2 + 2 * i]) + ROWS[r])
+    for i, o in enumerate(MODEL[:10] + MODEL[10:11]):
+        write("object", f"object-{i}", b"\xff" + o)
+    write("object", "unknown-tag", b"\xff" + settings() + tlv(999, b"later"))
+    write("object", "twice", b"\xff" + settings() + tlv(16, bytes(16)))
+    write("object", "frames", b"\xfe" + frame(HELLO, hello_body()) + frame(STATUS) + frame(DUMP)[:7])
+    ops = b"".join(bytes([2 * (i & 1), len(o)]) + o for i, o in enumerate(MODEL))
+    for key in ("service/web", "backend/web/w1", "settings", "addr/north/10.1.0.1/24", "nothing"):
+        ops += bytes([1, len(key)]) + key.encode()
+    write("object", "model", b"\xfd" + ops)
+
+
+def frames_seeds():
+    (bytes_, frame_, hello, begin, prepare, commit, put, read, close, poll, work) = (
+        lambda c=0, op=op: op | c << 4 for op in range(11))
+
+    def send(data, c=0):
+        return bytes([bytes_(c)]) + struct.pack(">H", len(data)) + data
+
+    def ask(kind, body=b"", c=0):
+        return bytes([frame_(c), kind]) + struct.pack(">H", len(body)) + body
+
+    up = bytes([hello()])
+    txn = up + bytes([begin()])
+    puts = b"".join(bytes([put(), i + 16]) for i in range(10))
+    turn = bytes([poll()])
+    for r in REQUESTS:
+        write("frames", f"request-{r}", up + ask(r, BODIES.get(r, b"")) + turn)
+    write("frames", "commit", txn + puts + bytes([prepare(), commit(), poll()]) + b"".join(
+        ask(r, BODIES[CONNS][:0]) for r in (DUMP, PORTS, SERVICES, BACKENDS, CONNS, NEIGHS, WORKERS))
+        + turn * 2 + txn[1:] + ask(DEL, text(2, "backend/web/w1")) + bytes([prepare(), commit()]))
+    write("frames", "model", txn + b"".join(ask(PUT, o) for o in MODEL) + bytes([prepare(), commit(), poll()])
+          + ask(DUMP) + bytes([work(), 4, 0]) + ask(CONNS, num(7, U8, 1)))
+    write("frames", "abort", txn + puts + ask(ABORT) + bytes([begin()]) + puts[:8] + bytes([close(), poll()]))
+    write("frames", "busy", txn + bytes([hello(1), begin(1), poll()]) + puts + bytes([close(), begin(1), poll()]))
+    write("frames", "after-prepare", txn + puts + bytes([prepare()]) + puts[:2] + bytes([prepare(), commit(1),
+          hello(1), commit(1), commit()]))
+    write("frames", "refused", txn + puts[2 * 6:] + bytes([prepare()]) + turn)
+    write("frames", "before-hello", ask(STATUS) + turn)
+    write("frames", "version", ask(HELLO, num(2, U16, 9) + text(3, "x")) + turn)
+    whole = frame(HELLO, hello_body()) + frame(STATUS) + frame(PORTS)
+    write("frames", "halves", b"".join(send(whole[i:i + 5]) + turn for i in range(0, len(whole), 5)))
+    write("frames", "pipelined", send(whole + frame(DUMP) * 3 + frame(COUNTERS)) + turn)
+    write("frames", "too-long", up + send(b"\xff\xff\xff\x7f") + turn)
+    write("frames", "too-short", up + send(b"\x03\0\0\0abc") + turn)
+    write("frames", "half-at-the-end", up + send(frame(PUT, MODEL[1])[:-3]))
+    write("frames", "dump-and-go", up + ask(CONNS, num(6, U32, 5)) + bytes([close(), poll(), work(), 0, 1, poll()]))
+    write("frames", "two-dumps", up + bytes([hello(1)]) + ask(CONNS) + ask(CONNS, c=1) + turn + ask(STATUS)
+          + bytes([work(), 0, 1, poll(), read(), 255, 255]))
+
+
+# --- configurations ---
+
+CONF = """version: 1
+node: { name: box, hash_key_file: /nonexistent }
+network:
+  ports:
+    north: { addresses: [10.1.0.1/24, "fd00:1::1/64"], gateways: [10.1.0.254] }
+    south: { addresses: [10.2.0.1/24, "fd00:2::1/64"] }
+  snat: [10.2.0.100-10.2.0.101, "fd00:2::100"]
+checks:
+  h: { type: http, path: /health, host: a.example, expect: [200, 204-299], interval: 2s, timeout: 500ms, rise: 2, fall: 3, jitter: 10% }
+  t:
+    type: tcp
+    port: 9000
+pools:
+  web:
+    check: h
+    backends:
+      - { name: w1, ip: 10.2.0.11, port: 8080, weight: 100 }
+      - { name: w2, ip: 10.2.0.12, weight: 0 }
+  six: { check: t, backends: [ { name: w1, ip: "fd00:2::11" } ] }
+  none: { backends: [] }
+services:
+  shop: { vip: 10.1.0.80, port: 80, proto: tcp, mode: full-nat, scheduler: maglev, maglev_size: 251, pool: web }
+  six:
+    vip: "fd00:1::80"
+    port: 53
+    proto: udp
+    mode: dsr-l2
+    scheduler: wrr
+    pool: six
+    timeouts: { syn: 10s, established: 15m, fin: 30s, udp: 60s }
+"""
+
+BAD_CONFS = {
+    "empty": "", "version": "version: 2\n", "typo": CONF.replace("weight:", "weigth:"),
+    "twice": CONF + "node: {}\n", "tab": "version: 1\n\tnode: {}\n", "anchor": "version: &a 1\nnode: *a\n",
+    "tag": "version: !!int 1\n", "directive": "%YAML 1.2\n---\nversion: 1\n", "two": CONF + "---\nversion: 1\n",
+    "merge": "version: 1\nnode: { <<: { name: a } }\n", "depth": "[" * 17, "nul": "version: 1\0\n",
+    "latin1": b"version: 1\nnode: { name: \"\xe4\" }\n", "bom": b"\xef\xbb\xbfversion: 1\n",
+    "cut-in-utf8": "version: 1\nnode:\n  " + "\u00e4" * 140 + ": 1\n", "literal": "version: |\n  1\n",
+    "quoted": "version: \"1\"\nnode: { name: 'b''ox' }\n", "escape": "version: \"\\x31\\u0007\"\n",
+    "folded": "version: 1\nnode:\n  name: a\n    b\n", "crlf": CONF.replace("\n", "\r\n"),
+    "family": CONF.replace("10.2.0.12", "fd00:2::12"), "overlap": CONF.replace("10.2.0.100-", "10.2.0.1-"),
+    "vip-twice": CONF.replace("services:", "services:\n  too: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web }"),
+    "range": CONF.replace("10.2.0.101", "10.2.1.101"), "flow": "{version: 1, network: {ports: {}}}",
+}
+
+
+def conf_seeds():
+    write("conf", "whole", CONF)
+    write("conf", "minimal", "version: 1\n")
+    write("conf", "unicode", CONF.replace("# ", "# \u00e4\u4e16\U0001f600 "))
+    for name, t in BAD_CONFS.items():
+        write("conf", name, t)
+
+
+METHODS = {
+    "status": {}, "config.export": {}, "service.show": {"name": "shop"}, "backend.show": {"pool": "web", "name": "w1"},
+    "backend.drain": {"pool": "web", "name": "w1"}, "backend.undrain": {"pool": "web", "name": "w1"},
+    "backend.weight": {"pool": "web", "name": "w2", "weight": 7}, "health.show": {"pool": "web"},
+    "conn.show": {"service": "shop", "backend": "web/w1", "client": "10.1.0.10", "state": "syn", "limit": 5},
+    "conn.count": {"by": "backend"}, "port.show": {"name": "north"}, "port.stats": {}, "neigh.show": {},
+    "worker.show": {}, "drops.show": {"all": True}, "config.diff": {"text": "version: 1\n", "name": "a.yaml"},
+    "config.apply": {"text": "version: 1\nnode: { name: other }\n", "name": "a.yaml", "if_generation": 1,
+                     "comment": "why", "dry_run": False},
+}
+TURN, OTHER = b"\xfe", b"\xff"
+
+
+def line(method, params=None, id_=1):
+    m = {"id": id_, "method": method}
+    if params is not None:
+        m["params"] = params
+    return json.dumps(m, ensure_ascii=False).encode() + b"\n"
+
+
+def control_seeds():
+    for name, params in METHODS.items():
+        write("control", name, line(name, params) + TURN + line(name, {}))
+        write("control", name + "-bad", line(name, {k: "\u00e4" for k in params} or {"x": []}))
+    write("control", "apply-dry", line("config.apply", dict(METHODS["config.apply"], dry_run=True)))
+    write("control", "apply-bad", line("config.apply", {"text": CONF.replace("weight", "weigth"), "name": "b"}))
+    write("control", "apply-conflict", line("config.apply", dict(METHODS["config.apply"], if_generation=9)))
+    write("control", "apply-twice", line("config.apply", METHODS["config.apply"]) * 2 + line("status"))
+    write("control", "apply-whole", line("config.apply", {"text": CONF.replace("/nonexistent", "/dev/null"), "name": "c"}))
+    write("control", "no-such-long", line("n" + "\u00e4" * 90))
+    for key, n in (("name", 254), ("comment", 254)):
+        write("control", f"apply-long-{key}", line("config.apply", dict(METHODS["config.apply"],
+              **{key: "\u00e4" * n})))
+    write("control", "weight-null", line("backend.weight", {"pool": "web", "name": "w1", "weight": None}))
+    write("control", "two-clients", line("status") + OTHER + line("drops.show", {}) + OTHER
+          + line("conn.show", {}) + TURN + b'{"id"' + TURN + b': 3}\n')
+    write("control", "pipelined", b"".join(line(m, p, i) for i, (m, p) in enumerate(METHODS.items()) if m[:6] != "config"))
+    for name, t in {"array": b"[]\n", "text": b"hello\n", "empty": b"\n", "cut": b'{"id": 1, "meth', "utf8": b'{"\xe4": 1}\n',
+                    "dup": b'{"id": 1, "id": 2}\n', "deep": b"[" * 300 + b"\n", "nul": b'{"id": "\\u0000"}\n',
+                    "no-method": b'{"id": 1}\n', "method-int": b'{"method": 1}\n', "params-list": b'{"method": "status", "params": []}\n',
+                    "no-such": line("no.such"), "id-object": b'{"id": {"a": [1]}, "method": "status"}\n'}.items():
+        write("control", name, t)
+
+
+R_BYTES, R_ROW, R_LAST, R_ERROR, R_GOOD, R_ASK, R_CLOSE, R_TURN = range(8)
+FETCH = 8  # the second connection
+QUESTIONS = [SERVICES, BACKENDS, CONNS, CONNS, CONNS, CONNS, CONNS, PORTS, NEIGHS, WORKERS, COUNTERS]
+
+
+def reply_seeds():
+    def with_body(op, body):
+        return bytes([op]) + struct.pack(">H", len(body)) + body
+
+    good = bytes([R_GOOD, 0])
+    up = good * 3  # HELLO, STATUS, DUMP
+    for n, kind in enumerate(QUESTIONS):
+        write("reply", f"rows-{n}", bytes([R_ASK, n, R_GOOD | FETCH, 0])
+              + with_body(R_ROW | FETCH, ROWS[kind]) * 2 + with_body(R_LAST | FETCH, b""))
+        write("reply", f"bad-row-{n}", bytes([R_ASK, n, R_GOOD | FETCH, 0])
+              + with_body(R_ROW | FETCH, ROWS[kind][:-1]) + with_body(R_LAST | FETCH, b""))
+    write("reply", "push", up + good * 30)
+    write("reply", "push-refused", up + good * 5 + bytes([R_ERROR, 4]) + good * 20)
+    write("reply", "push-conflict", up + bytes([R_ERROR, 6]) + good * 4 + bytes([R_ERROR, 7]) + good * 8)
+    write("reply", "prepare-refused", up + good * 14 + bytes([R_ERROR, 11]) + good * 3)
+    write("reply", "hello-refused", bytes([R_ERROR, 2, R_TURN]))
+    write("reply", "hello-version", with_body(R_ROW, status_row().replace(b"\1\0", b"\2\0", 1)) + with_body(R_LAST, b""))
+    write("reply", "hello-cut", with_body(R_ROW, status_row()[:20]) + with_body(R_LAST, b""))
+    write("reply", "dump", good * 2 + b"".join(with_body(R_ROW, o) for o in MODEL) + good * 4)
+    write("reply", "dump-unknown", good * 2 + with_body(R_ROW, num(1, U8, 99)) + good)
+    write("reply", "apply", up + good * 16 + bytes([R_ASK, 15]) + good * 20)
+    write("reply", "apply-refused", up + good * 16 + bytes([R_ASK, 15]) + good * 3 + bytes([R_ERROR, 4]) + good * 9)
+    write("reply", "drain-weight", up + good * 16 + bytes([R_ASK, 13, R_ASK, 14]) + good * 20)
+    write("reply", "unasked", with_body(R_BYTES, frame(STATUS, ROWS[STATUS], 77, 3)))
+    write("reply", "garbage", with_body(R_BYTES, b"\xff" * 40))
+    write("reply", "zero-length", with_body(R_BYTES, bytes(16)))
+    write("reply", "half", with_body(R_BYTES, frame(HELLO, status_row(), 1, 3)[:30]) + bytes([R_CLOSE]))
+    write("reply", "close-with-questions", up + b"".join(bytes([R_ASK, n]) for n in range(15)) + bytes([R_CLOSE | FETCH]))
+    write("reply", "error-row", bytes([R_ASK, 3, R_GOOD | FETCH, 0, R_ERROR | FETCH, 6, R_TURN]))
+
+
+if __name__ == "__main__":
+    parse_seeds()
+    pipeline_seeds()
+    object_seeds()
+    frames_seeds()
+    conf_seeds()
+    control_seeds()
+    reply_seeds()
