@@ -2,7 +2,7 @@
 #pragma once
 /*
  * bench — what a micro-benchmark is: a case measures one thing in batches, beside a reference in the same
- * run. Cases are data (bench_*.c, one file per subject); main.cc gives them to Google Benchmark. Everything
+ * run. Cases are data (bench_*.c, one file per subject); micro_main.cc gives them to Google Benchmark. Everything
  * runs on one thread.
  */
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// main — gives the cases of bench_*.c to Google Benchmark and prints its results as one table. An
+// micro_main — gives the cases of bench_*.c to Google Benchmark and prints its results as one table. An
 // iteration is one batch of the case and one of its reference; counters are per operation, medians over
 // the iterations. Times that Google Benchmark itself reports are of batches.
 #include "bench.h"
