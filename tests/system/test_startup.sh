@@ -13,7 +13,6 @@ start() { # start WHAT STATUS OPTION… : must end by itself with that status
 runs() { # runs NAME OPTION… : starts, says what its ports are, ends when told
 	local name=$1
 	shift
-	T_PIDS=()
 	t_spawn "$name" mr "$T_BUILD/dataplane/millraced" --socket "$T_DIR/$name.sock" --workers 1 --idle sleep \
 		--no-huge "$@"
 	t_wait 30 "$name" grep -q "notice: ready" "$T_DIR/$name.log" || {
@@ -67,7 +66,13 @@ runs null --port a=net_null0 --kernel-if none
 runs ring --port a=net_ring0 --port b=net_ring1 --kernel-if none
 runs tap --port a=net_tap0,iface=tapa --port b=net_tap1,iface=tapb --kernel-if none
 runs memif --port "a=net_memif0,role=server,socket=$T_DIR/memif.sock,socket-abstract=no" --kernel-if none
-runs virtio --port "a=net_virtio_user0,path=/dev/vhost-net,iface=vua" --kernel-if none
+t_spawn peer mr "$T_BUILD/dataplane/millraced" --socket "$T_DIR/peer.sock" --workers 1 --idle sleep \
+	--no-huge --port "a=net_vhost0,iface=$T_DIR/vhost.sock" --kernel-if none
+t_wait 30 "the vhost-user peer" grep -q "notice: ready" "$T_DIR/peer.log"
+runs virtio-user --port "a=net_virtio_user0,path=$T_DIR/vhost.sock" --kernel-if none
+kill -TERM "$(t_pid peer)"
+wait "$(t_pid peer)" || fail "the vhost-user peer did not end well"
+echo "ok: vhost starts and ends"
 : >"$T_DIR/in.pcap"
 $T_PYTHON - "$T_DIR/in.pcap" <<-EOF
 	import struct, sys

@@ -26,6 +26,8 @@ def main():
             s.connect((host, port))
             first = None
             for _ in range(times):
+                if lost > 10:
+                    break  # nothing works: say so soon
                 data = os.urandom(size)
                 s.send(data)
                 try:
