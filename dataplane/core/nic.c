@@ -136,6 +136,18 @@ static int set_up_queues(
 	return rc;
 }
 
+/* A device without an address of its own, as net_ring is, is given one for this run. */
+static void get_mac(const struct nic *nic, struct rte_ether_addr *mac)
+{
+	if (rte_eth_macaddr_get(nic->id, mac) == 0 && rte_is_valid_assigned_ether_addr(mac))
+		return;
+	rte_eth_random_addr(mac->addr_bytes);
+	if (rte_eth_dev_default_mac_addr_set(nic->id, mac) != 0)
+		LOG_INFO("port %s: has no MAC address and does not take one: frames with a random "
+			 "one are sent, and taken if the device delivers them",
+			nic->name);
+}
+
 static int start(struct nic *nic, struct iface *iface, const struct nic_params *p)
 {
 	struct rte_eth_dev_info info;
@@ -170,7 +182,7 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 		return fail(nic, "did not start", rc, "check the link, permissions and dmesg");
 	fill_reta(nic, &info);
 	if (iface->n_nics == 0 || nic->id == iface->nics[0]) {
-		rte_eth_macaddr_get(nic->id, &iface->mac);
+		get_mac(nic, &iface->mac);
 		rte_eth_dev_get_mtu(nic->id, &iface->mtu_bytes);
 	}
 	return 0;
