@@ -61,18 +61,10 @@ expect_fail "no permission" 1 timeout 30 ip netns exec "$T_ID-mr" setpriv --boun
 	--no-huge --port a=net_af_packet0,iface=lo --socket /tmp/d$$.sock
 expect_says "run as root"
 
-say "drivers"
+say "drivers; test_drivers.sh has those that need another process"
 runs null --port a=net_null0 --kernel-if none
 runs ring --port a=net_ring0 --port b=net_ring1 --kernel-if none
 runs tap --port a=net_tap0,iface=tapa --port b=net_tap1,iface=tapb --kernel-if none
-runs memif --port "a=net_memif0,role=server,socket=$T_DIR/memif.sock,socket-abstract=no" --kernel-if none
-t_spawn peer mr "$T_BUILD/dataplane/millraced" --socket "$T_DIR/peer.sock" --workers 1 --idle sleep \
-	--no-huge --port "a=net_vhost0,iface=$T_DIR/vhost.sock" --kernel-if none
-t_wait 30 "the vhost-user peer" grep -q "notice: ready" "$T_DIR/peer.log"
-runs virtio-user --port "a=net_virtio_user0,path=$T_DIR/vhost.sock" --kernel-if none
-kill -TERM "$(t_pid peer)"
-wait "$(t_pid peer)" || fail "the vhost-user peer did not end well"
-echo "ok: vhost starts and ends"
 : >"$T_DIR/in.pcap"
 $T_PYTHON - "$T_DIR/in.pcap" <<-EOF
 	import struct, sys
