@@ -183,8 +183,8 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 		.worker_id = id,
 		.n_workers = n,
 		.socket_id = socket,
-		.n_conns4 = (md->opt.n_conns4 + n - 1) / n,
-		.n_conns6 = (md->opt.n_conns6 + n - 1) / n,
+		.n_conns4 = RTE_MAX((md->opt.n_conns4 + n - 1) / n, CONN_MIN),
+		.n_conns6 = RTE_MAX((md->opt.n_conns6 + n - 1) / n, CONN_MIN),
 		.limits = md->limits,
 		.seed = seed,
 	};
