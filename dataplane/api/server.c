@@ -53,7 +53,7 @@ int server_decode(
 		bad ? bad->name : "", bad ? msg->name : "");
 }
 
-/* Makes room for n more bytes of replies; a client that does not read is given up. */
+/* Makes room for n more bytes of replies; a client that lets them grow too long gets no more. */
 static int reserve_out(struct api_client *c, uint32_t n)
 {
 	uint32_t cap = c->out_cap ? c->out_cap : IN_STEP;
@@ -280,8 +280,8 @@ static bool read_some(struct api_client *c)
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-/* Sends what it can. False: the peer is gone. */
-static bool write_some(struct api_client *c)
+/* Sends what it can; *has_moved when that is something. False: the peer is gone. */
+static bool write_some(struct api_client *c, bool *has_moved)
 {
 	while (c->out_sent < c->out_len) {
 		const ssize_t n = send(c->fd, c->out + c->out_sent, c->out_len - c->out_sent,
@@ -290,6 +290,7 @@ static bool write_some(struct api_client *c)
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR;
 		c->out_sent += (uint32_t)n;
+		*has_moved = true;
 	}
 	c->out_sent = 0;
 	c->out_len = 0;
@@ -311,13 +312,18 @@ static void watch(const struct api_server *s, const struct api_client *c, unsign
 static void serve_client(struct api_server *s, unsigned i, bool is_readable)
 {
 	struct api_client *c = s->clients[i];
-	bool is_alive = true;
+	const uint32_t n_before = c->in_len;
+	bool is_alive = true, has_moved;
 
 	if (is_readable)
 		is_alive = read_some(c);
+	has_moved = c->in_len > n_before;
 	if (c->in_len > 0 && !consume_frames(s, c))
 		c->is_closing = true;
-	is_alive = write_some(c) && is_alive;
+	is_alive = write_some(c, &has_moved) && is_alive;
+	/* bytes that do not amount to HELLO, or come after the end, do not count */
+	if (has_moved && c->said_hello && !c->is_closing)
+		c->moved_ms = s->p.now_ms();
 	if (!is_alive || (c->is_closing && c->out_len == 0))
 		close_client(s, i);
 	else
@@ -369,9 +375,30 @@ static void accept_client(struct api_server *s)
 	c->fd = fd;
 	c->uid = cred.uid;
 	c->may_change = may_change(s, fd, &cred);
+	c->moved_ms = s->p.now_ms();
 	snprintf(c->name, sizeof(c->name), "pid %d", (int)cred.pid);
 	s->clients[i] = c;
 	watch(s, c, i, EPOLL_CTL_ADD);
+}
+
+/* Closes a client that takes from others, a place, memory or the transaction, and does not go on. */
+static void close_late(struct api_server *s, unsigned i)
+{
+	const struct api_client *c = s->clients[i];
+	const char *why = NULL;
+
+	if (s->p.now_ms() - c->moved_ms < API_PATIENCE_MS)
+		return;
+	if (!c->said_hello)
+		why = "did not say HELLO";
+	else if (c->out_len > 0)
+		why = "does not read its replies";
+	else if (s->txn_owner == c)
+		why = "does not go on with its transaction";
+	if (why == NULL)
+		return;
+	LOG_WARNING("client '%s': %s for %d s: closed", c->name, why, API_PATIENCE_MS / 1000);
+	close_client(s, i);
 }
 
 bool api_server_poll(struct api_server *s, int timeout_ms)
@@ -397,6 +424,8 @@ bool api_server_poll(struct api_server *s, int timeout_ms)
 
 		if (c != NULL && !c->is_blocked && (c->in_len > 0 || c->out_len > 0))
 			serve_client(s, i, false);
+		if (s->clients[i] != NULL)
+			close_late(s, i);
 	}
 	return is_dumping;
 }

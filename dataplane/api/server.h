@@ -3,8 +3,9 @@
 /*
  * server — the dataplane's Unix socket: accepts clients, checks who they are, reads frames, calls the
  * handler of each request and writes the replies. Everything runs on the manager's thread and never
- * blocks on a client: a slow reader is closed when its replies exceed API_OUT_MAX. A frame that cannot be
- * understood closes its client and touches nobody else.
+ * blocks on a client. A frame that cannot be understood closes its client and touches nobody else; so does
+ * keeping others waiting: without HELLO, with a transaction left open or with replies left unread for
+ * API_PATIENCE_MS.
  */
 #include "api/apply.h"
 #include "core/nic.h"
@@ -14,7 +15,8 @@
 
 #define API_CLIENTS_MAX 32
 #define API_OUT_MAX (32u << 20) /* bytes of unsent replies per client */
-#define API_CONNS_MAX 20000u    /* rows of one CONNS reply */
+#define API_PATIENCE_MS 10000
+#define API_CONNS_MAX 20000u /* rows of one CONNS reply */
 
 struct api_server;
 

@@ -11,8 +11,9 @@ struct api_client {
 	int fd;
 	bool said_hello;
 	bool may_change;
-	bool is_blocked; /* a connection dump is under way: frames wait */
-	bool is_closing; /* flush what is there, then close */
+	bool is_blocked;   /* a connection dump is under way: frames wait */
+	bool is_closing;   /* flush what is there, then close */
+	uint32_t moved_ms; /* when it last sent a whole step on or took replies */
 	uid_t uid;
 	char name[MR_NAME_MAX];
 	uint8_t *in;

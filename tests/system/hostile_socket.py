@@ -5,7 +5,7 @@
 usage: hostile_socket.py PATH
 
 Wrong version, huge and tiny lengths, half frames that end or hang, requests before HELLO, random bytes,
-a client that asks for everything and never reads, more clients than there is room for. Each of the first
+a client that asks for everything and never reads, a transaction that is left open, more clients than there is room for. Each of the first
 kinds must be told so or cut off, none may hang the socket: a good client is answered after each.
 """
 import random
@@ -53,6 +53,17 @@ HELLO, STATUS, BEGIN, PREPARE, COUNTERS = 1, 2, 3, 6, 17
 MORE, ERROR = 0x2, 0x4
 
 
+def generation_of(status):
+    """The running generation in the fields of a STATUS reply."""
+    at = 0
+    while at < len(status):
+        tag, length = struct.unpack_from("<HH", status, at)
+        if tag == 6:
+            return status[at + 4:at + 4 + length]
+        at += 4 + length
+    sys.exit("FAILED: STATUS tells no generation")
+
+
 def hello(version=1):
     return frame(HELLO, 1, field(2, struct.pack("<H", version)) + field(3, b"hostile"))
 
@@ -98,6 +109,51 @@ def refused(what, data, says=None):
     print(f"ok: {what}: refused{': ' + got[16:].decode(errors='replace') if got else ''}")
 
 
+def cut_off():
+    """Clients that keep something from others and do not go on: all are closed after 10 s."""
+    halves = [connect() for _ in range(8)]
+    for s in halves:
+        s.sendall(hello()[:7])
+    owner, deaf, idle = connect(), connect(), connect()
+    for s in owner, deaf, idle:
+        s.sendall(hello())
+        one_reply(s)
+    owner.sendall(frame(STATUS, 2))
+    running = one_frame(owner)[2]
+    owner.sendall(frame(BEGIN, 3, field(2, generation_of(running))))
+    while True:
+        request, flags, _ = one_reply(owner)
+        if request == BEGIN:
+            break
+    if flags & ERROR:
+        sys.exit("FAILED: BEGIN was refused")
+    asked = frame(COUNTERS, 5) * 20000
+    deaf.setblocking(False)
+    sent = deaf.send(asked)
+    good_client("clients that hang")
+    for s in *halves, owner:
+        s.settimeout(30)
+        until_closed(s)
+    end = time.monotonic() + 30
+    while True:  # what it did not read is not told from the end of the connection: a write is
+        try:
+            deaf.send(b"\0")
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            break
+        if time.monotonic() > end:
+            sys.exit("FAILED: a client that never reads is not closed")
+        time.sleep(0.1)
+    good_client("clients that were closed")
+    idle.sendall(frame(STATUS, 2))  # it took nothing from anybody
+    if one_reply(idle)[1] & ERROR:
+        sys.exit("FAILED: a quiet client was refused")
+    print(f"ok: half a HELLO, an open transaction, {sent} bytes of requests whose replies are not read: closed")
+    for s in *halves, owner, deaf, idle:
+        s.close()
+
+
 def main():
     signal.alarm(120)  # a connection that is never accepted ends the test
     r = random.Random(21)
@@ -122,15 +178,9 @@ def main():
     good_client("half frames")
     print("ok: half frames that end")
 
-    halves = [connect() for _ in range(8)]
-    for s in halves:
-        s.sendall(hello()[:7])
-    good_client("half frames that hang")
-    print("ok: half frames that hang")
-    for s in halves:
-        s.close()
+    cut_off()
 
-    with connect() as s:  # a transaction that is left open ends with its client
+    with connect() as s:
         s.sendall(hello())
         one_reply(s)
         s.sendall(frame(PREPARE, 2, field(2, struct.pack("<Q", 9)) + field(3, b"0" * 16)))
@@ -140,22 +190,6 @@ def main():
         if not one_reply(s)[1] & ERROR:
             sys.exit("FAILED: an unknown request was accepted")
     print("ok: requests out of order")
-
-    with connect() as s:
-        s.sendall(hello())
-        one_reply(s)
-        s.setblocking(False)
-        sent = 0
-        end = time.monotonic() + 3
-        while time.monotonic() < end and sent < 20_000_000:
-            try:
-                sent += s.send(frame(COUNTERS, 5) * 1000)
-            except BlockingIOError:
-                time.sleep(0.05)
-            except ConnectionError:
-                break
-        good_client("a client that never reads")
-    print(f"ok: a client that asks ({sent} bytes) and never reads")
 
     crowd = []
     for _ in range(300):
