@@ -53,7 +53,8 @@ static void classify_other(struct pkt *p, const struct addr_conf *ac, uint8_t *k
 		to_kernel(p, PUNT_OWN);
 		return;
 	case ADDR_VIP:
-		pkt_drop(p, PKT_DROP_no_service);
+		/* later fragments have no port to look a service up by */
+		pkt_drop(p, p->flags & PKT_F_FRAGMENT ? PKT_DROP_fragment : PKT_DROP_no_service);
 		return;
 	case ADDR_SNAT:
 		p->snat_slot = snat_slot;
