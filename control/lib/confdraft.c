@@ -12,8 +12,6 @@
 #define INTERVAL_MIN_MS 50u
 #define INTERVAL_MAX_MS 3600000u
 #define FLOW_TIMEOUT_MIN_MS 100u
-#define FLOW_TIMEOUT_MAX_MS 86400000u
-#define MAGLEV_SIZE_MAX 16777213u /* the largest prime below 2^24 */
 #define PATH_MAX_BYTES 1024
 #define HOST_MAX_BYTES 255
 #define ADDRESSES_MAX 64 /* of a port */
@@ -386,7 +384,7 @@ static void read_timeouts(struct confread *r, struct conf_service *s, struct con
 	for (unsigned k = 0; k < CONFDRAFT_TIMEOUT_KEYS; k++) {
 		if (at->timeouts[k] != NULL)
 			confread_duration(r, at->timeouts[k], timeout_keys[k].name,
-				FLOW_TIMEOUT_MIN_MS, FLOW_TIMEOUT_MAX_MS, values[k]);
+				FLOW_TIMEOUT_MIN_MS, MR_FLOW_TIMEOUT_MAX_MS, values[k]);
 	}
 }
 
@@ -404,7 +402,7 @@ static void read_maglev_size(
 {
 	uint32_t v;
 
-	if (!confread_uint(r, node, "maglev_size", 2, MAGLEV_SIZE_MAX, &v))
+	if (!confread_uint(r, node, "maglev_size", 2, MR_MAGLEV_SIZE_MAX, &v))
 		return;
 	if (is_prime(v)) {
 		s->maglev_size = v;

@@ -41,6 +41,20 @@ static bool is_name(const char *s, unsigned parts)
 	return true;
 }
 
+static int check_timeouts(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_service *s = &o->service;
+	const uint32_t ms[] = {
+		s->syn_timeout_ms, s->established_timeout_ms, s->fin_timeout_ms, s->udp_timeout_ms};
+
+	for (unsigned i = 0; i < sizeof(ms) / sizeof(ms[0]); i++) {
+		if (ms[i] > MR_FLOW_TIMEOUT_MAX_MS)
+			return refuse(err, o, "timeout of %u ms is above %u", ms[i],
+				MR_FLOW_TIMEOUT_MAX_MS);
+	}
+	return 0;
+}
+
 static int check_service(const struct mr_object *o, struct mr_error *err)
 {
 	const struct mr_service *s = &o->service;
@@ -59,9 +73,10 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "forwarding mode %u is unknown", s->mode);
 	if (sched_ops_of(s->sched) == NULL)
 		return refuse(err, o, "scheduler %u is unknown", s->sched);
-	if (s->maglev_size > 16777213u) /* as in the configuration file */
-		return refuse(err, o, "maglev_size %u is above 16777213", s->maglev_size);
-	return 0;
+	if (s->maglev_size > MR_MAGLEV_SIZE_MAX)
+		return refuse(
+			err, o, "maglev_size %u is above %u", s->maglev_size, MR_MAGLEV_SIZE_MAX);
+	return check_timeouts(o, err);
 }
 
 static int check_backend(const struct mr_object *o, struct mr_error *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the dataplane itself refuses in a single object, whoever sent it: names. */
+/* What the dataplane itself refuses in a single object, whoever sent it: names and numbers. */
 #include "api/apply.h"
 #include "unit.h"
 
@@ -87,11 +87,33 @@ static void only_a_backend_has_a_pool_before_its_name(void **state)
 	}
 }
 
+/* The connection table compares times as 32-bit differences: 2^31 ms would be in the past. */
+static void numbers_have_limits(void **state)
+{
+	struct mr_object s = service("web");
+	uint32_t *const timeouts[] = {&s.service.syn_timeout_ms, &s.service.established_timeout_ms,
+		&s.service.fin_timeout_ms, &s.service.udp_timeout_ms};
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(timeouts); i++) {
+		*timeouts[i] = MR_FLOW_TIMEOUT_MAX_MS;
+		check(&s, 0);
+		*timeouts[i] = MR_FLOW_TIMEOUT_MAX_MS + 1;
+		check(&s, -EINVAL);
+		*timeouts[i] = 0;
+	}
+	s.service.maglev_size = MR_MAGLEV_SIZE_MAX;
+	check(&s, 0);
+	s.service.maglev_size++;
+	check(&s, -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_those_of_configuration_files),
 		cmocka_unit_test(only_a_backend_has_a_pool_before_its_name),
+		cmocka_unit_test(numbers_have_limits),
 	};
 
 	return cmocka_run_group_tests_name("apply", tests, NULL, NULL);
