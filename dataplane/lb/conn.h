@@ -94,6 +94,9 @@ void conn_watch(struct conn_table *t, uint32_t idx, uint32_t deadline_ms);
  * again when last_seen_ms moved its deadline. */
 unsigned conn_due_bulk(struct conn_table *t, uint32_t now_ms, uint32_t *idx, unsigned n);
 
+/* More than three quarters of the family's entries are taken. */
+bool conn_is_crowded(const struct conn_table *t, bool is_v6);
+
 uint32_t conn_count(const struct conn_table *t);
 uint32_t conn_max(const struct conn_table *t);
 

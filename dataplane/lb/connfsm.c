@@ -32,7 +32,8 @@ static enum kind kind_of(uint8_t flags)
 static const uint8_t table[N_STATES][2][N_KINDS] = {
 	/*                   from the client          from the backend
 	 *                   SYN SYN+ACK FIN RST other */
-	[NO] = {{SY, ES, FI, CL, ES}, {SY, SA, FI, CL, ES}},
+	[NO] = {{SY, SY, FI, CL, SY}, {SY, SA, FI, CL, ES}}, /* one segment of the client may be a
+							      * stray: the second makes it ES */
 	[SY] = {{SY, SY, FI, CL, ES}, {SY, SA, FI, CL, SY}}, /* client's ACK: direct return, or the
 							      * SYN+ACK was seen by another worker */
 	[SA] = {{SA, SA, FI, CL, ES}, {SA, SA, FI, CL, SA}},

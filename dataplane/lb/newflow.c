@@ -109,6 +109,9 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 		pkt_drop(p, PKT_DROP_no_backend);
 		return CONN_NONE;
 	}
+	/* the last quarter is for services that cannot do without an entry */
+	if (is_stateless_able(s) && unlikely(conn_is_crowded(x->lw->conns, f->is_v6)))
+		return forward_stateless(x, i, s, backend_idx);
 	idx = f->is_v6 ? conn_add6(x->lw->conns, &f->k6[k], x->now_ms)
 		       : conn_add4(x->lw->conns, &f->k4[k], x->now_ms);
 	if (idx == CONN_NONE)

@@ -66,7 +66,23 @@ class StatelessFallback(PacketTest):
         self.apply()
         for k in range(100):
             self.assertEqual(len(self.send(packet(sport=1000 + k))), 1)
-        self.assertEqual(self.box.counters()[0]["stateless"], 36)
+        self.assertEqual(self.box.counters()[0]["stateless"], 52)
+
+    def test_stray_segments_refuse_nobody(self):
+        """A flood of ACKs at a stateless-able service takes neither all entries nor keeps them long."""
+        service(self.box, mode=DSR_L2, sched=MAGLEV)
+        backend(self.box, 1, port=80)
+        service(self.box, name="nat", vip="10.1.0.81")
+        backend(self.box, 2, service_="nat")
+        self.apply()
+        for k in range(100):
+            self.assertEqual(len(self.send(packet(sport=1000 + k, flags="A"))), 1)
+        self.assertEqual(len(self.send(packet(vip="10.1.0.81"))), 1)
+        self.box.time(11000)
+        self.box.run()
+        self.box.time(300)
+        self.box.run()
+        self.assertEqual(self.box.conns(), [])
 
 
 if __name__ == "__main__":
