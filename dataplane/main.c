@@ -183,8 +183,8 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 		.worker_id = id,
 		.n_workers = n,
 		.socket_id = socket,
-		.n_conns4 = (md->opt.n_conns4 + n - 1) / n,
-		.n_conns6 = (md->opt.n_conns6 + n - 1) / n,
+		.n_conns4 = RTE_MAX((md->opt.n_conns4 + n - 1) / n, CONN_MIN),
+		.n_conns6 = RTE_MAX((md->opt.n_conns6 + n - 1) / n, CONN_MIN),
 		.limits = md->limits,
 		.seed = seed,
 	};
@@ -317,6 +317,15 @@ static uint64_t slot_in_use(void *ctx, enum lb_slot_kind kind, uint32_t slot)
 	return n;
 }
 
+/* A slot gets a new holder, whose counters begin at 0. */
+static void on_give(void *ctx, enum lb_slot_kind kind, uint32_t slot)
+{
+	const struct millraced *md = ctx;
+
+	for (unsigned i = 0; i < md->opt.n_workers; i++)
+		lb_worker_clear(md->workers[i]->lb, kind, slot);
+}
+
 /* After the workers have stopped: nobody reads the running snapshot any more. */
 static void down_snapshot(void *ctx)
 {
@@ -336,8 +345,10 @@ static int up_snapshot(void *ctx)
 	int rc;
 
 	rc = lb_registry_create(&md->env.registry, &md->limits, md->manager.neigh, slot_in_use, md);
-	if (rc == 0)
+	if (rc == 0) {
+		lb_registry_set_on_give(md->env.registry, on_give);
 		rc = model_create(&md->model);
+	}
 	if (rc != 0) {
 		lb_registry_destroy(&md->env.registry);
 		return no_memory("service and backend slots", rc);

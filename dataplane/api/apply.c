@@ -59,8 +59,8 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "forwarding mode %u is unknown", s->mode);
 	if (sched_ops_of(s->sched) == NULL)
 		return refuse(err, o, "scheduler %u is unknown", s->sched);
-	if (s->maglev_size > 10000019u)
-		return refuse(err, o, "maglev_size %u is above 10000019", s->maglev_size);
+	if (s->maglev_size > 16777213u) /* as in the configuration file */
+		return refuse(err, o, "maglev_size %u is above 16777213", s->maglev_size);
 	return 0;
 }
 

@@ -324,10 +324,26 @@ static void serve_client(struct api_server *s, unsigned i, bool is_readable)
 		watch(s, c, i, EPOLL_CTL_MOD);
 }
 
-static bool may_change(const struct api_server *s, const struct ucred *cred)
+/* Whether the peer has the group among its supplementary ones (unix(7)). */
+static bool has_group(int fd, gid_t group)
+{
+	gid_t groups[256]; /* with more than that, the primary one must do */
+	socklen_t len = sizeof(groups);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) != 0)
+		return false;
+	for (unsigned i = 0; i < len / sizeof(groups[0]); i++) {
+		if (groups[i] == group)
+			return true;
+	}
+	return false;
+}
+
+static bool may_change(const struct api_server *s, int fd, const struct ucred *cred)
 {
 	return cred->uid == 0 || cred->uid == geteuid()
-		|| (s->p.group != (gid_t)-1 && cred->gid == s->p.group);
+		|| (s->p.group != (gid_t)-1
+			&& (cred->gid == s->p.group || has_group(fd, s->p.group)));
 }
 
 static void accept_client(struct api_server *s)
@@ -352,7 +368,7 @@ static void accept_client(struct api_server *s)
 	}
 	c->fd = fd;
 	c->uid = cred.uid;
-	c->may_change = may_change(s, &cred);
+	c->may_change = may_change(s, fd, &cred);
 	snprintf(c->name, sizeof(c->name), "pid %d", (int)cred.pid);
 	s->clients[i] = c;
 	watch(s, c, i, EPOLL_CTL_ADD);

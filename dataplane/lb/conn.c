@@ -53,7 +53,7 @@ static int half_init(struct half *h, const struct conn_params *p, bool is_v6)
 		.socket_id = p->socket_id,
 		.extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE};
 
-	if (hp.entries < 64)
+	if (hp.entries < CONN_MIN)
 		return -EINVAL;
 	snprintf(name, sizeof(name), "conn%c-%u", is_v6 ? '6' : '4', p->worker_id);
 	h->hash = rte_hash_create(&hp);

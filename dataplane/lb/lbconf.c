@@ -257,7 +257,7 @@ static int get_backend_slots(
 		if (slot == SLOT_NONE)
 			return lbspec_refuse_backend(b->err, -ENOSPC, be,
 				"all %u backend slots are taken, by backends or by flows of former "
-				"ones; restart millraced with a larger --max-backends",
+				"ones; restart millraced with a larger --backends",
 				b->r->limits.n_backends);
 		s->backends[*n_slots] = *be;
 		s->backend_idx[*n_slots] = slot;
@@ -351,7 +351,7 @@ static int build_group(struct build *b, const struct lbspec_group *g)
 	if (slot == SLOT_NONE)
 		return lbspec_refuse_service(b->err, -ENOSPC, spec,
 			"all %u service slots are taken, by services or by flows of former ones; "
-			"restart millraced with a larger --max-services",
+			"restart millraced with a larger --services",
 			b->r->limits.n_services);
 	if (b->prev != NULL && slot < b->prev->c.n_services)
 		prev = b->prev->c.services[slot];

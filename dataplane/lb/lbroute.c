@@ -92,7 +92,7 @@ static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 	if (pin_next_hop(b, be, prev) != 0)
 		return lbspec_refuse_backend(b->err, -ENOSPC, m,
 			"the neighbour table is full (%u entries); restart millraced with a larger "
-			"one, or reach the backends over a gateway",
+			"--neighs, or reach the backends over a gateway",
 			b->r->neigh->n_slots);
 	return 0;
 }

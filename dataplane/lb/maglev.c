@@ -67,6 +67,18 @@ uint32_t maglev_size(uint32_t wish, unsigned n)
 	return primes[i];
 }
 
+/* A table that is not of prime size has slots a permutation never reaches: filling it would not end. */
+static bool is_size(uint32_t n_slots, unsigned n)
+{
+	if (n_slots < 2 || n_slots < n)
+		return false;
+	for (uint32_t i = 2; (uint64_t)i * i <= n_slots; i++) {
+		if (n_slots % i == 0)
+			return false;
+	}
+	return true;
+}
+
 static int by_id(const void *a, const void *b)
 {
 	const struct member *x = a, *y = b;
@@ -201,7 +213,7 @@ static int build(struct sched_table **out, const struct sched_member *m, unsigne
 	struct sched_table *t;
 	int rc = 0;
 
-	if (n >= UINT16_MAX)
+	if (n >= UINT16_MAX || !is_size(maglev_size(p->maglev_size, n), n))
 		return -EINVAL;
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)

@@ -4,6 +4,7 @@
 #include "lb/maglev.h"
 #include "unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -208,6 +209,22 @@ static void last_one_standing_gets_everything(void **state)
 	maglev_ops.destroy(&t);
 }
 
+static void sizes_that_cannot_be_filled_are_refused(void **state)
+{
+	const uint32_t bad[] = {1, 4, 100, 65536};
+	struct sched_member m[8];
+
+	(void)state;
+	make_members(m, 8);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const struct sched_params p = {
+			.hash_key = fleet_key, .maglev_size = bad[i], .service = "test"};
+		struct sched_table *t = NULL;
+
+		assert_int_equal(maglev_ops.build(&t, m, 8, &p, NULL), -EINVAL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +236,7 @@ int main(void)
 		cmocka_unit_test(removal_from_the_configuration_moves_little),
 		cmocka_unit_test(nobody_available_gives_nobody),
 		cmocka_unit_test(last_one_standing_gets_everything),
+		cmocka_unit_test(sizes_that_cannot_be_filled_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("maglev", tests, NULL, NULL);

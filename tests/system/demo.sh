@@ -19,7 +19,10 @@ CONFIG=$PWD/examples/demo.yaml
 MODE=${1:-}
 HUGEPAGES_BEFORE=""
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+BOLD="" PLAIN=""
+[ ! -t 1 ] || [ -n "${NO_COLOR:-}" ] || BOLD=$'\e[1m' PLAIN=$'\e[0m'
+
+say() { printf '\n%s%s%s\n' "$BOLD" "$*" "$PLAIN"; }
 
 show() { # show COMMAND… : prints a command line of the CLI, then runs it
 	echo "\$ millrace $*"
