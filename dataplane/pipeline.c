@@ -185,7 +185,12 @@ static void finish(struct worker *w, struct burst *b)
 			pkt_note(m)->kind = NOTE_PUNT;
 			pkt_note(m)->iface = p->in_iface;
 			pkt_note(m)->punt_class = p->punt_class;
-			worker_to_manager(w, m);
+			/* the rest of the ring is for neighbours: without them nothing is forwarded */
+			if (p->punt_class != PUNT_NEIGH
+				&& mailbox_is_crowded(w->mail, w->id, w->n_workers))
+				worker_drop(w, m, PKT_DROP_punt_limited);
+			else
+				worker_to_manager(w, m);
 			break;
 		case PKT_GONE:
 			break;

@@ -102,6 +102,16 @@ unsigned mailbox_send_bulk(
 	return n;
 }
 
+bool mailbox_is_crowded(struct mailbox *mb, unsigned from, unsigned to)
+{
+	struct ring *r = ring_of(mb, from, to);
+
+	if (mb->size - (r->tail - r->head_seen) >= mb->size / 4)
+		return false;
+	r->head_seen = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE); /* pairs(mail-head) */
+	return mb->size - (r->tail - r->head_seen) < mb->size / 4;
+}
+
 static unsigned take(struct mailbox *mb, struct ring *r, struct rte_mbuf **m, unsigned n)
 {
 	const uint32_t head = r->head;

@@ -20,6 +20,10 @@ void mailbox_destroy(struct mailbox **mb); /* frees packets still inside; NULL-s
 unsigned mailbox_send_bulk(
 	struct mailbox *mb, unsigned from, unsigned to, struct rte_mbuf **m, unsigned n);
 
+/* Hot. Context: the thread that is end `from`. Less than a quarter of the ring is free: what can be done
+ * without should not be sent. */
+bool mailbox_is_crowded(struct mailbox *mb, unsigned from, unsigned to);
+
 /* Hot. Context: the thread that is end `to`. Takes up to n packets, rings in turn. */
 unsigned mailbox_receive_bulk(struct mailbox *mb, unsigned to, struct rte_mbuf **m, unsigned n);
 

@@ -172,5 +172,27 @@ class Neighbours(PacketTest):
         self.assertEqual(len(self.send(self.syn)), 1)
 
 
+class FloodForTheKernel(PacketTest):
+    workers = 1
+
+    def test_neighbours_get_through(self):
+        """More for the kernel than the manager takes: what resolves neighbours is not lost in it."""
+        service(self.box)
+        backend(self.box, 1)
+        self.apply()
+        north = raw(Ether(src=CLIENT_MAC, dst=NORTH_MAC) / IP(src="10.1.0.10", dst="10.1.0.1") / UDP(dport=9)).hex()
+        south = raw(Ether(src=WEB_MAC[1], dst=SOUTH_MAC) / IP(src="10.2.0.11", dst="10.2.0.1") / UDP(dport=9)).hex()
+        for _ in range(3900):
+            self.box.say(f"in north 0 {north}")
+            self.box.say(f"in south 0 {south}")
+        arp = raw(Ether(src=WEB_MAC[1], dst=SOUTH_MAC) / ARP(op=2, hwsrc=WEB_MAC[1], psrc="10.2.0.11",
+                                                             hwdst=SOUTH_MAC, pdst="10.2.0.1")).hex()
+        for _ in range(100):
+            self.box.say(f"in south 0 {arp}")
+        self.box.run()
+        self.assertEqual(self.dropped("mailbox_full"), 0)
+        self.assertGreater(self.dropped("punt_limited"), 0)
+
+
 if __name__ == "__main__":
     unittest.main()
