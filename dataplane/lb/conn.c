@@ -216,13 +216,13 @@ void conn_watch(struct conn_table *t, uint32_t idx, uint32_t deadline_ms)
 
 unsigned conn_due_bulk(struct conn_table *t, uint32_t now_ms, uint32_t *idx, unsigned n)
 {
-	unsigned n4 = wheel_due_bulk(&t->v4.wheel, now_ms, idx, n);
+	/* half for each family, so that neither starves the other; what IPv6 leaves is IPv4's again */
+	const unsigned n4 = wheel_due_bulk(&t->v4.wheel, now_ms, idx, n - n / 2);
 	const unsigned n6 = wheel_due_bulk(&t->v6.wheel, now_ms, idx + n4, n - n4);
 
 	for (unsigned i = 0; i < n6; i++)
 		idx[n4 + i] |= CONN_V6;
-	n4 += n6;
-	return n4;
+	return n4 + n6 + wheel_due_bulk(&t->v4.wheel, now_ms, idx + n4 + n6, n - n4 - n6);
 }
 
 bool conn_is_crowded(const struct conn_table *t, bool is_v6)

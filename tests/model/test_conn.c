@@ -155,6 +155,34 @@ static void random_operations_agree_with_a_naive_map(void **state)
 	assert_null(t);
 }
 
+/* However many of one family are due, the other gets half of each turn; alone it gets all. */
+static void families_share_a_turn(void **state)
+{
+	const struct conn_params p = {
+		.n_max4 = N_MAX, .n_max6 = N_MAX, .socket_id = SOCKET_ID_ANY, .worker_id = 2};
+	struct conn_table *t = NULL;
+	uint32_t idx[16];
+	unsigned n[2] = {0, 0};
+
+	(void)state;
+	assert_int_equal(conn_table_create(&t, &p), 0);
+	for (unsigned i = 0; i < 100; i++)
+		conn_watch(t, add(t, i >= 50, i, 0), 1000);
+	assert_int_equal(conn_due_bulk(t, 5000, idx, 16), 16);
+	for (unsigned i = 0; i < 16; i++)
+		n[(idx[i] & CONN_V6) != 0]++;
+	assert_int_equal(n[0], 8);
+	assert_int_equal(n[1], 8);
+	while (conn_due_bulk(t, 5000, idx, 16) > 0)
+		;
+	for (unsigned v = 0; v < 2; v++) {
+		for (unsigned i = 100; i < 116; i++)
+			conn_watch(t, add(t, v == 1, i, 5000), 6000 + 4000 * v);
+		assert_int_equal(conn_due_bulk(t, 9000 + 4000 * v, idx, 16), 16);
+	}
+	conn_table_destroy(&t);
+}
+
 static void walk_visits_every_entry_once(void **state)
 {
 	const struct conn_params p = {
@@ -183,6 +211,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_operations_agree_with_a_naive_map),
+		cmocka_unit_test(families_share_a_turn),
 		cmocka_unit_test(walk_visits_every_entry_once),
 	};
 
