@@ -11,9 +11,9 @@
  *      beginning of a burst is good until its end: a flow that begins again keeps its entry
  *  I4  a packet that does not become PKT_TX or PKT_HOLD is PKT_DROP with one reason
  *
- * What happens to flows of a backend that is not UP: DRAIN and absent: they go on. DOWN: they go on as
- * well (policy keep: the checks may be wrong about it), but a SYN, and every datagram of UDP, is the chance to
- * choose again and is scheduled anew; a SYN also when the backend is absent.
+ * What happens to flows of a backend that is not UP: DRAIN: they go on. DOWN and absent: they go on as well
+ * (policy keep: the checks may be wrong, and a removed backend finishes what it has begun), but a SYN, and
+ * every datagram of UDP, is the chance to choose again and is scheduled anew.
  */
 #include "lb/balance_pvt.h"
 
@@ -93,11 +93,12 @@ static void move_to_service(struct call *x, struct conn *e, uint32_t service_idx
 static inline bool is_new_chance(
 	const struct conn *e, const struct lb_backend *be, const struct pkt *p)
 {
+	const bool is_out = be->state == MR_BACKEND_DOWN || be->state == 0;
+
 	if (p->proto != MR_PROTO_TCP)
-		return be->state == MR_BACKEND_DOWN;
+		return is_out;
 	return connfsm_opens(p->tcp_flags)
-		&& (connfsm_reusable((enum mr_conn_state)e->state) || be->state == MR_BACKEND_DOWN
-			|| be->state == 0);
+		&& (is_out || connfsm_reusable((enum mr_conn_state)e->state));
 }
 
 static inline void on_client_packet(struct call *x, const struct flows *f, unsigned k)

@@ -53,6 +53,34 @@ class FullNat(PacketTest):
                              / IP(src="10.2.0.100", dst="10.2.0.11", ttl=63)
                              / UDP(sport=got[UDP].sport, dport=5353, chksum=chksum) / Raw(b"query"))
 
+    def test_udp_leaves_a_removed_backend(self):
+        """A flow that never pauses would keep it for ever."""
+        service(self.box, name="dns", port=53, proto=UDP_PROTO)
+        backend(self.box, 1, service_="dns", port=5353)
+        self.apply()
+        frame = (Ether(src=CLIENT_MAC, dst=NORTH_MAC) / IP(src="10.1.0.10", dst="10.1.0.80")
+                 / UDP(sport=5000, dport=53) / Raw(b"query"))
+        self.assertEqual(self.open(frame)[IP].dst, "10.2.0.11")
+        backend(self.box, 2, service_="dns", port=5353)
+        self.apply()
+        self.assertEqual(self.open(frame)[IP].dst, "10.2.0.11")
+        self.box.delete("backend/dns/web1")
+        self.apply()
+        self.assertEqual(self.open(frame)[IP].dst, "10.2.0.12")
+        self.assertEqual(len(self.box.conns()), 1)
+
+    def test_tcp_stays_with_a_removed_backend(self):
+        service(self.box)
+        backend(self.box, 1)
+        self.apply()
+        got = self.open(syn())
+        self.open(syn(flags="A"))
+        backend(self.box, 2)
+        self.box.delete("backend/web/web1")
+        self.apply()
+        again = self.open(syn(flags="A"))
+        self.assertEqual((again[IP].dst, again[TCP].sport), ("10.2.0.11", got[TCP].sport))
+
     def test_ipv6_there_and_back(self):
         service(self.box, name="six", vip="fd00:1::80", proto=TCP_PROTO)
         backend(self.box, 1, service_="six", ip="fd00:2::11")
