@@ -284,6 +284,6 @@ uint32_t apply_publish(const struct apply_env *env, struct snapshot *next)
 
 	apply_discard(&old, env);
 	if (env->punt != NULL)
-		punt_sync_addrs(env->punt, addr_conf_of(next));
+		punt_sync(env->punt, addr_conf_of(next));
 	return wait_us;
 }

@@ -164,6 +164,18 @@ void addr_walk_own(const struct addr_conf *c,
 	}
 }
 
+bool addr_gateway(const struct addr_conf *c, uint8_t family, unsigned *iface, struct mr_ip *ip)
+{
+	const struct hop *gateway = &c->gateway[family == 6];
+
+	if (!gateway->is_set)
+		return false;
+	*iface = gateway->iface;
+	ip->family = family;
+	memcpy(ip->bytes, gateway->ip, 16);
+	return true;
+}
+
 /* Adds an address of ours. 1 when it is there already with the same kind, -EEXIST with another. */
 static int add_local(struct addr_conf *c, const struct mr_ip *ip, enum addr_kind kind,
 	uint8_t iface, uint16_t snat_slot)

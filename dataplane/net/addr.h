@@ -51,3 +51,6 @@ bool addr_source(const struct addr_conf *c, uint8_t iface, uint8_t family, const
 void addr_walk_own(const struct addr_conf *c,
 	void (*on_addr)(void *ctx, unsigned iface, const struct mr_ip *ip, unsigned prefix_len),
 	void *ctx);
+
+/* Context: manager. The default gateway of a family, for the kernel side. False: there is none. */
+bool addr_gateway(const struct addr_conf *c, uint8_t family, unsigned *iface, struct mr_ip *ip);

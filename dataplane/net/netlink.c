@@ -7,11 +7,23 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A default route that the host has already is to win: that of a management port has a smaller metric, of
+ * what programs give theirs (0, 100, 1024). */
+#define ROUTE_METRIC 4096u
+
 struct request {
 	struct nlmsghdr nh;
-	struct ifaddrmsg ifa;
-	uint8_t attrs[128];
+	uint8_t body[192]; /* the header of the kind of message, then attributes */
 };
+
+static void init(struct request *r, uint16_t type, uint16_t flags, const void *header, unsigned len)
+{
+	memset(r, 0, sizeof(*r));
+	r->nh.nlmsg_len = NLMSG_LENGTH(len);
+	r->nh.nlmsg_type = type;
+	r->nh.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+	memcpy(r->body, header, len);
+}
 
 static void add_attr(struct request *r, uint16_t type, const void *data, unsigned len)
 {
@@ -50,19 +62,21 @@ static int transact(const struct request *r)
 	return rc;
 }
 
-static int change(uint16_t type, uint16_t flags, unsigned ifindex, const struct mr_ip *ip,
+static uint8_t af_of(const struct mr_ip *ip)
+{
+	return ip->family == 4 ? AF_INET : AF_INET6;
+}
+
+static int change_addr(uint16_t type, uint16_t flags, unsigned ifindex, const struct mr_ip *ip,
 	unsigned prefix_len)
 {
+	const struct ifaddrmsg ifa = {.ifa_family = af_of(ip),
+		.ifa_prefixlen = (uint8_t)prefix_len,
+		.ifa_index = ifindex};
 	const uint32_t ifa_flags = IFA_F_NODAD;
 	struct request r;
 
-	memset(&r, 0, sizeof(r));
-	r.nh.nlmsg_len = NLMSG_LENGTH(sizeof(r.ifa));
-	r.nh.nlmsg_type = type;
-	r.nh.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-	r.ifa.ifa_family = ip->family == 4 ? AF_INET : AF_INET6;
-	r.ifa.ifa_prefixlen = (uint8_t)prefix_len;
-	r.ifa.ifa_index = ifindex;
+	init(&r, type, flags, &ifa, sizeof(ifa));
 	add_attr(&r, IFA_LOCAL, ip->bytes, mr_ip_len(ip));
 	add_attr(&r, IFA_ADDRESS, ip->bytes, mr_ip_len(ip));
 	if (ip->family == 6)
@@ -70,12 +84,40 @@ static int change(uint16_t type, uint16_t flags, unsigned ifindex, const struct 
 	return transact(&r);
 }
 
+static int change_route(
+	uint16_t type, uint16_t flags, unsigned ifindex, const struct mr_ip *gateway)
+{
+	const struct rtmsg rtm = {.rtm_family = af_of(gateway),
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC,
+		.rtm_scope = RT_SCOPE_UNIVERSE,
+		.rtm_type = RTN_UNICAST};
+	const uint32_t oif = ifindex, metric = ROUTE_METRIC;
+	struct request r;
+
+	init(&r, type, flags, &rtm, sizeof(rtm));
+	add_attr(&r, RTA_GATEWAY, gateway->bytes, mr_ip_len(gateway));
+	add_attr(&r, RTA_OIF, &oif, sizeof(oif));
+	add_attr(&r, RTA_PRIORITY, &metric, sizeof(metric));
+	return transact(&r);
+}
+
 int netlink_addr_add(unsigned ifindex, const struct mr_ip *ip, unsigned prefix_len)
 {
-	return change(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, ip, prefix_len);
+	return change_addr(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, ip, prefix_len);
 }
 
 int netlink_addr_del(unsigned ifindex, const struct mr_ip *ip, unsigned prefix_len)
 {
-	return change(RTM_DELADDR, 0, ifindex, ip, prefix_len);
+	return change_addr(RTM_DELADDR, 0, ifindex, ip, prefix_len);
+}
+
+int netlink_gateway_add(unsigned ifindex, const struct mr_ip *gateway)
+{
+	return change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, ifindex, gateway);
+}
+
+int netlink_gateway_del(unsigned ifindex, const struct mr_ip *gateway)
+{
+	return change_route(RTM_DELROUTE, 0, ifindex, gateway);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * netlink — the two rtnetlink requests the exception path needs. Manager's thread; each opens its own
+ * netlink — the rtnetlink requests the exception path needs. Manager's thread; each opens its own
  * socket and waits for the kernel's answer (microseconds).
  */
 #include "millrace/types.h"
@@ -11,3 +11,10 @@ int netlink_addr_add(unsigned ifindex, const struct mr_ip *ip, unsigned prefix_l
 
 /* Removes it. 0 or -errno. */
 int netlink_addr_del(unsigned ifindex, const struct mr_ip *ip, unsigned prefix_len);
+
+/* Adds a default route over the gateway and the interface, with metric 4096: it gives way to one that the
+ * host has already. 0 or -errno (-EEXIST: is there). */
+int netlink_gateway_add(unsigned ifindex, const struct mr_ip *gateway);
+
+/* Removes it. 0 or -errno (-ESRCH: is not there). */
+int netlink_gateway_del(unsigned ifindex, const struct mr_ip *gateway);

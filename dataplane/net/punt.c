@@ -40,10 +40,10 @@ struct tap {
 	struct bucket buckets[PUNT_N_CLASSES];
 };
 
-struct own { /* an address we have put on a TAP */
+struct own { /* what we have put on a TAP: an address, or a default route */
 	unsigned iface;
-	struct mr_ip ip;
-	unsigned prefix_len;
+	struct mr_ip ip;     /* or the gateway */
+	unsigned prefix_len; /* 0: a default route */
 	bool is_wanted;
 };
 
@@ -70,12 +70,12 @@ static bool take_token(struct bucket *b, uint64_t now_ms)
 }
 
 /* A setting of the kernel for one interface; missing ones (IPv6 off) are no loss. */
-static void set_sysctl(const char *ifname, const char *what, const char *value)
+static void set_sysctl(const char *family, const char *ifname, const char *what, const char *value)
 {
 	char path[128];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", ifname, what);
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, ifname, what);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -112,9 +112,11 @@ static int set_link(struct tap *tap, const struct iface *iface)
 	ifr.ifr_mtu = iface->mtu_bytes;
 	if (rc == 0 && ioctl(fd, SIOCSIFMTU, &ifr) != 0)
 		rc = -errno;
-	set_sysctl(tap->name, "accept_dad", "0");
-	set_sysctl(tap->name, "accept_ra", "0");
-	set_sysctl(tap->name, "router_solicitations", "0");
+	/* without it, the kernel removes all addresses of a network with the first of them */
+	set_sysctl("ipv4", tap->name, "promote_secondaries", "1");
+	set_sysctl("ipv6", tap->name, "accept_dad", "0");
+	set_sysctl("ipv6", tap->name, "accept_ra", "0");
+	set_sysctl("ipv6", tap->name, "router_solicitations", "0");
 	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
 	if (rc == 0 && ioctl(fd, SIOCSIFFLAGS, &ifr) != 0)
 		rc = -errno;
@@ -189,9 +191,24 @@ void punt_destroy(struct punt **p)
 	*p = NULL;
 }
 
-static void want_addr(void *ctx, unsigned iface, const struct mr_ip *ip, unsigned prefix_len)
+static int add_own(const struct tap *tap, const struct own *o)
+{
+	return o->prefix_len > 0 ? netlink_addr_add(tap->ifindex, &o->ip, o->prefix_len)
+				 : netlink_gateway_add(tap->ifindex, &o->ip);
+}
+
+static void del_own(const struct tap *tap, const struct own *o)
+{
+	if (o->prefix_len > 0)
+		netlink_addr_del(tap->ifindex, &o->ip, o->prefix_len);
+	else
+		netlink_gateway_del(tap->ifindex, &o->ip);
+}
+
+static void want(void *ctx, unsigned iface, const struct mr_ip *ip, unsigned prefix_len)
 {
 	struct punt *p = ctx;
+	const struct tap *tap = &p->taps[iface];
 	struct own *o;
 	int rc;
 
@@ -202,35 +219,49 @@ static void want_addr(void *ctx, unsigned iface, const struct mr_ip *ip, unsigne
 			return;
 		}
 	}
-	if (p->taps[iface].fd < 0 || p->n_own == OWN_MAX)
+	if (tap->fd < 0)
 		return;
-	rc = netlink_addr_add(p->taps[iface].ifindex, ip, prefix_len);
-	if (rc != 0 && rc != -EEXIST) {
-		LOG_ERR("kernel interface %s: address not set: %s; set it with `ip addr add`",
-			p->taps[iface].name, strerror(-rc));
+	if (p->n_own == OWN_MAX) {
+		LOG_ERR("kernel interface %s: %u addresses and routes are set, no more are: set the rest "
+			"with `ip addr add`",
+			tap->name, OWN_MAX);
 		return;
 	}
-	p->own[p->n_own++] = (struct own){
-		.iface = iface, .ip = *ip, .prefix_len = prefix_len, .is_wanted = true};
+	o = &p->own[p->n_own];
+	*o = (struct own){.iface = iface, .ip = *ip, .prefix_len = prefix_len, .is_wanted = true};
+	rc = add_own(tap, o);
+	if (rc == 0 || rc == -EEXIST)
+		p->n_own++;
+	else if (prefix_len > 0)
+		LOG_ERR("kernel interface %s: address not set: %s; set it with `ip addr add`",
+			tap->name, strerror(-rc));
+	else
+		LOG_ERR("kernel interface %s: no default route over the gateway: %s; set it with "
+			"`ip route add`",
+			tap->name, strerror(-rc));
 }
 
-int punt_sync_addrs(struct punt *p, const struct addr_conf *c)
+void punt_sync(struct punt *p, const struct addr_conf *c)
 {
-	unsigned n = 0;
+	unsigned n = 0, iface;
+	struct mr_ip gateway = {0};
 
 	for (unsigned i = 0; i < p->n_own; i++)
 		p->own[i].is_wanted = false;
-	addr_walk_own(c, want_addr, p);
+	addr_walk_own(c, want, p);
+	if (addr_gateway(c, 4, &iface, &gateway))
+		want(p, iface, &gateway, 0);
+	if (addr_gateway(c, 6, &iface, &gateway))
+		want(p, iface, &gateway, 0);
 	for (unsigned i = 0; i < p->n_own; i++) {
 		const struct own *o = &p->own[i];
 
 		if (o->is_wanted)
 			p->own[n++] = *o;
 		else
-			netlink_addr_del(p->taps[o->iface].ifindex, &o->ip, o->prefix_len);
+			del_own(&p->taps[o->iface], o);
 	}
 	p->n_own = n;
-	return 0;
 }
 
 /* Writes the frame, all its segments. False: the kernel did not take it. */
@@ -268,6 +299,16 @@ void punt_output(
 	rte_pktmbuf_free(m);
 }
 
+/* Somebody has deleted the interface: nothing comes from it any more, and it wakes the loop for ever. */
+static void give_up(struct tap *tap, int error)
+{
+	LOG_ERR("kernel interface %s: cannot be read: %s; packets for the kernel are dropped until "
+		"millraced is started again",
+		tap->name, strerror(error));
+	close(tap->fd);
+	tap->fd = -1;
+}
+
 /* One frame from the kernel, NULL when there is none (or no buffer for it). */
 static struct rte_mbuf *read_frame(struct punt *p, unsigned iface)
 {
@@ -281,6 +322,8 @@ static struct rte_mbuf *read_frame(struct punt *p, unsigned iface)
 	n = read(p->taps[iface].fd, rte_pktmbuf_mtod(m, void *), rte_pktmbuf_tailroom(m));
 	if (n < RTE_ETHER_HDR_LEN) {
 		rte_pktmbuf_free(m);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			give_up(&p->taps[iface], errno);
 		return NULL;
 	}
 	m->data_len = (uint16_t)n;

@@ -27,9 +27,9 @@ struct punt_params {
 int punt_create(struct punt **out, const struct punt_params *p);
 void punt_destroy(struct punt **p);
 
-/* Context: manager. Puts exactly these own addresses on the TAP interfaces (rtnetlink), leaving others
- * that an operator has added by hand. 0 or -errno, logged. */
-int punt_sync_addrs(struct punt *p, const struct addr_conf *c);
+/* Context: manager. Puts exactly these own addresses on the TAP interfaces, and a default route over each
+ * gateway (rtnetlink), leaving others that an operator has added by hand. What fails is logged. */
+void punt_sync(struct punt *p, const struct addr_conf *c);
 
 /* Context: manager. Gives the frame to the kernel, or drops and counts. Takes the mbuf. */
 void punt_output(

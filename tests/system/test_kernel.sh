@@ -35,6 +35,34 @@ expect "without it" t_cli config apply "$CONFIG"
 t_wait 30 "the change to be in force" t_in_sync
 expect_fail "no ping" 1 t_in client ping -q -c 1 -W 1 10.1.0.2
 
+expect "another one instead of the first" t_cli config apply <(sed 's/10.1.0.1\/24, /10.1.0.3\/24, /' "$CONFIG")
+t_wait 30 "the change to be in force" t_in_sync
+expect "ping 10.1.0.3" t_in client ping -q -c 2 -i 0.05 -W 2 10.1.0.3
+expect "the kernel has it, and not the first" test "$(t_in mr ip -4 -br addr show k-north | awk '{print $3}')" = 10.1.0.3/24
+t_cli config apply "$CONFIG"
+t_wait 30 "the change to be in force" t_in_sync
+
+say "behind a gateway"
+t_in client ip addr add 10.99.0.1/32 dev lo
+t_in client ip addr add fd00:99::1/128 dev lo
+t_spawn far client $T_PYTHON -m http.server --directory "$T_DIR/own" --bind :: 7001
+t_wait 30 "the far server" t_in client curl -sf -o /dev/null http://127.0.0.1:7001/
+beyond() { # beyond FAMILY : the kernel beside the dataplane reaches what is not on a connected network
+	local url=http://10.99.0.1:7001/
+	[ "$1" = 4 ] || url='http://[fd00:99::1]:7001/'
+	t_in mr curl -sf --max-time 5 -o /dev/null "$url"
+}
+sed 's/^\( *north: { \)/\1gateways: [10.1.0.10, "fd00:1::10"], /' "$CONFIG" >"$T_DIR/far.yaml"
+expect_fail "not without one" 7 beyond 4
+expect "with gateways" t_cli config apply "$T_DIR/far.yaml"
+t_wait 30 "the change to be in force" t_in_sync
+expect "over IPv4" beyond 4
+expect "over IPv6" beyond 6
+expect "over the dataplane" test -n "$(t_in mr ip route show default dev k-north metric 4096)"
+expect "without them again" t_cli config apply "$CONFIG"
+t_wait 30 "the change to be in force" t_in_sync
+expect "the routes are gone" test -z "$(t_in mr ip route show default)$(t_in mr ip -6 route show default)"
+
 say "a virtual address does not let the kernel's ports through"
 expect_fail "port 7000 of a virtual address" 28 t_in client curl -s --max-time 1 http://10.1.0.80:7000/
 expect "counted as no_service" test "$(counter no_service)" -gt 0
@@ -44,3 +72,13 @@ t_load_begin beside 10.1.0.80 80
 t_in client ping -q -f -c 20000 10.1.0.1 >"$T_DIR/flood" 2>&1 || true
 t_load_end beside
 expect_all beside
+
+say "somebody deletes an interface"
+t_load_begin without 10.1.0.90 8080
+expect "ip link del k-north" t_in mr ip link del k-north
+t_wait 30 "the dataplane to notice" grep -q "k-north: cannot be read" "$T_DIR/millraced.log"
+expect_fail "no way to the kernel" 28 t_in client curl -s --max-time 1 http://10.1.0.1:7000/
+expect "counted" test "$(counter punt_disabled)" -gt 0
+t_load_end without
+expect_all without
+expect "it said so once" test "$(grep -c "cannot be read" "$T_DIR/millraced.log")" = 1
