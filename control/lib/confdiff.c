@@ -55,7 +55,7 @@ struct effect {
 static const struct effect effects_of_change[] = {
 	{SECTION_NODE, "hash_key", "new flows are spread anew; flows stay where they are"},
 	{SECTION_NODE, NULL, "none on traffic"},
-	{SECTION_NETWORK, NULL, "new flows use the new addresses; flows on removed ones end"},
+	{SECTION_NETWORK, NULL, "new flows use the new addresses; flows stay on removed ones"},
 	{SECTION_PORT, NULL, "the port answers on the new addresses only"},
 	{SECTION_CHECK, NULL, "none on traffic: the next probe uses it, states are kept"},
 	{SECTION_POOL, NULL, "backends are checked in the new way"},
