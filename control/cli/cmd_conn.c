@@ -38,7 +38,7 @@ static const struct cmd_param show_params[] = {
 		.value = "N",
 		.kind = CMD_UINT,
 		.min = 1,
-		.max = 100000,
+		.max = 20000,
 		.help = "at most so many (default: 1000)"},
 };
 

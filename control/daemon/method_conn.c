@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define LIMIT_DEFAULT 1000
-#define LIMIT_MAX 100000
+#define LIMIT_MAX 20000 /* rows of one CONNS reply */
 
 struct question {
 	struct ctlsrv_request *r;

@@ -199,7 +199,7 @@ static const struct {
 	{"backend weight web/web1 -1", "unknown option '-1'", NULL},
 	{"backend weight web/web1 5.5", "got '5.5'", NULL},
 	{"backend weight web/web1 18446744073709551617", "got '18446744073709551617'", NULL},
-	{"conn show --limit 0", "--limit must be 1...100000, got '0'", NULL},
+	{"conn show --limit 0", "--limit must be 1...20000, got '0'", NULL},
 	{"conn show --limit", "--limit needs a value: N", NULL},
 	{"conn show --limit 5 --limit 6", "--limit is given twice", NULL},
 	{"conn show --limt 5", "unknown option '--limt'", "did you mean '--limit'?"},
