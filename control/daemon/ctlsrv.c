@@ -202,9 +202,25 @@ void ctlsrv_refuse(struct ctlsrv_request *r, const char *code, const char *hint,
 	finish(r, "error", error);
 }
 
+/* Whether the peer has the group among its supplementary ones (unix(7)). */
+static bool has_group(int fd, gid_t group)
+{
+	gid_t groups[256]; /* with more than that, the primary one must do */
+	socklen_t len = sizeof(groups);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) != 0)
+		return false;
+	for (size_t i = 0; i < len / sizeof(groups[0]); i++) {
+		if (groups[i] == group)
+			return true;
+	}
+	return false;
+}
+
 static bool may_change(const struct ctlsrv_client *c)
 {
-	return c->cred.uid == 0 || c->cred.uid == geteuid() || c->cred.gid == c->server->gid;
+	return c->cred.uid == 0 || c->cred.uid == geteuid() || c->cred.gid == c->server->gid
+		|| has_group(bufferevent_getfd(c->bev), c->server->gid);
 }
 
 static void name_author(char *out, size_t size, uid_t uid)

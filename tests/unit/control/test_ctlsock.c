@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct fix {
@@ -130,6 +131,72 @@ static void the_group_can_get_at_the_socket(void **state)
 	ctlsrv_destroy(&s);
 }
 
+/* One request of a user with these groups, on a socket whose group is nogroup; the answer's text. */
+static void ask_as(
+	struct fix *f, const char *path, gid_t gid, gid_t more, char *answer, size_t size)
+{
+	static const char line[] = "{\"id\": 1, \"method\": \"config.apply\", \"params\": "
+				   "{\"text\": \"version: 1\", \"name\": \"x\"}}\n";
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int status, pipe_fds[2];
+	ssize_t n;
+	pid_t pid;
+
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	assert_int_equal(pipe(pipe_fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (setgroups(1, &more) != 0 || setgid(gid) != 0 || setuid(1) != 0
+			|| connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) != 0
+			|| write(fd, line, sizeof(line) - 1) != (ssize_t)sizeof(line) - 1
+			|| shutdown(fd, SHUT_WR) != 0)
+			_exit(1);
+		while ((n = read(fd, answer, size)) > 0) {
+			if (write(pipe_fds[1], answer, (size_t)n) != n)
+				_exit(2);
+		}
+		_exit(0);
+	}
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		event_base_loop(f->base, EVLOOP_NONBLOCK);
+	assert_int_equal(status, 0);
+	n = read(pipe_fds[0], answer, size - 1);
+	assert_true(n > 0);
+	answer[n] = '\0';
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
+/* What usermod -aG gives. */
+static void members_of_the_group_may_change_things(void **state)
+{
+	struct fix *f = *state;
+	const struct group *gr = getgrgid(65534);
+	struct ctlsrv *s = NULL;
+	char path[128], answer[4096];
+
+	if (geteuid() != 0 || gr == NULL)
+		skip();
+	snprintf(path, sizeof(path), "%s/other/control.sock", f->dir);
+	assert_int_equal(try_create(f, path, gr->gr_name, &s), 0);
+	assert_int_equal(chmod(f->dir, 0755), 0);
+	ask_as(f, path, 1, 65534, answer, sizeof(answer));
+	assert_null(strstr(answer, "denied"));
+	assert_non_null(strstr(answer, "\"result\""));
+	ask_as(f, path, 65534, 1, answer, sizeof(answer));
+	assert_non_null(strstr(answer, "\"result\""));
+	assert_int_equal(chmod(path, 0666), 0);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(chmod(path, 0755), 0);
+	path[strlen(path)] = '/';
+	ask_as(f, path, 1, 1, answer, sizeof(answer));
+	assert_non_null(strstr(answer, "denied"));
+	ctlsrv_destroy(&s);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -138,6 +205,7 @@ int main(void)
 		TEST(the_socket_is_for_the_owner_and_the_group),
 		TEST(a_path_is_taken_only_from_the_dead),
 		TEST(the_group_can_get_at_the_socket),
+		TEST(members_of_the_group_may_change_things),
 	};
 
 	umask(022);
