@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define CONN_NONE UINT32_MAX
-#define CONN_MIN 64u /* entries of a family a table has at least */
+#define CONN_MIN 64u        /* entries of a family a table has at least */
 #define CONN_V6 0x80000000u /* this bit of an index: entry of the IPv6 table */
 
 struct conn_table;
