@@ -14,14 +14,12 @@
 #include <event2/event.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct caller {
@@ -726,57 +724,6 @@ static void an_answer_that_would_be_too_long_is_an_error(void **state)
 	hang_up(&c);
 }
 
-/* A reader of the machine who is nobody may look and may not touch. */
-static void strangers_may_look_but_not_touch(void **state)
-{
-	static const char lines[] = "{\"id\": 1, \"method\": \"health.show\"}\n" ON_WEB1(
-		"backend.drain", "") "{\"id\": 3, \"method\": \"config.apply\", \"params\": "
-				     "{\"text\": \"version: 1\", \"name\": \"x\"}}\n";
-	struct fix *f = *state;
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	char answers[8192] = "";
-	int status, pipe_fds[2];
-	pid_t pid;
-
-	if (geteuid() != 0)
-		skip();
-	memcpy(sun.sun_path, f->socket, strlen(f->socket) + 1);
-	assert_int_equal(chmod(f->dir, 0755), 0);
-	assert_int_equal(chmod(f->run_dir, 0755), 0);
-	assert_int_equal(chmod(f->socket, 0666), 0); /* what the daemon would not do */
-	assert_int_equal(pipe(pipe_fds), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-		ssize_t n;
-
-		if (setgroups(0, NULL) != 0 || setgid(65534) != 0 || setuid(65534) != 0
-			|| connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) != 0
-			|| write(fd, lines, sizeof(lines) - 1) != (ssize_t)sizeof(lines) - 1
-			|| shutdown(fd, SHUT_WR) != 0)
-			_exit(1);
-		while ((n = read(fd, answers, sizeof(answers))) > 0) {
-			if (write(pipe_fds[1], answers, (size_t)n) != n)
-				_exit(2);
-		}
-		_exit(0);
-	}
-	while (waitpid(pid, &status, WNOHANG) == 0)
-		event_base_loop(f->base, EVLOOP_NONBLOCK);
-	assert_int_equal(status, 0);
-	assert_true(read(pipe_fds[0], answers, sizeof(answers) - 1) > 0);
-	close(pipe_fds[0]);
-	close(pipe_fds[1]);
-	assert_non_null(strstr(answers, "millrace.health/1"));
-	assert_non_null(
-		strstr(answers, "backend.drain changes the running system, which uid 65534"));
-	assert_non_null(strstr(answers, "config.apply changes the running system"));
-	assert_non_null(strstr(answers, "\"code\":\"denied\""));
-	assert_int_equal(f->dp->generation, 1);
-	assert_null(admin_find(loop_admin(f->loop), "web", "web1"));
-}
-
 /* Without descriptors a client waits in the queue; the loop does not spin on it. */
 static void want_of_descriptors_does_not_spin(void **state)
 {
@@ -823,7 +770,6 @@ int main(void)
 		TEST(a_client_that_does_not_read_is_not_read_from),
 		TEST(a_client_whose_answers_pile_up_is_dropped),
 		TEST(an_answer_that_would_be_too_long_is_an_error),
-		TEST(strangers_may_look_but_not_touch),
 		TEST(want_of_descriptors_does_not_spin),
 	};
 
