@@ -41,7 +41,10 @@ MR_MSG(mr_snat, MR_SNAT_FIELDS)
 	F(T, U32, syn_timeout_ms, 23, MR_OPTIONAL, "half-open flows; 0 = default") \
 	F(T, U32, established_timeout_ms, 24, MR_OPTIONAL, "idle established flows; 0 = default") \
 	F(T, U32, fin_timeout_ms, 25, MR_OPTIONAL, "closing flows; 0 = default") \
-	F(T, U32, udp_timeout_ms, 26, MR_OPTIONAL, "idle UDP flows; 0 = default")
+	F(T, U32, udp_timeout_ms, 26, MR_OPTIONAL, "idle UDP flows; 0 = default") \
+	F(T, U8, hash, 27, MR_OPTIONAL, "enum mr_hash; sh hashes the source whatever this says") \
+	F(T, U8, source_prefix, 28, MR_OPTIONAL, "bits of the source that are hashed; 0 = all") \
+	F(T, U16, load_bound_pct, 29, MR_OPTIONAL, "of a fair share, at most this; 0 = no bound")
 MR_MSG(mr_service, MR_SERVICE_FIELDS)
 
 #define MR_BACKEND_FIELDS(F, T) \
@@ -54,6 +57,8 @@ MR_MSG(mr_service, MR_SERVICE_FIELDS)
 MR_MSG(mr_backend, MR_BACKEND_FIELDS)
 
 #define MR_WEIGHT_MAX 1000
+#define MR_LOAD_BOUND_MIN_PCT 101
+#define MR_LOAD_BOUND_MAX_PCT 1000
 #define MR_MAGLEV_SIZE_MAX 16777213u /* the largest prime below 2^24 */
 #define MR_FLOW_TIMEOUT_MAX_MS 86400000u
 #define MR_SYN_TIMEOUT_MS 10000u

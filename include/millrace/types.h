@@ -30,10 +30,24 @@ struct mr_ip {
 	X(MR_MODE_FULLNAT, 1, "full-nat") \
 	X(MR_MODE_DSR_L2, 2, "dsr-l2")
 
-/* Schedulers. */
+/* Schedulers: Maglev, weighted and plain round robin, weighted and plain least connections, power of two
+ * choices, source hash, rendezvous (highest random weight). */
 #define MR_SCHEDS(X) \
 	X(MR_SCHED_MAGLEV, 1, "maglev") \
-	X(MR_SCHED_WRR, 2, "wrr")
+	X(MR_SCHED_WRR, 2, "wrr") \
+	X(MR_SCHED_RR, 3, "rr") \
+	X(MR_SCHED_WLC, 4, "wlc") \
+	X(MR_SCHED_LC, 5, "lc") \
+	X(MR_SCHED_P2C, 6, "p2c") \
+	X(MR_SCHED_SH, 7, "sh") \
+	X(MR_SCHED_RENDEZVOUS, 8, "rendezvous")
+
+/* What a hashing scheduler hashes of a client's packet: addresses, ports and protocol; the client's
+ * address; its address and port. */
+#define MR_HASHES(X) \
+	X(MR_HASH_FLOW, 0, "flow") \
+	X(MR_HASH_SOURCE, 1, "source") \
+	X(MR_HASH_SOURCE_PORT, 2, "source-port")
 
 /* What the dataplane does with a backend: UP takes new flows; DRAIN keeps its flows and takes no
  * new ones; DOWN is dead: no new flows, and a SYN on a pinned flow is scheduled again. */
@@ -90,10 +104,17 @@ struct mr_ip {
 
 MR_ENUM(mode, MR_MODES)
 MR_ENUM(sched, MR_SCHEDS)
+MR_ENUM(hash, MR_HASHES)
 MR_ENUM(backend_state, MR_BACKEND_STATES)
 MR_ENUM(proto, MR_PROTOS)
 MR_ENUM(conn_state, MR_CONN_STATES)
 MR_ENUM(neigh_state, MR_NEIGH_STATES)
+
+/* Whether the scheduler chooses by hash: equal hashes give equal backends while none changes. */
+static inline bool mr_sched_is_hashing(unsigned sched)
+{
+	return sched == MR_SCHED_MAGLEV || sched == MR_SCHED_SH || sched == MR_SCHED_RENDEZVOUS;
+}
 
 /* Length in bytes of an address of this family: 4, 16, or 0. */
 static inline unsigned mr_ip_len(const struct mr_ip *ip)

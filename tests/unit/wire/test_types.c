@@ -125,6 +125,7 @@ static void names_and_values_lead_to_each_other(void **state)
 	(void)state;
 	CHECK_NAMES(mode, MR_MODES)
 	CHECK_NAMES(sched, MR_SCHEDS)
+	CHECK_NAMES(hash, MR_HASHES)
 	CHECK_NAMES(backend_state, MR_BACKEND_STATES)
 	CHECK_NAMES(proto, MR_PROTOS)
 	CHECK_NAMES(conn_state, MR_CONN_STATES)
