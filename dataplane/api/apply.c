@@ -55,6 +55,35 @@ static int check_timeouts(const struct mr_object *o, struct mr_error *err)
 	return 0;
 }
 
+/* What the scheduler is to hash, and the bound on what it chooses. */
+static int check_hash(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_service *s = &o->service;
+	const bool is_hashing = mr_sched_is_hashing(s->sched);
+	const bool is_source = s->sched == MR_SCHED_SH || s->hash != MR_HASH_FLOW;
+
+	if (s->hash > MR_HASH_SOURCE_PORT)
+		return refuse(err, o, "hash %u is unknown", s->hash);
+	if (s->hash != MR_HASH_FLOW && !is_hashing)
+		return refuse(err, o, "scheduler %s hashes nothing", mr_sched_name(s->sched));
+	if (s->hash == MR_HASH_SOURCE_PORT && s->sched == MR_SCHED_SH)
+		return refuse(err, o, "scheduler sh hashes the source alone");
+	if (s->source_prefix != 0 && (!is_hashing || !is_source))
+		return refuse(err, o, "source_prefix without a hash of the source");
+	if (s->source_prefix > 8 * mr_ip_len(&s->vip))
+		return refuse(err, o, "source_prefix %u is above %u", s->source_prefix,
+			8 * mr_ip_len(&s->vip));
+	if (s->load_bound_pct != 0 && !is_hashing)
+		return refuse(err, o, "load_bound_pct is for schedulers that hash, not for %s",
+			mr_sched_name(s->sched));
+	if (s->load_bound_pct != 0
+		&& (s->load_bound_pct < MR_LOAD_BOUND_MIN_PCT
+			|| s->load_bound_pct > MR_LOAD_BOUND_MAX_PCT))
+		return refuse(err, o, "load_bound_pct %u is not 0 or %d..%d", s->load_bound_pct,
+			MR_LOAD_BOUND_MIN_PCT, MR_LOAD_BOUND_MAX_PCT);
+	return 0;
+}
+
 static int check_service(const struct mr_object *o, struct mr_error *err)
 {
 	const struct mr_service *s = &o->service;
@@ -76,6 +105,8 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 	if (s->maglev_size > MR_MAGLEV_SIZE_MAX)
 		return refuse(
 			err, o, "maglev_size %u is above %u", s->maglev_size, MR_MAGLEV_SIZE_MAX);
+	if (check_hash(o, err) != 0)
+		return -EINVAL;
 	return check_timeouts(o, err);
 }
 

@@ -145,7 +145,8 @@ static void on_misses(struct call *x, struct flows *f, const uint8_t *miss, unsi
 	for (unsigned m = 0; m < n; m++) {
 		const unsigned k = miss[m];
 		const uint64_t hash = newflow_hash(x, f, k);
-		unsigned at = (unsigned)hash & (2 * BURST_MAX - 1);
+		/* the port, as flows of one client may have one hash */
+		unsigned at = ((unsigned)hash ^ x->b->p[f->sel[k]].sport) & (2 * BURST_MAX - 1);
 
 		while (seen[at] != 0xff && !same_key(f, seen[at], k))
 			at = (at + 1) & (2 * BURST_MAX - 1);

@@ -64,7 +64,7 @@ static inline void forward(
 /* Forwards and counts what has been collected (balance.c). */
 void balance_run_batches(struct call *x, enum connfsm_dir dir);
 
-/* Hash of flow k: the same on every box with the same hash key. */
+/* Hash of flow k, of what its service hashes: the same on every box with the same hash key. */
 uint64_t newflow_hash(const struct call *x, const struct flows *f, unsigned k);
 
 /* A packet without an entry: forwards it, with a new entry or without, or drops it. Returns the entry or

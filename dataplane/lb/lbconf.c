@@ -178,7 +178,9 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->syn_timeout_ms == b->syn_timeout_ms
 			&& a->established_timeout_ms == b->established_timeout_ms
 			&& a->fin_timeout_ms == b->fin_timeout_ms
-			&& a->udp_timeout_ms == b->udp_timeout_ms);
+			&& a->udp_timeout_ms == b->udp_timeout_ms && a->hash == b->hash
+			&& a->source_prefix == b->source_prefix
+			&& a->load_bound_pct == b->load_bound_pct);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)
@@ -275,6 +277,20 @@ static const struct sched_table *table_before(
 	return prev->table;
 }
 
+/* What the service hashes of a packet. */
+static void set_hash(struct lb_service *s)
+{
+	const unsigned n_bits = s->spec.source_prefix ? s->spec.source_prefix : 128;
+
+	s->hash = s->spec.sched == MR_SCHED_SH ? MR_HASH_SOURCE : s->spec.hash;
+	s->load_bound_pct = s->spec.load_bound_pct;
+	for (unsigned i = 0; i < 16; i++) {
+		const unsigned left = n_bits > 8 * i ? n_bits - 8 * i : 0;
+
+		s->source_mask[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
+	}
+}
+
 static int build_table(struct build *b, struct lb_service *s, const struct lb_service *prev)
 {
 	const struct sched_params params = {.hash_key = b->next->hash_key,
@@ -290,6 +306,8 @@ static int build_table(struct build *b, struct lb_service *s, const struct lb_se
 		members[i].weight = s->backends[i].weight;
 		members[i].is_available = s->backends[i].state == MR_BACKEND_UP;
 		copy_name(members[i].name, s->backends[i].name);
+		if (members[i].is_available)
+			s->sum_weight += members[i].weight;
 	}
 	rc = s->sched->build(&s->table, members, s->n_backends, &params, table_before(b, s, prev));
 	free(members);
@@ -314,6 +332,7 @@ static int build_service(
 	s = service_alloc(g, slot);
 	if (s == NULL)
 		return -ENOMEM;
+	set_hash(s);
 	rc = get_backend_slots(b, s, g, &n_slots);
 	if (rc == 0)
 		rc = build_table(b, s, prev);

@@ -26,6 +26,10 @@ struct lb_service {
 	const struct sched_ops *sched;
 	struct sched_table *table;
 	uint8_t vip[16]; /* as in spec: hot */
+	uint8_t hash;    /* enum mr_hash: of what the scheduler wants a hash */
+	uint16_t load_bound_pct;
+	uint32_t sum_weight;     /* of backends that take new flows */
+	uint8_t source_mask[16]; /* of the client's address, where that is hashed */
 	struct connfsm_timeouts timeouts;
 	struct mr_service spec;
 	struct mr_backend *backends; /* as configured: equal → the service is shared */

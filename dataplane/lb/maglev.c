@@ -241,11 +241,9 @@ static int build(struct sched_table **out, const struct sched_member *m, unsigne
 	return 0;
 }
 
-static uint32_t pick(const struct sched_table *t, uint64_t hash, uint32_t *cursor)
+static uint32_t pick(const struct sched_table *t, const struct sched_ask *ask)
 {
-	(void)cursor;
-	/* high bits times size: no division, no bias worth the name at 32 bits */
-	return t->slots[(uint32_t)(((hash >> 32) * t->n_slots) >> 32)];
+	return t->slots[sched_scale(ask->hash, t->n_slots)];
 }
 
 const struct sched_ops maglev_ops = {

@@ -8,13 +8,90 @@
 
 #include <xxhash.h>
 
+#define BOUND_TRIES_MAX 16u
+
+/* The client's address, as much of it as the service says, and its port if that is hashed too. */
+static uint64_t hash_source(
+	const struct call *x, const struct flows *f, unsigned k, const struct lb_service *s)
+{
+	const struct pkt *p = &x->b->p[f->sel[k]];
+	struct {
+		uint8_t ip[16];
+		uint16_t port;
+	} key = {{0}, 0};
+
+	memcpy(key.ip, p->src, f->is_v6 ? 16 : 4);
+	for (unsigned i = 0; i < 16; i++)
+		key.ip[i] &= s->source_mask[i];
+	if (s->hash == MR_HASH_SOURCE_PORT)
+		key.port = p->sport;
+	return XXH3_64bits_withSecret(
+		&key, sizeof(key), x->conf->flow_secret, LB_FLOW_SECRET_BYTES);
+}
+
 uint64_t newflow_hash(const struct call *x, const struct flows *f, unsigned k)
 {
 	const uint8_t *secret = x->conf->flow_secret;
+	const struct lb_service *s = x->conf->services[x->b->p[f->sel[k]].service_idx];
 
+	if (s->hash != MR_HASH_FLOW)
+		return hash_source(x, f, k, s);
 	return f->is_v6
 		? XXH3_64bits_withSecret(&f->k6[k], sizeof(f->k6[k]), secret, LB_FLOW_SECRET_BYTES)
 		: XXH3_64bits_withSecret(&f->k4[k], sizeof(f->k4[k]), secret, LB_FLOW_SECRET_BYTES);
+}
+
+/* Whether one more connection leaves the backend within the bound: (percent / 100) × its share, by weight,
+ * of the service's connections with this one. Of this worker's: what holds for each holds for all, but for
+ * the rounding up. */
+static bool is_within(const struct call *x, const struct lb_service *s, const struct lb_backend *be,
+	uint64_t conns)
+{
+	const uint64_t total = x->lw->services[s->idx].conns + 1;
+
+	return (conns + 1) * 100 * s->sum_weight
+		< total * s->load_bound_pct * be->weight + 100 * s->sum_weight;
+}
+
+static bool may_take(const struct call *x, const struct lb_service *s, uint32_t backend_idx)
+{
+	return is_within(x, s, &x->conf->backends[backend_idx], x->lw->backends[backend_idx].conns);
+}
+
+/* Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2018); a full backend sends the
+ * flow on by another hash, not to a neighbour, so that its load is spread (Chen, Coleman, Shrivastava,
+ * 2021). One below its bound is always there: all bounds together are more than all connections. */
+static uint32_t choose_bounded(const struct call *x, const struct lb_service *s,
+	struct sched_ask *ask, uint32_t backend_idx)
+{
+	const uint64_t hash = ask->hash;
+
+	for (unsigned i = 1; i <= BOUND_TRIES_MAX; i++) {
+		if (may_take(x, s, backend_idx))
+			return backend_idx;
+		ask->hash = sched_mix(hash, i);
+		backend_idx = s->sched->pick(s->table, ask);
+	}
+	for (unsigned i = 0; i < s->n_backends; i++) {
+		const struct lb_backend *be = &x->conf->backends[s->backend_idx[i]];
+
+		if (be->state == MR_BACKEND_UP && be->weight > 0
+			&& may_take(x, s, s->backend_idx[i]))
+			return s->backend_idx[i];
+	}
+	return backend_idx;
+}
+
+static uint32_t choose(const struct call *x, const struct lb_service *s, uint64_t hash)
+{
+	struct sched_ask ask = {.hash = hash,
+		.cursor = &x->lw->services[s->idx].cursor,
+		.backends = x->lw->backends};
+	const uint32_t backend_idx = s->sched->pick(s->table, &ask);
+
+	if (likely(s->load_bound_pct == 0) || backend_idx == SCHED_NONE)
+		return backend_idx;
+	return choose_bounded(x, s, &ask, backend_idx);
 }
 
 /* Gives the entry a SNAT address and port: from the address the hash says, the next where that has no port
@@ -73,7 +150,7 @@ static void begin_flow(struct call *x, uint32_t idx, struct conn *e, const struc
  * nothing from us but the frame. */
 static inline bool is_stateless_able(const struct lb_service *s)
 {
-	return s->sched->is_consistent && s->spec.mode == MR_MODE_DSR_L2;
+	return s->sched->is_consistent && s->spec.mode == MR_MODE_DSR_L2 && s->load_bound_pct == 0;
 }
 
 /* Table full. A flood must not refuse service to anybody it need not. */
@@ -104,7 +181,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 		pkt_drop(p, PKT_DROP_no_conn);
 		return CONN_NONE;
 	}
-	backend_idx = s->sched->pick(s->table, hash, &x->lw->services[s->idx].cursor);
+	backend_idx = choose(x, s, hash);
 	if (backend_idx == SCHED_NONE) {
 		pkt_drop(p, PKT_DROP_no_backend);
 		return CONN_NONE;
@@ -176,8 +253,7 @@ bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_
 	const struct lb_service *s = x->conf->services[p->service_idx];
 	const uint64_t hash = newflow_hash(x, f, k);
 	struct conn *e = conn_at(x->lw->conns, idx);
-	const uint32_t backend_idx =
-		s->sched->pick(s->table, hash, &x->lw->services[s->idx].cursor);
+	const uint32_t backend_idx = choose(x, s, hash);
 
 	if (backend_idx == SCHED_NONE) {
 		*reason = PKT_DROP_no_backend;

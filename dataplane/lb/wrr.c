@@ -116,14 +116,13 @@ static void destroy(struct sched_table **t)
 	*t = NULL;
 }
 
-static uint32_t pick(const struct sched_table *t, uint64_t hash, uint32_t *cursor)
+static uint32_t pick(const struct sched_table *t, const struct sched_ask *ask)
 {
-	(void)hash;
 	if (t->n == 0)
 		return SCHED_NONE;
-	if (*cursor >= t->n)
-		*cursor %= t->n; /* the table has changed, or the first pick */
-	return t->sequence[(*cursor)++];
+	if (*ask->cursor >= t->n)
+		*ask->cursor %= t->n; /* the table has changed, or the first pick */
+	return t->sequence[(*ask->cursor)++];
 }
 
 const struct sched_ops wrr_ops = {

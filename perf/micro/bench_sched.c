@@ -3,8 +3,7 @@
  * bench_sched — picking a backend, and building the tables picked from. The reference for Maglev's build is
  * the paper's own loop (Eisenbud et al., NSDI 2016, pseudocode 1): no weights, no second layer.
  */
-#include "lb/maglev.h"
-#include "lb/wrr.h"
+#include "lb/balance.h"
 #include "shim.h"
 
 #include <rte_jhash.h>
@@ -12,7 +11,7 @@
 #define N_PICKS 4096u
 #define N_SLOTS 65537u
 
-enum { MAGLEV, WRR };
+#define HAS_WEIGHTS 0x100 /* beside enum mr_sched: 1 to 4, else all 1 */
 
 struct sched_bench {
 	const struct sched_ops *ops;
@@ -22,6 +21,7 @@ struct sched_bench {
 	struct sched_table *table;
 	uint64_t hashes[N_PICKS];
 	uint32_t cursor;
+	struct lb_backend_tally *tallies;
 	int32_t entry[N_SLOTS]; /* of the reference */
 	uint32_t *at, *skip;
 };
@@ -33,6 +33,7 @@ static void down(void *ctx)
 	if (x->table != NULL)
 		x->ops->destroy(&x->table);
 	free(x->members);
+	free(x->tallies);
 	free(x->at);
 	free(x->skip);
 	free(x);
@@ -44,8 +45,9 @@ static void *up(const struct bench_case *c)
 	struct sched_bench *x = shim_alloc(sizeof(*x));
 	uint64_t seed = 11;
 
-	x->ops = c->kind == MAGLEV ? &maglev_ops : &wrr_ops;
+	x->ops = sched_ops_of((unsigned)c->kind & 0xff);
 	x->n = c->size;
+	x->tallies = shim_alloc(x->n * sizeof(x->tallies[0]));
 	x->members = shim_alloc(x->n * sizeof(x->members[0]));
 	x->at = shim_alloc(x->n * sizeof(x->at[0]));
 	x->skip = shim_alloc(x->n * sizeof(x->skip[0]));
@@ -55,7 +57,8 @@ static void *up(const struct bench_case *c)
 		struct sched_member *m = &x->members[i];
 
 		*m = (struct sched_member){.backend_idx = i, .weight = 1, .is_available = true};
-		if (c->kind == WRR)
+		x->tallies[i].conns = shim_random(&seed) % 64;
+		if (c->kind & HAS_WEIGHTS)
 			m->weight = (uint16_t)(1 + i % 4);
 		snprintf(m->name, sizeof(m->name), "pool/backend-%u", i);
 	}
@@ -72,8 +75,11 @@ static unsigned pick(void *ctx)
 {
 	struct sched_bench *x = ctx;
 
-	for (unsigned i = 0; i < N_PICKS; i++)
-		shim_use(x->ops->pick(x->table, x->hashes[i], &x->cursor));
+	for (unsigned i = 0; i < N_PICKS; i++) {
+		const struct sched_ask ask = {x->hashes[i], &x->cursor, x->tallies};
+
+		shim_use(x->ops->pick(x->table, &ask));
+	}
 	return N_PICKS;
 }
 
@@ -142,15 +148,23 @@ static unsigned build_ref(void *ctx)
 	}
 #define BUILD(text, fn, backends) \
 	{ \
-		.name = text, .size = (backends), .kind = MAGLEV, .up = up, .run = fn, \
+		.name = text, .size = (backends), .kind = MR_SCHED_MAGLEV, .up = up, .run = fn, \
 		.ref = build_ref, .down = down, .reference = "the paper's loop, unweighted" \
 	}
 
 static const struct bench_case cases[] = {
-	PICK("maglev/pick/3", MAGLEV, 3),
-	PICK("maglev/pick/100", MAGLEV, 100),
-	PICK("maglev/pick/1000", MAGLEV, 1000),
-	PICK("wrr/pick/100", WRR, 100),
+	PICK("maglev/pick/3", MR_SCHED_MAGLEV, 3),
+	PICK("maglev/pick/100", MR_SCHED_MAGLEV, 100),
+	PICK("maglev/pick/1000", MR_SCHED_MAGLEV, 1000),
+	PICK("wrr/pick/100", MR_SCHED_WRR | HAS_WEIGHTS, 100),
+	PICK("rr/pick/100", MR_SCHED_RR, 100),
+	PICK("wlc/pick/10", MR_SCHED_WLC | HAS_WEIGHTS, 10),
+	PICK("wlc/pick/100", MR_SCHED_WLC | HAS_WEIGHTS, 100),
+	PICK("p2c/pick/100", MR_SCHED_P2C | HAS_WEIGHTS, 100),
+	PICK("sh/pick/100", MR_SCHED_SH | HAS_WEIGHTS, 100),
+	PICK("rendezvous/pick/10", MR_SCHED_RENDEZVOUS, 10),
+	PICK("rendezvous/pick/100", MR_SCHED_RENDEZVOUS, 100),
+	PICK("rendezvous/pick-weighted/10", MR_SCHED_RENDEZVOUS | HAS_WEIGHTS, 10),
 	BUILD("maglev/build/3", build, 3),
 	BUILD("maglev/build/100", build, 100),
 	BUILD("maglev/build/1000", build, 1000),

@@ -179,7 +179,6 @@ static void nobody_available_gives_nobody(void **state)
 {
 	struct sched_member m[3];
 	struct sched_table *t;
-	uint32_t cursor = 0;
 
 	(void)state;
 	make_members(m, 3);
@@ -187,10 +186,11 @@ static void nobody_available_gives_nobody(void **state)
 		m[i].is_available = false;
 	t = build(m, 3, NULL);
 	for (uint64_t h = 0; h < 100; h++)
-		assert_int_equal(maglev_ops.pick(t, h << 57, &cursor), SCHED_NONE);
+		assert_int_equal(
+			maglev_ops.pick(t, &(struct sched_ask){.hash = h << 57}), SCHED_NONE);
 	maglev_ops.destroy(&t);
 	t = build(m, 0, NULL);
-	assert_int_equal(maglev_ops.pick(t, 1, &cursor), SCHED_NONE);
+	assert_int_equal(maglev_ops.pick(t, &(struct sched_ask){.hash = 1}), SCHED_NONE);
 	maglev_ops.destroy(&t);
 }
 
