@@ -32,6 +32,8 @@ static inline uint32_t schedpool_at(const struct sched_table *t, uint32_t place)
 {
 	uint32_t low = 0, high = t->n - 1;
 
+	if (t->is_even)
+		return place / t->of[0].weight;
 	while (low < high) {
 		const uint32_t mid = (low + high + 1) / 2;
 

@@ -104,14 +104,17 @@ static void put_snat(const char *ip)
 static const struct {
 	const char *name, *vip;
 	uint16_t port;
-	uint8_t proto, mode, sched;
+	uint8_t proto, mode, sched, hash, source_prefix;
+	uint16_t load_bound_pct;
 } services[] = {
-	{"web", "10.1.0.80", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_MAGLEV},
-	{"dns", "10.1.0.80", 53, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_WRR},
-	{"six", "fd00:1::80", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_WRR},
-	{"dns6", "fd00:1::80", 53, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_MAGLEV},
-	{"direct", "10.1.0.90", 8080, MR_PROTO_TCP, MR_MODE_DSR_L2, MR_SCHED_MAGLEV},
-	{"quic6", "fd00:1::90", 443, MR_PROTO_UDP, MR_MODE_DSR_L2, MR_SCHED_WRR},
+	{"web", "10.1.0.80", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_MAGLEV, MR_HASH_SOURCE, 24,
+		125},
+	{"dns", "10.1.0.80", 53, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_P2C, 0, 0, 0},
+	{"six", "fd00:1::80", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_WLC, 0, 0, 0},
+	{"dns6", "fd00:1::80", 53, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_SH, 0, 64, 0},
+	{"direct", "10.1.0.90", 8080, MR_PROTO_TCP, MR_MODE_DSR_L2, MR_SCHED_MAGLEV, 0, 0, 0},
+	{"quic6", "fd00:1::90", 443, MR_PROTO_UDP, MR_MODE_DSR_L2, MR_SCHED_RENDEZVOUS,
+		MR_HASH_SOURCE_PORT, 0, 0},
 };
 
 static const struct {
@@ -139,6 +142,9 @@ static void put_service(unsigned i)
 			.mode = services[i].mode,
 			.sched = services[i].sched,
 			.maglev_size = services[i].sched == MR_SCHED_MAGLEV ? 251 : 0,
+			.hash = services[i].hash,
+			.source_prefix = services[i].source_prefix,
+			.load_bound_pct = services[i].load_bound_pct,
 			.syn_timeout_ms = 500,
 			.established_timeout_ms = 3000,
 			.fin_timeout_ms = 600,

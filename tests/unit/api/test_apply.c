@@ -108,12 +108,53 @@ static void numbers_have_limits(void **state)
 	check(&s, -EINVAL);
 }
 
+static const struct {
+	uint8_t sched, hash, source_prefix, is_v6;
+	uint16_t load_bound_pct;
+	int want;
+} hashes[] = {
+	{MR_SCHED_MAGLEV, MR_HASH_SOURCE, 24, 0, 125, 0},
+	{MR_SCHED_RENDEZVOUS, MR_HASH_SOURCE_PORT, 32, 0, 1000, 0},
+	{MR_SCHED_SH, MR_HASH_FLOW, 128, 1, 101, 0},
+	{MR_SCHED_SH, MR_HASH_SOURCE, 0, 1, 0, 0},
+	{MR_SCHED_P2C, MR_HASH_FLOW, 0, 0, 0, 0},
+	{MR_SCHED_MAGLEV, 3, 0, 0, 0, -EINVAL},
+	{MR_SCHED_LC, MR_HASH_SOURCE, 0, 0, 0, -EINVAL},
+	{MR_SCHED_SH, MR_HASH_SOURCE_PORT, 0, 0, 0, -EINVAL},
+	{MR_SCHED_MAGLEV, MR_HASH_FLOW, 24, 0, 0, -EINVAL},
+	{MR_SCHED_WRR, MR_HASH_FLOW, 24, 0, 0, -EINVAL},
+	{MR_SCHED_SH, MR_HASH_FLOW, 33, 0, 0, -EINVAL},
+	{MR_SCHED_SH, MR_HASH_FLOW, 129, 1, 0, -EINVAL},
+	{MR_SCHED_WLC, MR_HASH_FLOW, 0, 0, 125, -EINVAL},
+	{MR_SCHED_MAGLEV, MR_HASH_FLOW, 0, 0, 100, -EINVAL},
+	{MR_SCHED_MAGLEV, MR_HASH_FLOW, 0, 0, 1001, -EINVAL},
+	{0, MR_HASH_FLOW, 0, 0, 0, -EINVAL},
+	{9, MR_HASH_FLOW, 0, 0, 0, -EINVAL},
+};
+
+static void what_is_hashed_fits_the_scheduler(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(hashes); i++) {
+		struct mr_object s = service("web");
+
+		s.service.sched = hashes[i].sched;
+		s.service.hash = hashes[i].hash;
+		s.service.source_prefix = hashes[i].source_prefix;
+		s.service.load_bound_pct = hashes[i].load_bound_pct;
+		if (hashes[i].is_v6)
+			s.service.vip.family = 6;
+		check(&s, hashes[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_those_of_configuration_files),
 		cmocka_unit_test(only_a_backend_has_a_pool_before_its_name),
 		cmocka_unit_test(numbers_have_limits),
+		cmocka_unit_test(what_is_hashed_fits_the_scheduler),
 	};
 
 	return cmocka_run_group_tests_name("apply", tests, NULL, NULL);
