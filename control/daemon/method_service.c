@@ -71,6 +71,12 @@ static json_t *build_item(
 		mr_mode_name(s->mode), "scheduler", mr_sched_name(s->sched), "pool", s->pool->name,
 		"check", rowjson_text(s->pool->check != NULL ? s->pool->check->name : ""));
 
+	json_object_set_new(item, "hash",
+		mr_sched_is_hashing(s->sched) ? json_string(mr_hash_name(s->hash)) : json_null());
+	json_object_set_new(item, "source_prefix",
+		s->source_prefix != 0 ? json_integer(s->source_prefix) : json_null());
+	json_object_set_new(item, "load_bound_percent",
+		s->load_bound_pct != 0 ? json_integer(s->load_bound_pct) : json_null());
 	put_backends(item, l, s->pool);
 	put_counters(item, row);
 	put_rates(item, loop_rates(l), s->name);

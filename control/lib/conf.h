@@ -82,7 +82,10 @@ struct conf_service {
 	enum mr_proto proto;
 	enum mr_mode mode;
 	enum mr_sched sched;
-	uint32_t maglev_size; /* 0: chosen by the dataplane */
+	enum mr_hash hash;       /* of what; scheduler sh: source */
+	uint8_t source_prefix;   /* 0: the whole address */
+	uint16_t load_bound_pct; /* 0: none */
+	uint32_t maglev_size;    /* 0: chosen by the dataplane */
 	const struct conf_pool *pool;
 	uint32_t syn_timeout_ms, established_timeout_ms, fin_timeout_ms, udp_timeout_ms;
 };

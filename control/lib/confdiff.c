@@ -67,6 +67,9 @@ static const struct effect effects_of_change[] = {
 	{SECTION_SERVICE, "mode", "the service is replaced: its flows end"},
 	{SECTION_SERVICE, "pool", "new flows go to the new pool; flows stay"},
 	{SECTION_SERVICE, "scheduler", "new flows are spread anew; flows stay"},
+	{SECTION_SERVICE, "hash", "new flows are spread anew; flows stay"},
+	{SECTION_SERVICE, "source_prefix", "new flows are spread anew; flows stay"},
+	{SECTION_SERVICE, "load_bound", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "maglev_size", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, NULL, "flows age by it from their next packet on"},
 };
@@ -305,6 +308,10 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 	add_field(f, o, "proto", "%s", mr_proto_name(s->proto));
 	add_field(f, o, "mode", "%s", mr_mode_name(s->mode));
 	add_field(f, o, "scheduler", "%s", mr_sched_name(s->sched));
+	add_field(f, o, "hash", s->hash != MR_HASH_FLOW && s->sched != MR_SCHED_SH ? "%s" : NULL,
+		mr_hash_name(s->hash));
+	add_field(f, o, "source_prefix", s->source_prefix != 0 ? "%u" : NULL, s->source_prefix);
+	add_field(f, o, "load_bound", s->load_bound_pct != 0 ? "%u%%" : NULL, s->load_bound_pct);
 	if (s->maglev_size != 0)
 		add_field(f, o, "maglev_size", "%u", s->maglev_size);
 	else

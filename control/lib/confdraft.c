@@ -75,6 +75,9 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_PROTO] = {"proto", false},
 	[CONFDRAFT_SERVICE_MODE] = {"mode", true},
 	[CONFDRAFT_SERVICE_SCHEDULER] = {"scheduler", false},
+	[CONFDRAFT_SERVICE_HASH] = {"hash", false},
+	[CONFDRAFT_SERVICE_SOURCE_PREFIX] = {"source_prefix", false},
+	[CONFDRAFT_SERVICE_LOAD_BOUND] = {"load_bound", false},
 	[CONFDRAFT_SERVICE_MAGLEV_SIZE] = {"maglev_size", false},
 	[CONFDRAFT_SERVICE_POOL] = {"pool", true},
 	[CONFDRAFT_SERVICE_TIMEOUTS] = {"timeouts", false},
@@ -96,6 +99,8 @@ static const char *const mode_words[] = {MR_MODES(WORD_TEXT)};
 static const enum mr_mode mode_values[] = {MR_MODES(WORD_VALUE)};
 static const char *const sched_words[] = {MR_SCHEDS(WORD_TEXT)};
 static const enum mr_sched sched_values[] = {MR_SCHEDS(WORD_VALUE)};
+static const char *const hash_words[] = {MR_HASHES(WORD_TEXT)};
+static const enum mr_hash hash_values[] = {MR_HASHES(WORD_VALUE)};
 static const char *const check_words[] = {"tcp", "http"};
 
 #define N_OF(a) ((unsigned)(sizeof(a) / sizeof((a)[0])))
@@ -277,10 +282,9 @@ static void read_http(struct confdraft *d, struct conf_check *c, const struct co
 static void read_check_timing(
 	struct confread *r, struct conf_check *c, const struct yamltree_node *const *at)
 {
-	uint32_t rise = 2, fall = 3;
+	uint32_t rise = 2, fall = 3, jitter = 10;
 
 	c->interval_ms = 2000;
-	c->jitter_pct = 10;
 	if (at[CONFDRAFT_CHECK_INTERVAL] != NULL)
 		confread_duration(r, at[CONFDRAFT_CHECK_INTERVAL], "interval", INTERVAL_MIN_MS,
 			INTERVAL_MAX_MS, &c->interval_ms);
@@ -293,7 +297,8 @@ static void read_check_timing(
 	if (at[CONFDRAFT_CHECK_FALL] != NULL)
 		confread_uint(r, at[CONFDRAFT_CHECK_FALL], "fall", 1, 100, &fall);
 	if (at[CONFDRAFT_CHECK_JITTER] != NULL)
-		confread_percent(r, at[CONFDRAFT_CHECK_JITTER], "jitter", 50, &c->jitter_pct);
+		confread_percent(r, at[CONFDRAFT_CHECK_JITTER], "jitter", 0, 50, &jitter);
+	c->jitter_pct = (uint8_t)jitter;
 	c->rise = (uint16_t)rise;
 	c->fall = (uint16_t)fall;
 }
@@ -433,6 +438,26 @@ static void read_service_words(
 		&& confread_word(r, at[CONFDRAFT_SERVICE_SCHEDULER], "scheduler", sched_words,
 			N_OF(sched_words), &word))
 		s->sched = sched_values[word];
+	s->hash = s->sched == MR_SCHED_SH ? MR_HASH_SOURCE : MR_HASH_FLOW;
+	if (at[CONFDRAFT_SERVICE_HASH] != NULL
+		&& confread_word(
+			r, at[CONFDRAFT_SERVICE_HASH], "hash", hash_words, N_OF(hash_words), &word))
+		s->hash = hash_values[word];
+}
+
+static void read_hash_numbers(
+	struct confread *r, struct conf_service *s, const struct yamltree_node *const *at)
+{
+	uint32_t v;
+
+	if (at[CONFDRAFT_SERVICE_SOURCE_PREFIX] != NULL
+		&& confread_uint(r, at[CONFDRAFT_SERVICE_SOURCE_PREFIX], "source_prefix", 1,
+			s->vip.family == 4 ? 32 : 128, &v))
+		s->source_prefix = (uint8_t)v;
+	if (at[CONFDRAFT_SERVICE_LOAD_BOUND] != NULL
+		&& confread_percent(r, at[CONFDRAFT_SERVICE_LOAD_BOUND], "load_bound",
+			MR_LOAD_BOUND_MIN_PCT, MR_LOAD_BOUND_MAX_PCT, &v))
+		s->load_bound_pct = (uint16_t)v;
 }
 
 static void read_service(struct confdraft *d, size_t i, const struct yamltree_node *key,
@@ -456,6 +481,7 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 	if (at->at[CONFDRAFT_SERVICE_PORT] != NULL)
 		confread_port(d->read, at->at[CONFDRAFT_SERVICE_PORT], "port", &s->port);
 	read_service_words(d->read, s, at->at);
+	read_hash_numbers(d->read, s, at->at);
 	if (at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE] != NULL)
 		read_maglev_size(d->read, s, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE]);
 	if (at->at[CONFDRAFT_SERVICE_TIMEOUTS] != NULL)

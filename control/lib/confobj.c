@@ -55,6 +55,9 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 	o->service.mode = (uint8_t)s->mode;
 	o->service.sched = (uint8_t)s->sched;
 	o->service.maglev_size = s->maglev_size;
+	o->service.hash = (uint8_t)s->hash;
+	o->service.source_prefix = s->source_prefix;
+	o->service.load_bound_pct = s->load_bound_pct;
 	o->service.syn_timeout_ms = s->syn_timeout_ms;
 	o->service.established_timeout_ms = s->established_timeout_ms;
 	o->service.fin_timeout_ms = s->fin_timeout_ms;

@@ -219,7 +219,7 @@ bool confread_duration(struct confread *r, const struct yamltree_node *node, con
 }
 
 bool confread_percent(struct confread *r, const struct yamltree_node *node, const char *key,
-	uint32_t max, uint8_t *out)
+	uint32_t min, uint32_t max, uint32_t *out)
 {
 	char digits[8] = "", what[64];
 	uint64_t v;
@@ -230,11 +230,11 @@ bool confread_percent(struct confread *r, const struct yamltree_node *node, cons
 		if (len >= 2 && len < sizeof(digits) && node->text[len - 1] == '%')
 			memcpy(digits, node->text, len - 1);
 	}
-	if (text_uint_parse(digits, &v) != 0 || v > max) {
-		snprintf(what, sizeof(what), "0%%..%u%%", max);
+	if (text_uint_parse(digits, &v) != 0 || v < min || v > max) {
+		snprintf(what, sizeof(what), "%u%%..%u%%", min, max);
 		return refuse(r, node, key, what);
 	}
-	*out = (uint8_t)v;
+	*out = (uint32_t)v;
 	return true;
 }
 

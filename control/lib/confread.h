@@ -59,7 +59,7 @@ bool confread_word(struct confread *r, const struct yamltree_node *node, const c
 bool confread_duration(struct confread *r, const struct yamltree_node *node, const char *key,
 	uint32_t min_ms, uint32_t max_ms, uint32_t *out);
 bool confread_percent(struct confread *r, const struct yamltree_node *node, const char *key,
-	uint32_t max, uint8_t *out);
+	uint32_t min, uint32_t max, uint32_t *out);
 
 /* Text of min..max visible ASCII characters without blanks. *out is allocated. */
 bool confread_token(struct confread *r, const struct yamltree_node *node, const char *key,

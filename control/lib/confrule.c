@@ -403,6 +403,34 @@ static void check_service_pool(
 			s->name, n);
 }
 
+/* Keys that say how to hash are for schedulers that do. */
+static void check_hash(
+	struct rules *u, const struct conf_service *s, const struct confdraft_service *at)
+{
+	const struct yamltree_node *hash = at->at[CONFDRAFT_SERVICE_HASH];
+	const bool is_hashing = mr_sched_is_hashing(s->sched);
+
+	if (hash != NULL && !is_hashing)
+		CONFREAD_ERROR(u->r, hash,
+			"services.%s.hash is only for schedulers that hash: maglev and rendezvous",
+			s->name);
+	else if (hash != NULL && s->sched == MR_SCHED_SH && s->hash != MR_HASH_SOURCE)
+		CONFREAD_ERROR(u->r, hash,
+			"services.%s.hash: scheduler 'sh' hashes the source; use maglev or "
+			"rendezvous for '%s'",
+			s->name, hash->text);
+	if (s->source_prefix != 0 && (!is_hashing || s->hash == MR_HASH_FLOW))
+		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_SOURCE_PREFIX],
+			"services.%s.source_prefix needs scheduler 'sh', or 'hash: source' or "
+			"'hash: source-port' with maglev or rendezvous",
+			s->name);
+	if (s->load_bound_pct != 0 && !is_hashing)
+		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_LOAD_BOUND],
+			"services.%s.load_bound is only for schedulers that hash: maglev, sh and "
+			"rendezvous",
+			s->name);
+}
+
 static void check_services(struct rules *u)
 {
 	char path[2 * MR_NAME_MAX];
@@ -422,6 +450,7 @@ static void check_services(struct rules *u)
 		if (s->sched != MR_SCHED_MAGLEV && s->maglev_size != 0)
 			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE],
 				"services.%s.maglev_size is only for scheduler 'maglev'", s->name);
+		check_hash(u, s, at);
 		if (pool == NULL)
 			continue;
 		snprintf(path, sizeof(path), "services.%s.pool", s->name);

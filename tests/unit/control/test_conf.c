@@ -112,6 +112,46 @@ static void defaults_are_filled_in(void **state)
 	conf_destroy(&c);
 }
 
+static void what_is_hashed_reaches_the_object(void **state)
+{
+	static const struct {
+		const char *more;
+		uint8_t sched, hash, source_prefix;
+		uint16_t load_bound_pct;
+	} rows[] = {
+		{"", MR_SCHED_MAGLEV, MR_HASH_FLOW, 0, 0},
+		{", scheduler: sh", MR_SCHED_SH, MR_HASH_SOURCE, 0, 0},
+		{", scheduler: sh, source_prefix: 20", MR_SCHED_SH, MR_HASH_SOURCE, 20, 0},
+		{", scheduler: rendezvous, hash: source-port, load_bound: 150%",
+			MR_SCHED_RENDEZVOUS, MR_HASH_SOURCE_PORT, 0, 150},
+		{", scheduler: p2c", MR_SCHED_P2C, MR_HASH_FLOW, 0, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct confreport *r;
+		struct conf *c = NULL;
+		struct mr_object *o;
+		char to[128], *text;
+		size_t n, k = 0;
+
+		snprintf(to, sizeof(to), "pool: web%s }", rows[i].more);
+		text = edited("pool: web }", to);
+		assert_int_equal(load(&c, &r, text), 0);
+		assert_int_equal(confobj_create(&o, &n, c), 0);
+		while (k < n && o[k].type != MR_OBJ_SERVICE)
+			k++;
+		assert_true(k < n);
+		assert_int_equal(o[k].service.sched, rows[i].sched);
+		assert_int_equal(o[k].service.hash, rows[i].hash);
+		assert_int_equal(o[k].service.source_prefix, rows[i].source_prefix);
+		assert_int_equal(o[k].service.load_bound_pct, rows[i].load_bound_pct);
+		free(o);
+		confreport_destroy(&r);
+		conf_destroy(&c);
+		free(text);
+	}
+}
+
 static void objects_follow_from_the_file(void **state)
 {
 	struct mr_object *o;
@@ -189,6 +229,29 @@ static const struct bad bads[] = {
 		"south: { addresses: [10.2.0.1/24], gateways: [10.9.0.1] }", "5:51",
 		"is on no network of network.ports.south", NULL},
 	{"pool: web }", "pool: web, maglev_size: 100 }", "16:77", "must be a prime, got 100", NULL},
+	{"pool: web }", "pool: web, scheduler: wlv }", "16:75",
+		"must be 'maglev', 'wrr', 'rr', 'wlc', 'lc', 'p2c', 'sh' or 'rendezvous'",
+		"did you mean 'wlc'?"},
+	{"pool: web }", "pool: web, scheduler: wlc, hash: source }", "16:86",
+		"services.shop.hash is only for schedulers that hash", NULL},
+	{"pool: web }", "pool: web, scheduler: sh, hash: flow }", "16:85",
+		"scheduler 'sh' hashes the source", NULL},
+	{"pool: web }", "pool: web, hash: src }", "16:70",
+		"services.shop.hash must be 'flow', 'source' or 'source-port', got 'src'", NULL},
+	{"pool: web }", "pool: web, source_prefix: 24 }", "16:79",
+		"source_prefix needs scheduler 'sh', or 'hash: source'", NULL},
+	{"pool: web }", "pool: web, hash: source, source_prefix: 33 }", "16:93",
+		"services.shop.source_prefix must be 1..32, got '33'", NULL},
+	{"pool: web }", "pool: web, load_bound: 100% }", "16:76",
+		"services.shop.load_bound must be 101%..1000%, got '100%'", NULL},
+	{"pool: web }", "pool: web, load_bound: 125 }", "16:76", "must be 101%..1000%, got '125'",
+		NULL},
+	{"pool: web }", "pool: web, scheduler: lc, load_bound: 125% }", "16:91",
+		"services.shop.load_bound is only for schedulers that hash", NULL},
+	{"pool: web }", "pool: web, hash: source-port, source_prefix: 24, load_bound: 125% }", "",
+		NULL, NULL}, /* valid */
+	{"pool: web }", "pool: web, scheduler: sh, hash: source, source_prefix: 32 }", "", NULL,
+		NULL}, /* valid */
 	{"mode: full-nat", "mode: full-nat, mode: dsr-l2", "16:53", "mode", NULL},
 	{"shop: {", "shop: &x {", "16:", "anchor", NULL},
 	{"shop: {", "shop: !!map {", "16:", "tag", NULL},
@@ -352,6 +415,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(demo_is_valid),
 		cmocka_unit_test(defaults_are_filled_in),
+		cmocka_unit_test(what_is_hashed_reaches_the_object),
 		cmocka_unit_test(objects_follow_from_the_file),
 		cmocka_unit_test(every_mistake_is_located),
 		cmocka_unit_test(all_mistakes_come_at_once),
