@@ -20,26 +20,27 @@ def main():
     backends = collections.Counter()
     lost = wrong = moved = 0
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for _ in range(n_sockets):
-        with socket.socket(family, socket.SOCK_DGRAM) as s:
-            s.settimeout(3)
-            s.connect((host, port))
-            first = None
-            for _ in range(times):
-                if lost > 10:
-                    break  # nothing works: say so soon
-                data = os.urandom(size)
-                s.send(data)
-                try:
-                    name, _, echo = s.recv(65535).partition(b" ")
-                except TimeoutError:
-                    lost += 1
-                    continue
-                wrong += echo != data
-                moved += first not in (None, name)
-                first = name
-            if first:
-                backends[first.decode()] += 1
+    sockets = [socket.socket(family, socket.SOCK_DGRAM) for _ in range(n_sockets)]
+    for s in sockets:  # all of them at once: a port that is used again would be the flow of before
+        s.settimeout(3)
+        s.connect((host, port))
+    for s in sockets:
+        first = None
+        for _ in range(times):
+            if lost > 10:
+                break  # nothing works: say so soon
+            data = os.urandom(size)
+            s.send(data)
+            try:
+                name, _, echo = s.recv(65535).partition(b" ")
+            except TimeoutError:
+                lost += 1
+                continue
+            wrong += echo != data
+            moved += first not in (None, name)
+            first = name
+        if first:
+            backends[first.decode()] += 1
     print(json.dumps({"backends": dict(sorted(backends.items())), "lost": lost, "wrong": wrong, "moved": moved}))
 
 
