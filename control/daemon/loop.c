@@ -49,6 +49,7 @@ struct loop {
 	struct event *save_timer;
 	struct event *turn;   /* starts the first apply that waits */
 	struct event *follow; /* pending: the target is to be computed again */
+	struct event *ramp;   /* the next step of a slow start */
 	double follow_after;  /* check_now(): not before */
 	struct apply_list waiting;
 	struct apply *current; /* pushed now */
@@ -69,29 +70,70 @@ int64_t loop_now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Effective state of a backend under an override and a health that need not belong to the running
- * configuration. */
-static struct weight_result effective(const struct loop *l, const struct conf_pool *pool,
-	const struct conf_backend *b, enum weight_health health)
+/* What the effective state of a backend follows from. Its health need not belong to the running
+ * configuration; NULL: nothing is known. */
+static struct weight_input input_of(const struct loop *l, const struct conf_pool *pool,
+	const struct conf_backend *b, const struct observed_backend *seen)
 {
 	const struct admin_override *o = admin_find(l->admin, pool->name, b->name);
-	const struct weight_input in = {
+	struct weight_input in = {
 		.desired = b->weight,
 		.is_drained = o != NULL && o->is_drained,
 		.is_overridden = o != NULL && o->has_weight,
 		.override = o != NULL ? o->weight : 0,
-		.health = health,
+		.health = WEIGHT_CHECKING,
+		.slow_start_ms = pool->slow_start_ms,
 	};
 
-	return weight_effective(&in);
+	if (pool->check == NULL)
+		in.health = WEIGHT_UNCHECKED;
+	else if (seen != NULL && seen->state != WEIGHT_UNCHECKED) {
+		in.health = seen->state;
+		in.up_ms = loop_now_ms() - seen->since_ms;
+	}
+	return in;
 }
 
 struct weight_result loop_effective(const struct loop *l, size_t pool, size_t backend)
 {
 	const struct conf_pool *p = &l->desired.conf->pools[pool];
+	const struct weight_input in =
+		input_of(l, p, &p->backends[backend], observed_at(l->observed, pool, backend));
 
-	return effective(
-		l, p, &p->backends[backend], observed_at(l->observed, pool, backend)->state);
+	return weight_effective(&in);
+}
+
+static void arm_seconds(struct event *event, double seconds)
+{
+	struct timeval tv = {0, 0};
+
+	if (seconds > 0) {
+		tv.tv_sec = (time_t)seconds;
+		tv.tv_usec = (suseconds_t)((seconds - (double)tv.tv_sec) * 1e6);
+	}
+	evtimer_add(event, &tv);
+}
+
+/* Wakes the loop when a slow start takes its next step. */
+static void arm_ramp(struct loop *l)
+{
+	const struct conf *c = l->desired.conf;
+	uint32_t first_ms = 0;
+
+	for (size_t i = 0; i < c->n_pools; i++) {
+		const struct conf_pool *p = &c->pools[i];
+
+		for (size_t k = 0; p->slow_start_ms != 0 && k < p->n_backends; k++) {
+			const struct weight_input in =
+				input_of(l, p, &p->backends[k], observed_at(l->observed, i, k));
+			const uint32_t ms = weight_next_step(&in);
+
+			if (ms != 0 && (first_ms == 0 || ms < first_ms))
+				first_ms = ms;
+		}
+	}
+	if (first_ms != 0)
+		arm_seconds(l->ramp, first_ms / 1000.0);
 }
 
 /* Most configurations change little: the namesake is at the same place, and need not be searched for. */
@@ -103,23 +145,18 @@ static const struct conf_backend *find_namesake(
 	return conf_find_backend(p, b->name);
 }
 
-/* Health of a backend of a configuration that is not the running one: that of its namesake. */
-static enum weight_health health_of(
+/* What is seen of a backend of a configuration that is not the running one: of its namesake, if any. */
+static const struct observed_backend *seen_of(
 	const struct loop *l, const struct conf_pool *pool, const struct conf_backend *b)
 {
 	const struct conf *c = l->desired.conf;
-	const struct conf_pool *p;
-	const struct conf_backend *k;
-	enum weight_health h;
+	const struct conf_pool *p = conf_find_pool(c, pool->name);
+	const struct conf_backend *k =
+		p != NULL ? find_namesake(p, b, (size_t)(b - pool->backends)) : NULL;
 
-	if (pool->check == NULL)
-		return WEIGHT_UNCHECKED;
-	p = conf_find_pool(c, pool->name);
-	k = p != NULL ? find_namesake(p, b, (size_t)(b - pool->backends)) : NULL;
 	if (k == NULL)
-		return WEIGHT_CHECKING;
-	h = observed_at(l->observed, (size_t)(p - c->pools), (size_t)(k - p->backends))->state;
-	return h == WEIGHT_UNCHECKED ? WEIGHT_CHECKING : h;
+		return NULL;
+	return observed_at(l->observed, (size_t)(p - c->pools), (size_t)(k - p->backends));
 }
 
 /* What the dataplane should run under configuration c. */
@@ -138,10 +175,11 @@ static int build_target(const struct loop *l, const struct conf *c, struct objse
 
 		at -= pool->n_backends;
 		for (size_t k = 0; k < pool->n_backends; k++) {
-			const struct weight_result w = is_running
-				? loop_effective(l, (size_t)(pool - c->pools), k)
-				: effective(l, pool, &pool->backends[k],
-					health_of(l, pool, &pool->backends[k]));
+			const struct conf_backend *b = &pool->backends[k];
+			const struct weight_input in = input_of(l, pool, b,
+				is_running ? observed_at(l->observed, (size_t)(pool - c->pools), k)
+					   : seen_of(l, pool, b));
+			const struct weight_result w = weight_effective(&in);
 
 			o[at + k].backend.weight = w.weight;
 			o[at + k].backend.state = (uint8_t)w.state;
@@ -149,17 +187,6 @@ static int build_target(const struct loop *l, const struct conf *c, struct objse
 		at--;
 	}
 	return objset_init(out, o, n);
-}
-
-static void arm_seconds(struct event *event, double seconds)
-{
-	struct timeval tv = {0, 0};
-
-	if (seconds > 0) {
-		tv.tv_sec = (time_t)seconds;
-		tv.tv_usec = (suseconds_t)((seconds - (double)tv.tv_sec) * 1e6);
-	}
-	evtimer_add(event, &tv);
 }
 
 static void follow_now(struct loop *l)
@@ -179,6 +206,7 @@ static void follow_now(struct loop *l)
 	else
 		logline_write(LOGLINE_ERR, "daemon", "the dataplane's model could not be built: %s",
 			strerror(-rc));
+	arm_ramp(l);
 	cost = check_now() - began;
 	l->follow_after = began + FOLLOW_SHARE * cost;
 }
@@ -200,6 +228,11 @@ static void reconcile(struct loop *l)
 	if (wait > FOLLOW_MAX_SEC)
 		wait = FOLLOW_MAX_SEC;
 	arm_seconds(l->follow, wait);
+}
+
+static void on_ramp(evutil_socket_t fd, short what, void *arg)
+{
+	reconcile(arg);
 }
 
 static void arm_save(struct loop *l)
@@ -528,7 +561,8 @@ int loop_create(struct loop **out, struct event_base *base, const struct loop_pa
 	l->save_timer = evtimer_new(base, on_save, l);
 	l->turn = evtimer_new(base, on_turn, l);
 	l->follow = evtimer_new(base, on_follow, l);
-	rc = l->save_timer == NULL || l->turn == NULL || l->follow == NULL ? -ENOMEM : 0;
+	l->ramp = evtimer_new(base, on_ramp, l);
+	rc = !l->save_timer || !l->turn || !l->follow || !l->ramp ? -ENOMEM : 0;
 	if (rc == 0)
 		rc = check_create(&l->check, base, on_check_result, l);
 	if (rc == 0)
@@ -584,6 +618,8 @@ void loop_destroy(struct loop **lp)
 		event_free(l->turn);
 	if (l->follow != NULL)
 		event_free(l->follow);
+	if (l->ramp != NULL)
+		event_free(l->ramp);
 	free(l);
 }
 

@@ -11,10 +11,36 @@ static const char *const health_names[] = {
 
 #define N_HEALTH (sizeof(health_names) / sizeof(health_names[0]))
 
+#define STEPS 10u
+
+/* Steps of the slow start that have begun, STEPS when it is over. */
+static uint32_t steps_begun(const struct weight_input *in)
+{
+	const int64_t up_ms = in->up_ms > 0 ? in->up_ms : 0; /* a clock may be set back */
+
+	if (in->health != WEIGHT_UP || up_ms >= in->slow_start_ms)
+		return STEPS;
+	return (uint32_t)(up_ms * STEPS / in->slow_start_ms) + 1;
+}
+
+uint32_t weight_next_step(const struct weight_input *in)
+{
+	const uint32_t steps = steps_begun(in);
+	const int64_t up_ms = in->up_ms > 0 ? in->up_ms : 0;
+
+	if (steps == STEPS)
+		return 0;
+	/* rounded up: at that time the step has begun */
+	return (uint32_t)(((uint64_t)steps * in->slow_start_ms + STEPS - 1) / STEPS
+		- (uint64_t)up_ms);
+}
+
 struct weight_result weight_effective(const struct weight_input *in)
 {
 	const bool is_up = in->health == WEIGHT_UP || in->health == WEIGHT_UNCHECKED;
-	struct weight_result r = {.weight = in->is_overridden ? in->override : in->desired};
+	const uint32_t full = in->is_overridden ? in->override : in->desired;
+	const uint32_t part = full * steps_begun(in) / STEPS;
+	struct weight_result r = {.weight = (uint16_t)(part == 0 && full > 0 ? 1 : part)};
 
 	r.state = in->is_drained ? MR_BACKEND_DRAIN : is_up ? MR_BACKEND_UP : MR_BACKEND_DOWN;
 	return r;

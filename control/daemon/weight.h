@@ -19,6 +19,8 @@ struct weight_input {
 	bool is_overridden;
 	uint16_t override; /* with is_overridden */
 	enum weight_health health;
+	uint32_t slow_start_ms; /* of the pool; 0: none */
+	int64_t up_ms;          /* how long it has been UP, with that health */
 };
 
 struct weight_result {
@@ -26,9 +28,13 @@ struct weight_result {
 	enum mr_backend_state state;
 };
 
-/* Weight: the operator's, else the file's. State: DRAIN when drained, else DOWN when the checks say so or
+/* Weight: the operator's, else the file's; a part of it while a backend that came up is within its pool's
+ * slow start: a tenth, at least 1, and another tenth with each tenth of the time. State: DRAIN when drained, else DOWN when the checks say so or
  * say nothing yet, else UP. */
 struct weight_result weight_effective(const struct weight_input *in);
+
+/* When that weight changes next by itself, in ms from now; 0: it does not. */
+uint32_t weight_next_step(const struct weight_input *in);
 
 const char *weight_health_name(enum weight_health health);
 int weight_health_find(const char *name); /* or -1 */

@@ -71,6 +71,7 @@ struct conf_backend {
 struct conf_pool {
 	char name[MR_NAME_MAX];
 	const struct conf_check *check; /* NULL: always up */
+	uint32_t slow_start_ms;         /* 0: none */
 	struct conf_backend *backends;  /* of one family; may be empty */
 	size_t n_backends;
 };

@@ -58,6 +58,7 @@ static const struct effect effects_of_change[] = {
 	{SECTION_NETWORK, NULL, "new flows use the new addresses; flows stay on removed ones"},
 	{SECTION_PORT, NULL, "the port answers on the new addresses only"},
 	{SECTION_CHECK, NULL, "none on traffic: the next probe uses it, states are kept"},
+	{SECTION_POOL, "slow_start", "the share of backends that have just come up; flows stay"},
 	{SECTION_POOL, NULL, "backends are checked in the new way"},
 	{SECTION_BACKEND, "weight", "its share of new flows changes; flows stay"},
 	{SECTION_BACKEND, NULL, "new flows go to the new address"},
@@ -288,6 +289,10 @@ static void flatten_pool(struct flats *f, const struct conf_pool *p)
 
 	add_field(f, o, "check", p->check != NULL ? "%s" : NULL,
 		p->check != NULL ? p->check->name : "");
+	if (p->slow_start_ms != 0)
+		add_duration(f, o, "slow_start", p->slow_start_ms);
+	else
+		add_field(f, o, "slow_start", NULL);
 	for (size_t i = 0; i < p->n_backends; i++) {
 		const struct conf_backend *b = &p->backends[i];
 

@@ -12,6 +12,8 @@
 #define INTERVAL_MIN_MS 50u
 #define INTERVAL_MAX_MS 3600000u
 #define FLOW_TIMEOUT_MIN_MS 100u
+#define SLOW_START_MIN_MS 1000u
+#define SLOW_START_MAX_MS 3600000u
 #define PATH_MAX_BYTES 1024
 #define HOST_MAX_BYTES 255
 #define ADDRESSES_MAX 64 /* of a port */
@@ -66,6 +68,7 @@ static const struct confread_key backend_keys[CONFDRAFT_BACKEND_KEYS] = {
 
 static const struct confread_key pool_keys[CONFDRAFT_POOL_KEYS] = {
 	[CONFDRAFT_POOL_CHECK] = {"check", false},
+	[CONFDRAFT_POOL_SLOW_START] = {"slow_start", false},
 	[CONFDRAFT_POOL_BACKENDS] = {"backends", true},
 };
 
@@ -359,6 +362,9 @@ static void read_pool(struct confdraft *d, size_t i, const struct yamltree_node 
 	confread_path(d->read, "pools.%.63s", key->text);
 	if (!confread_map(d->read, value, key, pool_keys, N_OF(pool_keys), at->at))
 		return;
+	if (at->at[CONFDRAFT_POOL_SLOW_START] != NULL)
+		confread_duration(d->read, at->at[CONFDRAFT_POOL_SLOW_START], "slow_start",
+			SLOW_START_MIN_MS, SLOW_START_MAX_MS, &p->slow_start_ms);
 	list = at->at[CONFDRAFT_POOL_BACKENDS];
 	if (list == NULL || !confread_kind(d->read, list, "backends", YAMLTREE_SEQUENCE))
 		return;

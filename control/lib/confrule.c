@@ -339,6 +339,11 @@ static void check_pools(struct rules *u)
 		if (node != NULL) {
 			snprintf(path, sizeof(path), "pools.%s.check", p->name);
 			p->check = resolve(u, node, &u->checks, path, "checks");
+		} else if (p->slow_start_ms != 0) {
+			CONFREAD_ERROR(u->r, u->d->pools[i].at[CONFDRAFT_POOL_SLOW_START],
+				"pools.%s.slow_start needs a check: without one nothing says when a "
+				"backend comes up",
+				p->name);
 		}
 		check_pool(u, i);
 	}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Every scheduler with real clients and servers, changed on the running services: full NAT over IPv4 and direct
-# return over IPv6. A download that began under the first goes on under all.
+# return over IPv6. A download that began under the first goes on under all. And slow start.
 . "$(dirname "$0")/story.sh"
 N=${N:-1000}
 
@@ -94,3 +94,22 @@ expect "told" test "$(t_cli -o json service show nat | t_json 'a["items"][0]["lo
 
 say "no flow was moved by any of it"
 expect "the download is whole" t_download_end long
+
+say "slow start: a server that comes back gets little at first"
+weight() { t_cli -o json backend show "web/$1" | t_json 'a["items"][0]["effective"]["weight"]'; }
+is_weight() { [ "$(weight "$1")" = "$2" ]; }
+sed "s/SCHED/wrr/; s/^    check: ok/    check: ok\n    slow_start: 20s/" "$T_TOOLS/sched.yaml" >"$T_DIR/slow.yaml"
+expect "slow_start" t_cli config apply "$T_DIR/slow.yaml"
+t_wait 60 "the first 20 s of web1 to be over" is_weight web1 100
+t_wait 60 "and those of web3" is_weight web3 50
+t_stop web2 KILL
+t_wait 30 "the check to see that web2 is gone" t_is_state web/web2 down
+t_nginx 2
+t_healthy nat 3
+t_wait 30 "the change to be in force" t_in_sync
+t_load slow 10.1.0.80 80 --requests "$N"
+expect_all slow
+echo "slow: $(t_report_text slow), its weight is $(weight web2) now"
+expect "web2 has far less than its 40 %" test "$(t_report slow "0 < a['backends'].get('web2', 0) < 0.25 * a['requests']")" = True
+use wrr
+expect "all of it without slow start" is_weight web2 100

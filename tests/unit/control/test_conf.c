@@ -252,6 +252,10 @@ static const struct bad bads[] = {
 		NULL, NULL}, /* valid */
 	{"pool: web }", "pool: web, scheduler: sh, hash: source, source_prefix: 32 }", "", NULL,
 		NULL}, /* valid */
+	{"check: ok\n", "check: ok\n    slow_start: 500ms\n", "12:17",
+		"pools.web.slow_start must be a duration 1s..1h", NULL},
+	{"    check: ok\n", "    slow_start: 30s\n", "11:17", "pools.web.slow_start needs a check",
+		NULL},
 	{"mode: full-nat", "mode: full-nat, mode: dsr-l2", "16:53", "mode", NULL},
 	{"shop: {", "shop: &x {", "16:", "anchor", NULL},
 	{"shop: {", "shop: !!map {", "16:", "tag", NULL},

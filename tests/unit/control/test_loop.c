@@ -467,6 +467,70 @@ static void failures_count_only_while_the_dataplane_is_there(void **state)
 	close(w.listener);
 }
 
+/* --- slow start */
+
+struct ramp {
+	struct fix *f;
+	unsigned n;
+	uint16_t weights[16]; /* that the dataplane was given while it was up */
+};
+
+static bool is_full(void *arg)
+{
+	struct ramp *r = arg;
+	const struct mr_object *o = fakedp_find(r->f->dp, "backend/s/a");
+	uint16_t last = r->n > 0 ? r->weights[r->n - 1] : 0;
+
+	if (o == NULL || o->backend.state != MR_BACKEND_UP)
+		return false;
+	if (o->backend.weight != last) {
+		assert_true(r->n < 16);
+		r->weights[r->n++] = last = o->backend.weight;
+	}
+	return last == 100;
+}
+
+/* What the loop before left is no more in force. */
+static bool has_begun(void *arg)
+{
+	const struct ramp *r = arg;
+	const struct mr_object *o = fakedp_find(r->f->dp, "backend/s/a");
+
+	return o != NULL && (o->backend.state != MR_BACKEND_UP || o->backend.weight < 100);
+}
+
+/* The first probe passes: the backend's socket takes connections. */
+static void a_backend_that_comes_up_is_given_its_weight_in_steps(void **state)
+{
+	static const char text_of[] =
+		"version: 1\n"
+		"network: { ports: { north: { addresses: [10.1.0.1/24] } }, snat: [10.1.0.9] }\n"
+		"checks: { c: { type: tcp, interval: 1h, timeout: 5s, port: %u } }\n"
+		"pools: { web: { check: c, slow_start: 3s, backends: [{ name: a, ip: %s, port: 80 }] } }\n"
+		"services: { s: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web } }\n";
+	struct fix *f = *state;
+	struct ramp r = {.f = f};
+	char ip[INET_ADDRSTRLEN], text[1024];
+	uint16_t port = 0;
+	int listener;
+
+	if (!listen_silently(&listener, &port, ip))
+		skip();
+	loop_destroy(&f->loop);
+	snprintf(text, sizeof(text), text_of, port, ip);
+	ctlfix_write(f->state_dir, "config.yaml", text);
+	start(f);
+	ctlfix_run_until(f->base, has_begun, &r);
+	ctlfix_run_until(f->base, is_full, &r);
+	assert_true(r.n >= 2);
+	assert_int_equal(r.weights[0], 10);
+	for (unsigned i = 1; i < r.n; i++) {
+		assert_true(r.weights[i] > r.weights[i - 1]);
+		assert_int_equal(r.weights[i] % 10, 0);
+	}
+	close(listener);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -483,6 +547,7 @@ int main(void)
 		TEST(applies_in_a_row),
 		TEST(a_state_directory_that_cannot_be_used_is_said),
 		TEST(failures_count_only_while_the_dataplane_is_there),
+		TEST(a_backend_that_comes_up_is_given_its_weight_in_steps),
 	};
 
 	umask(022);

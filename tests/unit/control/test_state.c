@@ -663,6 +663,47 @@ static void effective_state_of_every_combination(void **state)
 	assert_string_equal(weight_health_name((enum weight_health)4), "?");
 }
 
+/* Ten steps, the last one at nine tenths of the time; only for what health checks have brought up. */
+static void a_backend_that_comes_up_starts_slowly(void **state)
+{
+	static const struct {
+		int64_t up_ms;
+		uint16_t weight;
+		uint32_t next_ms;
+	} rows[] = {{0, 20, 3000}, {2999, 20, 1}, {3000, 40, 3000}, {13000, 100, 2000},
+		{26999, 180, 1}, {27000, 200, 0}, {30000, 200, 0}, {INT64_MAX, 200, 0},
+		{-5, 20, 3000}};
+	struct weight_input in = {.desired = 200, .health = WEIGHT_UP, .slow_start_ms = 30000};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		in.up_ms = rows[i].up_ms;
+		assert_int_equal(weight_effective(&in).weight, rows[i].weight);
+		assert_int_equal(weight_next_step(&in), rows[i].next_ms);
+	}
+	in.up_ms = 0;
+	in.is_overridden = true;
+	in.override = 5; /* a tenth of it is nothing: 1 */
+	assert_int_equal(weight_effective(&in).weight, 1);
+	in.override = 0;
+	assert_int_equal(weight_effective(&in).weight, 0);
+	in.is_overridden = false;
+	for (unsigned health = WEIGHT_UNCHECKED; health <= WEIGHT_DOWN; health++) {
+		in.health = (enum weight_health)health;
+		assert_int_equal(weight_effective(&in).weight, health == WEIGHT_UP ? 20 : 200);
+		assert_int_equal(weight_next_step(&in), health == WEIGHT_UP ? 3000 : 0);
+	}
+	in.health = WEIGHT_UP;
+	in.slow_start_ms =
+		1003; /* not in tenths of whole milliseconds: each wake-up finds its step */
+	for (in.up_ms = 0; weight_next_step(&in) != 0; in.up_ms += weight_next_step(&in)) {
+		struct weight_input then = in;
+
+		then.up_ms += weight_next_step(&in);
+		assert_true(weight_effective(&then).weight == weight_effective(&in).weight + 20);
+	}
+	assert_int_equal(weight_effective(&in).weight, 200);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -688,6 +729,7 @@ int main(void)
 		TEST(states_follow_their_backends_to_a_new_configuration),
 		TEST(states_change_after_rise_or_fall_in_a_row),
 		TEST(effective_state_of_every_combination),
+		TEST(a_backend_that_comes_up_starts_slowly),
 	};
 
 	umask(022);
