@@ -11,6 +11,8 @@
  *       ▼                                            ▼                                5 min, freed)
  *     FAILED ── 5 s ──▶ freed, or INCOMPLETE again when pinned
  *
+ * A MAC address that comes unasked, in an announcement, is used and STALE, whatever the state was.
+ *
  *  I1  slots[i].word has state 0 exactly when entry i is free
  *  I2  held packets exist only in INCOMPLETE entries; n_held is their number
  *  I3  a pinned entry is never freed
@@ -364,37 +366,47 @@ void neigh_hold(
 	}
 }
 
+/* RFC 4861 7.2.5; ARP is taken for the same with the override flag, and says less about who answers. */
+static void take_claim(
+	struct neigh_table *t, uint32_t idx, const struct neigh_claim *c, uint32_t now_ms)
+{
+	const uint64_t before = load_word(t, idx);
+	uint64_t mac = before & MAC_MASK;
+	bool is_other = !is_known(before);
+
+	if (c->has_mac) {
+		mac = 0;
+		memcpy(&mac, &c->mac, sizeof(c->mac));
+		is_other |= mac != (before & MAC_MASK);
+	} else if (is_other) {
+		return; /* nothing is known about it, and this is nothing */
+	}
+	if (is_known(before) && is_other && !c->is_override) {
+		/* a second opinion is checked, not obeyed */
+		if (state_of(before) == MR_NEIGH_REACHABLE)
+			set_state(t, idx, MR_NEIGH_STALE, now_ms);
+		return;
+	}
+	if (!c->is_answer && !is_other)
+		return;
+	store_word(t, idx, c->is_answer ? MR_NEIGH_REACHABLE : MR_NEIGH_STALE, age_of(before), mac);
+	t->pvt->entries[idx].changed_ms = now_ms;
+	t->pvt->entries[idx].n_asked = 0;
+	release_held(t, idx);
+}
+
 void neigh_learn(struct neigh_table *t, const struct rte_mbuf *m, uint32_t now_ms)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	const struct pkt_note *note = pkt_note_of(m);
-	struct neigh_key k = {.iface = note->iface};
-	struct rte_ether_addr mac;
-	uint64_t word = 0, before;
-	bool is_override = true;
+	struct neigh_claim c;
 	int32_t position;
 
-	if (arp_reply_parse(frame, m->data_len, k.ip, &mac))
-		k.family = 4;
-	else if (ndp_advert_parse(frame, m->data_len, k.ip, &mac, &is_override))
-		k.family = 6;
-	else
+	if (!arp_claim_parse(frame, m->data_len, &c) && !ndp_claim_parse(frame, m->data_len, &c))
 		return;
-	position = rte_hash_lookup(t->pvt->hash, &k);
-	if (position < 0)
-		return;
-	memcpy(&word, &mac, sizeof(mac));
-	before = load_word(t, (uint32_t)position);
-	if (!is_override && is_known(before) && word != (before & MAC_MASK)) {
-		/* RFC 4861 7.2.5: a second opinion is checked, not obeyed */
-		if (state_of(before) == MR_NEIGH_REACHABLE)
-			set_state(t, (uint32_t)position, MR_NEIGH_STALE, now_ms);
-		return;
-	}
-	store_word(t, (uint32_t)position, MR_NEIGH_REACHABLE, age_of(before), word);
-	t->pvt->entries[position].changed_ms = now_ms;
-	t->pvt->entries[position].n_asked = 0;
-	release_held(t, (uint32_t)position);
+	c.key.iface = pkt_note_of(m)->iface;
+	position = rte_hash_lookup(t->pvt->hash, &c.key);
+	if (position >= 0)
+		take_claim(t, (uint32_t)position, &c, now_ms);
 }
 
 static void run_incomplete(
@@ -422,7 +434,7 @@ static void run_stale(
 		remove_entry(t, idx);
 		return;
 	}
-	if (!is_wanted || (e->n_asked > 0 && now_ms - e->asked_ms < RETRY_MS))
+	if (!is_wanted || now_ms - e->asked_ms < RETRY_MS)
 		return;
 	if (e->n_asked < RETRIES)
 		ask(t, idx, conf, now_ms);

@@ -36,6 +36,15 @@ struct neigh_key {
 	uint8_t zero[6];
 };
 
+/* What a neighbour message says about an address on its link. */
+struct neigh_claim {
+	struct neigh_key key;
+	struct rte_ether_addr mac;
+	bool has_mac;
+	bool is_override; /* may replace another MAC address */
+	bool is_answer;   /* to a question of ours: the neighbour can be reached */
+};
+
 /* Cold. Context: manager, before workers start. hold_max: packets kept per unresolved neighbour.
  * output: how the manager sends a complete frame (production: mailbox to a worker; tests: capture). */
 struct neigh_params {
@@ -86,7 +95,8 @@ void neigh_hold(
 	struct neigh_table *t, struct rte_mbuf *m, const struct addr_conf *conf, uint32_t now_ms);
 
 /* A packet with NOTE_NEIGH (ARP reply, neighbour advertisement): updates an entry that exists and
- * releases its held packets; unsolicited claims for unknown entries are ignored. The mbuf is only read. */
+ * releases its held packets; claims for unknown entries are ignored. What is no answer to a question of ours
+ * leaves a new MAC address STALE, to be verified. The mbuf is only read. */
 void neigh_learn(struct neigh_table *t, const struct rte_mbuf *m, uint32_t now_ms);
 
 /* Ageing, retries, hold time-outs: bounded work, call every few milliseconds. */

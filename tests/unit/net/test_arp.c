@@ -192,35 +192,42 @@ static void only_valid_claims_are_read(void **state)
 {
 	static const struct {
 		const char *hex;
-		bool is_valid;
+		bool is_valid, is_answer;
 	} rows[] = {
-		{TO_WAN REPLY "0200000000aa c0000209 020000000001 c0000201", true},
-		{BROADCAST REQUEST "c0000209", true},
-		{BROADCAST REQUEST "c0000201", false}, /* a question is no claim */
-		{TO_WAN REPLY "0300000000aa c0000209 020000000001 c0000201", false}, /* group */
-		{TO_WAN REPLY "ffffffffffff c0000209 020000000001 c0000201", false},
-		{TO_WAN REPLY "000000000000 c0000209 020000000001 c0000201", false},
-		{TO_WAN " 0001 0800 06 06 0002 0200000000aa c0000209 020000000001 c0000201", false},
-		{TO_WAN " 0006 0800 06 04 0002 0200000000aa c0000209 020000000001 c0000201", false},
+		{TO_WAN REPLY "0200000000aa c0000209 020000000001 c0000201", true, true},
+		{BROADCAST REQUEST "c0000209", true, false},
+		{BROADCAST REPLY "0200000000aa c0000209 ffffffffffff c0000209", true, false},
+		{BROADCAST REPLY "0200000000aa c0000209 ffffffffffff ffffffff", true, false},
+		{BROADCAST REQUEST "c0000201", false, false}, /* a question is no claim */
+		{TO_WAN REPLY "0300000000aa c0000209 020000000001 c0000201", false,
+			false}, /* group */
+		{TO_WAN REPLY "ffffffffffff c0000209 020000000001 c0000201", false, false},
+		{TO_WAN REPLY "000000000000 c0000209 020000000001 c0000201", false, false},
+		{TO_WAN " 0001 0800 06 06 0002 0200000000aa c0000209 020000000001 c0000201", false,
+			false},
+		{TO_WAN " 0006 0800 06 04 0002 0200000000aa c0000209 020000000001 c0000201", false,
+			false},
 	};
 
 	(void)state;
 	for (unsigned i = 0; i < RTE_DIM(rows); i++) {
-		struct rte_ether_addr mac;
-		uint8_t ip[4];
+		struct neigh_claim c;
 		uint32_t len;
 		uint8_t *f = net_bytes(rows[i].hex, &len);
 
-		assert_int_equal(arp_reply_parse(f, len, ip, &mac), rows[i].is_valid);
+		assert_int_equal(arp_claim_parse(f, len, &c), rows[i].is_valid);
 		if (rows[i].is_valid) {
-			assert_memory_equal(ip, net_ip("192.0.2.9").bytes, 4);
-			assert_int_equal(mac.addr_bytes[5], 0xaa);
+			assert_int_equal(c.key.family, 4);
+			assert_memory_equal(c.key.ip, net_ip("192.0.2.9").bytes, 16);
+			assert_true(c.has_mac && c.is_override);
+			assert_int_equal(c.mac.addr_bytes[5], 0xaa);
+			assert_int_equal(c.is_answer, rows[i].is_answer);
 		}
 		for (uint32_t cut = 0; cut < len; cut++) {
 			uint8_t *part = malloc(cut ? cut : 1);
 
 			memcpy(part, f, cut);
-			assert_false(arp_reply_parse(part, cut, ip, &mac));
+			assert_false(arp_claim_parse(part, cut, &c));
 			free(part);
 		}
 		free(f);
