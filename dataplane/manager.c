@@ -66,6 +66,11 @@ static void take(struct manager *mgr, struct rte_mbuf *m, uint32_t now_ms)
 		neigh_learn(mgr->neigh, m, now_ms);
 		punt_output(mgr->punt, m, note->iface, PUNT_NEIGH, now_ms);
 		return;
+	case NOTE_LEARN:
+		neigh_learn(mgr->neigh, m, now_ms);
+		mgr->tally->consumed++;
+		rte_pktmbuf_free(m);
+		return;
 	default:
 		punt_output(mgr->punt, m, note->iface, note->punt_class, now_ms);
 	}

@@ -50,6 +50,9 @@ void arp_input(struct worker *w, const struct addr_conf *c, struct burst *b, uns
 	p->punt_class = PUNT_NEIGH;
 	if (!is_ipv4_over_ether(a))
 		return;
+	if (a->arp_opcode == RTE_BE16(RTE_ARP_OP_REQUEST)
+		&& a->arp_data.arp_sip != a->arp_data.arp_tip)
+		neigh_notice(w, m, p->in_iface);
 	memcpy(target, &a->arp_data.arp_tip, 4);
 	is_ours = addr_find(c, 4, target, &snat_slot, &iface) != ADDR_NONE;
 	if (a->arp_opcode == RTE_BE16(RTE_ARP_OP_REQUEST) && is_ours
@@ -97,14 +100,15 @@ bool arp_claim_parse(const uint8_t *frame, uint32_t len, struct neigh_claim *c)
 	const struct rte_ether_hdr *eh = (const struct rte_ether_hdr *)(const void *)frame;
 	const struct rte_arp_hdr *a =
 		(const struct rte_arp_hdr *)(const void *)(frame + RTE_ETHER_HDR_LEN);
-	bool is_reply, is_gratuitous;
+	bool is_reply, is_request, is_gratuitous;
 
 	if (len < ARP_FRAME || !is_ipv4_over_ether(a)
 		|| !rte_is_valid_assigned_ether_addr(&a->arp_data.arp_sha))
 		return false;
 	is_reply = a->arp_opcode == RTE_BE16(RTE_ARP_OP_REPLY);
+	is_request = a->arp_opcode == RTE_BE16(RTE_ARP_OP_REQUEST);
 	is_gratuitous = a->arp_data.arp_sip == a->arp_data.arp_tip;
-	if (!is_reply && !is_gratuitous)
+	if (!is_reply && !is_request)
 		return false;
 	*c = (struct neigh_claim){.key.family = 4,
 		.mac = a->arp_data.arp_sha,

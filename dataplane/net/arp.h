@@ -15,6 +15,6 @@ void arp_input(struct worker *w, const struct addr_conf *c, struct burst *b, uns
 unsigned arp_request_build(uint8_t *buf, const struct rte_ether_addr *src_mac,
 	const uint8_t src_ip[4], const uint8_t target[4], const struct rte_ether_addr *dst_mac);
 
-/* Reads what a valid reply or gratuitous announcement says of its sender; c->key.iface is left to the caller.
- * False when it is not one. */
+/* Reads what a valid reply or request says of its sender; c->key.iface is left to the caller. False when it is
+ * not one. */
 bool arp_claim_parse(const uint8_t *frame, uint32_t len, struct neigh_claim *c);

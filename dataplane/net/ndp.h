@@ -16,6 +16,6 @@ void ndp_input(struct worker *w, const struct addr_conf *c, struct burst *b, uns
 unsigned ndp_solicit_build(uint8_t *buf, const struct rte_ether_addr *src_mac,
 	const uint8_t src_ip[16], const uint8_t target[16], const struct rte_ether_addr *dst_mac);
 
-/* Reads what a valid advertisement says of its target; c->key.iface is left to the caller. False when it is
- * not one. */
+/* Reads what a valid advertisement says of its target, or a solicitation of its sender; c->key.iface is left to
+ * the caller. False when it is not one, or a solicitation that says nothing. */
 bool ndp_claim_parse(const uint8_t *frame, uint32_t len, struct neigh_claim *c);

@@ -11,7 +11,8 @@
  *       ▼                                            ▼                                5 min, freed)
  *     FAILED ── 5 s ──▶ freed, or INCOMPLETE again when pinned
  *
- * A MAC address that comes unasked, in an announcement, is used and STALE, whatever the state was.
+ * A MAC address that comes unasked, in an announcement or with a question for us, is used and STALE, whatever
+ * the state was.
  *
  *  I1  slots[i].word has state 0 exactly when entry i is free
  *  I2  held packets exist only in INCOMPLETE entries; n_held is their number
@@ -190,6 +191,47 @@ void neigh_find_bulk(
 	rte_hash_lookup_bulk(t->pvt->hash, k, n, position);
 	for (unsigned i = 0; i < n; i++)
 		ref[i] = position[i] < 0 ? NEIGH_NONE : ref_of(t, (uint32_t)position[i]);
+}
+
+/* What the message says. False when it is none, or not a valid one. */
+static bool read_claim(const struct rte_mbuf *m, unsigned iface, struct neigh_claim *c)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (!arp_claim_parse(frame, m->data_len, c) && !ndp_claim_parse(frame, m->data_len, c))
+		return false;
+	c->key.iface = (uint8_t)iface;
+	return true;
+}
+
+static bool is_news(const struct neigh_table *t, const struct neigh_claim *c)
+{
+	const struct neigh_key *keys[] = {&c->key};
+	uint64_t word, mac = 0;
+	uint32_t ref;
+
+	neigh_find_bulk(t, keys, 1, &ref);
+	if (ref == NEIGH_NONE)
+		return false;
+	word = load_word(t, ref & 0xffffff);
+	memcpy(&mac, &c->mac, sizeof(c->mac));
+	return !is_known(word) || mac != (word & MAC_MASK);
+}
+
+void neigh_notice(struct worker *w, const struct rte_mbuf *m, unsigned iface)
+{
+	struct neigh_claim c;
+	struct rte_mbuf *copy;
+
+	if (!read_claim(m, iface, &c) || !is_news(w->neigh, &c))
+		return;
+	copy = rte_pktmbuf_copy(m, m->pool, 0, UINT32_MAX);
+	if (copy == NULL)
+		return; /* its next question is another chance */
+	w->tally->generated++;
+	pkt_note(copy)->kind = NOTE_LEARN;
+	pkt_note(copy)->iface = (uint8_t)iface;
+	worker_to_manager(w, copy);
 }
 
 /* ---- manager ---- */
@@ -397,13 +439,11 @@ static void take_claim(
 
 void neigh_learn(struct neigh_table *t, const struct rte_mbuf *m, uint32_t now_ms)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	struct neigh_claim c;
 	int32_t position;
 
-	if (!arp_claim_parse(frame, m->data_len, &c) && !ndp_claim_parse(frame, m->data_len, &c))
+	if (!read_claim(m, pkt_note_of(m)->iface, &c))
 		return;
-	c.key.iface = pkt_note_of(m)->iface;
 	position = rte_hash_lookup(t->pvt->hash, &c.key);
 	if (position >= 0)
 		take_claim(t, (uint32_t)position, &c, now_ms);

@@ -84,6 +84,11 @@ static inline bool neigh_fill(const struct neigh_table *t, uint32_t ref, struct 
 	return true;
 }
 
+/* Hot. The sender of m, an ARP request or neighbour solicitation that came in by iface, may be a neighbour
+ * whose MAC address we do not know or no longer: then a copy of m goes to the manager (NOTE_LEARN). m is only
+ * read. Context: worker. */
+void neigh_notice(struct worker *w, const struct rte_mbuf *m, unsigned iface);
+
 /* The rest: manager only. */
 
 /* Finds or creates the entry, counts a pin, starts resolution. NEIGH_NONE when the table is full. */
@@ -94,7 +99,7 @@ void neigh_unpin(struct neigh_table *t, uint32_t ref);
 void neigh_hold(
 	struct neigh_table *t, struct rte_mbuf *m, const struct addr_conf *conf, uint32_t now_ms);
 
-/* A packet with NOTE_NEIGH (ARP reply, neighbour advertisement): updates an entry that exists and
+/* A packet with NOTE_NEIGH (ARP reply, neighbour advertisement) or NOTE_LEARN: updates an entry that exists and
  * releases its held packets; claims for unknown entries are ignored. What is no answer to a question of ours
  * leaves a new MAC address STALE, to be verified. The mbuf is only read. */
 void neigh_learn(struct neigh_table *t, const struct rte_mbuf *m, uint32_t now_ms);

@@ -42,6 +42,7 @@ static void table_up(struct fix *f, uint32_t n_slots)
 		.output = on_output,
 		.output_ctx = f};
 
+	neigh_table_destroy(&f->net.neigh); /* ours tells what it sends */
 	assert_int_equal(neigh_table_create(&f->t, &p), 0);
 }
 
@@ -539,7 +540,8 @@ static void malformed_claims_change_nothing(void **state)
 	uint8_t frame[42];
 
 	arp_request_build(frame, &from, net_ip("192.0.2.9").bytes, net_ip("192.0.2.1").bytes, NULL);
-	learn_frame(f, NET_WAN, frame, 42); /* a request */
+	frame[21] = 3; /* RARP */
+	learn_frame(f, NET_WAN, frame, 42);
 	frame[21] = 2;
 	for (uint32_t len = 0; len < 42; len++)
 		learn_frame(f, NET_WAN, frame, len);
