@@ -66,6 +66,11 @@ static void take(struct manager *mgr, struct rte_mbuf *m, uint32_t now_ms)
 		neigh_learn(mgr->neigh, m, now_ms);
 		punt_output(mgr->punt, m, note->iface, PUNT_NEIGH, now_ms);
 		return;
+	case NOTE_LEARN:
+		neigh_learn(mgr->neigh, m, now_ms);
+		mgr->tally->consumed++;
+		rte_pktmbuf_free(m);
+		return;
 	default:
 		punt_output(mgr->punt, m, note->iface, note->punt_class, now_ms);
 	}
@@ -133,7 +138,7 @@ static void loop(struct manager *mgr, int epoll_fd, int signal_fd)
 		const int n_events = epoll_wait(epoll_fd, ev, RTE_DIM(ev), wait_ms);
 		const uint32_t now_ms = clock_ms();
 		unsigned n = receive(mgr, now_ms);
-		bool has_punt = false;
+		bool has_punt = false, is_dumping;
 
 		for (int i = 0; i < n_events; i++) {
 			if (ev[i].data.u32 == EVENT_SIGNAL) {
@@ -145,10 +150,11 @@ static void loop(struct manager *mgr, int epoll_fd, int signal_fd)
 		if (has_punt)
 			n += punt_poll(mgr->punt, PACKETS_MAX);
 		neigh_run(mgr->neigh, addr_conf_of(snapshot_get()), now_ms);
+		is_dumping = api_server_poll(mgr->api, 0);
 		if (n > 0)
 			busy_until_ms = now_ms + BUSY_MS;
 		wait_ms = (int32_t)(busy_until_ms - now_ms) > 0 ? 1 : IDLE_WAIT_MS;
-		if (n >= PACKETS_MAX || api_server_poll(mgr->api, 0))
+		if (n >= PACKETS_MAX || is_dumping)
 			wait_ms = 0; /* more is there already */
 	}
 }

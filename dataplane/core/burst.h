@@ -75,6 +75,7 @@ enum note_kind {
 	NOTE_HANDOVER, /* worker to worker: run it through the pipeline, do not steer again */
 	NOTE_PUNT,     /* worker to manager: give to the kernel side of iface */
 	NOTE_NEIGH, /* worker to manager: ARP reply or neighbour advertisement: learn, then punt */
+	NOTE_LEARN, /* worker to manager: copy of an answered request or solicitation: only learn */
 	NOTE_HOLD,  /* worker to manager: send to next hop when resolved; Ethernet source is set */
 	NOTE_TX,    /* manager to worker: frame is complete, send on iface */
 };

@@ -109,8 +109,8 @@ static void run_handed_over(struct worker *w)
 	b->n = 0;
 }
 
-/* Packets from other workers and frames from the manager. Bursts are cut where the port changes. */
-static unsigned poll_mailbox(struct worker *w)
+/* A burst from other workers and the manager. It is cut where the port changes. */
+static unsigned poll_mailbox_once(struct worker *w)
 {
 	struct rte_mbuf *in[BURST_MAX];
 	const unsigned n = mailbox_receive_bulk(w->mail, w->id, in, BURST_MAX);
@@ -130,6 +130,19 @@ static unsigned poll_mailbox(struct worker *w)
 		b->m[b->n++] = in[i];
 	}
 	run_handed_over(w);
+	return n;
+}
+
+/* As many bursts as there are workers that may each send one in a turn: what is here has been received
+ * already, and a device drops earlier than a full ring. */
+static unsigned poll_mailbox(struct worker *w)
+{
+	unsigned n = 0, got = BURST_MAX;
+
+	for (unsigned i = 0; i < w->n_workers && got == BURST_MAX; i++) {
+		got = poll_mailbox_once(w);
+		n += got;
+	}
 	return n;
 }
 

@@ -50,6 +50,9 @@ void arp_input(struct worker *w, const struct addr_conf *c, struct burst *b, uns
 	p->punt_class = PUNT_NEIGH;
 	if (!is_ipv4_over_ether(a))
 		return;
+	if (a->arp_opcode == RTE_BE16(RTE_ARP_OP_REQUEST)
+		&& a->arp_data.arp_sip != a->arp_data.arp_tip)
+		neigh_notice(w, m, p->in_iface);
 	memcpy(target, &a->arp_data.arp_tip, 4);
 	is_ours = addr_find(c, 4, target, &snat_slot, &iface) != ADDR_NONE;
 	if (a->arp_opcode == RTE_BE16(RTE_ARP_OP_REQUEST) && is_ours
@@ -92,18 +95,27 @@ unsigned arp_request_build(uint8_t *buf, const struct rte_ether_addr *src_mac,
 	return ARP_FRAME;
 }
 
-bool arp_reply_parse(const uint8_t *frame, uint32_t len, uint8_t ip[4], struct rte_ether_addr *mac)
+bool arp_claim_parse(const uint8_t *frame, uint32_t len, struct neigh_claim *c)
 {
+	const struct rte_ether_hdr *eh = (const struct rte_ether_hdr *)(const void *)frame;
 	const struct rte_arp_hdr *a =
 		(const struct rte_arp_hdr *)(const void *)(frame + RTE_ETHER_HDR_LEN);
+	bool is_reply, is_request, is_gratuitous;
 
 	if (len < ARP_FRAME || !is_ipv4_over_ether(a)
 		|| !rte_is_valid_assigned_ether_addr(&a->arp_data.arp_sha))
 		return false;
-	if (a->arp_opcode != RTE_BE16(RTE_ARP_OP_REPLY)
-		&& a->arp_data.arp_sip != a->arp_data.arp_tip)
+	is_reply = a->arp_opcode == RTE_BE16(RTE_ARP_OP_REPLY);
+	is_request = a->arp_opcode == RTE_BE16(RTE_ARP_OP_REQUEST);
+	is_gratuitous = a->arp_data.arp_sip == a->arp_data.arp_tip;
+	if (!is_reply && !is_request)
 		return false;
-	memcpy(ip, &a->arp_data.arp_sip, 4);
-	*mac = a->arp_data.arp_sha;
+	*c = (struct neigh_claim){.key.family = 4,
+		.mac = a->arp_data.arp_sha,
+		.has_mac = true,
+		.is_override = true,
+		.is_answer =
+			is_reply && !is_gratuitous && rte_is_unicast_ether_addr(&eh->dst_addr)};
+	memcpy(c->key.ip, &a->arp_data.arp_sip, 4);
 	return true;
 }

@@ -128,6 +128,7 @@ static void on_solicit(struct worker *w, const struct addr_conf *c, struct rte_m
 		p->verdict = PKT_PUNT;
 		return;
 	}
+	neigh_notice(w, m, p->in_iface);
 	if (option != NULL)
 		memcpy(asker, option, sizeof(asker));
 	if (p->flags & PKT_F_OPTIONS || !resize(m)) {
@@ -195,29 +196,53 @@ unsigned ndp_solicit_build(uint8_t *buf, const struct rte_ether_addr *src_mac,
 	return ND_FRAME;
 }
 
-bool ndp_advert_parse(const uint8_t *frame, uint32_t len, uint8_t ip[16],
-	struct rte_ether_addr *mac, bool *is_override)
+static bool read_advert(
+	const struct rte_ipv6_hdr *ip, const struct nd *nd, uint32_t l4_len, struct neigh_claim *c)
 {
-	const struct rte_ipv6_hdr *ip6 =
-		(const struct rte_ipv6_hdr *)(const void *)(frame + RTE_ETHER_HDR_LEN);
-	const struct nd *nd = (const struct nd *)(ip6 + 1);
-	const uint8_t *option;
-	uint32_t l4_len;
 	bool ok;
+	const uint8_t *option = find_option(nd, l4_len, OPT_TARGET, &ok);
 
-	if (len < RTE_ETHER_HDR_LEN + sizeof(*ip6) + ND_LEN)
+	if (!ok || (nd->flags & FLAG_SOLICITED && ip->dst_addr[0] == 0xff))
 		return false;
-	l4_len = rte_be_to_cpu_16(ip6->payload_len);
-	if (ip6->proto != IPPROTO_ICMPV6 || l4_len > len - RTE_ETHER_HDR_LEN - sizeof(*ip6)
-		|| nd->type != ND_ADVERT || !is_valid(ip6, nd, l4_len))
+	*c = (struct neigh_claim){.key.family = 6,
+		.has_mac = option != NULL,
+		.is_override = (nd->flags & FLAG_OVERRIDE) != 0,
+		.is_answer = (nd->flags & FLAG_SOLICITED) != 0};
+	memcpy(c->key.ip, nd->target, 16);
+	if (option != NULL)
+		memcpy(&c->mac, option, sizeof(c->mac));
+	return option == NULL || rte_is_valid_assigned_ether_addr(&c->mac);
+}
+
+/* RFC 4861 7.2.3: its source option is as good as an advertisement with the override flag. */
+static bool read_solicit(
+	const struct rte_ipv6_hdr *ip, const struct nd *nd, uint32_t l4_len, struct neigh_claim *c)
+{
+	bool ok;
+	const uint8_t *option = find_option(nd, l4_len, OPT_SOURCE, &ok);
+
+	if (!ok || option == NULL || is_unspecified(ip->src_addr))
 		return false;
-	option = find_option(nd, l4_len, OPT_TARGET, &ok);
-	if (!ok || option == NULL)
+	*c = (struct neigh_claim){.key.family = 6, .has_mac = true, .is_override = true};
+	memcpy(c->key.ip, ip->src_addr, 16);
+	memcpy(&c->mac, option, sizeof(c->mac));
+	return rte_is_valid_assigned_ether_addr(&c->mac);
+}
+
+bool ndp_claim_parse(const uint8_t *frame, uint32_t len, struct neigh_claim *c)
+{
+	const struct rte_ipv6_hdr *ip =
+		(const struct rte_ipv6_hdr *)(const void *)(frame + RTE_ETHER_HDR_LEN);
+	const struct nd *nd = (const struct nd *)(ip + 1);
+	uint32_t l4_len;
+
+	if (len < RTE_ETHER_HDR_LEN + sizeof(*ip) + ND_LEN)
 		return false;
-	memcpy(mac, option, RTE_ETHER_ADDR_LEN);
-	if (!rte_is_valid_assigned_ether_addr(mac))
+	l4_len = rte_be_to_cpu_16(ip->payload_len);
+	if (ip->proto != IPPROTO_ICMPV6 || l4_len > len - RTE_ETHER_HDR_LEN - sizeof(*ip)
+		|| !is_valid(ip, nd, l4_len))
 		return false;
-	memcpy(ip, nd->target, 16);
-	*is_override = (nd->flags & FLAG_OVERRIDE) != 0;
-	return true;
+	if (nd->type == ND_SOLICIT)
+		return read_solicit(ip, nd, l4_len, c);
+	return nd->type == ND_ADVERT && read_advert(ip, nd, l4_len, c);
 }

@@ -5,8 +5,7 @@
  * sorts advertisements out for the manager, builds solicitations. Router and redirect messages are
  * left to the kernel side.
  */
-#include "core/worker.h"
-#include "net/addr.h"
+#include "net/neigh.h"
 
 /* Hot. Context: worker. Packet i is ICMPv6 type 135 or 136; hop limit, checksum, lengths and options
  * are verified here (RFC 4861 section 7.1). Verdicts as arp_input(). */
@@ -17,7 +16,6 @@ void ndp_input(struct worker *w, const struct addr_conf *c, struct burst *b, uns
 unsigned ndp_solicit_build(uint8_t *buf, const struct rte_ether_addr *src_mac,
 	const uint8_t src_ip[16], const uint8_t target[16], const struct rte_ether_addr *dst_mac);
 
-/* Reads target and link-layer address of a valid advertisement; *is_override: it may replace another
- * address. False when it is not one. */
-bool ndp_advert_parse(const uint8_t *frame, uint32_t len, uint8_t ip[16],
-	struct rte_ether_addr *mac, bool *is_override);
+/* Reads what a valid advertisement says of its target, or a solicitation of its sender; c->key.iface is left to
+ * the caller. False when it is not one, or a solicitation that says nothing. */
+bool ndp_claim_parse(const uint8_t *frame, uint32_t len, struct neigh_claim *c);

@@ -11,6 +11,9 @@
  *       ▼                                            ▼                                5 min, freed)
  *     FAILED ── 5 s ──▶ freed, or INCOMPLETE again when pinned
  *
+ * A MAC address that comes unasked, in an announcement or with a question for us, is used and STALE, whatever
+ * the state was.
+ *
  *  I1  slots[i].word has state 0 exactly when entry i is free
  *  I2  held packets exist only in INCOMPLETE entries; n_held is their number
  *  I3  a pinned entry is never freed
@@ -190,6 +193,47 @@ void neigh_find_bulk(
 		ref[i] = position[i] < 0 ? NEIGH_NONE : ref_of(t, (uint32_t)position[i]);
 }
 
+/* What the message says. False when it is none, or not a valid one. */
+static bool read_claim(const struct rte_mbuf *m, unsigned iface, struct neigh_claim *c)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (!arp_claim_parse(frame, m->data_len, c) && !ndp_claim_parse(frame, m->data_len, c))
+		return false;
+	c->key.iface = (uint8_t)iface;
+	return true;
+}
+
+static bool is_news(const struct neigh_table *t, const struct neigh_claim *c)
+{
+	const struct neigh_key *keys[] = {&c->key};
+	uint64_t word, mac = 0;
+	uint32_t ref;
+
+	neigh_find_bulk(t, keys, 1, &ref);
+	if (ref == NEIGH_NONE)
+		return false;
+	word = load_word(t, ref & 0xffffff);
+	memcpy(&mac, &c->mac, sizeof(c->mac));
+	return !is_known(word) || mac != (word & MAC_MASK);
+}
+
+void neigh_notice(struct worker *w, const struct rte_mbuf *m, unsigned iface)
+{
+	struct neigh_claim c;
+	struct rte_mbuf *copy;
+
+	if (!read_claim(m, iface, &c) || !is_news(w->neigh, &c))
+		return;
+	copy = rte_pktmbuf_copy(m, m->pool, 0, UINT32_MAX);
+	if (copy == NULL)
+		return; /* its next question is another chance */
+	w->tally->generated++;
+	pkt_note(copy)->kind = NOTE_LEARN;
+	pkt_note(copy)->iface = (uint8_t)iface;
+	worker_to_manager(w, copy);
+}
+
 /* ---- manager ---- */
 
 /* Index of the entry, made when it is missing; NEIGH_NONE when the table is full. */
@@ -364,37 +408,45 @@ void neigh_hold(
 	}
 }
 
-void neigh_learn(struct neigh_table *t, const struct rte_mbuf *m, uint32_t now_ms)
+/* RFC 4861 7.2.5; ARP is taken for the same with the override flag, and says less about who answers. */
+static void take_claim(
+	struct neigh_table *t, uint32_t idx, const struct neigh_claim *c, uint32_t now_ms)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	const struct pkt_note *note = pkt_note_of(m);
-	struct neigh_key k = {.iface = note->iface};
-	struct rte_ether_addr mac;
-	uint64_t word = 0, before;
-	bool is_override = true;
-	int32_t position;
+	const uint64_t before = load_word(t, idx);
+	uint64_t mac = before & MAC_MASK;
+	bool is_other = !is_known(before);
 
-	if (arp_reply_parse(frame, m->data_len, k.ip, &mac))
-		k.family = 4;
-	else if (ndp_advert_parse(frame, m->data_len, k.ip, &mac, &is_override))
-		k.family = 6;
-	else
-		return;
-	position = rte_hash_lookup(t->pvt->hash, &k);
-	if (position < 0)
-		return;
-	memcpy(&word, &mac, sizeof(mac));
-	before = load_word(t, (uint32_t)position);
-	if (!is_override && is_known(before) && word != (before & MAC_MASK)) {
-		/* RFC 4861 7.2.5: a second opinion is checked, not obeyed */
+	if (c->has_mac) {
+		mac = 0;
+		memcpy(&mac, &c->mac, sizeof(c->mac));
+		is_other |= mac != (before & MAC_MASK);
+	} else if (is_other) {
+		return; /* nothing is known about it, and this is nothing */
+	}
+	if (is_known(before) && is_other && !c->is_override) {
+		/* a second opinion is checked, not obeyed */
 		if (state_of(before) == MR_NEIGH_REACHABLE)
-			set_state(t, (uint32_t)position, MR_NEIGH_STALE, now_ms);
+			set_state(t, idx, MR_NEIGH_STALE, now_ms);
 		return;
 	}
-	store_word(t, (uint32_t)position, MR_NEIGH_REACHABLE, age_of(before), word);
-	t->pvt->entries[position].changed_ms = now_ms;
-	t->pvt->entries[position].n_asked = 0;
-	release_held(t, (uint32_t)position);
+	if (!c->is_answer && !is_other)
+		return;
+	store_word(t, idx, c->is_answer ? MR_NEIGH_REACHABLE : MR_NEIGH_STALE, age_of(before), mac);
+	t->pvt->entries[idx].changed_ms = now_ms;
+	t->pvt->entries[idx].n_asked = 0;
+	release_held(t, idx);
+}
+
+void neigh_learn(struct neigh_table *t, const struct rte_mbuf *m, uint32_t now_ms)
+{
+	struct neigh_claim c;
+	int32_t position;
+
+	if (!read_claim(m, pkt_note_of(m)->iface, &c))
+		return;
+	position = rte_hash_lookup(t->pvt->hash, &c.key);
+	if (position >= 0)
+		take_claim(t, (uint32_t)position, &c, now_ms);
 }
 
 static void run_incomplete(
@@ -422,7 +474,7 @@ static void run_stale(
 		remove_entry(t, idx);
 		return;
 	}
-	if (!is_wanted || (e->n_asked > 0 && now_ms - e->asked_ms < RETRY_MS))
+	if (!is_wanted || now_ms - e->asked_ms < RETRY_MS)
 		return;
 	if (e->n_asked < RETRIES)
 		ask(t, idx, conf, now_ms);

@@ -36,6 +36,15 @@ struct neigh_key {
 	uint8_t zero[6];
 };
 
+/* What a neighbour message says about an address on its link. */
+struct neigh_claim {
+	struct neigh_key key;
+	struct rte_ether_addr mac;
+	bool has_mac;
+	bool is_override; /* may replace another MAC address */
+	bool is_answer;   /* to a question of ours: the neighbour can be reached */
+};
+
 /* Cold. Context: manager, before workers start. hold_max: packets kept per unresolved neighbour.
  * output: how the manager sends a complete frame (production: mailbox to a worker; tests: capture). */
 struct neigh_params {
@@ -75,6 +84,11 @@ static inline bool neigh_fill(const struct neigh_table *t, uint32_t ref, struct 
 	return true;
 }
 
+/* Hot. The sender of m, an ARP request or neighbour solicitation that came in by iface, may be a neighbour
+ * whose MAC address we do not know or no longer: then a copy of m goes to the manager (NOTE_LEARN). m is only
+ * read. Context: worker. */
+void neigh_notice(struct worker *w, const struct rte_mbuf *m, unsigned iface);
+
 /* The rest: manager only. */
 
 /* Finds or creates the entry, counts a pin, starts resolution. NEIGH_NONE when the table is full. */
@@ -85,8 +99,9 @@ void neigh_unpin(struct neigh_table *t, uint32_t ref);
 void neigh_hold(
 	struct neigh_table *t, struct rte_mbuf *m, const struct addr_conf *conf, uint32_t now_ms);
 
-/* A packet with NOTE_NEIGH (ARP reply, neighbour advertisement): updates an entry that exists and
- * releases its held packets; unsolicited claims for unknown entries are ignored. The mbuf is only read. */
+/* A packet with NOTE_NEIGH (ARP reply, neighbour advertisement) or NOTE_LEARN: updates an entry that exists and
+ * releases its held packets; claims for unknown entries are ignored. What is no answer to a question of ours
+ * leaves a new MAC address STALE, to be verified. The mbuf is only read. */
 void neigh_learn(struct neigh_table *t, const struct rte_mbuf *m, uint32_t now_ms);
 
 /* Ageing, retries, hold time-outs: bounded work, call every few milliseconds. */

@@ -114,7 +114,8 @@ int netlink_addr_del(unsigned ifindex, const struct mr_ip *ip, unsigned prefix_l
 
 int netlink_gateway_add(unsigned ifindex, const struct mr_ip *gateway)
 {
-	return change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, ifindex, gateway);
+	/* the kernel takes routes of one metric for the same route, whatever their gateways */
+	return change_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex, gateway);
 }
 
 int netlink_gateway_del(unsigned ifindex, const struct mr_ip *gateway)

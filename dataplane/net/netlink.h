@@ -12,9 +12,9 @@ int netlink_addr_add(unsigned ifindex, const struct mr_ip *ip, unsigned prefix_l
 /* Removes it. 0 or -errno. */
 int netlink_addr_del(unsigned ifindex, const struct mr_ip *ip, unsigned prefix_len);
 
-/* Adds a default route over the gateway and the interface, with metric 4096: it gives way to one that the
- * host has already. 0 or -errno (-EEXIST: is there). */
+/* Sets the default route of metric 4096, instead of the one over another gateway; it gives way to one of a
+ * smaller metric that the host has already. 0 or -errno. */
 int netlink_gateway_add(unsigned ifindex, const struct mr_ip *gateway);
 
-/* Removes it. 0 or -errno (-ESRCH: is not there). */
+/* Removes it. 0 or -errno (-ESRCH: is not there, or is over another gateway by now). */
 int netlink_gateway_del(unsigned ifindex, const struct mr_ip *gateway);

@@ -17,7 +17,7 @@
 	X(tx, packets, "accepted by the ports for sending") \
 	X(tx_bytes, bytes, "accepted by the ports for sending") \
 	X(injected, packets, "taken from the kernel side, to be sent") \
-	X(generated, packets, "made here: neighbour solicitations, resets") \
+	X(generated, packets, "made here: neighbour solicitations, resets, copies to learn from") \
 	X(punted, packets, "given to the kernel side") \
 	X(consumed, packets, "ended here: neighbour messages that the kernel side did not take") \
 	X(held, packets, "put in a neighbour's hold queue") \

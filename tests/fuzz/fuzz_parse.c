@@ -175,14 +175,12 @@ done:
 static void read_neighbour(const uint8_t *frame, size_t n)
 {
 	uint8_t *exact = fuzz_exact(frame, n);
-	struct rte_ether_addr mac;
-	uint8_t ip[16];
-	bool is_override;
+	struct neigh_claim c;
 
-	if (arp_reply_parse(exact, (uint32_t)n, ip, &mac))
-		FUZZ_CHECK(n >= 42, "ARP reply in %zu bytes", n);
-	if (ndp_advert_parse(exact, (uint32_t)n, ip, &mac, &is_override))
-		FUZZ_CHECK(n >= 78, "neighbour advertisement in %zu bytes", n);
+	if (arp_claim_parse(exact, (uint32_t)n, &c))
+		FUZZ_CHECK(n >= 42, "ARP message in %zu bytes", n);
+	if (ndp_claim_parse(exact, (uint32_t)n, &c))
+		FUZZ_CHECK(n >= 78, "neighbour message in %zu bytes", n);
 	free(exact);
 }
 

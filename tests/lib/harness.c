@@ -214,6 +214,11 @@ static void manager_take(struct harness *h, struct rte_mbuf *m)
 	case NOTE_NEIGH:
 		neigh_learn(h->neigh, m, h->now_ms);
 		break;
+	case NOTE_LEARN:
+		neigh_learn(h->neigh, m, h->now_ms);
+		tally_of(h->tallies, h->n_workers)->consumed++;
+		rte_pktmbuf_free(m);
+		return;
 	default:
 		break;
 	}

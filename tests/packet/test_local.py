@@ -172,6 +172,29 @@ class Neighbours(PacketTest):
         self.assertEqual(len(self.send(self.syn)), 1)
 
 
+    def test_a_backend_that_asks_has_moved_there(self):
+        """A backend with a new network card asks for us before anybody asks for it."""
+        service(self.box, name="six", vip="fd00:1::80")
+        backend(self.box, 1, service_="six", ip="fd00:2::11")
+        self.apply()
+        syn6 = (Ether(src=CLIENT_MAC, dst=NORTH_MAC) / IPv6(src="fd00:1::10", dst="fd00:1::80")
+                / TCP(sport=1, dport=80, flags="S"))
+        for syn in self.syn, syn6:
+            self.assertEqual([f.dst for _, f in self.send(syn)], [WEB_MAC[1]])
+        asks = (Ether(src=WEB_MAC[7], dst="ff:ff:ff:ff:ff:ff")
+                / ARP(op=1, hwsrc=WEB_MAC[7], psrc="10.2.0.11", pdst="10.2.0.1"),
+                Ether(src=WEB_MAC[7], dst="33:33:ff:00:00:01") / IPv6(src="fd00:2::11", dst="ff02::1:ff00:1", hlim=255)
+                / ICMPv6ND_NS(tgt="fd00:2::1") / ICMPv6NDOptSrcLLAddr(lladdr=WEB_MAC[7]))
+        out = self.box.run(*asks, port="south")
+        self.assertFalse([o for o in out if o[0] == "kernel"])  # the answers are ours
+        replies = [Ether(d) for _, _, d in out]
+        self.assertTrue(any(ARP in r and r[ARP].op == 2 for r in replies))
+        self.assertTrue(any(ICMPv6ND_NA in r for r in replies))
+        for syn in self.syn, syn6:
+            self.assertEqual([Ether(d).dst for what, _, d in self.box.run(syn) if what == "out" and TCP in Ether(d)],
+                             [WEB_MAC[7]])
+
+
 class FloodForTheKernel(PacketTest):
     workers = 1
 

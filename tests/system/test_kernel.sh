@@ -45,6 +45,8 @@ t_wait 30 "the change to be in force" t_in_sync
 say "behind a gateway"
 t_in client ip addr add 10.99.0.1/32 dev lo
 t_in client ip addr add fd00:99::1/128 dev lo
+t_in client ip addr add 10.1.0.11/24 dev eth0
+t_in client ip addr add fd00:1::11/64 dev eth0 nodad
 t_spawn far client $T_PYTHON -m http.server --directory "$T_DIR/own" --bind :: 7001
 t_wait 30 "the far server" t_in client curl -sf -o /dev/null http://127.0.0.1:7001/
 beyond() { # beyond FAMILY : the kernel beside the dataplane reaches what is not on a connected network
@@ -59,6 +61,13 @@ t_wait 30 "the change to be in force" t_in_sync
 expect "over IPv4" beyond 4
 expect "over IPv6" beyond 6
 expect "over the dataplane" test -n "$(t_in mr ip route show default dev k-north metric 4096)"
+sed 's/^\( *north: { \)/\1gateways: [10.1.0.11, "fd00:1::11"], /' "$CONFIG" >"$T_DIR/other.yaml"
+expect "with others instead" t_cli config apply "$T_DIR/other.yaml"
+t_wait 30 "the change to be in force" t_in_sync
+expect "over the other one" test "$(t_in mr ip route show default dev k-north metric 4096 | awk '{print $2, $3}')" = "via 10.1.0.11"
+expect "over IPv6 too" test "$(t_in mr ip -6 route show default dev k-north metric 4096 | awk '{print $2, $3}')" = "via fd00:1::11"
+expect "it works" beyond 4
+expect "it works over IPv6" beyond 6
 expect "without them again" t_cli config apply "$CONFIG"
 t_wait 30 "the change to be in force" t_in_sync
 expect "the routes are gone" test -z "$(t_in mr ip route show default)$(t_in mr ip -6 route show default)"

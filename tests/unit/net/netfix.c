@@ -52,6 +52,17 @@ static void build_addrs(struct net *n)
 	assert_int_equal(addr_conf_create(&n->addrs, &spec, &err), 0);
 }
 
+static void build_neighs(struct net *n)
+{
+	const struct neigh_params p = {.n_slots = 64,
+		.hold_max = 1,
+		.pool = n->pool,
+		.ifaces = &n->ifaces,
+		.tally = tally_of(n->tallies, 1)};
+
+	assert_int_equal(neigh_table_create(&n->neigh, &p), 0);
+}
+
 void net_up(struct net *n)
 {
 	memset(n, 0, sizeof(*n));
@@ -69,12 +80,14 @@ void net_up(struct net *n)
 	assert_non_null(n->pool);
 	assert_int_equal(mailbox_create(&n->mail, 2, 64), 0);
 	assert_int_equal(tally_set_create(&n->tallies, 1), 0);
+	build_neighs(n);
 	n->w = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*n->w), 64));
 	memset(n->w, 0, sizeof(*n->w));
 	n->w->n_workers = 1;
 	n->w->ifaces = &n->ifaces;
 	n->w->mail = n->mail;
 	n->w->tally = tally_of(n->tallies, 0);
+	n->w->neigh = n->neigh;
 	n->w->now_ms = 5000;
 	n->b = &n->w->burst;
 }
@@ -83,6 +96,7 @@ void net_down(struct net *n)
 {
 	assert_int_equal(mailbox_count(n->mail), 0);
 	assert_int_equal(rte_mempool_in_use_count(n->pool), 0);
+	neigh_table_destroy(&n->neigh);
 	mailbox_destroy(&n->mail);
 	tally_set_destroy(&n->tallies);
 	addr_conf_destroy(&n->addrs);

@@ -6,7 +6,7 @@
  * it is seen by AddressSanitizer.
  */
 #include "core/worker.h"
-#include "net/addr.h"
+#include "net/neigh.h"
 
 #define NET_WAN 0
 #define NET_LAN 1
@@ -17,6 +17,7 @@ struct net {
 	struct rte_mempool *pool;
 	struct mailbox *mail;
 	struct tally_set *tallies;
+	struct neigh_table *neigh; /* empty */
 	struct worker *w;
 	struct burst *b; /* the worker's */
 };

@@ -148,6 +148,50 @@ static void replies_and_announcements_go_to_the_manager(void **state)
 	assert_int_equal(n->w->tally->arp_replies, 0);
 }
 
+static void ask(struct net *n, const char *hex, unsigned verdict, bool is_noticed)
+{
+	struct rte_mbuf *m = net_receive(n, NET_WAN, hex, 0), *copy;
+
+	arp_input(n->w, n->addrs, n->b, 0);
+	assert_int_equal(n->b->p[0].verdict, verdict);
+	rte_pktmbuf_free(m);
+	copy = net_at_manager(n);
+	assert_int_equal(copy != NULL, is_noticed);
+	if (copy == NULL)
+		return;
+	assert_int_equal(pkt_note(copy)->kind, NOTE_LEARN);
+	assert_int_equal(pkt_note(copy)->iface, NET_WAN);
+	net_expect(copy, hex);
+	neigh_learn(n->neigh, copy, 5000);
+	rte_pktmbuf_free(copy);
+}
+
+/* RFC 826: whoever asks says where it is. The manager hears of it when it is not what we know. */
+static void who_asks_from_another_mac_is_noticed(void **state)
+{
+	static const char to_us[] = BROADCAST REQUEST "c0000201";
+	static const char to_another[] = BROADCAST REQUEST "c0000263";
+	static const char moved[] =
+		BROADCAST " 0001 0800 06 04 0001 0200000000bb c0000209 000000000000 c0000263";
+	struct net *n = *state;
+	struct neigh_key k = {.family = 4, .iface = NET_WAN, .ip = {192, 0, 2, 9}};
+	struct rte_ether_addr mac;
+	uint32_t ref;
+
+	ask(n, to_us, PKT_TX, false); /* nobody has asked for it */
+	ref = neigh_pin(n->neigh, &k, 5000);
+	ask(n, to_us, PKT_TX, true);
+	ask(n, to_us, PKT_TX, false);
+	ask(n, to_another, PKT_PUNT, false);
+	assert_true(neigh_fill(n->neigh, ref, &mac));
+	assert_int_equal(mac.addr_bytes[5], 0xaa);
+	ask(n, moved, PKT_PUNT, true);
+	ask(n, moved, PKT_PUNT, false);
+	assert_true(neigh_fill(n->neigh, ref, &mac));
+	assert_int_equal(mac.addr_bytes[5], 0xbb);
+	assert_int_equal(n->w->tally->generated, 2);
+}
+
 static void a_full_way_to_the_manager_is_a_counted_drop(void **state)
 {
 	struct net *n = *state;
@@ -192,35 +236,44 @@ static void only_valid_claims_are_read(void **state)
 {
 	static const struct {
 		const char *hex;
-		bool is_valid;
+		bool is_valid, is_answer;
 	} rows[] = {
-		{TO_WAN REPLY "0200000000aa c0000209 020000000001 c0000201", true},
-		{BROADCAST REQUEST "c0000209", true},
-		{BROADCAST REQUEST "c0000201", false}, /* a question is no claim */
-		{TO_WAN REPLY "0300000000aa c0000209 020000000001 c0000201", false}, /* group */
-		{TO_WAN REPLY "ffffffffffff c0000209 020000000001 c0000201", false},
-		{TO_WAN REPLY "000000000000 c0000209 020000000001 c0000201", false},
-		{TO_WAN " 0001 0800 06 06 0002 0200000000aa c0000209 020000000001 c0000201", false},
-		{TO_WAN " 0006 0800 06 04 0002 0200000000aa c0000209 020000000001 c0000201", false},
+		{TO_WAN REPLY "0200000000aa c0000209 020000000001 c0000201", true, true},
+		{BROADCAST REQUEST "c0000209", true, false},
+		{BROADCAST REPLY "0200000000aa c0000209 ffffffffffff c0000209", true, false},
+		{BROADCAST REPLY "0200000000aa c0000209 ffffffffffff ffffffff", true, false},
+		{BROADCAST REQUEST "c0000201", true, false},
+		{BROADCAST " 0001 0800 06 04 0003 0200000000aa c0000209 000000000000 c0000201",
+			false, false}, /* RARP */
+		{TO_WAN REPLY "0300000000aa c0000209 020000000001 c0000201", false,
+			false}, /* group */
+		{TO_WAN REPLY "ffffffffffff c0000209 020000000001 c0000201", false, false},
+		{TO_WAN REPLY "000000000000 c0000209 020000000001 c0000201", false, false},
+		{TO_WAN " 0001 0800 06 06 0002 0200000000aa c0000209 020000000001 c0000201", false,
+			false},
+		{TO_WAN " 0006 0800 06 04 0002 0200000000aa c0000209 020000000001 c0000201", false,
+			false},
 	};
 
 	(void)state;
 	for (unsigned i = 0; i < RTE_DIM(rows); i++) {
-		struct rte_ether_addr mac;
-		uint8_t ip[4];
+		struct neigh_claim c;
 		uint32_t len;
 		uint8_t *f = net_bytes(rows[i].hex, &len);
 
-		assert_int_equal(arp_reply_parse(f, len, ip, &mac), rows[i].is_valid);
+		assert_int_equal(arp_claim_parse(f, len, &c), rows[i].is_valid);
 		if (rows[i].is_valid) {
-			assert_memory_equal(ip, net_ip("192.0.2.9").bytes, 4);
-			assert_int_equal(mac.addr_bytes[5], 0xaa);
+			assert_int_equal(c.key.family, 4);
+			assert_memory_equal(c.key.ip, net_ip("192.0.2.9").bytes, 16);
+			assert_true(c.has_mac && c.is_override);
+			assert_int_equal(c.mac.addr_bytes[5], 0xaa);
+			assert_int_equal(c.is_answer, rows[i].is_answer);
 		}
 		for (uint32_t cut = 0; cut < len; cut++) {
 			uint8_t *part = malloc(cut ? cut : 1);
 
 			memcpy(part, f, cut);
-			assert_false(arp_reply_parse(part, cut, ip, &mac));
+			assert_false(arp_claim_parse(part, cut, &c));
 			free(part);
 		}
 		free(f);
@@ -238,6 +291,7 @@ int main(int argc, char **argv)
 		CASE(others_business_goes_to_the_kernel_unchanged),
 		CASE(short_messages_are_dropped_at_every_length),
 		CASE(replies_and_announcements_go_to_the_manager),
+		CASE(who_asks_from_another_mac_is_noticed),
 		CASE(a_full_way_to_the_manager_is_a_counted_drop),
 		CASE(built_requests_are_as_they_should_be),
 		CASE(only_valid_claims_are_read),

@@ -245,10 +245,10 @@ static void built_solicitations_are_as_they_should_be(void **state)
 /* Reads the frame with one change, from a block of its exact size. */
 static bool read_changed(const uint8_t *frame, uint32_t len, unsigned at, uint8_t value)
 {
-	struct rte_ether_addr mac;
-	uint8_t *block = malloc(2 + len), ip[16];
-	bool is_override, ok;
+	struct neigh_claim c;
+	uint8_t *block = malloc(2 + len);
 	uint16_t sum;
+	bool ok;
 
 	memcpy(block + 2, frame, len);
 	if (at != 0) {
@@ -257,29 +257,30 @@ static bool read_changed(const uint8_t *frame, uint32_t len, unsigned at, uint8_
 		sum = csum_l4(block + 2 + 22, block + 2 + 38, 16, 58, block + 2 + 54, len - 54);
 		memcpy(block + 2 + 56, &sum, 2);
 	}
-	ok = ndp_advert_parse(block + 2, len, ip, &mac, &is_override);
+	ok = ndp_claim_parse(block + 2, len, &c);
 	free(block);
 	return ok;
 }
 
 static void only_valid_advertisements_are_read(void **state)
 {
-	struct rte_ether_addr mac;
-	uint8_t ip[16];
+	struct neigh_claim c;
 	uint32_t len;
 	uint8_t *f = net_bytes(advert_them, &len);
-	bool is_override = false;
 
 	(void)state;
-	assert_true(ndp_advert_parse(f, len, ip, &mac, &is_override));
-	assert_memory_equal(ip, net_ip("2001:db8:1::9").bytes, 16);
-	assert_int_equal(mac.addr_bytes[5], 0xaa);
-	assert_true(is_override);
+	assert_true(ndp_claim_parse(f, len, &c));
+	assert_int_equal(c.key.family, 6);
+	assert_memory_equal(c.key.ip, net_ip("2001:db8:1::9").bytes, 16);
+	assert_int_equal(c.mac.addr_bytes[5], 0xaa);
+	assert_true(c.has_mac && c.is_override && c.is_answer);
 	assert_true(read_changed(f, len, 58, 0x40));
 	assert_false(read_changed(f, len, 20, 17));   /* not ICMPv6 */
 	assert_false(read_changed(f, len, 21, 254));  /* came through a router */
-	assert_false(read_changed(f, len, 54, 135));  /* a solicitation */
-	assert_false(read_changed(f, len, 78, 1));    /* no target option */
+	assert_false(read_changed(f, len, 54, 135));  /* a solicitation without its option */
+	assert_false(read_changed(f, len, 54, 137));  /* a redirect */
+	assert_true(read_changed(f, len, 78, 1));     /* no target option */
+	assert_false(read_changed(f, len, 38, 0xff)); /* an answer to a group */
 	assert_false(read_changed(f, len, 79, 0));    /* endless option */
 	assert_false(read_changed(f, len, 79, 2));    /* option beyond the end */
 	assert_false(read_changed(f, len, 80, 0x03)); /* a group's MAC address */
@@ -288,6 +289,57 @@ static void only_valid_advertisements_are_read(void **state)
 	memset(f + 80, 0, 6); /* nobody's MAC address */
 	assert_false(read_changed(f, len, 80, 0));
 	free(f);
+}
+
+static void only_solicitations_that_say_something_are_read(void **state)
+{
+	struct neigh_claim c;
+	uint32_t len;
+	uint8_t *f = net_bytes(solicit_us, &len);
+
+	(void)state;
+	assert_true(ndp_claim_parse(f, len, &c));
+	assert_int_equal(c.key.family, 6);
+	assert_memory_equal(c.key.ip, net_ip("2001:db8:1::9").bytes, 16);
+	assert_int_equal(c.mac.addr_bytes[5], 0xaa);
+	assert_true(c.has_mac && c.is_override && !c.is_answer);
+	assert_false(read_changed(f, len, 78, 2));    /* no source option */
+	assert_false(read_changed(f, len, 79, 0));    /* endless option */
+	assert_false(read_changed(f, len, 80, 0x03)); /* a group's MAC address */
+	memset(f + 22, 0, 16);
+	assert_false(read_changed(f, len, 85, 0xaa)); /* from nobody */
+	free(f);
+}
+
+/* RFC 4861 7.2.3: the manager hears of a sender whose address is not what we know. */
+static void who_asks_from_another_mac_is_noticed(void **state)
+{
+	struct net *n = *state;
+	const struct mr_ip them = net_ip("2001:db8:1::9");
+	struct neigh_key k = {.family = 6, .iface = NET_WAN};
+	struct rte_ether_addr mac;
+	uint32_t ref = NEIGH_NONE;
+
+	memcpy(k.ip, them.bytes, 16);
+	for (unsigned i = 0; i < 3; i++) {
+		struct rte_mbuf *m = input(n, solicit_us, 0), *copy;
+
+		assert_int_equal(n->b->p[0].verdict, PKT_TX);
+		net_expect(m, advert_us);
+		rte_pktmbuf_free(m);
+		copy = net_at_manager(n);
+		assert_int_equal(copy != NULL, i == 1); /* a stranger's, new, known */
+		if (i == 0)
+			ref = neigh_pin(n->neigh, &k, 5000);
+		if (copy == NULL)
+			continue;
+		assert_int_equal(pkt_note(copy)->kind, NOTE_LEARN);
+		net_expect(copy, solicit_us);
+		neigh_learn(n->neigh, copy, 5000);
+		rte_pktmbuf_free(copy);
+	}
+	assert_true(neigh_fill(n->neigh, ref, &mac));
+	assert_int_equal(mac.addr_bytes[5], 0xaa);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, up, down)
@@ -304,6 +356,8 @@ int main(int argc, char **argv)
 		CASE(router_messages_go_to_the_kernel),
 		CASE(built_solicitations_are_as_they_should_be),
 		CASE(only_valid_advertisements_are_read),
+		CASE(only_solicitations_that_say_something_are_read),
+		CASE(who_asks_from_another_mac_is_noticed),
 	};
 
 	(void)argc;

@@ -42,6 +42,7 @@ static void table_up(struct fix *f, uint32_t n_slots)
 		.output = on_output,
 		.output_ctx = f};
 
+	neigh_table_destroy(&f->net.neigh); /* ours tells what it sends */
 	assert_int_equal(neigh_table_create(&f->t, &p), 0);
 }
 
@@ -144,9 +145,10 @@ static void learn_frame(struct fix *f, unsigned iface, const uint8_t *frame, uin
 static void answer4(struct fix *f, unsigned iface, const char *ip, uint8_t mac)
 {
 	const struct rte_ether_addr from = {.addr_bytes = {2, 0, 0, 0, 0, mac}};
+	const struct rte_ether_addr us = {.addr_bytes = {2, 0, 0, 0, 0, 1}};
 	uint8_t frame[42];
 
-	arp_request_build(frame, &from, net_ip(ip).bytes, net_ip("192.0.2.1").bytes, NULL);
+	arp_request_build(frame, &from, net_ip(ip).bytes, net_ip("192.0.2.1").bytes, &us);
 	frame[21] = 2;
 	learn_frame(f, iface, frame, sizeof(frame));
 }
@@ -161,9 +163,10 @@ static void announce4(struct fix *f, const char *ip, uint8_t mac)
 	learn_frame(f, NET_WAN, frame, sizeof(frame));
 }
 
-/* A neighbour advertisement with these flags. */
+/* A neighbour advertisement with these flags; mac 0: without a MAC address. */
 static void answer6(struct fix *f, const char *ip, uint8_t mac, uint8_t flags)
 {
+	const uint32_t l4_len = mac != 0 ? 32 : 24;
 	uint32_t len;
 	uint8_t *frame = net_bytes("020000000001 0200000000aa 86dd 60000000 0020 3aff"
 				   "20010db8000100000000000000000009"
@@ -176,9 +179,10 @@ static void answer6(struct fix *f, const char *ip, uint8_t mac, uint8_t flags)
 	memcpy(frame + 62, net_ip(ip).bytes, 16);
 	frame[58] = flags;
 	frame[85] = mac;
-	sum = csum_l4(frame + 22, frame + 38, 16, 58, frame + 54, 32);
+	frame[19] = (uint8_t)l4_len;
+	sum = csum_l4(frame + 22, frame + 38, 16, 58, frame + 54, l4_len);
 	memcpy(frame + 56, &sum, 2);
-	learn_frame(f, NET_WAN, frame, len);
+	learn_frame(f, NET_WAN, frame, 54 + l4_len);
 	free(frame);
 }
 
@@ -472,6 +476,62 @@ static void an_advertisement_overrides_only_when_it_says_so(void **state)
 	expect_mac(f, ref, 12);
 }
 
+/* A host may leave its MAC address out when it answers a probe, which was sent there (RFC 4861 4.4). */
+static void an_answer_without_mac_confirms_the_one_known(void **state)
+{
+	struct fix *f = *state;
+	const uint32_t ref = pin(f, "2001:db8:1::9");
+
+	answer6(f, "2001:db8:1::9", 0, 0x40);
+	assert_int_equal(only_state(f), MR_NEIGH_INCOMPLETE);
+	answer6(f, "2001:db8:1::9", 9, 0x40);
+	wait_ms(f, 30010);
+	assert_int_equal(only_state(f), MR_NEIGH_STALE);
+	assert_int_equal(f->n_out, 1);
+	answer6(f, "2001:db8:1::9", 0, 0x20); /* unasked: says nothing */
+	assert_int_equal(only_state(f), MR_NEIGH_STALE);
+	answer6(f, "2001:db8:1::9", 0, 0x40);
+	assert_int_equal(only_state(f), MR_NEIGH_REACHABLE);
+	expect_mac(f, ref, 9);
+	wait_ms(f, 29900);
+	assert_int_equal(only_state(f), MR_NEIGH_REACHABLE);
+	assert_int_equal(f->n_out, 1);
+}
+
+/* What nobody has asked for is used and verified. */
+static void an_announced_mac_is_probed(void **state)
+{
+	struct fix *f = *state;
+	const uint32_t ref = pin(f, "192.0.2.9");
+
+	answer4(f, NET_WAN, "192.0.2.9", 9);
+	wait_ms(f, 20000);
+	announce4(f, "192.0.2.9", 9); /* nothing new, and no proof that it hears us */
+	assert_int_equal(only_state(f), MR_NEIGH_REACHABLE);
+	wait_ms(f, 10010);
+	assert_int_equal(only_state(f), MR_NEIGH_STALE);
+	assert_int_equal(forget_sent(f), 1);
+	answer4(f, NET_WAN, "192.0.2.9", 9);
+	wait_ms(f, 1000);
+
+	announce4(f, "192.0.2.9", 0xbb);
+	assert_int_equal(only_state(f), MR_NEIGH_STALE);
+	expect_mac(f, ref, 0xbb);
+	wait_ms(f, 5);
+	assert_int_equal(f->n_out, 1);
+	net_expect(f->out[0],
+		"0200000000bb 020000000001 0806 0001 0800 06 04 0001"
+		"020000000001 c0000201 000000000000 c0000209");
+	for (unsigned i = 0; i < 100; i++) { /* many changes are no storm of probes */
+		announce4(f, "192.0.2.9", i % 2 ? 0xbb : 0xcc);
+		wait_ms(f, 5);
+	}
+	assert_int_equal(forget_sent(f), 1);
+	wait_ms(f, 500);
+	answer4(f, NET_WAN, "192.0.2.9", 0xbb);
+	assert_int_equal(only_state(f), MR_NEIGH_REACHABLE);
+}
+
 static void malformed_claims_change_nothing(void **state)
 {
 	struct fix *f = *state;
@@ -480,7 +540,8 @@ static void malformed_claims_change_nothing(void **state)
 	uint8_t frame[42];
 
 	arp_request_build(frame, &from, net_ip("192.0.2.9").bytes, net_ip("192.0.2.1").bytes, NULL);
-	learn_frame(f, NET_WAN, frame, 42); /* a request */
+	frame[21] = 3; /* RARP */
+	learn_frame(f, NET_WAN, frame, 42);
 	frame[21] = 2;
 	for (uint32_t len = 0; len < 42; len++)
 		learn_frame(f, NET_WAN, frame, len);
@@ -590,6 +651,8 @@ int main(int argc, char **argv)
 		CASE(use_by_workers_keeps_a_neighbour),
 		CASE(only_known_neighbours_can_be_changed_by_claims),
 		CASE(an_advertisement_overrides_only_when_it_says_so),
+		CASE(an_answer_without_mac_confirms_the_one_known),
+		CASE(an_announced_mac_is_probed),
 		CASE(malformed_claims_change_nothing),
 		CASE(a_full_table_is_a_counted_drop),
 		CASE(a_stale_reference_falls_back_to_the_address),

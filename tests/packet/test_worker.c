@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One turn of a worker: how much it takes of what the others hand to it. */
+#include "eal.h"
+#include "harness.h"
+#include "unit.h"
+
+#define N_WORKERS 4u
+
+static struct harness h;
+
+static void put(unsigned from, unsigned n)
+{
+	const uint8_t frame[64] = {0};
+
+	for (unsigned i = 0; i < n; i++) {
+		struct rte_mbuf *m = harness_mbuf(&h, frame, sizeof(frame));
+
+		pkt_note(m)->kind = NOTE_TX;
+		pkt_note(m)->iface = 0;
+		assert_int_equal(mailbox_send_bulk(h.mail, from, 0, &m, 1), 1);
+	}
+}
+
+static unsigned n_sent(void)
+{
+	struct rte_mbuf *m;
+	unsigned n = 0;
+
+	while ((m = harness_sent(&h, 0)) != NULL) {
+		rte_pktmbuf_free(m);
+		n++;
+	}
+	return n;
+}
+
+/* A worker that sends for all gets a burst from each in every turn of theirs. Were it to take less, it would
+ * go on receiving packets, and the ring would drop them after all the work is done. */
+static void a_turn_takes_a_burst_from_every_worker(void **state)
+{
+	(void)state;
+	for (unsigned from = 1; from < N_WORKERS; from++)
+		put(from, BURST_MAX);
+	assert_int_equal(worker_poll(h.workers[0], h.now_ms), (N_WORKERS - 1) * BURST_MAX);
+	assert_int_equal(n_sent(), (N_WORKERS - 1) * BURST_MAX);
+	assert_int_equal(worker_poll(h.workers[0], h.now_ms), 0);
+}
+
+/* Or it would not come to its ports and timers. */
+static void a_turn_ends_however_much_there_is(void **state)
+{
+	(void)state;
+	put(1, 1000);
+	assert_int_equal(worker_poll(h.workers[0], h.now_ms), N_WORKERS * BURST_MAX);
+	harness_settle(&h);
+	assert_int_equal(n_sent(), 1000);
+}
+
+int main(int argc, char **argv)
+{
+	const struct harness_params p = {.n_workers = N_WORKERS,
+		.n_queues = 1,
+		.n_conns4 = 64,
+		.n_conns6 = 64,
+		.n_mbufs = 8191};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_turn_takes_a_burst_from_every_worker),
+		cmocka_unit_test(a_turn_ends_however_much_there_is),
+	};
+	int rc;
+
+	(void)argc;
+	if (eal_start(argv[0], 256) != 0)
+		return 1;
+	harness_init(&h, &p);
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	harness_fini(&h);
+	return rc;
+}
