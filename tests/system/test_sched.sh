@@ -55,9 +55,9 @@ spread p2c 40 40 20 4
 
 say "by hash"
 use maglev
-spread maglev 40 40 20 6
+spread maglev 40 40 20 8
 use rendezvous
-spread rendezvous 40 40 20 6
+spread rendezvous 40 40 20 8
 expect "told" test "$(t_cli -o json service show nat | t_json 'a["items"][0]["hash"]')" = flow
 
 say "by the client's address: one client has one server, and another when that dies"
