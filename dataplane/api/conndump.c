@@ -150,7 +150,7 @@ static int take_buffers(struct conndump *d, uint32_t limit)
 			p->counts = calloc(
 				(size_t)d->n_backends * CONNDUMP_STATES + 1, sizeof(*p->counts));
 		else
-			p->conns = calloc(limit, sizeof(*p->conns));
+			p->conns = aligned_alloc(_Alignof(struct conn), limit * sizeof(*p->conns));
 		if (p->counts == NULL && p->conns == NULL)
 			return -ENOMEM;
 	}
