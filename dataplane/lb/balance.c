@@ -7,8 +7,8 @@
  *  I1  an entry's backend_idx, service_idx and (full NAT) SNAT port are valid from the moment the entry
  *      can be found until conn_del()
  *  I2  tallies: conns of a backend or service slot = entries that name it
- *  I3  an entry is deleted only by lb_expire() or in the call that added it, so an index found at the
- *      beginning of a burst is good until its end: a flow that begins again keeps its entry
+ *  I3  an entry is deleted only between bursts (lb_expire(), lb_kill()) or in the call that added it, so an
+ *      index found at the beginning of a burst is good until its end: a flow that begins again keeps its entry
  *  I4  a packet that does not become PKT_TX or PKT_HOLD is PKT_DROP with one reason
  *
  * What happens to flows of a backend that is not UP: DRAIN: they go on. DOWN and absent: they go on as well
@@ -322,7 +322,23 @@ void lb_return(struct worker *w, const struct lb_conf *c, const struct addr_conf
 	}
 }
 
-/* --- expiry --- */
+/* --- the end of an entry --- */
+
+static void end_conn(struct lb_worker *lw, uint32_t idx)
+{
+	const struct conn *e = conn_at(lw->conns, idx);
+
+	newflow_put_port(lw, e);
+	newflow_detach(lw, e);
+	conn_del(lw->conns, idx);
+}
+
+void lb_kill(struct worker *w, const uint32_t *idx, unsigned n)
+{
+	for (unsigned k = 0; k < n; k++)
+		end_conn(w->lb, idx[k]);
+	w->tally->conn_killed += n;
+}
 
 /* When the entry ends if nothing more comes; at once where its service is gone. */
 static uint32_t deadline_of(const struct conn *e, const struct lb_conf *c)
@@ -346,9 +362,7 @@ void lb_expire(struct worker *w, const struct lb_conf *c)
 			conn_watch(lw->conns, idx[k], deadline_ms);
 			continue;
 		}
-		newflow_put_port(lw, e);
-		newflow_detach(lw, e);
-		conn_del(lw->conns, idx[k]);
+		end_conn(lw, idx[k]);
 		w->tally->conn_expired++;
 	}
 }

@@ -43,6 +43,10 @@ void lb_return(struct worker *w, const struct lb_conf *c, const struct addr_conf
 /* Bounded expiry; call once per tick. */
 void lb_expire(struct worker *w, const struct lb_conf *c);
 
+/* Ends these connections at once, as lb_expire() does when their time is up; the next packet of such a flow
+ * finds no entry. Between bursts only (a job): see I3 in balance.c. */
+void lb_kill(struct worker *w, const uint32_t *idx, unsigned n);
+
 /* Manager's view: relaxed reads. */
 const struct lb_backend_tally *lb_worker_backend_tally(
 	const struct lb_worker *lw, uint32_t backend_idx);

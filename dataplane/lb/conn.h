@@ -57,6 +57,7 @@ struct conn {
 	uint8_t fins;       /* connfsm: who has sent FIN */
 	uint16_t route_gen; /* of client_neigh: lb_conf */
 	uint32_t n_packets;
+	uint32_t began_ms; /* the flow that has the entry now */
 } __rte_aligned(64);
 _Static_assert(sizeof(struct conn) == 64, "one cache line");
 

@@ -142,6 +142,7 @@ static void begin_flow(struct call *x, uint32_t idx, struct conn *e, const struc
 		? (uint8_t)connfsm_tcp(MR_CONN_NONE, CONNFSM_CLIENT, p->tcp_flags, &e->fins)
 		: MR_CONN_UDP;
 	e->last_seen_ms = x->now_ms;
+	e->began_ms = x->now_ms;
 	conn_watch(x->lw->conns, idx, x->now_ms + s->timeouts.ms[e->state]);
 	fwd_modes[e->mode]->open(e, x->conf);
 }

@@ -29,6 +29,7 @@
 	X(conn_hits, packets, "packets of balanced services with a connection entry") \
 	X(conn_created, flows, "connection entries created") \
 	X(conn_expired, flows, "connection entries removed by time") \
+	X(conn_killed, flows, "connection entries removed by an operator") \
 	X(conn_reused, flows, "entries given to a new flow of the same addresses and ports") \
 	X(stateless, packets, "forwarded by consistent hash because the table was full")
 
