@@ -1,41 +1,53 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * conndump — connections for the CONNS request. A worker's table belongs to the worker, so each worker
- * copies its own entries, CONNDUMP_STEP looked at per loop, into a buffer the manager gave it with
- * a job; the manager makes rows of them when all jobs are done. One dump at a time; other clients that ask
- * wait, with their frames unread. With count_only the workers add up instead of copying.
+ * conndump — what is done to all entries that a filter matches: rows of them, how many there are, their
+ * end (CONNS, CONN_KILL). A worker's table belongs to the worker, so each worker goes through its own,
+ * CONNDUMP_STEP positions per loop, in a job the manager gave it with a buffer; the manager answers when
+ * all jobs are done. One dump at a time; another client that asks is told so. Workers have their jobs at
+ * the same time, but where they count clients into one table: then it is one after the other.
  *
  *  I1  while is_running, buffers belong to the workers whose job is not done
  *  I2  client == NULL: it has gone; the dump finishes and is thrown away
  */
+#include "api/clientcount.h"
+#include "api/connmatch.h"
 #include "api/server_pvt.h"
+#include "base/log.h"
 #include "lb/balance.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define CONNDUMP_STEP 256u /* table positions a worker looks at in one loop */
+LOG_TYPE(conns)
+
+#define CONNDUMP_STEP 256u /* positions a worker looks at in one loop, as lb_expire() does */
 #define CONNDUMP_STATES 8u
+
+enum conndump_kind { CONNDUMP_ROWS, CONNDUMP_COUNTS, CONNDUMP_CLIENTS, CONNDUMP_KILL };
+enum conndump_phase { CONNDUMP_CLEAR, CONNDUMP_COUNT, CONNDUMP_SELECT }; /* of CONNDUMP_CLIENTS */
 
 struct part { /* of one worker */
 	struct worker_job job;
 	struct conndump *dump;
 	uint64_t cursor;
-	struct conn *conns;
+	struct conn *conns; /* times in it are how long ago it was */
 	uint32_t n, max;
-	uint32_t *counts; /* [backend slot][state], with count_only */
+	uint32_t *counts; /* [backend slot][state] */
+	uint64_t n_killed;
 };
 
 struct conndump {
 	bool is_running;
+	enum conndump_kind kind;
 	struct api_client *client;
+	uint16_t request_type;
 	struct mr_conn_filter filter;
-	uint32_t service_idx; /* filter by slot; UINT32_MAX = all */
-	uint32_t n_backends;
+	struct connmatch match;
+	struct clientcount *clients;
+	enum conndump_phase phase;
+	unsigned at; /* worker that counts clients */
 	unsigned n_parts;
 	struct part parts[WORKER_MAX];
-	/* backend slots that the filter's name matches, one byte each */
-	uint8_t *backend_match;
 };
 
 int conndump_create(struct conndump **out, unsigned n_workers)
@@ -57,8 +69,8 @@ static void release_buffers(struct conndump *d)
 		d->parts[i].conns = NULL;
 		d->parts[i].counts = NULL;
 	}
-	free(d->backend_match);
-	d->backend_match = NULL;
+	connmatch_fini(&d->match);
+	clientcount_destroy(&d->clients);
 }
 
 void conndump_destroy(struct conndump **d)
@@ -70,129 +82,198 @@ void conndump_destroy(struct conndump **d)
 	*d = NULL;
 }
 
-static bool matches(const struct conndump *d, const struct conn *e)
+/* ---- on the workers ---- */
+
+/* The next entries that match, from CONNDUMP_STEP positions. */
+static unsigned find_some(struct worker *w, struct part *part, uint32_t idx[static CONNDUMP_STEP])
 {
-	if (d->service_idx != UINT32_MAX && e->service_idx != d->service_idx)
-		return false;
-	if (e->backend_idx >= d->n_backends || !d->backend_match[e->backend_idx])
-		return false;
-	if (d->filter.state != 0 && e->state != d->filter.state)
-		return false;
-	return d->filter.client.family == 0
-		|| (d->filter.client.family == e->family
-			&& memcmp(d->filter.client.bytes, e->client_ip, 16) == 0);
+	const struct conn_table *t = lb_worker_conns(w->lb);
+	const unsigned n = conn_walk(t, &part->cursor, idx, CONNDUMP_STEP);
+	unsigned n_out = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (connmatch_test(&part->dump->match, conn_at(t, idx[i]), w->now_ms))
+			idx[n_out++] = idx[i];
+	}
+	return n_out;
 }
 
-/* Context: worker. */
 static bool copy_some(struct worker *w, struct worker_job *job)
 {
 	struct part *part = job->ctx;
-	const struct conndump *d = part->dump;
-	const struct conn_table *t = lb_worker_conns(w->lb);
 	uint32_t idx[CONNDUMP_STEP];
-	const unsigned n = conn_walk(t, &part->cursor, idx, CONNDUMP_STEP);
+	const unsigned n = find_some(w, part, idx);
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct conn *e = conn_at(t, idx[i]);
+		struct conn *to = &part->conns[part->n];
 
-		if (!matches(d, e))
-			continue;
-		if (part->counts != NULL)
-			part->counts[e->backend_idx * CONNDUMP_STATES
-				+ e->state % CONNDUMP_STATES]++;
-		else if (part->n < part->max)
-			part->conns[part->n++] = *e;
-		else
+		if (part->n == part->max)
 			return true;
+		*to = *conn_at(lb_worker_conns(w->lb), idx[i]);
+		to->began_ms = w->now_ms - to->began_ms;
+		to->last_seen_ms = w->now_ms - to->last_seen_ms;
+		part->n++;
 	}
 	return part->cursor == UINT64_MAX;
 }
 
-static void match_backends(struct conndump *d, const struct api_server *s)
+static bool count_some(struct worker *w, struct worker_job *job)
 {
-	for (uint32_t i = 0; i < d->n_backends; i++) {
-		const char *name = lb_registry_backend_name(s->p.env.registry, i);
+	struct part *part = job->ctx;
+	uint32_t idx[CONNDUMP_STEP];
+	const unsigned n = find_some(w, part, idx);
 
-		d->backend_match[i] = d->filter.backend[0] == '\0'
-			|| (name != NULL && strcmp(name, d->filter.backend) == 0);
+	for (unsigned i = 0; i < n; i++) {
+		const struct conn *e = conn_at(lb_worker_conns(w->lb), idx[i]);
+
+		part->counts[e->backend_idx * CONNDUMP_STATES + e->state % CONNDUMP_STATES]++;
 	}
+	return part->cursor == UINT64_MAX;
 }
 
-static int find_service(const struct lb_conf *lb, const char *name, uint32_t *idx)
+static bool count_clients_some(struct worker *w, struct worker_job *job)
 {
-	*idx = UINT32_MAX;
-	if (name[0] == '\0')
-		return 0;
-	for (uint32_t i = 0; i < lb->n_services; i++) {
-		if (lb->services[i] != NULL && strcmp(lb->services[i]->spec.name, name) == 0) {
-			*idx = i;
-			return 0;
-		}
-	}
-	return -ENOENT;
+	struct part *part = job->ctx;
+	uint32_t idx[CONNDUMP_STEP];
+	const unsigned n = find_some(w, part, idx);
+
+	for (unsigned i = 0; i < n; i++)
+		clientcount_add(part->dump->clients, conn_at(lb_worker_conns(w->lb), idx[i]));
+	return part->cursor == UINT64_MAX;
 }
 
-static int take_buffers(struct conndump *d, uint32_t limit)
+static bool kill_some(struct worker *w, struct worker_job *job)
 {
-	d->backend_match = calloc(d->n_backends ? d->n_backends : 1, 1);
-	if (d->backend_match == NULL)
-		return -ENOMEM;
+	struct part *part = job->ctx;
+	uint32_t idx[CONNDUMP_STEP];
+	const unsigned n = find_some(w, part, idx);
+
+	lb_kill(w, idx, n);
+	part->n_killed += n;
+	return part->cursor == UINT64_MAX;
+}
+
+typedef bool job_run(struct worker *w, struct worker_job *job);
+static job_run *const runs[] = {
+	[CONNDUMP_ROWS] = copy_some,
+	[CONNDUMP_COUNTS] = count_some,
+	[CONNDUMP_CLIENTS] = count_clients_some,
+	[CONNDUMP_KILL] = kill_some,
+};
+
+/* ---- the request ---- */
+
+static int take_buffers(struct conndump *d, const struct api_server *s)
+{
+	const struct mr_conn_filter *f = &d->filter;
+	bool is_short = false;
+	uint64_t n_conns = 0;
+
 	for (unsigned i = 0; i < d->n_parts; i++) {
 		struct part *p = &d->parts[i];
 
+		memset(p, 0, sizeof(*p));
 		p->dump = d;
-		p->cursor = 0;
-		p->n = 0;
-		p->max = limit;
-		p->job.run = copy_some;
+		p->max = f->limit;
+		p->job.run = runs[d->kind];
 		p->job.ctx = p;
-		if (d->filter.count_only)
-			p->counts = calloc(
-				(size_t)d->n_backends * CONNDUMP_STATES + 1, sizeof(*p->counts));
-		else
-			p->conns = aligned_alloc(_Alignof(struct conn), limit * sizeof(*p->conns));
-		if (p->counts == NULL && p->conns == NULL)
-			return -ENOMEM;
+		n_conns += conn_count(lb_worker_conns(s->p.workers[i]->lb));
+		if (d->kind == CONNDUMP_COUNTS)
+			is_short |= (p->counts = calloc(
+					     (size_t)d->match.n_backends * CONNDUMP_STATES + 1,
+					     sizeof(*p->counts)))
+				== NULL;
+		if (d->kind == CONNDUMP_ROWS)
+			is_short |= (p->conns = aligned_alloc(
+					     _Alignof(struct conn), f->limit * sizeof(*p->conns)))
+				== NULL;
 	}
+	if (is_short)
+		return -ENOMEM;
+	if (d->kind == CONNDUMP_CLIENTS)
+		return clientcount_create(&d->clients, n_conns, f->len4 ? f->len4 : 32,
+			f->len6 ? f->len6 : 128, f->limit);
 	return 0;
+}
+
+static void post(const struct api_server *s, unsigned i)
+{
+	worker_job_post(s->p.workers[i], &s->dump->parts[i].job);
+}
+
+/* Starts what d->kind and d->filter say. */
+static int start(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
+{
+	struct conndump *d = s->dump;
+	const int rc = connmatch_init(
+		&d->match, &d->filter, lb_conf_of(snapshot_get()), s->p.env.registry, err);
+
+	if (rc != 0)
+		return rc;
+	if (d->filter.limit == 0 || d->filter.limit > API_CONNS_MAX)
+		d->filter.limit = API_CONNS_MAX;
+	if (take_buffers(d, s) != 0) {
+		release_buffers(d);
+		return server_refuse(err, -ENOMEM, MR_ERR_MEMORY, "conns",
+			"no memory for %u rows: ask for fewer with limit", d->filter.limit);
+	}
+	d->client = c;
+	d->is_running = true;
+	d->request_type = f->type;
+	d->phase = CONNDUMP_CLEAR;
+	c->is_blocked = true;
+	c->dump_request = f->request;
+	for (unsigned i = 0; i < d->n_parts && d->kind != CONNDUMP_CLIENTS; i++)
+		post(s, i);
+	return API_LATER;
+}
+
+/* Reads the filter, once nobody else's is at work. */
+static int read_filter(struct conndump *d, const struct mr_frame *f, struct mr_error *err)
+{
+	if (d->is_running)
+		return server_refuse(err, -EBUSY, MR_ERR_BUSY, "conns",
+			"another client is listing connections: retry in a moment");
+	return server_decode(f, &mr_conn_filter_msg, &d->filter, err);
 }
 
 int conndump_on_conns(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
 {
-	const struct lb_conf *lb = lb_conf_of(snapshot_get());
+	static const enum conndump_kind kinds[] = {
+		CONNDUMP_ROWS, CONNDUMP_COUNTS, CONNDUMP_CLIENTS};
 	struct conndump *d = s->dump;
-	uint32_t limit;
-	int rc;
+	const int rc = read_filter(d, f, err);
 
-	if (d->is_running)
-		return server_refuse(err, -EBUSY, MR_ERR_BUSY, "conns",
-			"another client is listing connections: retry in a moment");
-	rc = server_decode(f, &mr_conn_filter_msg, &d->filter, err);
 	if (rc != 0)
 		return rc;
-	if (find_service(lb, d->filter.service, &d->service_idx) != 0)
-		return server_refuse(err, -ENOENT, MR_ERR_NOT_FOUND, d->filter.service,
-			"no service of this name in generation %" PRIu64,
-			snapshot_get()->generation);
-	limit = d->filter.limit == 0 || d->filter.limit > API_CONNS_MAX ? API_CONNS_MAX
-									: d->filter.limit;
-	d->n_backends = lb->n_backends;
-	if (take_buffers(d, limit) != 0) {
-		release_buffers(d);
-		return server_refuse(err, -ENOMEM, MR_ERR_MEMORY, "conns",
-			"no memory for %u rows: ask for fewer with limit", limit);
-	}
-	match_backends(d, s);
-	d->filter.limit = limit;
-	d->client = c;
-	d->is_running = true;
-	c->is_blocked = true;
-	c->dump_request = f->request;
-	for (unsigned i = 0; i < d->n_parts; i++)
-		worker_job_post(s->p.workers[i], &d->parts[i].job);
-	return API_LATER;
+	if (d->filter.count_only >= RTE_DIM(kinds))
+		return server_refuse(err, -EINVAL, MR_ERR_INVALID, "count_only",
+			"%u is none of 0, 1, 2", d->filter.count_only);
+	if (d->filter.len4 > 32 || d->filter.len6 > 128)
+		return server_refuse(err, -EINVAL, MR_ERR_INVALID, "len4",
+			"prefixes have at most 32 bits, of IPv6 128");
+	d->kind = kinds[d->filter.count_only];
+	return start(s, c, f, err);
 }
+
+int conndump_on_conn_kill(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
+{
+	struct conndump *d = s->dump;
+	const int rc = read_filter(d, f, err);
+
+	if (rc != 0)
+		return rc;
+	if (connmatch_is_narrow(&d->filter) == (d->filter.all != 0))
+		return server_refuse(err, -EINVAL, MR_ERR_INVALID, "all",
+			"say which connections, or that it is all of them");
+	d->kind = CONNDUMP_KILL;
+	return start(s, c, f, err);
+}
+
+/* ---- the answer ---- */
 
 static void name_row(const struct api_server *s, struct mr_conn_row *row, uint32_t service_idx,
 	uint32_t backend_idx)
@@ -229,9 +310,8 @@ static void fill_row(const struct api_server *s, const struct lb_conf *lb, const
 	memcpy(row->backend_ip.bytes, b->ip, 16);
 	row->backend_port = rte_be_to_cpu_16(b->port);
 	row->worker = (uint16_t)worker;
-	row->idle_ms = s->p.now_ms() - e->last_seen_ms;
-	if ((int32_t)row->idle_ms < 0)
-		row->idle_ms = 0;
+	row->age_ms = e->began_ms;
+	row->idle_ms = e->last_seen_ms;
 	row->expires_ms = row->idle_ms < timeout_ms ? timeout_ms - row->idle_ms : 0;
 	row->packets = e->n_packets;
 	row->count = 1;
@@ -261,7 +341,7 @@ static void send_counts(struct api_server *s, struct conndump *d, const struct m
 {
 	const struct lb_conf *lb = lb_conf_of(snapshot_get());
 
-	for (uint32_t k = 0; k < d->n_backends * CONNDUMP_STATES; k++) {
+	for (uint32_t k = 0; k < d->match.n_backends * CONNDUMP_STATES; k++) {
 		const uint32_t backend_idx = k / CONNDUMP_STATES;
 		struct mr_conn_row row;
 
@@ -276,26 +356,112 @@ static void send_counts(struct api_server *s, struct conndump *d, const struct m
 	}
 }
 
+static void send_clients(struct conndump *d, const struct mr_frame *f)
+{
+	const struct clientcount_row *top;
+	struct mr_conn_row row = {.state = 0};
+	uint32_t n;
+
+	top = clientcount_top(d->clients, &n);
+	for (uint32_t k = 0; k < n; k++) {
+		row.client.family = top[k].family;
+		memcpy(row.client.bytes, top[k].ip, sizeof(row.client.bytes));
+		row.count = top[k].count;
+		server_row(d->client, f, &mr_conn_row_msg, &row);
+	}
+}
+
+/* Counts that are not whole are no answer. */
+static void refuse_clients(struct conndump *d, const struct mr_frame *f)
+{
+	struct mr_error err;
+
+	server_refuse(&err, 0, MR_ERR_LIMIT, "conns",
+		"too many clients to count one by one: count shorter prefixes, or use a filter");
+	server_reply(d->client, f->type, MR_F_REPLY | MR_F_ERROR, f->request, &mr_error_msg, &err);
+}
+
+static uint64_t sum_killed(const struct conndump *d)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < d->n_parts; i++)
+		n += d->parts[i].n_killed;
+	return n;
+}
+
+static void answer(struct api_server *s, struct conndump *d)
+{
+	const struct mr_frame f = {.type = d->request_type, .request = d->client->dump_request};
+	const struct mr_conn_kill_row killed = {.killed = sum_killed(d)};
+
+	if (d->kind == CONNDUMP_CLIENTS && clientcount_is_full(d->clients)) {
+		refuse_clients(d, &f);
+		return;
+	}
+	if (d->kind == CONNDUMP_ROWS)
+		send_conns(s, d, &f);
+	else if (d->kind == CONNDUMP_COUNTS)
+		send_counts(s, d, &f);
+	else if (d->kind == CONNDUMP_CLIENTS)
+		send_clients(d, &f);
+	else
+		server_row(d->client, &f, &mr_conn_kill_row_msg, &killed);
+	server_reply_end(d->client, f.type, f.request);
+}
+
+/* ---- its course ---- */
+
+/* True at the end. */
+static bool count_clients(const struct api_server *s, struct conndump *d)
+{
+	switch (d->phase) {
+	case CONNDUMP_CLEAR:
+		if (clientcount_clear_some(d->clients)) {
+			d->phase = CONNDUMP_COUNT;
+			d->at = 0;
+			post(s, 0);
+		}
+		return false;
+	case CONNDUMP_COUNT:
+		if (!worker_job_done(s->p.workers[d->at]))
+			return false;
+		if (++d->at < d->n_parts)
+			post(s, d->at);
+		else
+			d->phase = CONNDUMP_SELECT;
+		return false;
+	default:
+		return clientcount_select_some(d->clients);
+	}
+}
+
+static bool is_done(const struct api_server *s, struct conndump *d)
+{
+	if (d->kind == CONNDUMP_CLIENTS)
+		return count_clients(s, d);
+	for (unsigned i = 0; i < d->n_parts; i++) {
+		if (!worker_job_done(s->p.workers[i]))
+			return false;
+	}
+	return true;
+}
+
 bool conndump_poll(struct api_server *s)
 {
 	struct conndump *d = s->dump;
 
 	if (!d->is_running)
 		return false;
-	for (unsigned i = 0; i < d->n_parts; i++) {
-		if (!worker_job_done(s->p.workers[i]))
-			return true;
-	}
+	if (!is_done(s, d))
+		return true;
 	d->is_running = false;
+	if (d->kind == CONNDUMP_KILL)
+		LOG_NOTICE("client '%s', uid %u: %" PRIu64 " connections removed",
+			d->client ? d->client->name : "gone", d->client ? d->client->uid : 0,
+			sum_killed(d));
 	if (d->client != NULL) {
-		const struct mr_frame f = {
-			.type = MR_REQ_CONNS, .request = d->client->dump_request};
-
-		if (d->filter.count_only)
-			send_counts(s, d, &f);
-		else
-			send_conns(s, d, &f);
-		server_reply_end(d->client, MR_REQ_CONNS, f.request);
+		answer(s, d);
 		d->client->is_blocked = false;
 	}
 	d->client = NULL;

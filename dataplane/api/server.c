@@ -168,9 +168,10 @@ static const struct handler handlers[] = {
 	HANDLER(MR_REQ_CONNS, conndump_on_conns),
 	HANDLER(MR_REQ_NEIGHS, rows_on_neighs),
 	HANDLER(MR_REQ_WORKERS, rows_on_workers),
+	HANDLER(MR_REQ_CONN_KILL, conndump_on_conn_kill),
 };
 #define N_HANDLERS (sizeof(handlers) / sizeof(handlers[0]))
-_Static_assert(N_HANDLERS == MR_REQ_WORKERS + 1, "the last request has a handler");
+_Static_assert(N_HANDLERS == MR_REQ_CONN_KILL + 1, "the last request has a handler");
 
 static int dispatch(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)

@@ -16,7 +16,7 @@
 #define API_CLIENTS_MAX 32
 #define API_OUT_MAX (32u << 20) /* bytes of unsent replies per client */
 #define API_PATIENCE_MS 10000
-#define API_CONNS_MAX 20000u /* rows of one CONNS reply */
+#define API_CONNS_MAX 20001u /* rows of one CONNS reply: one tells that there are more */
 
 struct api_server;
 

@@ -104,6 +104,8 @@ int conndump_create(struct conndump **out, unsigned n_workers);
 void conndump_destroy(struct conndump **d);
 int conndump_on_conns(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int conndump_on_conn_kill(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
 /* Moves the dump under way on; true while there is one. */
 bool conndump_poll(struct api_server *s);
 void conndump_forget(struct api_server *s, const struct api_client *c);

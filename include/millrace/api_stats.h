@@ -60,14 +60,23 @@ MR_MSG(mr_service_row, MR_SERVICE_ROW_FIELDS)
 	F(T, U64, tx_bytes, 9, MR_REQUIRED, "from the backend")
 MR_MSG(mr_backend_row, MR_BACKEND_ROW_FIELDS)
 
-/* Empty strings and family 0 match everything. */
+/* Empty strings, family 0 and a field that is 0 match everything. */
 #define MR_CONN_FILTER_FIELDS(F, T) \
 	F(T, NAME, service, 2, MR_OPTIONAL, "only this service") \
 	F(T, NAME, backend, 3, MR_OPTIONAL, "only this backend") \
-	F(T, IP, client, 4, MR_OPTIONAL, "only this client") \
+	F(T, IP, client, 4, MR_OPTIONAL, "only this client, or clients of this prefix") \
 	F(T, U8, state, 5, MR_OPTIONAL, "only this enum mr_conn_state; 0 = all") \
 	F(T, U32, limit, 6, MR_OPTIONAL, "rows; 0 = the dataplane's limit") \
-	F(T, U8, count_only, 7, MR_OPTIONAL, "1 = one row per (service, backend, state), in count")
+	F(T, U8, count_only, 7, MR_OPTIONAL, \
+		"1 = a row per (service, backend, state), 2 = a row per client; how many is in count") \
+	F(T, U8, client_len, 8, MR_OPTIONAL, "bits of client that count; 0 = the whole address") \
+	F(T, U32, age_min_ms, 9, MR_OPTIONAL, "began at least so long ago") \
+	F(T, U32, age_below_ms, 10, MR_OPTIONAL, "began less long ago than this") \
+	F(T, U32, idle_min_ms, 11, MR_OPTIONAL, "last packet at least so long ago") \
+	F(T, U32, idle_below_ms, 12, MR_OPTIONAL, "last packet less long ago than this") \
+	F(T, U8, len4, 13, MR_OPTIONAL, "count_only 2: bits of IPv4 clients; 0 = 32") \
+	F(T, U8, len6, 14, MR_OPTIONAL, "count_only 2: bits of IPv6 clients; 0 = 128") \
+	F(T, U8, all, 15, MR_OPTIONAL, "CONN_KILL: 1 = all, when nothing above says which")
 MR_MSG(mr_conn_filter, MR_CONN_FILTER_FIELDS)
 
 #define MR_CONN_ROW_FIELDS(F, T) \
@@ -87,8 +96,12 @@ MR_MSG(mr_conn_filter, MR_CONN_FILTER_FIELDS)
 	F(T, U32, idle_ms, 15, MR_OPTIONAL, "since the last packet") \
 	F(T, U32, expires_ms, 16, MR_OPTIONAL, "until idle expiry") \
 	F(T, U64, packets, 17, MR_OPTIONAL, "both directions") \
-	F(T, U64, count, 18, MR_OPTIONAL, "with count_only")
+	F(T, U64, count, 18, MR_OPTIONAL, "with count_only") \
+	F(T, U32, age_ms, 19, MR_OPTIONAL, "since it began; wraps after 49 days")
 MR_MSG(mr_conn_row, MR_CONN_ROW_FIELDS)
+
+#define MR_CONN_KILL_ROW_FIELDS(F, T) F(T, U64, killed, 2, MR_REQUIRED, "connections removed")
+MR_MSG(mr_conn_kill_row, MR_CONN_KILL_ROW_FIELDS)
 
 #define MR_NEIGH_ROW_FIELDS(F, T) \
 	F(T, NAME, port, 2, MR_REQUIRED, "logical port") \
