@@ -19,6 +19,7 @@ const struct ctlsrv_method method_table[] = {
 	{"health.show", false, method_health_show},
 	{"conn.show", false, method_conn_show},
 	{"conn.count", false, method_conn_count},
+	{"conn.kill", true, method_conn_kill},
 	{"port.show", false, method_rows_port},
 	{"port.stats", false, method_rows_port},
 	{"neigh.show", false, method_rows_neigh},

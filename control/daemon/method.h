@@ -20,6 +20,7 @@ void method_backend_weight(struct ctlsrv_request *r);
 void method_health_show(struct ctlsrv_request *r);
 void method_conn_show(struct ctlsrv_request *r);
 void method_conn_count(struct ctlsrv_request *r);
+void method_conn_kill(struct ctlsrv_request *r);
 void method_rows_port(struct ctlsrv_request *r);
 void method_rows_neigh(struct ctlsrv_request *r);
 void method_rows_worker(struct ctlsrv_request *r);

@@ -1,33 +1,58 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * method_conn — conn.show and conn.count. The dataplane knows backends by service and name; POOL/NAME
- * therefore becomes one question for each service of the pool, asked one after the other until the
- * limit is reached.
+ * method_conn — conn.show, conn.count and conn.kill. What a filter means can take several questions to the
+ * dataplane (connfilter.h); they are asked one after the other, and what a method does with the rows
+ * is in its struct ops.
  */
+#include "daemon/connfilter.h"
 #include "daemon/fetch.h"
+#include "daemon/logline.h"
 #include "daemon/method.h"
 #include "daemon/rowjson.h"
-#include "lib/text.h"
+#include "lib/prefix.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define LIMIT_DEFAULT 1000
-#define LIMIT_MAX 20000 /* rows of one CONNS reply */
+#define TOP_CLIENTS_DEFAULT 20
+#define LIMIT_MAX \
+	20000 /* one less than rows of a CONNS reply: the last tells that there are more */
+
+struct question;
+
+struct ops {
+	enum mr_request request;
+	const struct mr_msg *row_msg;
+	bool (*on_rows)(struct question *q, const void *rows, size_t n_rows); /* false: no memory */
+	void (*finish)(struct question *q);                                   /* answers */
+	void (*on_failure)(struct question *q); /* before it is refused; NULL: nothing to do */
+};
+
+struct count {
+	char key[2 * MR_NAME_MAX];
+	uint64_t n;
+};
 
 struct question {
+	const struct ops *ops;
 	struct ctlsrv_request *r;
-	struct mr_conn_filter filter;
-	char (*services)[MR_NAME_MAX]; /* to ask about, one after the other; "" is all */
-	size_t n_services, at;
-	uint32_t left; /* rows still wanted */
-	json_t *items;
+	struct connfilter which;
+	size_t at;      /* services asked about */
+	uint32_t left;  /* rows still wanted: show; count: in all */
+	bool has_more;  /* than were wanted */
+	json_t *items;  /* show */
+	const char *by; /* count; in r */
+	struct count *counts;
+	size_t n_counts;
+	uint64_t n_killed;
 };
 
 static void forget(struct question *q)
 {
+	connfilter_fini(&q->which);
 	json_decref(q->items);
-	free(q->services);
+	free(q->counts);
 	free(q);
 }
 
@@ -44,151 +69,140 @@ static const char *backend_text(
 	return buf;
 }
 
-static void on_rows(void *arg, const struct fetch_result *result);
+static void on_answer(void *arg, const struct fetch_result *result);
 
 static void ask_next(struct question *q)
 {
 	struct ctlsrv_request *r = q->r;
 
-	if (q->at == q->n_services || q->left == 0) {
-		ctlsrv_answer(r, "conn", json_incref(q->items), NULL);
+	if (q->at == q->which.n_services || q->has_more) {
+		q->ops->finish(q);
 		forget(q);
 		return;
 	}
-	memcpy(q->filter.service, q->services[q->at++], MR_NAME_MAX);
-	q->filter.limit = q->left;
-	if (fetch_rows(loop_fetch(r->loop), MR_REQ_CONNS, &mr_conn_filter_msg, &q->filter,
-		    &mr_conn_row_msg, on_rows, q)
+	memcpy(q->which.filter.service, q->which.services[q->at++], MR_NAME_MAX);
+	/* a row too many tells that there are more; counts by names are only summed up here */
+	q->which.filter.limit = q->which.filter.count_only == 1 ? 0 : q->left + 1;
+	if (fetch_rows(loop_fetch(r->loop), q->ops->request, &mr_conn_filter_msg, &q->which.filter,
+		    q->ops->row_msg, on_answer, q)
 		!= 0) {
 		forget(q);
 		method_no_memory(r);
 	}
 }
 
-static void on_rows(void *arg, const struct fetch_result *result)
+static void on_answer(void *arg, const struct fetch_result *result)
 {
 	struct question *q = arg;
-	const struct mr_conn_row *rows = result->rows;
-	char backend[2 * MR_NAME_MAX];
 
-	if (result->status != 0) {
-		method_unreachable(q->r, result->message);
-		forget(q);
+	if (result->status == 0) {
+		if (q->ops->on_rows(q, result->rows, result->n_rows)) {
+			ask_next(q);
+		} else {
+			method_no_memory(q->r);
+			forget(q);
+		}
 		return;
 	}
-	for (size_t i = 0; i < result->n_rows && q->left > 0; i++, q->left--) {
-		json_t *item = rowjson_build(&mr_conn_row_msg, &rows[i]);
+	if (q->ops->on_failure != NULL)
+		q->ops->on_failure(q);
+	if (result->status == -EREMOTEIO)
+		ctlsrv_refuse(
+			q->r, "invalid", NULL, NULL, "the dataplane refuses: %s", result->message);
+	else
+		method_unreachable(q->r, result->message);
+	forget(q);
+}
 
+/* A question with nothing in it but what is wanted; NULL: refused, r is gone. */
+static struct question *begin(struct ctlsrv_request *r, const struct ops *ops,
+	const struct connfilter_params *p, uint32_t limit)
+{
+	struct question *q = calloc(1, sizeof(*q));
+
+	if (q == NULL) {
+		method_no_memory(r);
+		return NULL;
+	}
+	q->ops = ops;
+	q->r = r;
+	q->left = limit;
+	if (connfilter_read(&q->which, r, p))
+		return q;
+	free(q);
+	return NULL;
+}
+
+/* False: refused. */
+static bool check_limit(struct ctlsrv_request *r, const char *key, json_int_t limit)
+{
+	if (limit >= 1 && limit <= LIMIT_MAX)
+		return true;
+	ctlsrv_refuse(r, "usage", NULL, NULL, "%s must be 1..%d", key, LIMIT_MAX);
+	return false;
+}
+
+/* --- conn.show */
+
+static bool on_conns(struct question *q, const void *array, size_t n_rows)
+{
+	const struct mr_conn_row *rows = array;
+	char backend[2 * MR_NAME_MAX];
+
+	for (size_t i = 0; i < n_rows; i++) {
+		json_t *item;
+
+		if (q->left == 0) {
+			q->has_more = true;
+			return true;
+		}
+		item = rowjson_build(&mr_conn_row_msg, &rows[i]);
 		json_object_del(item, "count");
 		json_object_set_new(item, "backend",
 			json_string(backend_text(
 				q->r->loop, rows[i].service, rows[i].backend, backend)));
 		json_array_append_new(q->items, item);
-	}
-	ask_next(q);
-}
-
-/* Fills q->services with the services of the pool, or the one wanted among them. False: refused. */
-static bool select_backend(struct question *q, const char *service, const char *backend)
-{
-	const struct conf *c = loop_desired(q->r->loop)->conf;
-	const char *slash = strchr(backend, '/');
-	char pool[MR_NAME_MAX] = "";
-	ssize_t i;
-
-	if (slash == NULL || slash - backend >= MR_NAME_MAX) {
-		ctlsrv_refuse(q->r, "usage", NULL, NULL,
-			"a backend is written POOL/NAME, not '%.128s'", backend);
-		return false;
-	}
-	memcpy(pool, backend, (size_t)(slash - backend));
-	i = method_find_pool(q->r, pool);
-	if (i < 0 || method_find_backend(q->r, &c->pools[i], slash + 1) < 0)
-		return false;
-	snprintf(q->filter.backend, sizeof(q->filter.backend), "%s", slash + 1);
-	for (size_t k = 0; k < c->n_services; k++) {
-		if (c->services[k].pool == &c->pools[i]
-			&& (service == NULL || strcmp(service, c->services[k].name) == 0))
-			memcpy(q->services[q->n_services++], c->services[k].name, MR_NAME_MAX);
+		q->left--;
 	}
 	return true;
 }
 
-static bool select_client(struct question *q, const char *client)
+static void answer_conns(struct question *q)
 {
-	if (mr_ip_parse(&q->filter.client, client) == 0)
-		return true;
-	ctlsrv_refuse(q->r, "usage", NULL, NULL, "a client is an IPv4 or IPv6 address, not '%.64s'",
-		client);
-	return false;
-}
-
-static bool select_state(struct question *q, const char *state)
-{
-	const int v = mr_conn_state_find(state);
-
-	q->filter.state = (uint8_t)v;
-	if (v > 0)
-		return true;
-	ctlsrv_refuse(q->r, "usage", "states: syn, syn-ack, established, fin, closed, udp", NULL,
-		"there is no connection state '%.64s'", state);
-	return false;
-}
-
-static bool select_limit(struct question *q, json_int_t limit)
-{
-	q->left = (uint32_t)limit;
-	if (limit >= 1 && limit <= LIMIT_MAX)
-		return true;
-	ctlsrv_refuse(q->r, "usage", NULL, NULL, "limit must be 1..%d", LIMIT_MAX);
-	return false;
-}
-
-/* Reads the parameters into q. False: refused. */
-static bool read_filter(struct question *q)
-{
-	const char *service = NULL, *backend = NULL, *client = NULL, *state = NULL;
-	json_int_t limit = LIMIT_DEFAULT;
-
-	if (!method_unpack(q->r, "{s?s, s?s, s?s, s?s, s?I}", "service", &service, "backend",
-		    &backend, "client", &client, "state", &state, "limit", &limit)
-		|| !select_limit(q, limit) || (client != NULL && !select_client(q, client))
-		|| (state != NULL && !select_state(q, state))
-		|| (service != NULL && method_find_service(q->r, service) < 0))
-		return false;
-	if (backend != NULL)
-		return select_backend(q, service, backend);
-	if (service != NULL)
-		snprintf(q->services[0], MR_NAME_MAX, "%s", service);
-	q->n_services = 1;
-	return true;
+	ctlsrv_answer(q->r, "conn", json_incref(q->items), json_pack("{s:b}", "more", q->has_more));
 }
 
 void method_conn_show(struct ctlsrv_request *r)
 {
-	struct question *q = calloc(1, sizeof(*q));
+	static const struct ops ops = {
+		.request = MR_REQ_CONNS,
+		.row_msg = &mr_conn_row_msg,
+		.on_rows = on_conns,
+		.finish = answer_conns,
+	};
+	struct connfilter_params p = CONNFILTER_PARAMS_NONE;
+	json_int_t limit = LIMIT_DEFAULT;
+	struct question *q;
 
-	if (q != NULL) {
-		q->r = r;
-		q->items = json_array();
-		q->services =
-			calloc(loop_desired(r->loop)->conf->n_services + 1, sizeof(*q->services));
-	}
-	if (q == NULL || q->services == NULL) {
-		if (q != NULL)
-			forget(q);
-		method_no_memory(r);
-	} else if (read_filter(q)) {
-		ask_next(q);
-	} else {
-		forget(q);
-	}
+	if (!method_unpack(
+		    r, "{" CONNFILTER_FORMAT ", s?I}", CONNFILTER_UNPACK(&p), "limit", &limit)
+		|| !check_limit(r, "limit", limit))
+		return;
+	q = begin(r, &ops, &p, (uint32_t)limit);
+	if (q == NULL)
+		return;
+	q->items = json_array();
+	ask_next(q);
 }
 
-struct count {
-	char key[2 * MR_NAME_MAX];
-	uint64_t n;
-};
+/* --- conn.count */
+
+static int by_key(const void *a, const void *b)
+{
+	const struct count *x = a, *y = b;
+
+	return strcmp(x->key, y->key);
+}
 
 static int by_count(const void *a, const void *b)
 {
@@ -199,65 +213,187 @@ static int by_count(const void *a, const void *b)
 	return strcmp(x->key, y->key);
 }
 
-static const char *count_key(const struct loop *l, const char *by, const struct mr_conn_row *row,
-	char buf[2 * MR_NAME_MAX])
+static void put_key(
+	const struct question *q, const struct mr_conn_row *row, char key[2 * MR_NAME_MAX])
 {
-	if (strcmp(by, "backend") == 0)
-		return backend_text(l, row->service, row->backend, buf);
-	return strcmp(by, "state") == 0 ? mr_conn_state_name(row->state) : row->service;
+	const struct mr_conn_filter *f = &q->which.filter;
+
+	if (strcmp(q->by, "backend") == 0)
+		backend_text(q->r->loop, row->service, row->backend, key);
+	else if (strcmp(q->by, "state") == 0)
+		snprintf(key, 2 * MR_NAME_MAX, "%s", mr_conn_state_name(row->state));
+	else if (strcmp(q->by, "client") == 0)
+		prefix_text(key, &row->client, row->client.family == 4 ? f->len4 : f->len6);
+	else
+		snprintf(key, 2 * MR_NAME_MAX, "%s", row->service);
 }
 
-static void on_counts(void *arg, const struct fetch_result *result)
+/* Rows of equal keys become one. */
+static void merge(struct question *q)
 {
-	struct ctlsrv_request *r = arg;
-	const char *by = json_string_value(json_object_get(r->params, "by"));
-	const struct mr_conn_row *rows = result->rows;
-	struct count *counts;
-	char buf[2 * MR_NAME_MAX];
 	size_t n = 0;
-	json_t *items;
 
-	if (result->status != 0) {
-		method_unreachable(r, result->message);
-		return;
+	qsort(q->counts, q->n_counts, sizeof(*q->counts), by_key);
+	for (size_t i = 0; i < q->n_counts; i++) {
+		if (n > 0 && strcmp(q->counts[n - 1].key, q->counts[i].key) == 0)
+			q->counts[n - 1].n += q->counts[i].n;
+		else
+			q->counts[n++] = q->counts[i];
 	}
-	counts = calloc(result->n_rows + 1, sizeof(*counts));
-	if (counts == NULL) {
-		method_no_memory(r);
-		return;
-	}
-	for (size_t i = 0; i < result->n_rows; i++) {
-		const char *key = count_key(r->loop, by != NULL ? by : "service", &rows[i], buf);
-		size_t k = 0;
+	q->n_counts = n;
+}
 
-		while (k < n && strcmp(counts[k].key, key) != 0)
-			k++;
-		if (k == n)
-			snprintf(counts[n++].key, sizeof(counts[k].key), "%s", key);
-		counts[k].n += rows[i].count;
+static bool on_counts(struct question *q, const void *array, size_t n_rows)
+{
+	const struct mr_conn_row *rows = array;
+	struct count *counts;
+
+	if (n_rows == 0)
+		return true;
+	counts = reallocarray(q->counts, q->n_counts + n_rows, sizeof(*counts));
+	if (counts == NULL)
+		return false;
+	q->counts = counts;
+	for (size_t i = 0; i < n_rows; i++) {
+		put_key(q, &rows[i], counts[q->n_counts].key);
+		counts[q->n_counts++].n = rows[i].count;
 	}
-	qsort(counts, n, sizeof(*counts), by_count);
-	items = json_array();
+	merge(q);
+	return true;
+}
+
+static void answer_counts(struct question *q)
+{
+	json_t *items = json_array();
+	const size_t n = q->n_counts < q->left ? q->n_counts : q->left;
+
+	if (q->n_counts > 0)
+		qsort(q->counts, q->n_counts, sizeof(*q->counts), by_count);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(items,
-			json_pack("{s:s, s:I}", "key", counts[i].key, "count",
-				(json_int_t)counts[i].n));
-	free(counts);
-	ctlsrv_answer(r, "conn.count", items, NULL);
+			json_pack("{s:o, s:I}", "key", rowjson_text(q->counts[i].key), "count",
+				(json_int_t)q->counts[i].n));
+	ctlsrv_answer(q->r, "conn.count", items, json_pack("{s:b}", "more", n < q->n_counts));
+}
+
+/* Lengths of clients' prefixes and the key. False: refused. */
+static bool check_by(
+	struct ctlsrv_request *r, const char *by, json_int_t prefix, json_int_t prefix6)
+{
+	const bool is_client = strcmp(by, "client") == 0;
+
+	if (!is_client && strcmp(by, "service") != 0 && strcmp(by, "backend") != 0
+		&& strcmp(by, "state") != 0) {
+		ctlsrv_refuse(r, "usage", NULL, NULL,
+			"by must be 'service', 'backend', 'state' or 'client', not '%.64s'", by);
+		return false;
+	}
+	if (!is_client
+		&& (json_object_get(r->params, "prefix") != NULL
+			|| json_object_get(r->params, "prefix6") != NULL)) {
+		ctlsrv_refuse(
+			r, "usage", NULL, NULL, "prefix and prefix6 go with by 'client' only");
+		return false;
+	}
+	if (prefix >= 1 && prefix <= 32 && prefix6 >= 1 && prefix6 <= 128)
+		return true;
+	ctlsrv_refuse(r, "usage", NULL, NULL, "prefix must be 1..32 and prefix6 1..128");
+	return false;
 }
 
 void method_conn_count(struct ctlsrv_request *r)
 {
-	const struct mr_conn_filter filter = {.count_only = 1};
+	static const struct ops ops = {
+		.request = MR_REQ_CONNS,
+		.row_msg = &mr_conn_row_msg,
+		.on_rows = on_counts,
+		.finish = answer_counts,
+	};
+	struct connfilter_params p = CONNFILTER_PARAMS_NONE;
+	json_int_t prefix = 32, prefix6 = 128, top = -1;
 	const char *by = "service";
+	struct question *q;
+	bool is_client;
 
-	if (!method_unpack(r, "{s?s}", "by", &by))
+	if (!method_unpack(r, "{" CONNFILTER_FORMAT ", s?s, s?I, s?I, s?I}", CONNFILTER_UNPACK(&p),
+		    "by", &by, "prefix", &prefix, "prefix6", &prefix6, "top", &top)
+		|| !check_by(r, by, prefix, prefix6))
 		return;
-	if (strcmp(by, "service") != 0 && strcmp(by, "backend") != 0 && strcmp(by, "state") != 0)
+	is_client = strcmp(by, "client") == 0;
+	if (json_object_get(r->params, "top") == NULL)
+		top = is_client ? TOP_CLIENTS_DEFAULT : LIMIT_DEFAULT;
+	if (!check_limit(r, "top", top))
+		return;
+	q = begin(r, &ops, &p, (uint32_t)top);
+	if (q == NULL)
+		return;
+	q->by = by;
+	q->which.filter.count_only = is_client ? 2 : 1;
+	q->which.filter.len4 = (uint8_t)prefix;
+	q->which.filter.len6 = (uint8_t)prefix6;
+	if (is_client && q->which.n_services > 1) {
+		/* the largest of each service are not the largest of all */
+		ctlsrv_refuse(r, "usage", "millrace service show", NULL,
+			"%zu services use the pool of '%.128s': name one of them with service",
+			q->which.n_services, p.backend);
+		forget(q);
+		return;
+	}
+	ask_next(q);
+}
+
+/* --- conn.kill */
+
+static bool on_killed(struct question *q, const void *array, size_t n_rows)
+{
+	const struct mr_conn_kill_row *rows = array;
+
+	for (size_t i = 0; i < n_rows; i++)
+		q->n_killed += rows[i].killed;
+	return true;
+}
+
+static void log_killed(struct question *q)
+{
+	char *filter = json_dumps(q->r->params, JSON_COMPACT | JSON_ENSURE_ASCII);
+
+	logline_write(LOGLINE_NOTICE, "connections", "%llu killed by %s: %s",
+		(unsigned long long)q->n_killed, q->r->author, filter != NULL ? filter : "");
+	free(filter);
+}
+
+static void answer_killed(struct question *q)
+{
+	log_killed(q);
+	ctlsrv_answer(
+		q->r, "conn.kill", json_pack("[{s:I}]", "killed", (json_int_t)q->n_killed), NULL);
+}
+
+void method_conn_kill(struct ctlsrv_request *r)
+{
+	static const struct ops ops = {
+		.request = MR_REQ_CONN_KILL,
+		.row_msg = &mr_conn_kill_row_msg,
+		.on_rows = on_killed,
+		.finish = answer_killed,
+		.on_failure = log_killed,
+	};
+	struct connfilter_params p = CONNFILTER_PARAMS_NONE;
+	struct question *q;
+	int is_all = 0;
+
+	if (!method_unpack(
+		    r, "{" CONNFILTER_FORMAT ", s?b}", CONNFILTER_UNPACK(&p), "all", &is_all))
+		return;
+	if (connfilter_is_narrow(&p) == (is_all != 0)) {
 		ctlsrv_refuse(r, "usage", NULL, NULL,
-			"by must be 'service', 'backend' or 'state', not '%.64s'", by);
-	else if (fetch_rows(loop_fetch(r->loop), MR_REQ_CONNS, &mr_conn_filter_msg, &filter,
-			 &mr_conn_row_msg, on_counts, r)
-		!= 0)
-		method_no_memory(r);
+			is_all ? "all goes without a filter"
+			       : "say which connections with a filter, or that it is all of them");
+		return;
+	}
+	q = begin(r, &ops, &p, 0);
+	if (q == NULL)
+		return;
+	q->which.filter.all = is_all != 0;
+	ask_next(q);
 }

@@ -224,6 +224,26 @@ static unsigned on_dump(struct peer *p, const struct mr_frame *f, bool is_lie)
 	return 0;
 }
 
+static unsigned on_conns(struct peer *p, const struct mr_frame *f)
+{
+	struct fakedp *dp = p->dp;
+	const struct mr_field *bad;
+	const struct mr_conn_kill_row killed = {.killed = dp->n_conns};
+	struct mr_conn_filter filter;
+
+	assert_int_equal(
+		mr_msg_decode(&mr_conn_filter_msg, &filter, f->body, f->body_len, &bad), 0);
+	if (dp->n_conn_filters < 8)
+		dp->conn_filters[dp->n_conn_filters++] = filter;
+	if (f->type == MR_REQ_CONN_KILL)
+		reply(p, f, MR_F_MORE, &mr_conn_kill_row_msg, &killed);
+	for (unsigned i = 0; f->type == MR_REQ_CONNS && i < dp->n_conns; i++) {
+		if (filter.limit == 0 || i < filter.limit)
+			reply(p, f, MR_F_MORE, &mr_conn_row_msg, &dp->conns[i]);
+	}
+	return 0;
+}
+
 static unsigned run(struct peer *p, const struct mr_frame *f, bool is_lie)
 {
 	switch (f->type) {
@@ -247,6 +267,9 @@ static unsigned run(struct peer *p, const struct mr_frame *f, bool is_lie)
 		return 0;
 	case MR_REQ_DUMP:
 		return on_dump(p, f, is_lie);
+	case MR_REQ_CONNS:
+	case MR_REQ_CONN_KILL:
+		return on_conns(p, f);
 	default: /* rows of statistics: there are none */
 		return 0;
 	}

@@ -39,6 +39,11 @@ struct fakedp {
 	uint64_t generation;
 	struct model *model;
 	struct fakedp_rule rule;
+	/* what CONNS and CONN_KILL answer: these rows up to the limit; as many are killed */
+	const struct mr_conn_row *conns;
+	unsigned n_conns;
+	struct mr_conn_filter conn_filters[8]; /* the first that came, in order */
+	unsigned n_conn_filters;
 	bool is_dribbling; /* answers leave one byte at a time */
 	/* what came since the start, by type */
 	unsigned n_requests[32];

@@ -383,6 +383,8 @@ static void a_thousand_requests_at_once_are_all_answered(void **state)
 
 /* --- methods */
 
+#define CONN(verb, params) "{\"id\": 1, \"method\": \"conn." verb "\", \"params\": {" params "}}\n"
+
 static const struct {
 	const char *line, *code, *message, *hint;
 } refusals[] = {
@@ -432,10 +434,28 @@ static const struct {
 		"address", NULL},
 	{"{\"id\": 1, \"method\": \"conn.show\", \"params\": {\"state\": \"up\"}}\n", "usage",
 		"no connection state 'up'", "established"},
-	{"{\"id\": 1, \"method\": \"conn.show\", \"params\": {\"backend\": \"web1\"}}\n", "usage",
-		"POOL/NAME", NULL},
-	{"{\"id\": 1, \"method\": \"conn.count\", \"params\": {\"by\": \"colour\"}}\n", "usage",
-		"'colour'", NULL},
+	{CONN("show", "\"backend\": \"web9\""), "not_found", "no pool has a backend 'web9'", NULL},
+	{CONN("show", "\"backend\": \"web/web9\""), "not_found", "'web9'", "did you mean 'web1'?"},
+	{CONN("show", "\"client\": \"10.1.0.0/33\""), "usage", "must be 1...32", NULL},
+	{CONN("show", "\"client\": \"10.1.0.1/24\""), "usage", "10.1.0.0/24", NULL},
+	{CONN("show", "\"older_than_ms\": 0"), "usage", "older_than_ms must be 1..2592000000",
+		NULL},
+	{CONN("show", "\"younger_than_ms\": -1"), "usage", "younger_than_ms must be", NULL},
+	{CONN("show", "\"idle_longer_than_ms\": 2592000001"), "usage", "idle_longer_than_ms", NULL},
+	{CONN("show", "\"idle_shorter_than_ms\": 1.5"), "usage", "parameters:", NULL},
+	{CONN("show", "\"older_than_ms\": 5, \"younger_than_ms\": 5"), "usage",
+		"older_than_ms must be less than younger_than_ms", NULL},
+	{CONN("show", "\"all\": true"), "usage", "parameters:", NULL},
+	{CONN("count", "\"by\": \"colour\""), "usage", "'colour'", NULL},
+	{CONN("count", "\"prefix\": 24"), "usage", "by 'client' only", NULL},
+	{CONN("count", "\"by\": \"client\", \"prefix\": 33"), "usage", "prefix must be 1..32",
+		NULL},
+	{CONN("count", "\"by\": \"client\", \"prefix6\": 0"), "usage", "prefix6 1..128", NULL},
+	{CONN("count", "\"top\": 0"), "usage", "top must be 1..20000", NULL},
+	{CONN("kill", ""), "usage", "say which connections", NULL},
+	{CONN("kill", "\"all\": false"), "usage", "say which connections", NULL},
+	{CONN("kill", "\"all\": true, \"state\": \"syn\""), "usage", "without a filter", NULL},
+	{CONN("kill", "\"service\": \"shpo\""), "not_found", "no service", "did you mean 'shop'?"},
 	{"{\"id\": 1, \"method\": \"port.show\", \"params\": {\"name\": \"west\"}}\n", "not_found",
 		"no port 'west'", "millrace port show"},
 	{"{\"id\": 1, \"method\": \"config.apply\", \"params\": {\"text\": \"version: 1\"}}\n",
