@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define CLIHELP_WIDTH 80
-#define CLIHELP_USAGE_MAX 256
+#define CLIHELP_USAGE_MAX 512
 
 /* Breaks text at blanks. The cursor stands at column `indent` already. */
 static void print_wrapped(FILE *out, const char *text, unsigned indent)

@@ -4,8 +4,8 @@
 #include "cli/cliopt.h"
 
 #include "cli/report.h"
+#include "lib/prefix.h"
 #include "lib/text.h"
-#include "millrace/types.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,9 @@ static int set_backend(
 	if (!split_backend(value, pool, &name) || (name == NULL && !param->is_partial))
 		return report_usage(call, "for example web/web1", "%s: '%s' is not %s",
 			call->cmd->path, value,
-			param->is_partial ? "POOL or POOL/NAME" : "POOL/NAME");
+			!param->is_partial                   ? "POOL/NAME"
+				: param->kind == CMD_BACKEND ? "NAME or POOL/NAME"
+							     : "POOL or POOL/NAME");
 	if (param->kind == CMD_BACKEND) {
 		json_object_set_new(call->params, param->key, json_string(value));
 		return 0;
@@ -85,6 +87,17 @@ static int set_number(const struct cmd_call *call, const struct cmd_param *param
 			param->kind == CMD_WEIGHT ? " or default" : "", value);
 	json_object_set_new(call->params, param->key, json_integer((json_int_t)v));
 	return 0;
+}
+
+static int set_duration(
+	const struct cmd_call *call, const struct cmd_param *param, const char *value)
+{
+	uint64_t ms;
+
+	if (text_duration_parse(value, &ms) != 0 || ms == 0)
+		return report_usage(call, "for example 500ms, 10s, 2m",
+			"%s: '%s' is not a duration above 0 and up to 30d", param->name, value);
+	return json_object_set_new(call->params, param->key, json_integer((json_int_t)ms));
 }
 
 static unsigned count_choices(const char *const *choices)
@@ -127,7 +140,9 @@ static int check_choice(
 
 static int set_value(const struct cmd_call *call, const struct cmd_param *param, const char *value)
 {
+	char why[PREFIX_WHY_MAX];
 	struct mr_ip ip;
+	unsigned len;
 	json_t *text;
 	int rc = 0;
 
@@ -135,16 +150,18 @@ static int set_value(const struct cmd_call *call, const struct cmd_param *param,
 	case CMD_UINT:
 	case CMD_WEIGHT:
 		return set_number(call, param, value);
+	case CMD_DURATION:
+		return set_duration(call, param, value);
 	case CMD_BACKEND:
 	case CMD_POOL_BACKEND:
 		return set_backend(call, param, value);
 	case CMD_CHOICE:
 		rc = check_choice(call, param, value);
 		break;
-	case CMD_IP:
-		if (mr_ip_parse(&ip, value) != 0)
-			rc = report_usage(
-				call, NULL, "%s: '%s' is not an IP address", param->name, value);
+	case CMD_PREFIX:
+		if (prefix_parse(&ip, &len, value, why) != 0)
+			rc = report_usage(call, "for example 192.0.2.7, 192.0.2.0/24", "%s: %s",
+				param->name, why);
 		break;
 	case CMD_SERVICE:
 	case CMD_POOL:

@@ -34,13 +34,14 @@ enum cmd_kind {
 	CMD_TEXT,         /* any text */
 	CMD_UINT,         /* min…max → integer */
 	CMD_WEIGHT,       /* min…max → integer, "default" → null */
-	CMD_IP,           /* IPv4 or IPv6 address */
+	CMD_PREFIX,       /* IPv4 or IPv6 address, with a prefix length or without */
+	CMD_DURATION,     /* above 0 → integer, milliseconds */
 	CMD_CHOICE,       /* one of .choices */
 	CMD_FILE,         /* path, "-" = standard input; stays with the CLI */
 	CMD_SERVICE,      /* name of a service */
 	CMD_POOL,         /* name of a pool */
 	CMD_PORT,         /* name of a logical port */
-	CMD_BACKEND,      /* POOL/NAME as one text */
+	CMD_BACKEND,      /* POOL/NAME as one text; with .is_partial NAME alone too */
 	CMD_POOL_BACKEND, /* POOL/NAME → "pool" and "name"; with .is_partial POOL alone too */
 	CMD_WORDS,        /* all remaining words → array: names of commands */
 };

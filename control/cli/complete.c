@@ -90,7 +90,7 @@ static void offer_from_daemon(const struct walk *w, const struct cmd_param *para
 		return;
 	}
 	items = json_object_get(result, "items");
-	if (param->kind == CMD_POOL || param->is_partial)
+	if (param->kind == CMD_POOL || (param->kind == CMD_POOL_BACKEND && param->is_partial))
 		offer_pools(w, items);
 	json_array_foreach(items, i, item) {
 		const char *const pool = json_string_value(json_object_get(item, "pool"));

@@ -9,7 +9,8 @@ t_curl -o /dev/null http://10.1.0.80/
 say "text and JSON"
 for command in "status" "service show" "service show shop" "backend show" "backend show web" "backend show web/web1" \
 	"health show" "health show web" "conn show" "conn show --service shop --limit 1" "conn count" \
-	"conn count --by backend" "conn count --by state" "port show" "port show north" "port stats" \
+	"conn show --client 10.1.0.0/24 --backend web1 --younger-than 1h --idle-shorter-than 1h" \
+	"conn count --by backend" "conn count --by state" "conn count --by client --prefix 24" "conn kill --state udp" "port show" "port show north" "port stats" \
 	"neigh show" "worker show" "drops" "drops --all" "config export" "version"; do
 	# shellcheck disable=SC2086
 	t_cli $command >"$T_DIR/text" || fail "$command"
@@ -37,6 +38,69 @@ expect_says "$T_DIR/nosuch.sock"
 expect_fail "waiting takes too long" 9 t_cli --timeout 1s wait healthy shop 9
 expect_fail "denied" 8 setpriv --reuid nobody --regid nogroup --clear-groups \
 	"$T_BUILD/control/cli/millrace" -s "$T_DIR/control.sock" backend drain web/web1
+expect_fail "killing is denied too" 8 setpriv --reuid nobody --regid nogroup --clear-groups \
+	"$T_BUILD/control/cli/millrace" -s "$T_DIR/control.sock" conn kill --all
+
+say "connections: two of 10.1.0.10, three of 10.1.0.11, held open"
+t_in client ip addr add 10.1.0.11/24 dev eth0
+hold() { # hold NAME ADDRESS N : N kept-alive connections to the shop from ADDRESS, each of them answered once
+	t_spawn "$1" client $T_PYTHON -u -c '
+import socket, sys
+held = [socket.create_connection(("10.1.0.80", 80), 5, (sys.argv[1], 0)) for _ in range(int(sys.argv[2]))]
+def ask(s):
+    s.sendall(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
+    return s.recv(999).startswith(b"HTTP/1.1 200")
+print("held" if all(map(ask, held)) else "not answered")
+sys.stdin = open(sys.argv[3])  # opened for writing when it is time to ask again
+sys.stdin.read()
+def again(s):
+    s.settimeout(0.5)
+    try:
+        return ask(s)
+    except TimeoutError:
+        return False
+print("answered again:", sum(map(again, held)))' "$2" "$3" "$T_DIR/$1.go"
+	t_wait 10 "connections of $2" grep -q "^held$" "$T_DIR/$1.log"
+}
+again() { # again NAME : asks on all of its connections once more; how many were answered
+	: >"$T_DIR/$1.go"
+	t_wait 10 "the second answers of $1" grep -q "^answered again" "$T_DIR/$1.log"
+	sed -n 's/^answered again: //p' "$T_DIR/$1.log"
+}
+conns() { t_cli -o json conn show "$@" | t_json 'len(a["items"])'; } # conns FILTER… : how many it shows
+counted() { # counted KEY FILTER… : what conn count says of the key
+	t_cli -o json conn count "${@:2}" | t_json 'sum(i["count"] for i in a["items"] if i["key"] == sys.argv[1])' "$1"
+}
+mkfifo "$T_DIR/one.go" "$T_DIR/two.go"
+hold one 10.1.0.10 2
+hold two 10.1.0.11 3
+live="--service shop --state established"
+# shellcheck disable=SC2086
+{
+	expect "5 are established" test "$(conns $live)" = 5
+	expect "3 are of 10.1.0.11" test "$(conns $live --client 10.1.0.11)" = 3
+	expect "none is of 10.1.0.12/30" test "$(conns $live --client 10.1.0.12/30)" = 0
+	expect "none has lived for an hour" test "$(conns $live --older-than 1h)" = 0
+	expect "all have lived for a millisecond" test "$(conns $live --older-than 1ms --idle-shorter-than 1h)" = 5
+	expect "by client" test "$(counted 10.1.0.11 $live --by client)" = 3
+	expect "by network" test "$(counted 10.1.0.8/30 $live --by client --prefix 30)" = 5
+	expect_fail "the limit is said" 0 t_cli conn show $live --limit 4
+	expect_says "there are more: only the first 4 are shown"
+}
+t_cli conn kill --client 10.1.0.11 --service shop --state established >"$T_DIR/out"
+expect "3 were killed" grep -qx " *3" "$T_DIR/out"
+expect "the log says by whom" grep -q "connections: 3 killed by root: .*10.1.0.11" "$T_DIR/controld.log"
+expect "the counter says so" test "$(counter conn_killed)" = 3
+# shellcheck disable=SC2086
+expect "2 are left" test "$(conns $live)" = 2
+expect "they go on" test "$(again one)" = 2
+dropped=$(counter no_conn)
+expect "the killed ones do not" test "$(again two)" = 0
+expect "their packets are dropped: no_conn" test "$(counter no_conn)" -gt "$dropped"
+expect "10.1.0.11 may begin new ones" t_curl --interface 10.1.0.11 -o /dev/null http://10.1.0.80/
+t_cli conn kill --all >/dev/null
+expect "no client has a connection" test "$(t_cli -o json conn count --by client | t_json 'a["items"]')" = "[]"
+expect "the service has none" test "$(t_cli -o json service show shop | t_json 'a["items"][0]["conns"]')" = 0
 
 say "completion"
 cat >"$T_DIR/complete" <<-EOF
