@@ -66,6 +66,9 @@ static const char *const questions[] = {
 	"\"w1\", \"weight\": 5}}\n",
 	"{\"id\": 16, \"method\": \"config.apply\", \"params\": {\"text\": \"version: 1\\n\", "
 	"\"name\": \"x\"}}\n",
+	"{\"id\": 17, \"method\": \"conn.count\", \"params\": {\"by\": \"client\", \"prefix\": 24, \"top\": "
+	"1}}\n",
+	"{\"id\": 18, \"method\": \"conn.kill\", \"params\": {\"client\": \"10.1.0.10\"}}\n",
 };
 
 /* --- the dataplane --- */

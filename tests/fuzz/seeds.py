@@ -204,9 +204,9 @@ MODEL = [settings(), addr("north", "10.1.0.1", 24), addr("south", "10.2.0.1", 24
          backend("direct", "w1", "10.2.0.11", 8080), backend("direct", "w3", "10.2.0.13", 8080, state=3)]
 
 HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP = range(1, 10)
-PORTS, COUNTERS, SERVICES, BACKENDS, CONNS, NEIGHS, WORKERS = range(16, 23)
+PORTS, COUNTERS, SERVICES, BACKENDS, CONNS, NEIGHS, WORKERS, CONN_KILL = range(16, 24)
 REQUESTS = [HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP, PORTS, COUNTERS, SERVICES,
-            BACKENDS, CONNS, NEIGHS, WORKERS]
+            BACKENDS, CONNS, NEIGHS, WORKERS, CONN_KILL]
 
 
 def frame(kind, body=b"", request=1, flags=0):
@@ -234,7 +234,8 @@ def u64s(first, n):
 CONN_ROW = (text(2, "web") + text(3, "w1") + num(4, U8, 6) + num(5, U8, 3) + ip(6, "10.1.0.10")
             + num(7, U16, 40000) + ip(8, "10.1.0.80") + num(9, U16, 80) + ip(10, "10.2.0.100")
             + num(11, U16, 2000) + ip(12, "10.2.0.11") + num(13, U16, 8080) + num(14, U16, 1)
-            + num(15, U32, 10) + num(16, U32, 900) + num(17, U64, 4) + num(18, U64, 1))
+            + num(15, U32, 10) + num(16, U32, 900) + num(17, U64, 4) + num(18, U64, 1) + num(19, U32, 70))
+CONN_TIMES = num(9, U32, 1) + num(10, U32, 9000) + num(11, U32, 2) + num(12, U32, 8000)
 ROWS = {
     HELLO: status_row(), STATUS: status_row(7),
     PORTS: text(2, "north") + text(3, "0000:00:05.0") + text(4, "net_ring") + tlv(5, b"\2\0\0\0\0\1")
@@ -244,12 +245,14 @@ ROWS = {
     SERVICES: text(2, "web") + u64s(3, 7), BACKENDS: text(2, "web") + text(3, "w1") + u64s(4, 6),
     CONNS: CONN_ROW,
     NEIGHS: text(2, "south") + ip(3, "10.2.0.11") + tlv(4, b"\2\xbb\0\0\0\1") + num(5, U8, 2) + num(6, U32, 5),
-    WORKERS: num(2, U16, 0) + num(3, U16, 1) + u64s(4, 8),
+    WORKERS: num(2, U16, 0) + num(3, U16, 1) + u64s(4, 8), CONN_KILL: num(2, U64, 3),
 }
 BODIES = {
     HELLO: hello_body(), BEGIN: num(2, U64, 0), DEL: text(2, "service/web"),
     PREPARE: num(2, U64, 1) + tlv(3, bytes(16)), COMMIT: num(2, U64, 1),
-    CONNS: text(2, "web") + text(3, "w1") + ip(4, "10.1.0.10") + num(5, U8, 3) + num(6, U32, 10) + num(7, U8, 0),
+    CONNS: text(2, "web") + text(3, "w1") + ip(4, "10.1.0.10") + num(5, U8, 3) + num(6, U32, 10) + num(7, U8, 0)
+    + num(8, U8, 24) + CONN_TIMES,
+    CONN_KILL: ip(4, "10.1.0.10") + num(8, U8, 32) + CONN_TIMES,
 }
 
 
@@ -292,6 +295,11 @@ def frames_seeds():
         + turn * 2 + txn[1:] + ask(DEL, text(2, "backend/web/w1")) + bytes([prepare(), commit()]))
     write("frames", "model", txn + b"".join(ask(PUT, o) for o in MODEL) + bytes([prepare(), commit(), poll()])
           + ask(DUMP) + bytes([work(), 4, 0]) + ask(CONNS, num(7, U8, 1)))
+    write("frames", "conn-clients", up + ask(CONNS, num(6, U32, 5) + num(7, U8, 2) + num(13, U8, 24) + num(14, U8, 64))
+          + bytes([poll(), work(), 0, 1] * 4) + turn + ask(CONNS, num(7, U8, 2) + num(13, U8, 33)))
+    write("frames", "conn-kill", up + ask(CONN_KILL) + ask(CONN_KILL, num(15, U8, 1)) + bytes([poll(), work(), 0, 1] * 3)
+          + ask(CONN_KILL, ip(4, "fd00:1::10") + num(8, U8, 129)) + ask(CONN_KILL, num(5, U8, 7))
+          + ask(CONN_KILL, num(15, U8, 1)) + bytes([close(), poll(), work(), 0, 1, poll()]))
     write("frames", "abort", txn + puts + ask(ABORT) + bytes([begin()]) + puts[:8] + bytes([close(), poll()]))
     write("frames", "busy", txn + bytes([hello(1), begin(1), poll()]) + puts + bytes([close(), begin(1), poll()]))
     write("frames", "after-prepare", txn + puts + bytes([prepare()]) + puts[:2] + bytes([prepare(), commit(1),
@@ -372,7 +380,9 @@ METHODS = {
     "backend.drain": {"pool": "web", "name": "w1"}, "backend.undrain": {"pool": "web", "name": "w1"},
     "backend.weight": {"pool": "web", "name": "w2", "weight": 7}, "health.show": {"pool": "web"},
     "conn.show": {"service": "shop", "backend": "web/w1", "client": "10.1.0.10", "state": "syn", "limit": 5},
-    "conn.count": {"by": "backend"}, "port.show": {"name": "north"}, "port.stats": {}, "neigh.show": {},
+    "conn.kill": {"backend": "w1", "client": "10.1.0.0/24", "older_than_ms": 1, "younger_than_ms": 9000,
+                  "idle_longer_than_ms": 2, "idle_shorter_than_ms": 8000},
+    "conn.count": {"by": "client", "prefix": 24, "prefix6": 64, "top": 3, "state": "established"}, "port.show": {"name": "north"}, "port.stats": {}, "neigh.show": {},
     "worker.show": {}, "drops.show": {"all": True}, "config.diff": {"text": "version: 1\n", "name": "a.yaml"},
     "config.apply": {"text": "version: 1\nnode: { name: other }\n", "name": "a.yaml", "if_generation": 1,
                      "comment": "why", "dry_run": False},
@@ -400,6 +410,8 @@ def control_seeds():
     for key, n in (("name", 254), ("comment", 254)):
         write("control", f"apply-long-{key}", line("config.apply", dict(METHODS["config.apply"],
               **{key: "\u00e4" * n})))
+    write("control", "conn-by-backend", line("conn.count", {"by": "backend", "backend": "web/w1"}))
+    write("control", "conn-kill-all", line("conn.kill", {"all": True}) + line("conn.kill", {"all": True, "state": "syn"}))
     write("control", "weight-null", line("backend.weight", {"pool": "web", "name": "w1", "weight": None}))
     write("control", "two-clients", line("status") + OTHER + line("drops.show", {}) + OTHER
           + line("conn.show", {}) + TURN + b'{"id"' + TURN + b': 3}\n')
@@ -413,7 +425,8 @@ def control_seeds():
 
 R_BYTES, R_ROW, R_LAST, R_ERROR, R_GOOD, R_ASK, R_CLOSE, R_TURN = range(8)
 FETCH = 8  # the second connection
-QUESTIONS = [SERVICES, BACKENDS, CONNS, CONNS, CONNS, CONNS, CONNS, PORTS, NEIGHS, WORKERS, COUNTERS]
+QUESTIONS = {0: SERVICES, 1: BACKENDS, 2: CONNS, 3: CONNS, 4: CONNS, 5: CONNS, 6: CONNS, 7: PORTS, 8: NEIGHS,
+             9: WORKERS, 10: COUNTERS, 16: CONNS, 17: CONN_KILL}  # as in fuzz_reply.c
 
 
 def reply_seeds():
@@ -422,7 +435,7 @@ def reply_seeds():
 
     good = bytes([R_GOOD, 0])
     up = good * 3  # HELLO, STATUS, DUMP
-    for n, kind in enumerate(QUESTIONS):
+    for n, kind in QUESTIONS.items():
         write("reply", f"rows-{n}", bytes([R_ASK, n, R_GOOD | FETCH, 0])
               + with_body(R_ROW | FETCH, ROWS[kind]) * 2 + with_body(R_LAST | FETCH, b""))
         write("reply", f"bad-row-{n}", bytes([R_ASK, n, R_GOOD | FETCH, 0])
@@ -443,7 +456,7 @@ def reply_seeds():
     write("reply", "garbage", with_body(R_BYTES, b"\xff" * 40))
     write("reply", "zero-length", with_body(R_BYTES, bytes(16)))
     write("reply", "half", with_body(R_BYTES, frame(HELLO, status_row(), 1, 3)[:30]) + bytes([R_CLOSE]))
-    write("reply", "close-with-questions", up + b"".join(bytes([R_ASK, n]) for n in range(15)) + bytes([R_CLOSE | FETCH]))
+    write("reply", "close-with-questions", up + b"".join(bytes([R_ASK, n]) for n in range(18)) + bytes([R_CLOSE | FETCH]))
     write("reply", "error-row", bytes([R_ASK, 3, R_GOOD | FETCH, 0, R_ERROR | FETCH, 6, R_TURN]))
 
 
