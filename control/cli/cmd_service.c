@@ -31,6 +31,7 @@ static const struct cmd_col show_record[] = {
 	{"hash", "hash", FMT_ANY},
 	{"source_prefix", "source prefix", FMT_UINT},
 	{"load_bound_percent", "load bound %", FMT_UINT},
+	{"max_connections", "max connections", FMT_UINT},
 	{"pool", "pool", FMT_ANY},
 	{"check", "check", FMT_ANY},
 	{"backends_up", "backends up", FMT_OF, "backends_total"},

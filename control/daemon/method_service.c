@@ -77,6 +77,8 @@ static json_t *build_item(
 		s->source_prefix != 0 ? json_integer(s->source_prefix) : json_null());
 	json_object_set_new(item, "load_bound_percent",
 		s->load_bound_pct != 0 ? json_integer(s->load_bound_pct) : json_null());
+	json_object_set_new(item, "max_connections",
+		s->max_conns != 0 ? json_integer(s->max_conns) : json_null());
 	put_backends(item, l, s->pool);
 	put_counters(item, row);
 	put_rates(item, loop_rates(l), s->name);

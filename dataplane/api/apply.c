@@ -105,6 +105,8 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 	if (s->maglev_size > MR_MAGLEV_SIZE_MAX)
 		return refuse(
 			err, o, "maglev_size %u is above %u", s->maglev_size, MR_MAGLEV_SIZE_MAX);
+	if (s->max_conns > MR_MAX_CONNS_MAX)
+		return refuse(err, o, "max_conns %u is above %u", s->max_conns, MR_MAX_CONNS_MAX);
 	if (check_hash(o, err) != 0)
 		return -EINVAL;
 	return check_timeouts(o, err);
@@ -126,6 +128,8 @@ static int check_backend(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "weight %u is above %d", b->weight, MR_WEIGHT_MAX);
 	if (b->state < MR_BACKEND_UP || b->state > MR_BACKEND_DOWN)
 		return refuse(err, o, "state %u is unknown", b->state);
+	if (b->max_conns > MR_MAX_CONNS_MAX)
+		return refuse(err, o, "max_conns %u is above %u", b->max_conns, MR_MAX_CONNS_MAX);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * balance_pvt — what balance.c (packets), newflow.c (new flows) and lbworker.c (memory, the manager's view)
- * share. Context: worker.
+ * balance_pvt — what balance.c (packets), newflow.c and guard.c (new flows) and lbworker.c (memory, the
+ * manager's view) share. Context: worker.
  */
 #include "lb/balance.h"
 #include "lb/fwd.h"
@@ -66,6 +66,9 @@ void balance_run_batches(struct call *x, enum connfsm_dir dir);
 
 /* Hash of flow k, of what its service hashes: the same on every box with the same hash key. */
 uint64_t newflow_hash(const struct call *x, const struct flows *f, unsigned k);
+
+/* Whether the limits of the service admit one more flow; if not, *reason says which (guard.c). */
+bool guard_admits(const struct call *x, const struct lb_service *s, enum pkt_drop *reason);
 
 /* A packet without an entry: forwards it, with a new entry or without, or drops it. Returns the entry or
  * CONN_NONE. */

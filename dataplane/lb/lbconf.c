@@ -180,7 +180,7 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->fin_timeout_ms == b->fin_timeout_ms
 			&& a->udp_timeout_ms == b->udp_timeout_ms && a->hash == b->hash
 			&& a->source_prefix == b->source_prefix
-			&& a->load_bound_pct == b->load_bound_pct);
+			&& a->load_bound_pct == b->load_bound_pct && a->max_conns == b->max_conns);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)
@@ -188,7 +188,8 @@ static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b
 	return memcmp(a, b, sizeof(*a)) == 0
 		|| (strcmp(a->service, b->service) == 0 && strcmp(a->name, b->name) == 0
 			&& mr_ip_equal(&a->ip, &b->ip) && a->port == b->port
-			&& a->weight == b->weight && a->state == b->state);
+			&& a->weight == b->weight && a->state == b->state
+			&& a->max_conns == b->max_conns);
 }
 
 static bool same_hash_key(const struct build *b)
@@ -291,6 +292,22 @@ static void set_hash(struct lb_service *s)
 	}
 }
 
+uint32_t lbconf_share(const struct lb_registry *r, uint32_t limit)
+{
+	return limit == 0 ? UINT32_MAX : (limit + r->limits.n_workers - 1) / r->limits.n_workers;
+}
+
+/* What is limited, and what that forbids: who forwards without entries counts nothing. */
+static void set_limits(const struct lb_registry *r, struct lb_service *s)
+{
+	s->max_conns = lbconf_share(r, s->spec.max_conns);
+	s->is_guarded = s->spec.max_conns != 0;
+	for (unsigned i = 0; i < s->n_backends; i++)
+		s->has_backend_limits |= s->backends[i].max_conns != 0;
+	s->is_stateless_able = s->sched->is_consistent && s->spec.mode == MR_MODE_DSR_L2
+		&& s->load_bound_pct == 0 && s->spec.max_conns == 0 && !s->has_backend_limits;
+}
+
 static int build_table(struct build *b, struct lb_service *s, const struct lb_service *prev)
 {
 	const struct sched_params params = {.hash_key = b->next->hash_key,
@@ -334,8 +351,10 @@ static int build_service(
 		return -ENOMEM;
 	set_hash(s);
 	rc = get_backend_slots(b, s, g, &n_slots);
-	if (rc == 0)
+	if (rc == 0) {
+		set_limits(b->r, s);
 		rc = build_table(b, s, prev);
+	}
 	if (rc != 0) {
 		service_free(b->r, s, n_slots);
 		return rc;

@@ -90,7 +90,7 @@ static void only_a_backend_has_a_pool_before_its_name(void **state)
 /* The connection table compares times as 32-bit differences: 2^31 ms would be in the past. */
 static void numbers_have_limits(void **state)
 {
-	struct mr_object s = service("web");
+	struct mr_object s = service("web"), b = backend("web", "a");
 	uint32_t *const timeouts[] = {&s.service.syn_timeout_ms, &s.service.established_timeout_ms,
 		&s.service.fin_timeout_ms, &s.service.udp_timeout_ms};
 
@@ -106,6 +106,13 @@ static void numbers_have_limits(void **state)
 	check(&s, 0);
 	s.service.maglev_size++;
 	check(&s, -EINVAL);
+	s.service.maglev_size = 0;
+	s.service.max_conns = b.backend.max_conns = MR_MAX_CONNS_MAX;
+	check(&s, 0);
+	check(&b, 0);
+	s.service.max_conns = b.backend.max_conns = MR_MAX_CONNS_MAX + 1;
+	check(&s, -EINVAL);
+	check(&b, -EINVAL);
 }
 
 static const struct {

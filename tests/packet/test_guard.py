@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a service and its backends take of new flows: limits of connections."""
+from collections import Counter
+
+from box import *
+
+RR, WLC, LC, P2C, SH, RENDEZVOUS = 3, 4, 5, 6, 7, 8
+
+
+def packet(src="10.1.0.10", sport=40000, vip="10.1.0.80", flags="S"):
+    return Ether(src=CLIENT_MAC, dst=NORTH_MAC) / IP(src=src, dst=vip) / TCP(sport=sport, dport=80, flags=flags)
+
+
+class Guard(PacketTest):
+    def serve(self, n=2, limits=(), **fields):
+        """n backends, the first with limits[0] and so on."""
+        service(self.box, **fields)
+        for k in range(1, n + 1):
+            more = {"max_conns": limits[k - 1]} if k <= len(limits) else {}
+            port = 80 if fields.get("mode") == DSR_L2 else 8080
+            self.box.put("backend", service="web", name=f"web{k}", ip=f"10.2.0.{10 + k}", port=port,
+                         weight=100, state=UP, **more)
+        self.apply()
+
+    def open(self, sport, n=1, **more):
+        """First packets of n flows; how many went on."""
+        return sum(len(self.send(packet(sport=sport + k, **more))) for k in range(n))
+
+    def loads(self):
+        return Counter(c[2] for c in self.box.conns())
+
+    def pass_time(self, ms):
+        """The wheel of timers is looked at more than once."""
+        for _ in range(2):
+            self.box.time(ms)
+            self.box.run()
+
+
+class ServiceLimit(Guard):
+    def test_new_flows_above_it_are_dropped_and_known_ones_go_on(self):
+        self.serve(max_conns=5)
+        self.assertEqual(self.open(1000, 8), 5)
+        self.assertEqual(self.dropped("service_limit"), 3)
+        self.assertEqual(self.open(1000, 5, flags="A"), 5)
+        self.assertEqual(self.dropped("service_limit"), 3)
+
+    def test_ended_flows_make_room(self):
+        self.serve(max_conns=3, syn_timeout_ms=1000)
+        self.assertEqual(self.open(1000, 4), 3)
+        self.pass_time(1500)
+        self.assertEqual(self.open(2000, 4), 3)
+
+    def test_a_lowered_limit_cuts_nobody(self):
+        self.serve()
+        self.assertEqual(self.open(1000, 6), 6)
+        self.serve(max_conns=2)
+        self.assertEqual(self.open(1000, 6, flags="A"), 6)
+        self.assertEqual(self.open(2000), 0)
+        self.serve()
+        self.assertEqual(self.open(2000), 1)
+
+    def test_another_service_is_not_concerned(self):
+        service(self.box, name="other", vip="10.1.0.81")
+        backend(self.box, 3, service_="other")
+        self.serve(max_conns=1)
+        self.assertEqual(self.open(1000, 2), 1)
+        self.assertEqual(self.open(1000, 2, vip="10.1.0.81"), 2)
+
+    def test_direct_return_has_no_way_round(self):
+        """A limited service does without forwarding by hash: segments without an entry begin nothing."""
+        self.serve(mode=DSR_L2, sched=MAGLEV, max_conns=2)
+        self.assertEqual(self.open(1000, 3), 2)
+        self.assertEqual(self.open(2000, flags="A"), 0)
+        self.assertEqual(self.dropped("no_conn"), 1)
+        self.serve(mode=DSR_L2, sched=MAGLEV)
+        self.assertEqual(self.open(2000, flags="A"), 1)
+
+
+class BackendLimit(Guard):
+    def test_every_scheduler_passes_over_a_full_one(self):
+        for sched in (WRR, RR, WLC, LC, P2C, SH, MAGLEV, RENDEZVOUS):
+            with self.subTest(sched=sched):
+                self.serve(n=3, limits=(2, 4), sched=sched, syn_timeout_ms=1000)
+                self.assertEqual(self.open(1000 * sched, 40), 40)
+                found = self.loads()
+                self.assertLessEqual(found["10.2.0.11"], 2)
+                self.assertLessEqual(found["10.2.0.12"], 4)
+                self.assertEqual(sum(found.values()), 40)
+                if sched in (WRR, RR, WLC, LC):
+                    self.assertEqual(found, {"10.2.0.11": 2, "10.2.0.12": 4, "10.2.0.13": 34})
+                self.pass_time(1500)
+                self.assertEqual(self.loads(), {})
+        self.assertEqual(self.dropped("backend_limit"), 0)
+
+    def test_all_full(self):
+        for sched in (WRR, LC, MAGLEV):
+            with self.subTest(sched=sched):
+                self.serve(limits=(3, 4), sched=sched, syn_timeout_ms=1000)
+                before = self.dropped("backend_limit")
+                self.assertEqual(self.open(1000 * sched, 10), 7)
+                self.assertEqual(self.dropped("backend_limit") - before, 3)
+                self.assertEqual(self.loads(), {"10.2.0.11": 3, "10.2.0.12": 4})
+                self.pass_time(1500)
+
+    def test_with_a_load_bound(self):
+        """The limit holds where the bound would have the flow, and nobody is refused for the bound's sake."""
+        self.serve(n=2, limits=(1,), sched=MAGLEV, load_bound_pct=110)
+        self.assertEqual(self.open(1000, 20), 20)
+        self.assertEqual(self.loads(), {"10.2.0.11": 1, "10.2.0.12": 19})
+
+    def test_a_flow_that_begins_again_needs_no_other_place(self):
+        self.serve(n=1, limits=(1,))
+        self.assertEqual(self.open(1000), 1)
+        self.assertEqual(self.open(1000, flags="R"), 1)
+        self.assertEqual(self.open(1000), 1)
+        self.assertEqual(self.dropped("backend_limit"), 0)
+        self.assertEqual(self.box.counters()[0]["conn_reused"], 1)
+        self.assertEqual(self.loads(), {"10.2.0.11": 1})
+        self.assertEqual(self.open(1001), 0)
+
+
+class TwoWorkers(Guard):
+    workers = 2
+
+    def test_each_has_half(self):
+        self.serve(max_conns=10)
+        self.assertEqual(self.open(1000, 100), 10)
+        self.assertEqual(self.dropped("service_limit"), 90)
+
+    def test_of_a_backend_too(self):
+        self.serve(limits=(10, 3), sched=RR)
+        self.assertEqual(self.open(1000, 100), 14)
+        self.assertEqual(self.loads(), {"10.2.0.11": 10, "10.2.0.12": 4})  # 3 is two shares of 2
+
+
+if __name__ == "__main__":
+    unittest.main()
