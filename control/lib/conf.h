@@ -85,11 +85,14 @@ struct conf_service {
 	enum mr_proto proto;
 	enum mr_mode mode;
 	enum mr_sched sched;
-	enum mr_hash hash;       /* of what; scheduler sh: source */
-	uint8_t source_prefix;   /* 0: the whole address */
-	uint16_t load_bound_pct; /* 0: none */
-	uint32_t max_conns;      /* 0: no limit */
-	uint32_t maglev_size;    /* 0: chosen by the dataplane */
+	enum mr_hash hash;          /* of what; scheduler sh: source */
+	uint8_t source_prefix;      /* 0: the whole address */
+	uint16_t load_bound_pct;    /* 0: none */
+	uint32_t max_conns;         /* 0: no limit */
+	uint32_t flow_rate;         /* new connections per second; 0: no limit */
+	uint32_t source_rate;       /* of one source; 0: no limit */
+	uint8_t source_rate_prefix; /* 0: 32, with IPv6 64 */
+	uint32_t maglev_size;       /* 0: chosen by the dataplane */
 	const struct conf_pool *pool;
 	uint32_t syn_timeout_ms, established_timeout_ms, fin_timeout_ms, udp_timeout_ms;
 };

@@ -8,11 +8,12 @@
 
 #include "lib/confread.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
-#define FIELDS_MAX 16
+#define FIELDS_MAX 32
 
 enum section {
 	SECTION_NODE,
@@ -74,6 +75,9 @@ static const struct effect effects_of_change[] = {
 	{SECTION_SERVICE, "source_prefix", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, "load_bound", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "max_connections", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "new_connections_per_second", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "source_rate", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "source_rate_prefix", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "maglev_size", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, NULL, "flows age by it from their next packet on"},
 };
@@ -148,6 +152,7 @@ static void add_field(struct flats *f, struct flat *o, const char *name, const c
 
 	if (o == NULL)
 		return;
+	assert(o->n_fields < FIELDS_MAX);
 	field = &o->fields[o->n_fields++];
 	field->name = name;
 	field->value = NULL;
@@ -331,6 +336,9 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 	add_field(f, o, "source_prefix", s->source_prefix != 0 ? "%u" : NULL, s->source_prefix);
 	add_field(f, o, "load_bound", s->load_bound_pct != 0 ? "%u%%" : NULL, s->load_bound_pct);
 	add_limit(f, o, "max_connections", s->max_conns);
+	add_limit(f, o, "new_connections_per_second", s->flow_rate);
+	add_limit(f, o, "source_rate", s->source_rate);
+	add_limit(f, o, "source_rate_prefix", s->source_rate_prefix);
 	if (s->maglev_size != 0)
 		add_field(f, o, "maglev_size", "%u", s->maglev_size);
 	else

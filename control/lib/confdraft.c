@@ -84,6 +84,9 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_SOURCE_PREFIX] = {"source_prefix", false},
 	[CONFDRAFT_SERVICE_LOAD_BOUND] = {"load_bound", false},
 	[CONFDRAFT_SERVICE_MAX_CONNECTIONS] = {"max_connections", false},
+	[CONFDRAFT_SERVICE_FLOW_RATE] = {"new_connections_per_second", false},
+	[CONFDRAFT_SERVICE_SOURCE_RATE] = {"source_rate", false},
+	[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] = {"source_rate_prefix", false},
 	[CONFDRAFT_SERVICE_MAGLEV_SIZE] = {"maglev_size", false},
 	[CONFDRAFT_SERVICE_POOL] = {"pool", true},
 	[CONFDRAFT_SERVICE_TIMEOUTS] = {"timeouts", false},
@@ -478,6 +481,27 @@ static void read_hash_numbers(
 		s->load_bound_pct = (uint16_t)v;
 }
 
+static void read_rates(
+	struct confread *r, struct conf_service *s, const struct yamltree_node *const *at)
+{
+	uint32_t v;
+
+	if (at[CONFDRAFT_SERVICE_FLOW_RATE] != NULL)
+		confread_uint(r, at[CONFDRAFT_SERVICE_FLOW_RATE], "new_connections_per_second", 1,
+			MR_FLOW_RATE_MAX, &s->flow_rate);
+	if (at[CONFDRAFT_SERVICE_SOURCE_RATE] != NULL)
+		confread_uint(r, at[CONFDRAFT_SERVICE_SOURCE_RATE], "source_rate", 1,
+			MR_SOURCE_RATE_MAX, &s->source_rate);
+	if (at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] == NULL)
+		return;
+	if (confread_uint(r, at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX], "source_rate_prefix", 1,
+		    s->vip.family == 4 ? 32 : 128, &v))
+		s->source_rate_prefix = (uint8_t)v;
+	if (at[CONFDRAFT_SERVICE_SOURCE_RATE] == NULL)
+		CONFREAD_ERROR(r, at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX],
+			"%s.source_rate_prefix needs a source_rate", r->path);
+}
+
 static void read_service(struct confdraft *d, size_t i, const struct yamltree_node *key,
 	const struct yamltree_node *value)
 {
@@ -501,6 +525,7 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 	read_service_words(d->read, s, at->at);
 	read_hash_numbers(d->read, s, at->at);
 	read_max_connections(d->read, at->at[CONFDRAFT_SERVICE_MAX_CONNECTIONS], &s->max_conns);
+	read_rates(d->read, s, at->at);
 	if (at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE] != NULL)
 		read_maglev_size(d->read, s, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE]);
 	if (at->at[CONFDRAFT_SERVICE_TIMEOUTS] != NULL)

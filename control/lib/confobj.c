@@ -59,6 +59,9 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 	o->service.source_prefix = s->source_prefix;
 	o->service.load_bound_pct = s->load_bound_pct;
 	o->service.max_conns = s->max_conns;
+	o->service.flow_rate = s->flow_rate;
+	o->service.source_rate = s->source_rate;
+	o->service.source_rate_prefix = s->source_rate_prefix;
 	o->service.syn_timeout_ms = s->syn_timeout_ms;
 	o->service.established_timeout_ms = s->established_timeout_ms;
 	o->service.fin_timeout_ms = s->fin_timeout_ms;

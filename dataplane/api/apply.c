@@ -84,6 +84,23 @@ static int check_hash(const struct mr_object *o, struct mr_error *err)
 	return 0;
 }
 
+static int check_rates(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_service *s = &o->service;
+
+	if (s->flow_rate > MR_FLOW_RATE_MAX)
+		return refuse(err, o, "flow_rate %u is above %u", s->flow_rate, MR_FLOW_RATE_MAX);
+	if (s->source_rate > MR_SOURCE_RATE_MAX)
+		return refuse(
+			err, o, "source_rate %u is above %u", s->source_rate, MR_SOURCE_RATE_MAX);
+	if (s->source_rate_prefix != 0 && s->source_rate == 0)
+		return refuse(err, o, "source_rate_prefix without a source_rate");
+	if (s->source_rate_prefix > 8 * mr_ip_len(&s->vip))
+		return refuse(err, o, "source_rate_prefix %u is above %u", s->source_rate_prefix,
+			8 * mr_ip_len(&s->vip));
+	return 0;
+}
+
 static int check_service(const struct mr_object *o, struct mr_error *err)
 {
 	const struct mr_service *s = &o->service;
@@ -107,7 +124,7 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 			err, o, "maglev_size %u is above %u", s->maglev_size, MR_MAGLEV_SIZE_MAX);
 	if (s->max_conns > MR_MAX_CONNS_MAX)
 		return refuse(err, o, "max_conns %u is above %u", s->max_conns, MR_MAX_CONNS_MAX);
-	if (check_hash(o, err) != 0)
+	if (check_hash(o, err) != 0 || check_rates(o, err) != 0)
 		return -EINVAL;
 	return check_timeouts(o, err);
 }

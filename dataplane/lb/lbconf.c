@@ -25,6 +25,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define FLOW_RATE_BURST_MS 100u
+#define SOURCE_RATE_BURST_MS 1000u /* a page's connections come at once */
+
 _Static_assert(LB_FLOW_SECRET_BYTES >= XXH3_SECRET_SIZE_MIN, "secret of XXH3");
 
 /* --- registry --- */
@@ -180,7 +183,9 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->fin_timeout_ms == b->fin_timeout_ms
 			&& a->udp_timeout_ms == b->udp_timeout_ms && a->hash == b->hash
 			&& a->source_prefix == b->source_prefix
-			&& a->load_bound_pct == b->load_bound_pct && a->max_conns == b->max_conns);
+			&& a->load_bound_pct == b->load_bound_pct && a->max_conns == b->max_conns
+			&& a->flow_rate == b->flow_rate && a->source_rate == b->source_rate
+			&& a->source_rate_prefix == b->source_rate_prefix);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)
@@ -278,18 +283,21 @@ static const struct sched_table *table_before(
 	return prev->table;
 }
 
-/* What the service hashes of a packet. */
-static void set_hash(struct lb_service *s)
+static void set_mask(uint8_t mask[16], unsigned n_bits)
 {
-	const unsigned n_bits = s->spec.source_prefix ? s->spec.source_prefix : 128;
-
-	s->hash = s->spec.sched == MR_SCHED_SH ? MR_HASH_SOURCE : s->spec.hash;
-	s->load_bound_pct = s->spec.load_bound_pct;
 	for (unsigned i = 0; i < 16; i++) {
 		const unsigned left = n_bits > 8 * i ? n_bits - 8 * i : 0;
 
-		s->source_mask[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
+		mask[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
 	}
+}
+
+/* What the service hashes of a packet. */
+static void set_hash(struct lb_service *s)
+{
+	s->hash = s->spec.sched == MR_SCHED_SH ? MR_HASH_SOURCE : s->spec.hash;
+	s->load_bound_pct = s->spec.load_bound_pct;
+	set_mask(s->source_mask, s->spec.source_prefix ? s->spec.source_prefix : 128);
 }
 
 uint32_t lbconf_share(const struct lb_registry *r, uint32_t limit)
@@ -301,7 +309,13 @@ uint32_t lbconf_share(const struct lb_registry *r, uint32_t limit)
 static void set_limits(const struct lb_registry *r, struct lb_service *s)
 {
 	s->max_conns = lbconf_share(r, s->spec.max_conns);
-	s->is_guarded = s->spec.max_conns != 0;
+	s->flow_rate = rate_limit_of(s->spec.flow_rate, r->limits.n_workers, FLOW_RATE_BURST_MS);
+	s->source_rate =
+		rate_limit_of(s->spec.source_rate, r->limits.n_workers, SOURCE_RATE_BURST_MS);
+	/* an IPv6 network of 64 bits is one client's: counting its addresses limits nobody */
+	set_mask(s->source_rate_mask, s->spec.source_rate_prefix ? s->spec.source_rate_prefix : 64);
+	s->is_guarded =
+		s->spec.max_conns != 0 || s->spec.flow_rate != 0 || s->spec.source_rate != 0;
 	for (unsigned i = 0; i < s->n_backends; i++)
 		s->has_backend_limits |= s->backends[i].max_conns != 0;
 	s->is_stateless_able = s->sched->is_consistent && s->spec.mode == MR_MODE_DSR_L2

@@ -205,11 +205,12 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 	enum pkt_drop reason;
 	struct conn *e;
 
-	if (p->proto == MR_PROTO_TCP && !connfsm_opens(p->tcp_flags) && !s->is_stateless_able) {
-		pkt_drop(p, PKT_DROP_no_conn);
-		return CONN_NONE;
-	}
-	if (unlikely(s->is_guarded) && !guard_admits(x, s, &reason)) {
+	if (p->proto == MR_PROTO_TCP && !connfsm_opens(p->tcp_flags)) {
+		if (!s->is_stateless_able) {
+			pkt_drop(p, PKT_DROP_no_conn);
+			return CONN_NONE;
+		}
+	} else if (unlikely(s->is_guarded) && !guard_admits(x, s, p, &reason)) {
 		pkt_drop(p, reason);
 		return CONN_NONE;
 	}
@@ -276,6 +277,15 @@ static void flush_flow(struct call *x, const struct conn *e)
 	}
 }
 
+/* A client that uses its ports again is limited like one that takes others; a flow that only looks for another
+ * backend is none that the service has not admitted. */
+static bool admits_again(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	const struct conn *e, enum pkt_drop *reason)
+{
+	return likely(!s->is_guarded) || p->proto != MR_PROTO_TCP
+		|| !connfsm_reusable((enum mr_conn_state)e->state) || guard_admits(x, s, p, reason);
+}
+
 /* The packet begins a new flow on an entry of the same addresses and ports. False when that cannot be: the
  * entry is as before then, and *reason says why. */
 bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_drop *reason)
@@ -288,7 +298,7 @@ bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_
 	uint32_t backend_idx;
 
 	count(x->lw, e, (uint64_t)-1); /* the old flow makes room for the new one */
-	backend_idx = choose(x, s, hash, reason);
+	backend_idx = admits_again(x, s, p, e, reason) ? choose(x, s, hash, reason) : SCHED_NONE;
 	if (backend_idx == SCHED_NONE) {
 		count(x->lw, e, 1);
 		return false;

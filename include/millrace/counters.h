@@ -44,6 +44,8 @@
 	X(foreign_mac, "destination MAC address is not ours") \
 	X(no_service, "virtual address without a service on this port") \
 	X(no_backend, "no backend of the service takes new flows") \
+	X(source_rate, "new flow of a source above the source_rate of the service") \
+	X(service_rate, "new flow above the new_connections_per_second of the service") \
 	X(service_limit, "new flow of a service that has its max_connections") \
 	X(backend_limit, "new flow of a service whose backends all have their max_connections") \
 	X(no_conn, "no connection entry for a packet that cannot start a flow") \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a service and its backends take of new flows: limits of connections."""
+"""What a service and its backends take of new flows: limits of connections, of rates, of a source's rate."""
 from collections import Counter
 
 from box import *
@@ -119,8 +119,99 @@ class BackendLimit(Guard):
         self.assertEqual(self.open(1001), 0)
 
 
+class Rates(Guard):
+    """Bursts: a tenth of a second's flows of a service, a second's of a source."""
+
+    def test_of_a_service(self):
+        self.serve(flow_rate=100)
+        self.assertEqual(self.open(1000, 30), 10)
+        self.assertEqual(self.dropped("service_rate"), 20)
+        self.box.time(50)
+        self.assertEqual(self.open(2000, 30), 5)
+        self.box.time(5000)
+        self.assertEqual(self.open(3000, 30), 10)
+        self.assertEqual(self.open(1000, 10, flags="A"), 10)
+
+    def test_of_a_slow_one(self):
+        self.serve(flow_rate=1)
+        self.assertEqual(self.open(1000, 2), 1)
+        self.box.time(999)
+        self.assertEqual(self.open(1001), 0)
+        self.box.time(1)
+        self.assertEqual(self.open(1001), 1)
+
+    def test_of_a_source(self):
+        self.serve(source_rate=5)
+        self.assertEqual(self.open(1000, 10), 5)
+        self.assertEqual(self.open(1000, 10, src="10.1.0.11"), 5)
+        self.assertEqual(self.dropped("source_rate"), 10)
+        self.box.time(400)
+        self.assertEqual(self.open(2000, 10), 2)
+        self.assertEqual(self.open(1000, 5, flags="A"), 5)
+
+    def test_of_a_network(self):
+        self.serve(source_rate=5, source_rate_prefix=20)
+        self.assertEqual(sum(self.open(1000, src=f"10.9.{k}.{k}") for k in range(16)), 5)
+        self.assertEqual(self.open(1000, src="10.9.16.1"), 1)
+
+    def test_of_an_ipv6_network(self):
+        """Of 64 bits when nothing is said."""
+        service(self.box, name="six", vip="fd00:1::80", source_rate=2)
+        backend(self.box, 1, service_="six", ip="fd00:2::11")
+        self.apply()
+
+        def opened(src):
+            frame = Ether(src=CLIENT_MAC, dst=NORTH_MAC) / IPv6(src=src, dst="fd00:1::80") / TCP(dport=80, flags="S")
+            return len(self.send(frame))
+        self.assertEqual([opened(f"fd00:9:0:1:{k}::5") for k in range(3)], [1, 1, 0])
+        self.assertEqual(opened("fd00:9:0:2::5"), 1)
+
+    def test_a_source_counts_for_each_service(self):
+        service(self.box, name="other", vip="10.1.0.81", source_rate=3)
+        backend(self.box, 3, service_="other")
+        self.serve(source_rate=3)
+        self.assertEqual(self.open(1000, 5), 3)
+        self.assertEqual(self.open(1000, 5, vip="10.1.0.81"), 3)
+
+    def test_a_source_over_its_rate_takes_nothing_of_the_service(self):
+        self.serve(source_rate=2, flow_rate=100)
+        self.assertEqual(self.open(1000, 40), 2)
+        self.assertEqual(sum(self.open(1000, src=f"10.1.0.{k}") for k in range(20, 40)), 8)
+        self.assertEqual(self.dropped("service_rate"), 12)
+
+    def test_ports_that_are_used_again_count(self):
+        self.serve(source_rate=2)
+        for want in (1, 1, 0):
+            self.assertEqual(self.open(1000), want)
+            self.send(packet(sport=1000, flags="R"))
+        self.assertEqual(self.dropped("source_rate"), 1)
+
+    def test_direct_return_takes_flows_it_does_not_know(self):
+        """After a restart: segments that begin nothing are not new connections."""
+        self.serve(mode=DSR_L2, sched=MAGLEV, flow_rate=10, source_rate=1)
+        self.assertEqual(self.open(1000, 20, flags="A"), 20)
+        self.assertEqual(self.open(2000, 3), 1)
+
+    def test_limits_that_are_taken_away_and_given_back(self):
+        self.serve(source_rate=1)
+        self.assertEqual(self.open(1000, 2), 1)
+        self.serve()
+        self.assertEqual(self.open(2000, 20), 20)
+        self.serve(source_rate=1)
+        self.assertEqual(self.open(3000, 2), 0)
+
+
 class TwoWorkers(Guard):
     workers = 2
+
+    def test_rates_are_shared(self):
+        """Each worker 50 in a second, and 5 at once; and of a source 4 of 8."""
+        self.serve(flow_rate=100)
+        self.assertEqual(self.open(1000, 100), 10)
+        self.box.time(50)
+        self.assertEqual(self.open(2000, 100), 4)  # 2.5 tokens each
+        self.serve(source_rate=8)
+        self.assertEqual(self.open(3000, 100, src="10.1.0.44"), 8)
 
     def test_each_has_half(self):
         self.serve(max_conns=10)

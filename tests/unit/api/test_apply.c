@@ -155,6 +155,31 @@ static void what_is_hashed_fits_the_scheduler(void **state)
 	}
 }
 
+static void rates_have_limits(void **state)
+{
+	struct mr_object s = service("web");
+
+	(void)state;
+	s.service.flow_rate = MR_FLOW_RATE_MAX;
+	s.service.source_rate = MR_SOURCE_RATE_MAX;
+	s.service.source_rate_prefix = 32;
+	check(&s, 0);
+	s.service.source_rate_prefix = 33;
+	check(&s, -EINVAL);
+	s.service.vip.family = 6;
+	check(&s, 0);
+	s.service.source_rate_prefix = 129;
+	check(&s, -EINVAL);
+	s.service.source_rate_prefix = 64;
+	s.service.source_rate = 0;
+	check(&s, -EINVAL);
+	s.service.source_rate = MR_SOURCE_RATE_MAX + 1;
+	check(&s, -EINVAL);
+	s.service.source_rate = 1;
+	s.service.flow_rate = MR_FLOW_RATE_MAX + 1;
+	check(&s, -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +187,7 @@ int main(void)
 		cmocka_unit_test(only_a_backend_has_a_pool_before_its_name),
 		cmocka_unit_test(numbers_have_limits),
 		cmocka_unit_test(what_is_hashed_fits_the_scheduler),
+		cmocka_unit_test(rates_have_limits),
 	};
 
 	return cmocka_run_group_tests_name("apply", tests, NULL, NULL);

@@ -117,14 +117,18 @@ static void limits_reach_the_objects(void **state)
 {
 	static const struct {
 		const char *from, *to;
-		uint32_t of_service, of_a, of_b;
+		uint32_t of_service, of_a, of_b, flow_rate, source_rate, source_rate_prefix;
 	} rows[] = {
-		{"pool: web }", "pool: web }", 0, 0, 0},
-		{"pool: web }", "pool: web, max_connections: 900 }", 900, 0, 0},
-		{"check: ok\n", "check: ok\n    max_connections: 70\n", 0, 70, 70},
+		{"pool: web }", "pool: web }", 0, 0, 0, 0, 0, 0},
+		{"pool: web }", "pool: web, max_connections: 900 }", 900, 0, 0, 0, 0, 0},
+		{"check: ok\n", "check: ok\n    max_connections: 70\n", 0, 70, 70, 0, 0, 0},
 		{"    backends:\n      - { name: a, ",
 			"    max_connections: 70\n    backends:\n      - { max_connections: 5, name: a, ",
-			0, 5, 70},
+			0, 5, 70, 0, 0, 0},
+		{"pool: web }", "pool: web, new_connections_per_second: 1000, source_rate: 20 }", 0,
+			0, 0, 1000, 20, 0},
+		{"pool: web }", "pool: web, source_rate: 1, source_rate_prefix: 24 }", 0, 0, 0, 0,
+			1, 24},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -140,6 +144,9 @@ static void limits_reach_the_objects(void **state)
 			k++;
 		assert_true(k + 3 <= n); /* its backends follow it */
 		assert_int_equal(o[k].service.max_conns, rows[i].of_service);
+		assert_int_equal(o[k].service.flow_rate, rows[i].flow_rate);
+		assert_int_equal(o[k].service.source_rate, rows[i].source_rate);
+		assert_int_equal(o[k].service.source_rate_prefix, rows[i].source_rate_prefix);
 		assert_int_equal(o[k + 1].backend.max_conns, rows[i].of_a);
 		assert_int_equal(o[k + 2].backend.max_conns, rows[i].of_b);
 		free(o);
@@ -297,6 +304,14 @@ static const struct bad bads[] = {
 		"services.shop.max_connections must be 1..1000000000, got '0'", NULL},
 	{"check: ok\n", "check: ok\n    max_connections: many\n", "12:22",
 		"pools.web.max_connections must be 1..1000000000, got 'many'", NULL},
+	{"pool: web }", "pool: web, new_connections_per_second: 1.5 }", "16:92",
+		"new_connections_per_second must be 1..1000000000, got '1.5'", NULL},
+	{"pool: web }", "pool: web, source_rate: 1000001 }", "16:77",
+		"services.shop.source_rate must be 1..1000000, got '1000001'", NULL},
+	{"pool: web }", "pool: web, source_rate: 10, source_rate_prefix: 33 }", "16:101",
+		"services.shop.source_rate_prefix must be 1..32, got '33'", NULL},
+	{"pool: web }", "pool: web, source_rate_prefix: 24 }", "16:84",
+		"services.shop.source_rate_prefix needs a source_rate", NULL},
 	{"mode: full-nat", "mode: full-nat, mode: dsr-l2", "16:53", "mode", NULL},
 	{"shop: {", "shop: &x {", "16:", "anchor", NULL},
 	{"shop: {", "shop: !!map {", "16:", "tag", NULL},
