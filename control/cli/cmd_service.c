@@ -35,6 +35,7 @@ static const struct cmd_col show_record[] = {
 	{"new_connections_per_second", "max connections/s", FMT_UINT},
 	{"source_rate", "of one source", FMT_UINT},
 	{"source_rate_prefix", "source prefix of that", FMT_UINT},
+	{"insert_rate", "entries/s", FMT_UINT},
 	{"pool", "pool", FMT_ANY},
 	{"check", "check", FMT_ANY},
 	{"backends_up", "backends up", FMT_OF, "backends_total"},

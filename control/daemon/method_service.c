@@ -73,6 +73,7 @@ static void put_limits(json_t *item, const struct conf_service *s)
 		{"new_connections_per_second", s->flow_rate},
 		{"source_rate", s->source_rate},
 		{"source_rate_prefix", s->source_rate_prefix},
+		{"insert_rate", s->insert_rate},
 	};
 
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)

@@ -87,6 +87,7 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_FLOW_RATE] = {"new_connections_per_second", false},
 	[CONFDRAFT_SERVICE_SOURCE_RATE] = {"source_rate", false},
 	[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] = {"source_rate_prefix", false},
+	[CONFDRAFT_SERVICE_INSERT_RATE] = {"insert_rate", false},
 	[CONFDRAFT_SERVICE_MAGLEV_SIZE] = {"maglev_size", false},
 	[CONFDRAFT_SERVICE_POOL] = {"pool", true},
 	[CONFDRAFT_SERVICE_TIMEOUTS] = {"timeouts", false},
@@ -492,6 +493,9 @@ static void read_rates(
 	if (at[CONFDRAFT_SERVICE_SOURCE_RATE] != NULL)
 		confread_uint(r, at[CONFDRAFT_SERVICE_SOURCE_RATE], "source_rate", 1,
 			MR_SOURCE_RATE_MAX, &s->source_rate);
+	if (at[CONFDRAFT_SERVICE_INSERT_RATE] != NULL)
+		confread_uint(r, at[CONFDRAFT_SERVICE_INSERT_RATE], "insert_rate", 1,
+			MR_FLOW_RATE_MAX, &s->insert_rate);
 	if (at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] == NULL)
 		return;
 	if (confread_uint(r, at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX], "source_rate_prefix", 1,

@@ -90,6 +90,9 @@ static int check_rates(const struct mr_object *o, struct mr_error *err)
 
 	if (s->flow_rate > MR_FLOW_RATE_MAX)
 		return refuse(err, o, "flow_rate %u is above %u", s->flow_rate, MR_FLOW_RATE_MAX);
+	if (s->insert_rate > MR_FLOW_RATE_MAX)
+		return refuse(
+			err, o, "insert_rate %u is above %u", s->insert_rate, MR_FLOW_RATE_MAX);
 	if (s->source_rate > MR_SOURCE_RATE_MAX)
 		return refuse(
 			err, o, "source_rate %u is above %u", s->source_rate, MR_SOURCE_RATE_MAX);

@@ -9,10 +9,10 @@
 #include "lb/natport.h"
 
 struct service_tally {
-	uint64_t conns;           /* w: worker  r: manager (relaxed) */
-	uint64_t drops;           /* w: worker  r: manager (relaxed) */
-	uint32_t cursor;          /* of the scheduler; worker only */
-	struct rate_bucket flows; /* worker only */
+	uint64_t conns;                    /* w: worker  r: manager (relaxed) */
+	uint64_t drops;                    /* w: worker  r: manager (relaxed) */
+	uint32_t cursor;                   /* of the scheduler; worker only */
+	struct rate_bucket flows, inserts; /* worker only */
 };
 
 struct lb_worker {

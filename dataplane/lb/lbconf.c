@@ -185,7 +185,8 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->source_prefix == b->source_prefix
 			&& a->load_bound_pct == b->load_bound_pct && a->max_conns == b->max_conns
 			&& a->flow_rate == b->flow_rate && a->source_rate == b->source_rate
-			&& a->source_rate_prefix == b->source_rate_prefix);
+			&& a->source_rate_prefix == b->source_rate_prefix
+			&& a->insert_rate == b->insert_rate);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)
@@ -306,10 +307,14 @@ uint32_t lbconf_share(const struct lb_registry *r, uint32_t limit)
 }
 
 /* What is limited, and what that forbids: who forwards without entries counts nothing. */
-static void set_limits(const struct lb_registry *r, struct lb_service *s)
+static int set_limits(struct build *b, struct lb_service *s)
 {
+	const struct lb_registry *r = b->r;
+
 	s->max_conns = lbconf_share(r, s->spec.max_conns);
 	s->flow_rate = rate_limit_of(s->spec.flow_rate, r->limits.n_workers, FLOW_RATE_BURST_MS);
+	s->insert_rate =
+		rate_limit_of(s->spec.insert_rate, r->limits.n_workers, FLOW_RATE_BURST_MS);
 	s->source_rate =
 		rate_limit_of(s->spec.source_rate, r->limits.n_workers, SOURCE_RATE_BURST_MS);
 	/* an IPv6 network of 64 bits is one client's: counting its addresses limits nobody */
@@ -320,6 +325,11 @@ static void set_limits(const struct lb_registry *r, struct lb_service *s)
 		s->has_backend_limits |= s->backends[i].max_conns != 0;
 	s->is_stateless_able = s->sched->is_consistent && s->spec.mode == MR_MODE_DSR_L2
 		&& s->load_bound_pct == 0 && s->spec.max_conns == 0 && !s->has_backend_limits;
+	if (s->spec.insert_rate != 0 && !s->is_stateless_able)
+		return lbspec_refuse_service(b->err, -EINVAL, &s->spec,
+			"insert_rate needs a service that goes by hash alone: dsr-l2, a scheduler "
+			"that hashes, no load bound and no limit of connections");
+	return 0;
 }
 
 static int build_table(struct build *b, struct lb_service *s, const struct lb_service *prev)
@@ -365,10 +375,10 @@ static int build_service(
 		return -ENOMEM;
 	set_hash(s);
 	rc = get_backend_slots(b, s, g, &n_slots);
-	if (rc == 0) {
-		set_limits(b->r, s);
+	if (rc == 0)
+		rc = set_limits(b, s);
+	if (rc == 0)
 		rc = build_table(b, s, prev);
-	}
 	if (rc != 0) {
 		service_free(b->r, s, n_slots);
 		return rc;

@@ -180,7 +180,17 @@ static void begin_flow(struct call *x, uint32_t idx, struct conn *e, const struc
 	fwd_modes[e->mode]->open(e, x->conf);
 }
 
-/* Table full. A flood must not refuse service to anybody it need not. */
+/* Whether a service that can do without entries is to have one. The last quarter of the table is for those that
+ * cannot; and above its insert_rate a flood of first packets is not worth entries. */
+static inline bool is_worth_entry(const struct call *x, const struct lb_service *s, bool is_v6)
+{
+	if (unlikely(conn_is_crowded(x->lw->conns, is_v6)))
+		return false;
+	return likely(s->insert_rate.gain == 0)
+		|| rate_take(&x->lw->services[s->idx].inserts, &s->insert_rate, x->now_ms);
+}
+
+/* No entry. A flood must not refuse service to anybody it need not. */
 static uint32_t forward_stateless(
 	struct call *x, unsigned i, const struct lb_service *s, uint32_t backend_idx)
 {
@@ -219,8 +229,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 		pkt_drop(p, reason);
 		return CONN_NONE;
 	}
-	/* the last quarter is for services that cannot do without an entry */
-	if (s->is_stateless_able && unlikely(conn_is_crowded(x->lw->conns, f->is_v6)))
+	if (s->is_stateless_able && !is_worth_entry(x, s, f->is_v6))
 		return forward_stateless(x, i, s, backend_idx);
 	idx = f->is_v6 ? conn_add6(x->lw->conns, &f->k6[k], x->now_ms)
 		       : conn_add4(x->lw->conns, &f->k4[k], x->now_ms);

@@ -49,7 +49,9 @@ MR_MSG(mr_snat, MR_SNAT_FIELDS)
 	F(T, U32, flow_rate, 41, MR_OPTIONAL, "new flows in a second; 0 = no limit") \
 	F(T, U32, source_rate, 42, MR_OPTIONAL, \
 		"new flows of one source in a second; 0 = no limit") \
-	F(T, U8, source_rate_prefix, 43, MR_OPTIONAL, "bits of a source; 0 = 32, with IPv6 64")
+	F(T, U8, source_rate_prefix, 43, MR_OPTIONAL, "bits of a source; 0 = 32, with IPv6 64") \
+	F(T, U32, insert_rate, 44, MR_OPTIONAL, \
+		"new entries in a second, the rest goes by hash; 0 = all")
 MR_MSG(mr_service, MR_SERVICE_FIELDS)
 
 #define MR_BACKEND_FIELDS(F, T) \

@@ -30,7 +30,7 @@
 	X(conn_created, flows, "connection entries created") \
 	X(conn_expired, flows, "connection entries removed by time") \
 	X(conn_reused, flows, "entries given to a new flow of the same addresses and ports") \
-	X(stateless, packets, "forwarded by consistent hash because the table was full")
+	X(stateless, packets, "forwarded by consistent hash: table full, or above an insert_rate")
 
 #define MR_DROPS(X) \
 	X(short_frame, "frame shorter than its headers say") \

@@ -146,6 +146,7 @@ static void put_service(unsigned i)
 			.source_prefix = services[i].source_prefix,
 			.load_bound_pct = services[i].load_bound_pct,
 			.max_conns = i % 2 == 0 ? 200 : 0,
+			.insert_rate = i == 5 ? 50 : 0,
 			.flow_rate = i % 3 == 0 ? 100 : 0,
 			.source_rate = i % 3 != 2 ? 20 : 0,
 			.syn_timeout_ms = 500,

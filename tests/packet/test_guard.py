@@ -201,6 +201,41 @@ class Rates(Guard):
         self.assertEqual(self.open(3000, 2), 0)
 
 
+class InsertRate(Guard):
+    """Direct return by hash: above the rate a flow has no entry, and the backend it would have."""
+    conns = 64
+
+    def direct(self, **more):
+        self.serve(mode=DSR_L2, sched=MAGLEV, **more)
+
+    def test_a_flood_takes_few_entries_and_nobody_is_refused(self):
+        self.direct(insert_rate=100)
+        self.assertEqual(self.open(1000, 60), 60)
+        self.assertEqual(sum(self.loads().values()), 10)
+        self.assertEqual(self.box.counters()[0]["stateless"], 50)
+        self.box.time(30)
+        self.assertEqual(self.open(2000, 60), 60)
+        self.assertEqual(sum(self.loads().values()), 13)
+
+    def test_a_flow_keeps_its_backend(self):
+        self.direct(insert_rate=10)
+        first = {k: raw(self.send(packet(sport=k))[0][1])[:6] for k in range(1000, 1030)}
+        self.assertEqual(len(set(first.values())), 2)
+        self.assertEqual(self.box.counters()[0]["conn_created"], 1)
+        for k, mac in first.items():
+            self.box.time(100)
+            self.assertEqual(raw(self.send(packet(sport=k, flags="A"))[0][1])[:6], mac)
+        self.assertEqual(self.box.counters()[0]["conn_created"], 30)
+
+    def test_only_where_the_hash_is_enough(self):
+        for more in ({"mode": FULLNAT, "sched": MAGLEV}, {"mode": DSR_L2, "sched": WRR},
+                     {"mode": DSR_L2, "sched": MAGLEV, "max_conns": 5},
+                     {"mode": DSR_L2, "sched": MAGLEV, "limits": (5,)}):
+            with self.assertRaisesRegex(AssertionError, "insert_rate needs"):
+                self.serve(insert_rate=5, **more)
+        self.direct(insert_rate=5)
+
+
 class TwoWorkers(Guard):
     workers = 2
 

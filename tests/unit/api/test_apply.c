@@ -178,6 +178,11 @@ static void rates_have_limits(void **state)
 	s.service.source_rate = 1;
 	s.service.flow_rate = MR_FLOW_RATE_MAX + 1;
 	check(&s, -EINVAL);
+	s.service.flow_rate = 0;
+	s.service.insert_rate = MR_FLOW_RATE_MAX;
+	check(&s, 0);
+	s.service.insert_rate++;
+	check(&s, -EINVAL);
 }
 
 int main(void)
