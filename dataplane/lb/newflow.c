@@ -203,6 +203,17 @@ static uint32_t forward_stateless(
 	return CONN_NONE;
 }
 
+/* Whether the source is an own address, a VIP or a SNAT address: nobody else has those, so it is made up, and the
+ * reply would be for us. The other addresses that nobody has are the parser's; these are asked once per flow, as
+ * what has an entry has passed here. */
+static inline bool is_from_us(const struct call *x, const struct pkt *p)
+{
+	uint16_t snat_slot;
+	uint8_t iface;
+
+	return addr_find(x->addrs, p->family, p->src, &snat_slot, &iface) != ADDR_NONE;
+}
+
 /* A packet without an entry. A segment that cannot begin a flow is refused, except where a service is
  * stateless-able: the hash leads it to the backend it had before this balancer was restarted, or before a
  * peer failed, so flows outlive their balancer. Returns the new entry or CONN_NONE. */
@@ -215,6 +226,10 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 	enum pkt_drop reason;
 	struct conn *e;
 
+	if (unlikely(is_from_us(x, p))) {
+		pkt_drop(p, PKT_DROP_bad_ip_source);
+		return CONN_NONE;
+	}
 	if (p->proto == MR_PROTO_TCP && !connfsm_opens(p->tcp_flags)) {
 		if (!s->is_stateless_able) {
 			pkt_drop(p, PKT_DROP_no_conn);

@@ -236,6 +236,27 @@ class InsertRate(Guard):
         self.direct(insert_rate=5)
 
 
+class Sources(Guard):
+    def test_our_own_addresses_begin_nothing(self):
+        """Of any port, VIP or SNAT; to full NAT, and to direct return, which takes segments of flows it does not know."""
+        service(self.box, name="direct", vip="10.1.0.90", mode=DSR_L2, sched=MAGLEV)
+        backend(self.box, 3, service_="direct", port=80)
+        service(self.box, name="six", vip="fd00:1::80")
+        backend(self.box, 1, service_="six", ip="fd00:2::11")
+        self.serve()
+        ours = ["10.1.0.1", "10.2.0.1", "10.1.0.80", "10.1.0.90", "10.2.0.100"]
+        for vip in ("10.1.0.80", "10.1.0.90"):
+            for flags in "SA":
+                self.assertEqual([self.open(1000, src=src, vip=vip, flags=flags) for src in ours], [0] * 5)
+        self.assertEqual(self.dropped("bad_ip_source"), 20)
+        for src in ("fd00:1::1", "fd00:1::80", "fd00:2::100", "::1", "ff02::1"):
+            self.assertEqual(self.send(Ether(src=CLIENT_MAC, dst=NORTH_MAC) / IPv6(src=src, dst="fd00:1::80")
+                                       / TCP(dport=80, flags="S")), [])
+        self.assertEqual(self.dropped("bad_ip_source"), 25)
+        self.assertEqual(self.box.conns(), [])
+        self.assertEqual(self.open(1000, src="10.1.0.2"), 1)
+
+
 class TwoWorkers(Guard):
     workers = 2
 
