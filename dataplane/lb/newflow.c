@@ -208,10 +208,7 @@ static uint32_t forward_stateless(
  * what has an entry has passed here. */
 static inline bool is_from_us(const struct call *x, const struct pkt *p)
 {
-	uint16_t snat_slot;
-	uint8_t iface;
-
-	return addr_find(x->addrs, p->family, p->src, &snat_slot, &iface) != ADDR_NONE;
+	return addr_is_ours(x->addrs, p->family, p->src);
 }
 
 /* A packet without an entry. A segment that cannot begin a flow is refused, except where a service is
