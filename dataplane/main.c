@@ -498,6 +498,7 @@ static int read_options(struct millraced *md, int argc, char **argv, char *err, 
 	md->limits.n_services = md->opt.n_services;
 	md->limits.n_backends = md->opt.n_backends;
 	md->limits.n_snats = md->opt.n_snats;
+	md->limits.n_workers = md->opt.n_workers;
 	return rc;
 }
 

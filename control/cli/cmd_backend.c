@@ -71,6 +71,7 @@ static const struct cmd_col show_record[] = {
 	{"effective.state", "state", FMT_STATE},
 	{"effective.weight", "weight", FMT_UINT},
 	{"desired.weight", "weight in the file", FMT_UINT},
+	{"max_connections", "max connections", FMT_UINT},
 	{"administrative", "override", FMT_ANY, .custom = put_override},
 	{"administrative.author", "override by", FMT_ANY},
 	{"administrative.time", "override since", FMT_ANY},

@@ -76,6 +76,7 @@ static json_t *build_item(
 	const struct conf_backend *b = &p->backends[backend];
 	const struct observed_backend *o = loop_observed(l, pool, backend);
 	const struct weight_result w = loop_effective(l, pool, backend);
+	const uint32_t max_conns = conf_backend_max_conns(p, b);
 	json_t *item =
 		json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:i}, s:o, s:{s:s, s:o, s:o}, s:{s:i, "
 			  "s:s}}",
@@ -87,6 +88,8 @@ static json_t *build_item(
 			rowjson_time(o->since_ms), "reason", rowjson_text(o->reason), "effective",
 			"weight", w.weight, "state", mr_backend_state_name(w.state));
 
+	json_object_set_new(
+		item, "max_connections", max_conns != 0 ? json_integer(max_conns) : json_null());
 	put_counters(item, c, p, b, result);
 	return item;
 }

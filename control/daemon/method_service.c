@@ -63,6 +63,24 @@ static void put_rates(json_t *item, const struct rates *rates, const char *name)
 			item, fields[i].key, is_known ? json_real(fields[i].value) : json_null());
 }
 
+static void put_limits(json_t *item, const struct conf_service *s)
+{
+	const struct {
+		const char *key;
+		uint32_t limit; /* 0: none */
+	} limits[] = {
+		{"max_connections", s->max_conns},
+		{"new_connections_per_second", s->flow_rate},
+		{"source_rate", s->source_rate},
+		{"source_rate_prefix", s->source_rate_prefix},
+		{"insert_rate", s->insert_rate},
+	};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		json_object_set_new(item, limits[i].key,
+			limits[i].limit != 0 ? json_integer(limits[i].limit) : json_null());
+}
+
 static json_t *build_item(
 	const struct loop *l, const struct conf_service *s, const struct mr_service_row *row)
 {
@@ -77,6 +95,7 @@ static json_t *build_item(
 		s->source_prefix != 0 ? json_integer(s->source_prefix) : json_null());
 	json_object_set_new(item, "load_bound_percent",
 		s->load_bound_pct != 0 ? json_integer(s->load_bound_pct) : json_null());
+	put_limits(item, s);
 	put_backends(item, l, s->pool);
 	put_counters(item, row);
 	put_rates(item, loop_rates(l), s->name);

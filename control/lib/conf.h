@@ -66,12 +66,14 @@ struct conf_backend {
 	struct mr_ip ip;
 	uint16_t port; /* 0: the service's */
 	uint16_t weight;
+	uint32_t max_conns; /* of each service; 0: no limit */
 };
 
 struct conf_pool {
 	char name[MR_NAME_MAX];
 	const struct conf_check *check; /* NULL: always up */
 	uint32_t slow_start_ms;         /* 0: none */
+	uint32_t max_conns;             /* of each backend that says nothing itself; 0: no limit */
 	struct conf_backend *backends;  /* of one family; may be empty */
 	size_t n_backends;
 };
@@ -83,10 +85,15 @@ struct conf_service {
 	enum mr_proto proto;
 	enum mr_mode mode;
 	enum mr_sched sched;
-	enum mr_hash hash;       /* of what; scheduler sh: source */
-	uint8_t source_prefix;   /* 0: the whole address */
-	uint16_t load_bound_pct; /* 0: none */
-	uint32_t maglev_size;    /* 0: chosen by the dataplane */
+	enum mr_hash hash;          /* of what; scheduler sh: source */
+	uint8_t source_prefix;      /* 0: the whole address */
+	uint16_t load_bound_pct;    /* 0: none */
+	uint32_t max_conns;         /* 0: no limit */
+	uint32_t flow_rate;         /* new connections per second; 0: no limit */
+	uint32_t source_rate;       /* of one source; 0: no limit */
+	uint8_t source_rate_prefix; /* 0: 32, with IPv6 64 */
+	uint32_t insert_rate;       /* 0: every flow has an entry */
+	uint32_t maglev_size;       /* 0: chosen by the dataplane */
 	const struct conf_pool *pool;
 	uint32_t syn_timeout_ms, established_timeout_ms, fin_timeout_ms, udp_timeout_ms;
 };
@@ -130,3 +137,10 @@ static inline uint16_t conf_backend_port(const struct conf_service *s, const str
 
 /* "tcp" or "http". */
 const char *conf_check_type_name(enum conf_check_type type);
+
+/* Limit of connections to the backend, of each service that uses the pool; 0: none. */
+static inline uint32_t conf_backend_max_conns(
+	const struct conf_pool *p, const struct conf_backend *b)
+{
+	return b->max_conns != 0 ? b->max_conns : p->max_conns;
+}

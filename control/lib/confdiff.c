@@ -8,11 +8,12 @@
 
 #include "lib/confread.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
-#define FIELDS_MAX 16
+#define FIELDS_MAX 32
 
 enum section {
 	SECTION_NODE,
@@ -59,8 +60,10 @@ static const struct effect effects_of_change[] = {
 	{SECTION_PORT, NULL, "the port answers on the new addresses only"},
 	{SECTION_CHECK, NULL, "none on traffic: the next probe uses it, states are kept"},
 	{SECTION_POOL, "slow_start", "the share of backends that have just come up; flows stay"},
+	{SECTION_POOL, "max_connections", "it counts for new flows; flows stay"},
 	{SECTION_POOL, NULL, "backends are checked in the new way"},
 	{SECTION_BACKEND, "weight", "its share of new flows changes; flows stay"},
+	{SECTION_BACKEND, "max_connections", "it counts for new flows; flows stay"},
 	{SECTION_BACKEND, NULL, "new flows go to the new address"},
 	{SECTION_SERVICE, "vip", "the service is replaced: its flows end"},
 	{SECTION_SERVICE, "port", "the service is replaced: its flows end"},
@@ -71,6 +74,11 @@ static const struct effect effects_of_change[] = {
 	{SECTION_SERVICE, "hash", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, "source_prefix", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, "load_bound", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "max_connections", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "new_connections_per_second", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "source_rate", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "source_rate_prefix", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "insert_rate", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "maglev_size", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, NULL, "flows age by it from their next packet on"},
 };
@@ -145,6 +153,7 @@ static void add_field(struct flats *f, struct flat *o, const char *name, const c
 
 	if (o == NULL)
 		return;
+	assert(o->n_fields < FIELDS_MAX);
 	field = &o->fields[o->n_fields++];
 	field->name = name;
 	field->value = NULL;
@@ -282,6 +291,14 @@ static void flatten_check(struct flats *f, const struct conf_check *k)
 	add_field(f, o, "jitter", "%u%%", k->jitter_pct);
 }
 
+static void add_limit(struct flats *f, struct flat *o, const char *name, uint32_t limit)
+{
+	if (limit != 0)
+		add_field(f, o, name, "%u", limit);
+	else
+		add_field(f, o, name, NULL);
+}
+
 static void flatten_pool(struct flats *f, const struct conf_pool *p)
 {
 	struct flat *o = add_flat(f, SECTION_POOL, "pools.%s", p->name);
@@ -293,6 +310,7 @@ static void flatten_pool(struct flats *f, const struct conf_pool *p)
 		add_duration(f, o, "slow_start", p->slow_start_ms);
 	else
 		add_field(f, o, "slow_start", NULL);
+	add_limit(f, o, "max_connections", p->max_conns);
 	for (size_t i = 0; i < p->n_backends; i++) {
 		const struct conf_backend *b = &p->backends[i];
 
@@ -300,6 +318,7 @@ static void flatten_pool(struct flats *f, const struct conf_pool *p)
 		add_field(f, o, "ip", "%s", mr_ip_text(&b->ip, ip, sizeof(ip)));
 		add_port_number(f, o, b->port);
 		add_field(f, o, "weight", "%u", b->weight);
+		add_limit(f, o, "max_connections", b->max_conns);
 	}
 }
 
@@ -317,6 +336,11 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 		mr_hash_name(s->hash));
 	add_field(f, o, "source_prefix", s->source_prefix != 0 ? "%u" : NULL, s->source_prefix);
 	add_field(f, o, "load_bound", s->load_bound_pct != 0 ? "%u%%" : NULL, s->load_bound_pct);
+	add_limit(f, o, "max_connections", s->max_conns);
+	add_limit(f, o, "new_connections_per_second", s->flow_rate);
+	add_limit(f, o, "source_rate", s->source_rate);
+	add_limit(f, o, "source_rate_prefix", s->source_rate_prefix);
+	add_limit(f, o, "insert_rate", s->insert_rate);
 	if (s->maglev_size != 0)
 		add_field(f, o, "maglev_size", "%u", s->maglev_size);
 	else

@@ -64,11 +64,13 @@ static const struct confread_key backend_keys[CONFDRAFT_BACKEND_KEYS] = {
 	[CONFDRAFT_BACKEND_IP] = {"ip", true},
 	[CONFDRAFT_BACKEND_PORT] = {"port", false},
 	[CONFDRAFT_BACKEND_WEIGHT] = {"weight", false},
+	[CONFDRAFT_BACKEND_MAX_CONNECTIONS] = {"max_connections", false},
 };
 
 static const struct confread_key pool_keys[CONFDRAFT_POOL_KEYS] = {
 	[CONFDRAFT_POOL_CHECK] = {"check", false},
 	[CONFDRAFT_POOL_SLOW_START] = {"slow_start", false},
+	[CONFDRAFT_POOL_MAX_CONNECTIONS] = {"max_connections", false},
 	[CONFDRAFT_POOL_BACKENDS] = {"backends", true},
 };
 
@@ -81,6 +83,11 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_HASH] = {"hash", false},
 	[CONFDRAFT_SERVICE_SOURCE_PREFIX] = {"source_prefix", false},
 	[CONFDRAFT_SERVICE_LOAD_BOUND] = {"load_bound", false},
+	[CONFDRAFT_SERVICE_MAX_CONNECTIONS] = {"max_connections", false},
+	[CONFDRAFT_SERVICE_FLOW_RATE] = {"new_connections_per_second", false},
+	[CONFDRAFT_SERVICE_SOURCE_RATE] = {"source_rate", false},
+	[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] = {"source_rate_prefix", false},
+	[CONFDRAFT_SERVICE_INSERT_RATE] = {"insert_rate", false},
 	[CONFDRAFT_SERVICE_MAGLEV_SIZE] = {"maglev_size", false},
 	[CONFDRAFT_SERVICE_POOL] = {"pool", true},
 	[CONFDRAFT_SERVICE_TIMEOUTS] = {"timeouts", false},
@@ -329,6 +336,13 @@ static void read_check(struct confdraft *d, size_t i, const struct yamltree_node
 	read_check_timing(d->read, c, at->at);
 }
 
+static void read_max_connections(
+	struct confread *r, const struct yamltree_node *node, uint32_t *max_conns)
+{
+	if (node != NULL)
+		confread_uint(r, node, "max_connections", 1, MR_MAX_CONNS_MAX, max_conns);
+}
+
 static void read_backend(struct confdraft *d, struct conf_backend *b, struct confdraft_backend *at,
 	const struct yamltree_node *node)
 {
@@ -347,6 +361,7 @@ static void read_backend(struct confdraft *d, struct conf_backend *b, struct con
 		&& confread_uint(
 			d->read, at->at[CONFDRAFT_BACKEND_WEIGHT], "weight", 0, 1000, &weight))
 		b->weight = (uint16_t)weight;
+	read_max_connections(d->read, at->at[CONFDRAFT_BACKEND_MAX_CONNECTIONS], &b->max_conns);
 }
 
 static void read_pool(struct confdraft *d, size_t i, const struct yamltree_node *key,
@@ -365,6 +380,7 @@ static void read_pool(struct confdraft *d, size_t i, const struct yamltree_node 
 	if (at->at[CONFDRAFT_POOL_SLOW_START] != NULL)
 		confread_duration(d->read, at->at[CONFDRAFT_POOL_SLOW_START], "slow_start",
 			SLOW_START_MIN_MS, SLOW_START_MAX_MS, &p->slow_start_ms);
+	read_max_connections(d->read, at->at[CONFDRAFT_POOL_MAX_CONNECTIONS], &p->max_conns);
 	list = at->at[CONFDRAFT_POOL_BACKENDS];
 	if (list == NULL || !confread_kind(d->read, list, "backends", YAMLTREE_SEQUENCE))
 		return;
@@ -466,6 +482,30 @@ static void read_hash_numbers(
 		s->load_bound_pct = (uint16_t)v;
 }
 
+static void read_rates(
+	struct confread *r, struct conf_service *s, const struct yamltree_node *const *at)
+{
+	uint32_t v;
+
+	if (at[CONFDRAFT_SERVICE_FLOW_RATE] != NULL)
+		confread_uint(r, at[CONFDRAFT_SERVICE_FLOW_RATE], "new_connections_per_second", 1,
+			MR_FLOW_RATE_MAX, &s->flow_rate);
+	if (at[CONFDRAFT_SERVICE_SOURCE_RATE] != NULL)
+		confread_uint(r, at[CONFDRAFT_SERVICE_SOURCE_RATE], "source_rate", 1,
+			MR_SOURCE_RATE_MAX, &s->source_rate);
+	if (at[CONFDRAFT_SERVICE_INSERT_RATE] != NULL)
+		confread_uint(r, at[CONFDRAFT_SERVICE_INSERT_RATE], "insert_rate", 1,
+			MR_FLOW_RATE_MAX, &s->insert_rate);
+	if (at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] == NULL)
+		return;
+	if (confread_uint(r, at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX], "source_rate_prefix", 1,
+		    s->vip.family == 4 ? 32 : 128, &v))
+		s->source_rate_prefix = (uint8_t)v;
+	if (at[CONFDRAFT_SERVICE_SOURCE_RATE] == NULL)
+		CONFREAD_ERROR(r, at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX],
+			"%s.source_rate_prefix needs a source_rate", r->path);
+}
+
 static void read_service(struct confdraft *d, size_t i, const struct yamltree_node *key,
 	const struct yamltree_node *value)
 {
@@ -488,6 +528,8 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 		confread_port(d->read, at->at[CONFDRAFT_SERVICE_PORT], "port", &s->port);
 	read_service_words(d->read, s, at->at);
 	read_hash_numbers(d->read, s, at->at);
+	read_max_connections(d->read, at->at[CONFDRAFT_SERVICE_MAX_CONNECTIONS], &s->max_conns);
+	read_rates(d->read, s, at->at);
 	if (at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE] != NULL)
 		read_maglev_size(d->read, s, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE]);
 	if (at->at[CONFDRAFT_SERVICE_TIMEOUTS] != NULL)

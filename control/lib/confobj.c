@@ -58,6 +58,11 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 	o->service.hash = (uint8_t)s->hash;
 	o->service.source_prefix = s->source_prefix;
 	o->service.load_bound_pct = s->load_bound_pct;
+	o->service.max_conns = s->max_conns;
+	o->service.flow_rate = s->flow_rate;
+	o->service.source_rate = s->source_rate;
+	o->service.source_rate_prefix = s->source_rate_prefix;
+	o->service.insert_rate = s->insert_rate;
 	o->service.syn_timeout_ms = s->syn_timeout_ms;
 	o->service.established_timeout_ms = s->established_timeout_ms;
 	o->service.fin_timeout_ms = s->fin_timeout_ms;
@@ -72,6 +77,7 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 		o->backend.ip = b->ip;
 		o->backend.port = conf_backend_port(s, b);
 		o->backend.weight = b->weight;
+		o->backend.max_conns = conf_backend_max_conns(s->pool, b);
 		o->backend.state = MR_BACKEND_UP;
 	}
 	return o;

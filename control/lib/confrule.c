@@ -436,6 +436,22 @@ static void check_hash(
 			s->name);
 }
 
+/* What goes by hash alone beyond insert_rate cannot depend on counts. */
+static void check_insert_rate(
+	struct rules *u, const struct conf_service *s, const struct confdraft_service *at)
+{
+	bool is_limited = s->max_conns != 0 || s->load_bound_pct != 0;
+
+	for (size_t i = 0; i < s->pool->n_backends; i++)
+		is_limited |= conf_backend_max_conns(s->pool, &s->pool->backends[i]) != 0;
+	if (s->insert_rate != 0
+		&& (s->mode != MR_MODE_DSR_L2 || !mr_sched_is_hashing(s->sched) || is_limited))
+		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_INSERT_RATE],
+			"services.%s.insert_rate is only for dsr-l2 with scheduler maglev, sh or "
+			"rendezvous, without load_bound and max_connections",
+			s->name);
+}
+
 static void check_services(struct rules *u)
 {
 	char path[2 * MR_NAME_MAX];
@@ -463,6 +479,7 @@ static void check_services(struct rules *u)
 		if (s->pool == NULL)
 			continue;
 		check_service_pool(u, s, at);
+		check_insert_rate(u, s, at);
 		if (n_backends <= CONF_BACKENDS_MAX
 			&& n_backends + s->pool->n_backends > CONF_BACKENDS_MAX)
 			CONFREAD_ERROR(u->r, pool,

@@ -84,6 +84,26 @@ static int check_hash(const struct mr_object *o, struct mr_error *err)
 	return 0;
 }
 
+static int check_rates(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_service *s = &o->service;
+
+	if (s->flow_rate > MR_FLOW_RATE_MAX)
+		return refuse(err, o, "flow_rate %u is above %u", s->flow_rate, MR_FLOW_RATE_MAX);
+	if (s->insert_rate > MR_FLOW_RATE_MAX)
+		return refuse(
+			err, o, "insert_rate %u is above %u", s->insert_rate, MR_FLOW_RATE_MAX);
+	if (s->source_rate > MR_SOURCE_RATE_MAX)
+		return refuse(
+			err, o, "source_rate %u is above %u", s->source_rate, MR_SOURCE_RATE_MAX);
+	if (s->source_rate_prefix != 0 && s->source_rate == 0)
+		return refuse(err, o, "source_rate_prefix without a source_rate");
+	if (s->source_rate_prefix > 8 * mr_ip_len(&s->vip))
+		return refuse(err, o, "source_rate_prefix %u is above %u", s->source_rate_prefix,
+			8 * mr_ip_len(&s->vip));
+	return 0;
+}
+
 static int check_service(const struct mr_object *o, struct mr_error *err)
 {
 	const struct mr_service *s = &o->service;
@@ -105,7 +125,9 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 	if (s->maglev_size > MR_MAGLEV_SIZE_MAX)
 		return refuse(
 			err, o, "maglev_size %u is above %u", s->maglev_size, MR_MAGLEV_SIZE_MAX);
-	if (check_hash(o, err) != 0)
+	if (s->max_conns > MR_MAX_CONNS_MAX)
+		return refuse(err, o, "max_conns %u is above %u", s->max_conns, MR_MAX_CONNS_MAX);
+	if (check_hash(o, err) != 0 || check_rates(o, err) != 0)
 		return -EINVAL;
 	return check_timeouts(o, err);
 }
@@ -126,6 +148,8 @@ static int check_backend(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "weight %u is above %d", b->weight, MR_WEIGHT_MAX);
 	if (b->state < MR_BACKEND_UP || b->state > MR_BACKEND_DOWN)
 		return refuse(err, o, "state %u is unknown", b->state);
+	if (b->max_conns > MR_MAX_CONNS_MAX)
+		return refuse(err, o, "max_conns %u is above %u", b->max_conns, MR_MAX_CONNS_MAX);
 	return 0;
 }
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * balance_pvt — what balance.c (packets), newflow.c (new flows) and lbworker.c (memory, the manager's view)
- * share. Context: worker.
+ * balance_pvt — what balance.c (packets), newflow.c and guard.c (new flows) and lbworker.c (memory, the
+ * manager's view) share. Context: worker.
  */
 #include "lb/balance.h"
 #include "lb/fwd.h"
 #include "lb/natport.h"
 
 struct service_tally {
-	uint64_t conns;  /* w: worker  r: manager (relaxed) */
-	uint64_t drops;  /* w: worker  r: manager (relaxed) */
-	uint32_t cursor; /* of the scheduler; worker only */
+	uint64_t conns;                    /* w: worker  r: manager (relaxed) */
+	uint64_t drops;                    /* w: worker  r: manager (relaxed) */
+	uint32_t cursor;                   /* of the scheduler; worker only */
+	struct rate_bucket flows, inserts; /* worker only */
 };
 
 struct lb_worker {
@@ -19,6 +20,7 @@ struct lb_worker {
 	struct natport *ports;
 	struct lb_backend_tally *backends;
 	struct service_tally *services;
+	struct rate_sources *sources;
 	struct lb_limits limits;
 };
 
@@ -66,6 +68,10 @@ void balance_run_batches(struct call *x, enum connfsm_dir dir);
 
 /* Hash of flow k, of what its service hashes: the same on every box with the same hash key. */
 uint64_t newflow_hash(const struct call *x, const struct flows *f, unsigned k);
+
+/* Whether the limits of the service admit one more flow; if not, *reason says which (guard.c). */
+bool guard_admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	enum pkt_drop *reason);
 
 /* A packet without an entry: forwards it, with a new entry or without, or drops it. Returns the entry or
  * CONN_NONE. */

@@ -25,6 +25,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define FLOW_RATE_BURST_MS 100u
+#define SOURCE_RATE_BURST_MS 1000u /* a page's connections come at once */
+
 _Static_assert(LB_FLOW_SECRET_BYTES >= XXH3_SECRET_SIZE_MIN, "secret of XXH3");
 
 /* --- registry --- */
@@ -180,7 +183,10 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->fin_timeout_ms == b->fin_timeout_ms
 			&& a->udp_timeout_ms == b->udp_timeout_ms && a->hash == b->hash
 			&& a->source_prefix == b->source_prefix
-			&& a->load_bound_pct == b->load_bound_pct);
+			&& a->load_bound_pct == b->load_bound_pct && a->max_conns == b->max_conns
+			&& a->flow_rate == b->flow_rate && a->source_rate == b->source_rate
+			&& a->source_rate_prefix == b->source_rate_prefix
+			&& a->insert_rate == b->insert_rate);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)
@@ -188,7 +194,8 @@ static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b
 	return memcmp(a, b, sizeof(*a)) == 0
 		|| (strcmp(a->service, b->service) == 0 && strcmp(a->name, b->name) == 0
 			&& mr_ip_equal(&a->ip, &b->ip) && a->port == b->port
-			&& a->weight == b->weight && a->state == b->state);
+			&& a->weight == b->weight && a->state == b->state
+			&& a->max_conns == b->max_conns);
 }
 
 static bool same_hash_key(const struct build *b)
@@ -277,18 +284,52 @@ static const struct sched_table *table_before(
 	return prev->table;
 }
 
-/* What the service hashes of a packet. */
-static void set_hash(struct lb_service *s)
+static void set_mask(uint8_t mask[16], unsigned n_bits)
 {
-	const unsigned n_bits = s->spec.source_prefix ? s->spec.source_prefix : 128;
-
-	s->hash = s->spec.sched == MR_SCHED_SH ? MR_HASH_SOURCE : s->spec.hash;
-	s->load_bound_pct = s->spec.load_bound_pct;
 	for (unsigned i = 0; i < 16; i++) {
 		const unsigned left = n_bits > 8 * i ? n_bits - 8 * i : 0;
 
-		s->source_mask[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
+		mask[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
 	}
+}
+
+/* What the service hashes of a packet. */
+static void set_hash(struct lb_service *s)
+{
+	s->hash = s->spec.sched == MR_SCHED_SH ? MR_HASH_SOURCE : s->spec.hash;
+	s->load_bound_pct = s->spec.load_bound_pct;
+	set_mask(s->source_mask, s->spec.source_prefix ? s->spec.source_prefix : 128);
+}
+
+uint32_t lbconf_share(const struct lb_registry *r, uint32_t limit)
+{
+	return limit == 0 ? UINT32_MAX : (limit + r->limits.n_workers - 1) / r->limits.n_workers;
+}
+
+/* What is limited, and what that forbids: who forwards without entries counts nothing. */
+static int set_limits(struct build *b, struct lb_service *s)
+{
+	const struct lb_registry *r = b->r;
+
+	s->max_conns = lbconf_share(r, s->spec.max_conns);
+	s->flow_rate = rate_limit_of(s->spec.flow_rate, r->limits.n_workers, FLOW_RATE_BURST_MS);
+	s->insert_rate =
+		rate_limit_of(s->spec.insert_rate, r->limits.n_workers, FLOW_RATE_BURST_MS);
+	s->source_rate =
+		rate_limit_of(s->spec.source_rate, r->limits.n_workers, SOURCE_RATE_BURST_MS);
+	/* an IPv6 network of 64 bits is one client's: counting its addresses limits nobody */
+	set_mask(s->source_rate_mask, s->spec.source_rate_prefix ? s->spec.source_rate_prefix : 64);
+	s->is_guarded =
+		s->spec.max_conns != 0 || s->spec.flow_rate != 0 || s->spec.source_rate != 0;
+	for (unsigned i = 0; i < s->n_backends; i++)
+		s->has_backend_limits |= s->backends[i].max_conns != 0;
+	s->is_stateless_able = s->sched->is_consistent && s->spec.mode == MR_MODE_DSR_L2
+		&& s->load_bound_pct == 0 && s->spec.max_conns == 0 && !s->has_backend_limits;
+	if (s->spec.insert_rate != 0 && !s->is_stateless_able)
+		return lbspec_refuse_service(b->err, -EINVAL, &s->spec,
+			"insert_rate needs a service that goes by hash alone: dsr-l2, a scheduler "
+			"that hashes, no load bound and no limit of connections");
+	return 0;
 }
 
 static int build_table(struct build *b, struct lb_service *s, const struct lb_service *prev)
@@ -334,6 +375,8 @@ static int build_service(
 		return -ENOMEM;
 	set_hash(s);
 	rc = get_backend_slots(b, s, g, &n_slots);
+	if (rc == 0)
+		rc = set_limits(b, s);
 	if (rc == 0)
 		rc = build_table(b, s, prev);
 	if (rc != 0) {

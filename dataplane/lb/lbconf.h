@@ -16,6 +16,7 @@
 #include "core/snapshot.h"
 #include "lb/connfsm.h"
 #include "lb/natport.h"
+#include "lb/rate.h"
 #include "lb/sched.h"
 #include "lb/vip.h"
 #include "net/neigh.h"
@@ -28,9 +29,15 @@ struct lb_service {
 	uint8_t vip[16]; /* as in spec: hot */
 	uint8_t hash;    /* enum mr_hash: of what the scheduler wants a hash */
 	uint16_t load_bound_pct;
+	bool is_guarded;         /* something is to be asked of each new flow (guard.c) */
+	bool has_backend_limits; /* of any backend: max_conns */
+	bool is_stateless_able;  /* may be forwarded by hash without entries */
+	uint32_t max_conns;      /* a worker's share; UINT32_MAX: no limit */
 	uint32_t sum_weight;     /* of backends that take new flows */
 	uint8_t source_mask[16]; /* of the client's address, where that is hashed */
 	struct connfsm_timeouts timeouts;
+	struct rate_limit flow_rate, source_rate, insert_rate;
+	uint8_t source_rate_mask[16];
 	struct mr_service spec;
 	struct mr_backend *backends; /* as configured: equal → the service is shared */
 	uint32_t *backend_idx;
@@ -48,7 +55,8 @@ struct lb_backend { /* hot: one line */
 	uint32_t neigh_ref; /* pinned */
 	uint32_t service_idx;
 	uint8_t next_hop[16];
-	uint8_t spare[16];
+	uint32_t max_conns; /* a worker's share; UINT32_MAX: no limit */
+	uint8_t spare[12];
 };
 _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 
@@ -76,6 +84,7 @@ struct lb_registry; /* names → slots; manager's */
 
 struct lb_limits {
 	uint32_t n_services, n_backends, n_snats; /* slots, fixed at start */
+	uint32_t n_workers;                       /* what is limited is divided among them */
 };
 
 struct lb_spec {

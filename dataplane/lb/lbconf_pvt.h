@@ -45,6 +45,9 @@ static inline bool lbconf_in_use(const struct slots_users *u, uint32_t slot)
 	return u->in_use(u->ctx, u->kind, slot) > 0;
 }
 
+/* What each worker may have of a limit (0: none): together not less, and less than one per worker more. */
+uint32_t lbconf_share(const struct lb_registry *r, uint32_t limit);
+
 /* Fills the backend array of b->next, whose services are complete. 0, or -errno with *err filled. */
 int lbroute_build(struct build *b);
 

@@ -79,6 +79,7 @@ static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 	be->state = m->state;
 	be->mode = s->spec.mode;
 	be->weight = m->weight;
+	be->max_conns = lbconf_share(b->r, m->max_conns);
 	be->service_idx = s->idx;
 	if (!route_backend(b, be, prev))
 		return lbspec_refuse_backend(b->err, -EINVAL, m,

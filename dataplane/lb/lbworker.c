@@ -32,6 +32,8 @@ int lb_worker_create(struct lb_worker **out, const struct lb_worker_params *p)
 		p->socket_id);
 	rc = lw->backends == NULL || lw->services == NULL ? -ENOMEM : 0;
 	if (rc == 0)
+		rc = rate_sources_create(&lw->sources, p->socket_id);
+	if (rc == 0)
 		rc = conn_table_create(&lw->conns, &conns);
 	if (rc == 0)
 		rc = natport_create(
@@ -53,6 +55,7 @@ void lb_worker_destroy(struct lb_worker **lw)
 		return;
 	conn_table_destroy(&(*lw)->conns);
 	natport_destroy(&(*lw)->ports);
+	rate_sources_destroy(&(*lw)->sources);
 	rte_free((*lw)->backends);
 	rte_free((*lw)->services);
 	free(*lw);

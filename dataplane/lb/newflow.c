@@ -8,7 +8,7 @@
 
 #include <xxhash.h>
 
-#define BOUND_TRIES_MAX 16u
+#define TRIES_MAX 16u
 
 /* The client's address, as much of it as the service says, and its port if that is hashed too. */
 static uint64_t hash_source(
@@ -53,45 +53,75 @@ static bool is_within(const struct call *x, const struct lb_service *s, const st
 		< total * s->load_bound_pct * be->weight + 100 * s->sum_weight;
 }
 
-static bool may_take(const struct call *x, const struct lb_service *s, uint32_t backend_idx)
+/* Whether the service's bound and the backend's limit leave room for one more connection. */
+static bool has_room(const struct call *x, const struct lb_service *s, uint32_t backend_idx)
 {
-	return is_within(x, s, &x->conf->backends[backend_idx], x->lw->backends[backend_idx].conns);
+	const struct lb_backend *be = &x->conf->backends[backend_idx];
+	const uint64_t conns = x->lw->backends[backend_idx].conns;
+
+	return conns < be->max_conns && (s->load_bound_pct == 0 || is_within(x, s, be, conns));
+}
+
+/* Any backend with room: the one with the fewest connections by weight, which is within the load bound if
+ * any is. Where none is, because of the limits, these alone count: the bound is for even shares, not to
+ * refuse anybody. */
+static uint32_t find_room(const struct call *x, const struct lb_service *s)
+{
+	uint64_t best_conns = 0, best_weight = 0;
+	uint32_t best = SCHED_NONE;
+
+	for (unsigned i = 0; i < s->n_backends; i++) {
+		const struct lb_backend *be = &x->conf->backends[s->backend_idx[i]];
+		const uint64_t conns = x->lw->backends[s->backend_idx[i]].conns;
+
+		if (be->state != MR_BACKEND_UP || be->weight == 0 || conns >= be->max_conns)
+			continue;
+		if (best == SCHED_NONE || conns * best_weight < best_conns * be->weight) {
+			best = s->backend_idx[i];
+			best_conns = conns;
+			best_weight = be->weight;
+		}
+	}
+	return best;
 }
 
 /* Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2018); a full backend sends the
  * flow on by another hash, not to a neighbour, so that its load is spread (Chen, Coleman, Shrivastava,
- * 2021). One below its bound is always there: all bounds together are more than all connections. */
-static uint32_t choose_bounded(const struct call *x, const struct lb_service *s,
+ * 2021). One below its bound is always there: all bounds together are more than all connections. Limits pass
+ * flows on in the same way; all may be at their limits. Schedulers that do not hash go on to the next in turn
+ * or draw again; the one that names its full backend again will not name another. */
+static uint32_t choose_with_room(const struct call *x, const struct lb_service *s,
 	struct sched_ask *ask, uint32_t backend_idx)
 {
 	const uint64_t hash = ask->hash;
 
-	for (unsigned i = 1; i <= BOUND_TRIES_MAX; i++) {
-		if (may_take(x, s, backend_idx))
+	for (unsigned i = 1; i <= TRIES_MAX; i++) {
+		const uint32_t full = backend_idx;
+
+		if (has_room(x, s, backend_idx))
 			return backend_idx;
 		ask->hash = sched_mix(hash, i);
 		backend_idx = s->sched->pick(s->table, ask);
+		if (backend_idx == full && !s->sched->is_consistent)
+			break;
 	}
-	for (unsigned i = 0; i < s->n_backends; i++) {
-		const struct lb_backend *be = &x->conf->backends[s->backend_idx[i]];
-
-		if (be->state == MR_BACKEND_UP && be->weight > 0
-			&& may_take(x, s, s->backend_idx[i]))
-			return s->backend_idx[i];
-	}
-	return backend_idx;
+	return find_room(x, s);
 }
 
-static uint32_t choose(const struct call *x, const struct lb_service *s, uint64_t hash)
+/* The backend of a new flow; SCHED_NONE and why when there is none. */
+static uint32_t choose(
+	const struct call *x, const struct lb_service *s, uint64_t hash, enum pkt_drop *reason)
 {
 	struct sched_ask ask = {.hash = hash,
 		.cursor = &x->lw->services[s->idx].cursor,
 		.backends = x->lw->backends};
 	const uint32_t backend_idx = s->sched->pick(s->table, &ask);
 
-	if (likely(s->load_bound_pct == 0) || backend_idx == SCHED_NONE)
+	*reason = PKT_DROP_no_backend;
+	if (likely(s->load_bound_pct == 0 && !s->has_backend_limits) || backend_idx == SCHED_NONE)
 		return backend_idx;
-	return choose_bounded(x, s, &ask, backend_idx);
+	*reason = PKT_DROP_backend_limit;
+	return choose_with_room(x, s, &ask, backend_idx);
 }
 
 /* Gives the entry a SNAT address and port: from the address the hash says, the next where that has no port
@@ -116,19 +146,23 @@ static bool take_port(struct call *x, uint32_t idx, struct conn *e, uint64_t has
 	return false;
 }
 
+static void count(struct lb_worker *lw, const struct conn *e, uint64_t n)
+{
+	add(&lw->services[e->service_idx].conns, n);
+	add(&lw->backends[e->backend_idx].conns, n);
+}
+
 static void attach(struct call *x, struct conn *e, uint32_t service_idx, uint32_t backend_idx)
 {
 	e->service_idx = service_idx;
 	e->backend_idx = backend_idx;
-	add(&x->lw->services[service_idx].conns, 1);
-	add(&x->lw->backends[backend_idx].conns, 1);
+	count(x->lw, e, 1);
 	add(&x->lw->backends[backend_idx].conns_total, 1);
 }
 
 void newflow_detach(struct lb_worker *lw, const struct conn *e)
 {
-	add(&lw->services[e->service_idx].conns, (uint64_t)-1);
-	add(&lw->backends[e->backend_idx].conns, (uint64_t)-1);
+	count(lw, e, (uint64_t)-1);
 }
 
 /* First state, first deadline, and what the mode needs. The entry is attached and has its port. */
@@ -147,24 +181,35 @@ static void begin_flow(struct call *x, uint32_t idx, struct conn *e, const struc
 	fwd_modes[e->mode]->open(e, x->conf);
 }
 
-/* Whether the service can do without entries: equal hashes give equal backends, and the backend needs
- * nothing from us but the frame. */
-static inline bool is_stateless_able(const struct lb_service *s)
+/* Whether a service that can do without entries is to have one. The last quarter of the table is for those that
+ * cannot; and above its insert_rate a flood of first packets is not worth entries. */
+static inline bool is_worth_entry(const struct call *x, const struct lb_service *s, bool is_v6)
 {
-	return s->sched->is_consistent && s->spec.mode == MR_MODE_DSR_L2 && s->load_bound_pct == 0;
+	if (unlikely(conn_is_crowded(x->lw->conns, is_v6)))
+		return false;
+	return likely(s->insert_rate.gain == 0)
+		|| rate_take(&x->lw->services[s->idx].inserts, &s->insert_rate, x->now_ms);
 }
 
-/* Table full. A flood must not refuse service to anybody it need not. */
+/* No entry. A flood must not refuse service to anybody it need not. */
 static uint32_t forward_stateless(
 	struct call *x, unsigned i, const struct lb_service *s, uint32_t backend_idx)
 {
-	if (is_stateless_able(s)) {
+	if (s->is_stateless_able) {
 		forward(x, i, NULL, &x->conf->backends[backend_idx], MR_MODE_DSR_L2);
 		x->w->tally->stateless++;
 	} else {
 		pkt_drop(&x->b->p[i], PKT_DROP_conn_table_full);
 	}
 	return CONN_NONE;
+}
+
+/* Whether the source is an own address, a VIP or a SNAT address: nobody else has those, so it is made up, and the
+ * reply would be for us. The other addresses that nobody has are the parser's; these are asked once per flow, as
+ * what has an entry has passed here. */
+static inline bool is_from_us(const struct call *x, const struct pkt *p)
+{
+	return addr_is_ours(x->addrs, p->family, p->src);
 }
 
 /* A packet without an entry. A segment that cannot begin a flow is refused, except where a service is
@@ -176,19 +221,28 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 	struct pkt *p = &x->b->p[i];
 	const struct lb_service *s = x->conf->services[p->service_idx];
 	uint32_t backend_idx, idx;
+	enum pkt_drop reason;
 	struct conn *e;
 
-	if (p->proto == MR_PROTO_TCP && !connfsm_opens(p->tcp_flags) && !is_stateless_able(s)) {
-		pkt_drop(p, PKT_DROP_no_conn);
+	if (unlikely(is_from_us(x, p))) {
+		pkt_drop(p, PKT_DROP_bad_ip_source);
 		return CONN_NONE;
 	}
-	backend_idx = choose(x, s, hash);
+	if (p->proto == MR_PROTO_TCP && !connfsm_opens(p->tcp_flags)) {
+		if (!s->is_stateless_able) {
+			pkt_drop(p, PKT_DROP_no_conn);
+			return CONN_NONE;
+		}
+	} else if (unlikely(s->is_guarded) && !guard_admits(x, s, p, &reason)) {
+		pkt_drop(p, reason);
+		return CONN_NONE;
+	}
+	backend_idx = choose(x, s, hash, &reason);
 	if (backend_idx == SCHED_NONE) {
-		pkt_drop(p, PKT_DROP_no_backend);
+		pkt_drop(p, reason);
 		return CONN_NONE;
 	}
-	/* the last quarter is for services that cannot do without an entry */
-	if (is_stateless_able(s) && unlikely(conn_is_crowded(x->lw->conns, f->is_v6)))
+	if (s->is_stateless_able && !is_worth_entry(x, s, f->is_v6))
 		return forward_stateless(x, i, s, backend_idx);
 	idx = f->is_v6 ? conn_add6(x->lw->conns, &f->k6[k], x->now_ms)
 		       : conn_add4(x->lw->conns, &f->k4[k], x->now_ms);
@@ -245,6 +299,15 @@ static void flush_flow(struct call *x, const struct conn *e)
 	}
 }
 
+/* A client that uses its ports again is limited like one that takes others; a flow that only looks for another
+ * backend is none that the service has not admitted. */
+static bool admits_again(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	const struct conn *e, enum pkt_drop *reason)
+{
+	return likely(!s->is_guarded) || p->proto != MR_PROTO_TCP
+		|| !connfsm_reusable((enum mr_conn_state)e->state) || guard_admits(x, s, p, reason);
+}
+
 /* The packet begins a new flow on an entry of the same addresses and ports. False when that cannot be: the
  * entry is as before then, and *reason says why. */
 bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_drop *reason)
@@ -254,18 +317,20 @@ bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_
 	const struct lb_service *s = x->conf->services[p->service_idx];
 	const uint64_t hash = newflow_hash(x, f, k);
 	struct conn *e = conn_at(x->lw->conns, idx);
-	const uint32_t backend_idx = choose(x, s, hash);
+	uint32_t backend_idx;
 
+	count(x->lw, e, (uint64_t)-1); /* the old flow makes room for the new one */
+	backend_idx = admits_again(x, s, p, e, reason) ? choose(x, s, hash, reason) : SCHED_NONE;
 	if (backend_idx == SCHED_NONE) {
-		*reason = PKT_DROP_no_backend;
+		count(x->lw, e, 1);
 		return false;
 	}
 	flush_flow(x, e);
 	if (!renew_port(x, idx, e, s, hash)) {
 		*reason = PKT_DROP_snat_exhausted;
+		count(x->lw, e, 1);
 		return false;
 	}
-	newflow_detach(x->lw, e);
 	attach(x, e, s->idx, backend_idx);
 	begin_flow(x, idx, e, s, p);
 	x->w->tally->conn_reused++;

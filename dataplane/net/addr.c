@@ -40,6 +40,7 @@ struct addr_conf {
 	unsigned n_networks;
 	struct hop gateway[2]; /* IPv4, IPv6 */
 	uint8_t link_local[IFACE_MAX][16];
+	uint64_t folds[4]; /* bits of 0..255: fold_of() of an address of ours */
 };
 
 __rte_format_printf(3, 4) static int refuse(
@@ -71,6 +72,29 @@ static struct local *slot_of(const struct addr_conf *c, uint8_t family, const ui
 		&& (c->table[i].family != family || memcmp(c->table[i].ip, ip, 16) != 0))
 		i = (i + 1) & c->mask;
 	return &c->table[i];
+}
+
+/* A byte of the whole address, for a first look. Not keyed: who finds addresses that fold alike gets the lookup
+ * that all others had without it. */
+static inline uint8_t fold_of(const uint8_t *ip)
+{
+	uint64_t half[2], x;
+
+	memcpy(half, ip, sizeof(half));
+	x = half[0] ^ half[1];
+	x ^= x >> 32;
+	x ^= x >> 16;
+	return (uint8_t)(x ^ x >> 8);
+}
+
+bool addr_is_ours(const struct addr_conf *c, uint8_t family, const uint8_t *ip)
+{
+	const uint8_t fold = fold_of(ip);
+
+	/* opt: with up to some hundred addresses most others end here */
+	if (likely(!(c->folds[fold / 64] >> fold % 64 & 1)))
+		return false;
+	return slot_of(c, family, ip)->kind != ADDR_NONE;
 }
 
 enum addr_kind addr_find(const struct addr_conf *c, uint8_t family, const uint8_t *ip,
@@ -189,6 +213,7 @@ static int add_local(struct addr_conf *c, const struct mr_ip *ip, enum addr_kind
 	l->kind = (uint8_t)kind;
 	l->iface = iface;
 	l->snat_slot = snat_slot;
+	c->folds[fold_of(ip->bytes) / 64] |= UINT64_C(1) << fold_of(ip->bytes) % 64;
 	return 0;
 }
 

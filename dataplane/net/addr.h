@@ -37,6 +37,9 @@ static inline const struct addr_conf *addr_conf_of(const struct snapshot *s)
 enum addr_kind addr_find(const struct addr_conf *c, uint8_t family, const uint8_t *ip,
 	uint16_t *snat_slot, uint8_t *iface);
 
+/* Hot, once per new flow. Whether addr_find() would say anything but ADDR_NONE; cheaper for those it would not. */
+bool addr_is_ours(const struct addr_conf *c, uint8_t family, const uint8_t *ip);
+
 /* Once per new flow. Next hop towards dst: on-link by the longest connected prefix, else the
  * gateway. Returns false when there is no route. next_hop may alias dst. */
 bool addr_route(const struct addr_conf *c, uint8_t family, const uint8_t *dst, uint8_t *iface,

@@ -44,7 +44,14 @@ MR_MSG(mr_snat, MR_SNAT_FIELDS)
 	F(T, U32, udp_timeout_ms, 26, MR_OPTIONAL, "idle UDP flows; 0 = default") \
 	F(T, U8, hash, 27, MR_OPTIONAL, "enum mr_hash; sh hashes the source whatever this says") \
 	F(T, U8, source_prefix, 28, MR_OPTIONAL, "bits of the source that are hashed; 0 = all") \
-	F(T, U16, load_bound_pct, 29, MR_OPTIONAL, "of a fair share, at most this; 0 = no bound")
+	F(T, U16, load_bound_pct, 29, MR_OPTIONAL, "of a fair share, at most this; 0 = no bound") \
+	F(T, U32, max_conns, 40, MR_OPTIONAL, "connections, no new ones above; 0 = no limit") \
+	F(T, U32, flow_rate, 41, MR_OPTIONAL, "new flows in a second; 0 = no limit") \
+	F(T, U32, source_rate, 42, MR_OPTIONAL, \
+		"new flows of one source in a second; 0 = no limit") \
+	F(T, U8, source_rate_prefix, 43, MR_OPTIONAL, "bits of a source; 0 = 32, with IPv6 64") \
+	F(T, U32, insert_rate, 44, MR_OPTIONAL, \
+		"new entries in a second, the rest goes by hash; 0 = all")
 MR_MSG(mr_service, MR_SERVICE_FIELDS)
 
 #define MR_BACKEND_FIELDS(F, T) \
@@ -53,12 +60,16 @@ MR_MSG(mr_service, MR_SERVICE_FIELDS)
 	F(T, IP, ip, 18, MR_REQUIRED, "same family as the VIP") \
 	F(T, U16, port, 19, MR_REQUIRED, "with dsr-l2 the service's own port") \
 	F(T, U16, weight, 20, MR_REQUIRED, "0..1000; 0 takes no new flows") \
-	F(T, U8, state, 21, MR_REQUIRED, "enum mr_backend_state")
+	F(T, U8, state, 21, MR_REQUIRED, "enum mr_backend_state") \
+	F(T, U32, max_conns, 26, MR_OPTIONAL, "connections, no new ones above; 0 = no limit")
 MR_MSG(mr_backend, MR_BACKEND_FIELDS)
 
 #define MR_WEIGHT_MAX 1000
 #define MR_LOAD_BOUND_MIN_PCT 101
 #define MR_LOAD_BOUND_MAX_PCT 1000
+#define MR_MAX_CONNS_MAX 1000000000u
+#define MR_FLOW_RATE_MAX 1000000000u
+#define MR_SOURCE_RATE_MAX 1000000u
 #define MR_MAGLEV_SIZE_MAX 16777213u /* the largest prime below 2^24 */
 #define MR_FLOW_TIMEOUT_MAX_MS 86400000u
 #define MR_SYN_TIMEOUT_MS 10000u

@@ -31,7 +31,7 @@
 	X(conn_expired, flows, "connection entries removed by time") \
 	X(conn_killed, flows, "connection entries removed by an operator") \
 	X(conn_reused, flows, "entries given to a new flow of the same addresses and ports") \
-	X(stateless, packets, "forwarded by consistent hash because the table was full")
+	X(stateless, packets, "forwarded by consistent hash: table full, or above an insert_rate")
 
 #define MR_DROPS(X) \
 	X(short_frame, "frame shorter than its headers say") \
@@ -45,6 +45,10 @@
 	X(foreign_mac, "destination MAC address is not ours") \
 	X(no_service, "virtual address without a service on this port") \
 	X(no_backend, "no backend of the service takes new flows") \
+	X(source_rate, "new flow of a source above the source_rate of the service") \
+	X(service_rate, "new flow above the new_connections_per_second of the service") \
+	X(service_limit, "new flow of a service that has its max_connections") \
+	X(backend_limit, "new flow of a service whose backends all have their max_connections") \
 	X(no_conn, "no connection entry for a packet that cannot start a flow") \
 	X(conn_table_full, "connection table full and the service has no stateless fallback") \
 	X(snat_exhausted, "no free SNAT port on this worker") \

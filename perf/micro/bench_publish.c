@@ -93,7 +93,7 @@ static void down(void *ctx)
 static int make_tables(struct publish *x, const struct bench_case *c)
 {
 	const struct lb_limits limits = {
-		.n_services = c->size, .n_backends = BACKENDS_MAX, .n_snats = 1};
+		.n_services = c->size, .n_backends = BACKENDS_MAX, .n_snats = 1, .n_workers = 1};
 	const struct neigh_params np = {
 		.n_slots = 2 * BACKENDS_MAX, .hold_max = 1, .ifaces = &x->ifaces};
 	int rc = neigh_table_create(&x->neigh, &np);

@@ -336,12 +336,13 @@ pools:
   web:
     check: h
     backends:
-      - { name: w1, ip: 10.2.0.11, port: 8080, weight: 100 }
+      - { name: w1, ip: 10.2.0.11, port: 8080, weight: 100, max_connections: 7 }
       - { name: w2, ip: 10.2.0.12, weight: 0 }
   six: { check: t, backends: [ { name: w1, ip: "fd00:2::11" } ] }
   none: { backends: [] }
 services:
-  shop: { vip: 10.1.0.80, port: 80, proto: tcp, mode: full-nat, scheduler: maglev, maglev_size: 251, pool: web }
+  shop: { vip: 10.1.0.80, port: 80, proto: tcp, mode: full-nat, scheduler: maglev, maglev_size: 251, pool: web, max_connections: 900,
+    new_connections_per_second: 5000, source_rate: 50, source_rate_prefix: 24 }
   six:
     vip: "fd00:1::80"
     port: 53

@@ -90,7 +90,7 @@ static void only_a_backend_has_a_pool_before_its_name(void **state)
 /* The connection table compares times as 32-bit differences: 2^31 ms would be in the past. */
 static void numbers_have_limits(void **state)
 {
-	struct mr_object s = service("web");
+	struct mr_object s = service("web"), b = backend("web", "a");
 	uint32_t *const timeouts[] = {&s.service.syn_timeout_ms, &s.service.established_timeout_ms,
 		&s.service.fin_timeout_ms, &s.service.udp_timeout_ms};
 
@@ -106,6 +106,13 @@ static void numbers_have_limits(void **state)
 	check(&s, 0);
 	s.service.maglev_size++;
 	check(&s, -EINVAL);
+	s.service.maglev_size = 0;
+	s.service.max_conns = b.backend.max_conns = MR_MAX_CONNS_MAX;
+	check(&s, 0);
+	check(&b, 0);
+	s.service.max_conns = b.backend.max_conns = MR_MAX_CONNS_MAX + 1;
+	check(&s, -EINVAL);
+	check(&b, -EINVAL);
 }
 
 static const struct {
@@ -148,6 +155,36 @@ static void what_is_hashed_fits_the_scheduler(void **state)
 	}
 }
 
+static void rates_have_limits(void **state)
+{
+	struct mr_object s = service("web");
+
+	(void)state;
+	s.service.flow_rate = MR_FLOW_RATE_MAX;
+	s.service.source_rate = MR_SOURCE_RATE_MAX;
+	s.service.source_rate_prefix = 32;
+	check(&s, 0);
+	s.service.source_rate_prefix = 33;
+	check(&s, -EINVAL);
+	s.service.vip.family = 6;
+	check(&s, 0);
+	s.service.source_rate_prefix = 129;
+	check(&s, -EINVAL);
+	s.service.source_rate_prefix = 64;
+	s.service.source_rate = 0;
+	check(&s, -EINVAL);
+	s.service.source_rate = MR_SOURCE_RATE_MAX + 1;
+	check(&s, -EINVAL);
+	s.service.source_rate = 1;
+	s.service.flow_rate = MR_FLOW_RATE_MAX + 1;
+	check(&s, -EINVAL);
+	s.service.flow_rate = 0;
+	s.service.insert_rate = MR_FLOW_RATE_MAX;
+	check(&s, 0);
+	s.service.insert_rate++;
+	check(&s, -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +192,7 @@ int main(void)
 		cmocka_unit_test(only_a_backend_has_a_pool_before_its_name),
 		cmocka_unit_test(numbers_have_limits),
 		cmocka_unit_test(what_is_hashed_fits_the_scheduler),
+		cmocka_unit_test(rates_have_limits),
 	};
 
 	return cmocka_run_group_tests_name("apply", tests, NULL, NULL);

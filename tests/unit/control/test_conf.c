@@ -112,6 +112,50 @@ static void defaults_are_filled_in(void **state)
 	conf_destroy(&c);
 }
 
+/* A backend's own limit goes before that of its pool. */
+static void limits_reach_the_objects(void **state)
+{
+	static const struct {
+		const char *from, *to;
+		uint32_t of_service, of_a, of_b, flow_rate, source_rate, source_rate_prefix;
+	} rows[] = {
+		{"pool: web }", "pool: web }", 0, 0, 0, 0, 0, 0},
+		{"pool: web }", "pool: web, max_connections: 900 }", 900, 0, 0, 0, 0, 0},
+		{"check: ok\n", "check: ok\n    max_connections: 70\n", 0, 70, 70, 0, 0, 0},
+		{"    backends:\n      - { name: a, ",
+			"    max_connections: 70\n    backends:\n      - { max_connections: 5, name: a, ",
+			0, 5, 70, 0, 0, 0},
+		{"pool: web }", "pool: web, new_connections_per_second: 1000, source_rate: 20 }", 0,
+			0, 0, 1000, 20, 0},
+		{"pool: web }", "pool: web, source_rate: 1, source_rate_prefix: 24 }", 0, 0, 0, 0,
+			1, 24},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct conf *c = NULL;
+		struct confreport *r;
+		struct mr_object *o;
+		size_t n, k = 0;
+		char *text = edited(rows[i].from, rows[i].to);
+
+		assert_int_equal(load(&c, &r, text), 0);
+		assert_int_equal(confobj_create(&o, &n, c), 0);
+		while (k < n && o[k].type != MR_OBJ_SERVICE)
+			k++;
+		assert_true(k + 3 <= n); /* its backends follow it */
+		assert_int_equal(o[k].service.max_conns, rows[i].of_service);
+		assert_int_equal(o[k].service.flow_rate, rows[i].flow_rate);
+		assert_int_equal(o[k].service.source_rate, rows[i].source_rate);
+		assert_int_equal(o[k].service.source_rate_prefix, rows[i].source_rate_prefix);
+		assert_int_equal(o[k + 1].backend.max_conns, rows[i].of_a);
+		assert_int_equal(o[k + 2].backend.max_conns, rows[i].of_b);
+		free(o);
+		confreport_destroy(&r);
+		conf_destroy(&c);
+		free(text);
+	}
+}
+
 static void what_is_hashed_reaches_the_object(void **state)
 {
 	static const struct {
@@ -256,6 +300,26 @@ static const struct bad bads[] = {
 		"pools.web.slow_start must be a duration 1s..1h", NULL},
 	{"    check: ok\n", "    slow_start: 30s\n", "11:17", "pools.web.slow_start needs a check",
 		NULL},
+	{"pool: web }", "pool: web, max_connections: 0 }", "16:81",
+		"services.shop.max_connections must be 1..1000000000, got '0'", NULL},
+	{"check: ok\n", "check: ok\n    max_connections: many\n", "12:22",
+		"pools.web.max_connections must be 1..1000000000, got 'many'", NULL},
+	{"pool: web }", "pool: web, new_connections_per_second: 1.5 }", "16:92",
+		"new_connections_per_second must be 1..1000000000, got '1.5'", NULL},
+	{"pool: web }", "pool: web, source_rate: 1000001 }", "16:77",
+		"services.shop.source_rate must be 1..1000000, got '1000001'", NULL},
+	{"pool: web }", "pool: web, source_rate: 10, source_rate_prefix: 33 }", "16:101",
+		"services.shop.source_rate_prefix must be 1..32, got '33'", NULL},
+	{"pool: web }", "pool: web, insert_rate: 100 }", "16:77",
+		"services.shop.insert_rate is only for dsr-l2 with scheduler", NULL},
+	{"full-nat, pool: web }", "dsr-l2, pool: web, insert_rate: 100 }", "", NULL,
+		NULL}, /* valid */
+	{"full-nat, pool: web }", "dsr-l2, pool: web, scheduler: rr, insert_rate: 100 }", "16:90",
+		"services.shop.insert_rate is only for dsr-l2 with scheduler", NULL},
+	{"full-nat, pool: web }", "dsr-l2, pool: web, max_connections: 9, insert_rate: 100 }",
+		"16:95", "without load_bound and max_connections", NULL},
+	{"pool: web }", "pool: web, source_rate_prefix: 24 }", "16:84",
+		"services.shop.source_rate_prefix needs a source_rate", NULL},
 	{"mode: full-nat", "mode: full-nat, mode: dsr-l2", "16:53", "mode", NULL},
 	{"shop: {", "shop: &x {", "16:", "anchor", NULL},
 	{"shop: {", "shop: !!map {", "16:", "tag", NULL},
@@ -420,6 +484,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(demo_is_valid),
 		cmocka_unit_test(defaults_are_filled_in),
 		cmocka_unit_test(what_is_hashed_reaches_the_object),
+		cmocka_unit_test(limits_reach_the_objects),
 		cmocka_unit_test(objects_follow_from_the_file),
 		cmocka_unit_test(every_mistake_is_located),
 		cmocka_unit_test(all_mistakes_come_at_once),

@@ -90,7 +90,7 @@ static void model_up(struct fix *f)
 
 void fix_up(struct fix *f, const struct fix_options *o)
 {
-	const struct lb_limits defaults = {64, 256, 8};
+	const struct lb_limits defaults = {64, 256, 8, 1};
 	const struct lb_limits limits = o->limits.n_services ? o->limits : defaults;
 	const uint32_t n_conns = o->n_conns ? o->n_conns : 1024;
 	const struct lb_worker_params lp = {.n_workers = o->n_workers ? o->n_workers : 1,

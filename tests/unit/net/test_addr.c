@@ -353,8 +353,10 @@ static void thousands_of_addresses_are_found(void **state)
 
 		memcpy(near, vips[i].bytes, 16);
 		assert_int_equal(addr_find(c, vips[i].family, near, &slot, &iface), ADDR_VIP);
+		assert_true(addr_is_ours(c, vips[i].family, near));
 		near[1] = 1;
 		assert_int_equal(addr_find(c, vips[i].family, near, &slot, &iface), ADDR_NONE);
+		assert_false(addr_is_ours(c, vips[i].family, near));
 	}
 	addr_conf_destroy(&c);
 	free(vips);

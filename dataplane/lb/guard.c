@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * guard — whether a service takes a new flow, asked once per flow before a backend is chosen; packets of known
+ * flows never come here. Context: worker.
+ *
+ * Each worker has an equal share of every limit and counts what is its own: a sum over workers would be a
+ * cache line that all of them write. Client flows are spread by a hash of addresses and ports, so shares fill
+ * alike; one that is full refuses although another has room, and the limit holds for the sum (but for shares
+ * rounded up: less than one per worker).
+ */
+#include "base/keyhash.h"
+#include "lb/balance_pvt.h"
+
+/* A source counts for each service by itself. */
+static bool take_source(const struct call *x, const struct lb_service *s, const struct pkt *p)
+{
+	struct {
+		uint8_t ip[16];
+		uint32_t service_idx;
+	} key = {{0}, s->idx};
+
+	memcpy(key.ip, p->src, p->family == 4 ? 4 : 16);
+	for (unsigned i = 0; i < 16; i++)
+		key.ip[i] &= s->source_rate_mask[i];
+	return rate_take_source(
+		x->lw->sources, keyhash(&key, sizeof(key)), &s->source_rate, x->now_ms);
+}
+
+/* What refuses without changing anything is asked first; then the source, so that one which asks for too much
+ * takes nothing from the others. */
+bool guard_admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	enum pkt_drop *reason)
+{
+	struct service_tally *tally = &x->lw->services[s->idx];
+
+	if (tally->conns >= s->max_conns) {
+		*reason = PKT_DROP_service_limit;
+		return false;
+	}
+	if (s->source_rate.gain != 0 && !take_source(x, s, p)) {
+		*reason = PKT_DROP_source_rate;
+		return false;
+	}
+	if (s->flow_rate.gain != 0 && !rate_take(&tally->flows, &s->flow_rate, x->now_ms)) {
+		*reason = PKT_DROP_service_rate;
+		return false;
+	}
+	return true;
+}

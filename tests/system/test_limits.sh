@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Limits of a service with real clients and servers: connections of a backend and of the service, and the rate of
+# one source while another is served.
+. "$(dirname "$0")/story.sh"
+
+limits() { # limits SERVICE-OPTIONS POOL-OPTIONS
+	sed "s/LIMITS/$1/; s/POOL/$2/" "$T_TOOLS/limits.yaml" >"$T_DIR/limits.yaml"
+}
+
+use() { # use SERVICE-OPTIONS POOL-OPTIONS
+	limits "$@"
+	t_cli config apply "$T_DIR/limits.yaml" >/dev/null || fail "config apply of $1 $2"
+	t_wait 30 "the change to be in force" t_in_sync
+}
+
+conns() { t_cli -o json service show shop | t_json 'a["items"][0]["conns"]'; }
+has_conns() { [ "$(conns)" = "$1" ]; }
+of_backend() { t_cli -o json backend show "web/$1" | t_json 'a["items"][0]["conns"]'; }
+
+hold() { # hold N : N connections that stay open until unhold; says how many came about
+	t_in client $T_PYTHON "$T_TOOLS/hold.py" 10.1.0.80 80 "$1" "$T_DIR/unhold" >"$T_DIR/held" &
+	T_PIDS+=($!)
+	HOLDER=$!
+	t_wait 30 "the connections" test -s "$T_DIR/held"
+	echo "held: $(cat "$T_DIR/held")"
+}
+
+unhold() {
+	: >"$T_DIR/unhold"
+	wait "$HOLDER"
+	rm "$T_DIR/unhold" "$T_DIR/held"
+	t_wait 30 "the connections to end" has_conns 0
+}
+
+limits "" ""
+CONFIG=$T_DIR/limits.yaml
+story_begin
+t_in client ip addr add 10.1.0.11/24 dev eth0
+
+say "a backend that is full is passed over"
+use "" "max_connections: 2,"
+hold 5
+expect "all came about" test "$(cat "$T_DIR/held")" = 5
+use "" "max_connections: 1,"
+expect "a lower limit cuts nobody" test "$(conns)" = 5
+expect_fail "new ones are refused" 28 t_in client curl -sS --max-time 0.5 -o /dev/null http://10.1.0.80/
+expect "and counted" test "$(counter backend_limit)" -ge 1
+use "" "max_connections: 4,"
+expect "there is room again" t_curl -o /dev/null http://10.1.0.80/
+expect "told" test "$(t_cli -o json backend show web/web1 | t_json 'a["items"][0]["max_connections"]')" = 4
+unhold
+
+say "a service that is full takes no more"
+use "max_connections: 3," ""
+hold 5
+expect "three came about" test "$(cat "$T_DIR/held")$(conns)" = 33
+expect "the others were counted" test "$(counter service_limit)" -ge 2
+unhold
+expect "ended ones make room" t_curl -o /dev/null http://10.1.0.80/
+
+say "a source over its rate is slowed, another is served"
+is_refused() { # its first try, that is
+	! t_in client curl -sf --max-time 0.3 -o /dev/null http://10.1.0.80/
+}
+use "source_rate: 1," ""
+t_wait 30 "a connection too early" is_refused
+expect "another client is served" t_curl --interface 10.1.0.11 -o /dev/null http://10.1.0.80/
+expect "the first is served when it tries again" t_curl -o /dev/null http://10.1.0.80/
+expect "refused ones were counted" test "$(counter source_rate)" -ge 1
+expect "told" test "$(t_cli -o json service show shop | t_json 'a["items"][0]["source_rate"]')" = 1
