@@ -93,6 +93,8 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_TIMEOUTS] = {"timeouts", false},
 };
 
+_Static_assert(CONFDRAFT_SERVICE_KEYS <= CONFREAD_KEYS_MAX, "the longest schema");
+
 static const struct confread_key timeout_keys[CONFDRAFT_TIMEOUT_KEYS] = {
 	[CONFDRAFT_TIMEOUT_SYN] = {"syn", false},
 	[CONFDRAFT_TIMEOUT_ESTABLISHED] = {"established", false},

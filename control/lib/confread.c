@@ -5,6 +5,7 @@
 
 #include "lib/text.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -67,6 +68,7 @@ static void report_unknown_key(struct confread *r, const struct yamltree_node *k
 	const char *words[CONFREAD_KEYS_MAX];
 	char hint[MR_NAME_MAX + 32];
 
+	assert(n_keys <= CONFREAD_KEYS_MAX);
 	for (unsigned i = 0; i < n_keys; i++)
 		words[i] = keys[i].name;
 	confreport_sink_add(r->sink, CONFREPORT_ERROR, key->span,

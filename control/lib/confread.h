@@ -24,8 +24,8 @@ struct confread_key {
 	bool is_required;
 };
 
-/* The longest schema. */
-#define CONFREAD_KEYS_MAX 12
+/* Keys of the longest schema, at most. */
+#define CONFREAD_KEYS_MAX 32
 
 #define CONFREAD_ERROR(r, node, ...) \
 	confreport_sink_add((r)->sink, CONFREPORT_ERROR, (node)->span, NULL, __VA_ARGS__)

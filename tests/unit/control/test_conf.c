@@ -231,6 +231,9 @@ static const struct bad bads[] = {
 	{"version: 1\n", "", "1:1", "'version' is missing", NULL},
 	{"version: 1", "version: 2", "1:10", "version must be 1..1, got '2'", NULL},
 	{"checks:", "cheks:", "7:1", "unknown key 'cheks'", "did you mean 'checks'?"},
+	{"pool: web }", "pool: web, timeout: 1s }", "16:64",
+		"unknown key 'timeout' in services.shop",
+		"did you mean 'timeouts'?"}, /* the longest schema */
 	{"weight: 7", "weigth: 7", "14:45", "unknown key 'weigth' in pools.web.backends[1]",
 		"did you mean 'weight'?"},
 	{"weight: 7", "weight: 1001", "14:53",
