@@ -13,6 +13,7 @@
 #include "api/clientcount.h"
 
 #include "base/keyhash.h"
+#include "net/addr.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,20 +38,12 @@ struct clientcount {
 	uint32_t n_top, n_top_max;
 };
 
-static void set_mask(uint64_t mask[2], unsigned len)
-{
-	uint8_t bytes[16] = {0};
-
-	for (unsigned i = 0; i < len && i < 128; i++)
-		bytes[i / 8] |= (uint8_t)(0x80 >> i % 8);
-	memcpy(mask, bytes, sizeof(bytes));
-}
-
 int clientcount_create(
 	struct clientcount **out, uint64_t n_conns, unsigned len4, unsigned len6, uint32_t n_top)
 {
 	const uint64_t n_max = n_conns + n_conns / 4 + 1024; /* connections go on being made */
 	struct clientcount *c = calloc(1, sizeof(*c));
+	uint8_t mask[16];
 
 	if (c == NULL)
 		return -ENOMEM;
@@ -58,8 +51,10 @@ int clientcount_create(
 	c->n_slots = 1;
 	while (c->n_slots < 2 * c->n_max)
 		c->n_slots *= 2;
-	set_mask(c->mask[0], len4);
-	set_mask(c->mask[1], len6);
+	addr_mask(mask, len4);
+	memcpy(c->mask[0], mask, sizeof(mask));
+	addr_mask(mask, len6);
+	memcpy(c->mask[1], mask, sizeof(mask));
 	c->n_top_max = n_top;
 	c->slots = malloc((size_t)c->n_slots * sizeof(*c->slots));
 	c->top = calloc((size_t)n_top + 1, sizeof(*c->top));

@@ -3,6 +3,7 @@
 #include "api/connmatch.h"
 
 #include "api/server_pvt.h"
+#include "net/addr.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,12 +27,11 @@ static bool set_client(struct connmatch *m, const struct mr_conn_filter *f)
 {
 	const unsigned n_bits = 8 * mr_ip_len(&f->client);
 	const unsigned len = f->client_len == 0 ? n_bits : f->client_len;
-	uint8_t mask[16] = {0};
+	uint8_t mask[16];
 
 	if (len > n_bits)
 		return false;
-	for (unsigned i = 0; i < len; i++)
-		mask[i / 8] |= (uint8_t)(0x80 >> i % 8);
+	addr_mask(mask, len);
 	m->family = f->client.family;
 	memcpy(m->mask, mask, sizeof(mask));
 	memcpy(m->ip, f->client.bytes, sizeof(m->ip));

@@ -19,6 +19,7 @@
 #include "lb/lbconf.h"
 
 #include "lb/lbconf_pvt.h"
+#include "net/addr.h"
 
 #include <xxhash.h>
 
@@ -284,21 +285,12 @@ static const struct sched_table *table_before(
 	return prev->table;
 }
 
-static void set_mask(uint8_t mask[16], unsigned n_bits)
-{
-	for (unsigned i = 0; i < 16; i++) {
-		const unsigned left = n_bits > 8 * i ? n_bits - 8 * i : 0;
-
-		mask[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
-	}
-}
-
 /* What the service hashes of a packet. */
 static void set_hash(struct lb_service *s)
 {
 	s->hash = s->spec.sched == MR_SCHED_SH ? MR_HASH_SOURCE : s->spec.hash;
 	s->load_bound_pct = s->spec.load_bound_pct;
-	set_mask(s->source_mask, s->spec.source_prefix ? s->spec.source_prefix : 128);
+	addr_mask(s->source_mask, s->spec.source_prefix ? s->spec.source_prefix : 128);
 }
 
 uint32_t lbconf_share(const struct lb_registry *r, uint32_t limit)
@@ -318,7 +310,8 @@ static int set_limits(struct build *b, struct lb_service *s)
 	s->source_rate =
 		rate_limit_of(s->spec.source_rate, r->limits.n_workers, SOURCE_RATE_BURST_MS);
 	/* an IPv6 network of 64 bits is one client's: counting its addresses limits nobody */
-	set_mask(s->source_rate_mask, s->spec.source_rate_prefix ? s->spec.source_rate_prefix : 64);
+	addr_mask(
+		s->source_rate_mask, s->spec.source_rate_prefix ? s->spec.source_rate_prefix : 64);
 	s->is_guarded =
 		s->spec.max_conns != 0 || s->spec.flow_rate != 0 || s->spec.source_rate != 0;
 	for (unsigned i = 0; i < s->n_backends; i++)

@@ -176,6 +176,15 @@ bool addr_source(const struct addr_conf *c, uint8_t iface, uint8_t family, const
 	return any != NULL || family == 6;
 }
 
+void addr_mask(uint8_t mask[16], unsigned prefix_len)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		const unsigned left = prefix_len > 8 * i ? prefix_len - 8 * i : 0;
+
+		mask[i] = left >= 8 ? 0xff : (uint8_t)(0xff00 >> left);
+	}
+}
+
 void addr_walk_own(const struct addr_conf *c,
 	void (*on_addr)(void *ctx, unsigned iface, const struct mr_ip *ip, unsigned prefix_len),
 	void *ctx)

@@ -50,6 +50,10 @@ bool addr_route(const struct addr_conf *c, uint8_t family, const uint8_t *dst, u
 bool addr_source(const struct addr_conf *c, uint8_t iface, uint8_t family, const uint8_t *target,
 	uint8_t source[16]);
 
+/* The first prefix_len bits set, the rest not: of an address as everywhere here, IPv4 in the first four bytes. Any
+ * thread. */
+void addr_mask(uint8_t mask[16], unsigned prefix_len);
+
 /* Context: manager. Own addresses of a logical port for the kernel side: calls on_addr for each. */
 void addr_walk_own(const struct addr_conf *c,
 	void (*on_addr)(void *ctx, unsigned iface, const struct mr_ip *ip, unsigned prefix_len),

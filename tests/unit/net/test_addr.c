@@ -56,6 +56,18 @@ static void every_kind_of_address_is_known(void **state)
 	}
 }
 
+static void masks_have_the_bits_of_the_prefix(void **state)
+{
+	uint8_t mask[16];
+
+	(void)state;
+	for (unsigned len = 0; len <= 128; len++) {
+		addr_mask(mask, len);
+		for (unsigned bit = 0; bit < 128; bit++)
+			assert_int_equal(mask[bit / 8] >> (7 - bit % 8) & 1, bit < len);
+	}
+}
+
 static void check_route(
 	const struct addr_conf *c, const char *dst, int want_iface, const char *want_hop)
 {
@@ -373,6 +385,7 @@ int main(int argc, char **argv)
 		CASE(routes_agree_with_a_naive_search),
 		CASE(questions_come_from_an_address_the_neighbour_knows),
 		CASE(a_port_without_addresses_asks_only_in_ipv6),
+		CASE(masks_have_the_bits_of_the_prefix),
 		CASE(a_link_local_gateway_needs_no_network),
 		CASE(own_addresses_are_listed_for_the_kernel),
 		CASE(contradictions_are_refused_by_name),
