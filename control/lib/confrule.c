@@ -442,10 +442,11 @@ static void check_insert_rate(
 {
 	bool is_limited = s->max_conns != 0 || s->load_bound_pct != 0;
 
+	if (s->insert_rate == 0)
+		return;
 	for (size_t i = 0; i < s->pool->n_backends; i++)
 		is_limited |= conf_backend_max_conns(s->pool, &s->pool->backends[i]) != 0;
-	if (s->insert_rate != 0
-		&& (s->mode != MR_MODE_DSR_L2 || !mr_sched_is_hashing(s->sched) || is_limited))
+	if (s->mode != MR_MODE_DSR_L2 || !mr_sched_is_hashing(s->sched) || is_limited)
 		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_INSERT_RATE],
 			"services.%s.insert_rate is only for dsr-l2 with scheduler maglev, sh or "
 			"rendezvous, without load_bound and max_connections",
