@@ -174,6 +174,7 @@ static void finish(struct worker *w, struct burst *b)
 
 		switch (p->verdict) {
 		case PKT_TX:
+		case PKT_REPLY:
 			worker_tx(w, p->out_iface, m);
 			break;
 		case PKT_HOLD:

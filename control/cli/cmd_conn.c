@@ -249,7 +249,7 @@ static const struct cmd cmds[] = {
 		.summary = "make the dataplane forget connections",
 		.text = "Removes the entries that match all filters, as if their time were up. Nobody is "
 			"told: no reset is sent. The next packet of a TCP flow without an entry is dropped "
-			"(no_conn), but for services that need no entries (dsr-l2, scheduled by hash); a "
+			"(no_conn), but for services that need no entries (dsr-l2, ipip, gue, scheduled by hash); a "
 			"SYN or a datagram begins a new flow.",
 		CMD_PARAMS(kill_params),
 		.cols = kill_cols,

@@ -27,6 +27,7 @@ static const struct cmd_col show_record[] = {
 	{"vip", "vip", FMT_ENDPOINT, "port"},
 	{"proto", "protocol", FMT_ANY},
 	{"mode", "mode", FMT_ANY},
+	{"gue_port", "GUE port", FMT_UINT},
 	{"scheduler", "scheduler", FMT_ANY},
 	{"hash", "hash", FMT_ANY},
 	{"source_prefix", "source prefix", FMT_UINT},

@@ -89,6 +89,9 @@ static json_t *build_item(
 		mr_mode_name(s->mode), "scheduler", mr_sched_name(s->sched), "pool", s->pool->name,
 		"check", rowjson_text(s->pool->check != NULL ? s->pool->check->name : ""));
 
+	json_object_set_new(item, "gue_port",
+		s->mode == MR_MODE_GUE ? json_integer(s->gue_port != 0 ? s->gue_port : MR_GUE_PORT)
+				       : json_null());
 	json_object_set_new(item, "hash",
 		mr_sched_is_hashing(s->sched) ? json_string(mr_hash_name(s->hash)) : json_null());
 	json_object_set_new(item, "source_prefix",

@@ -84,6 +84,7 @@ struct conf_service {
 	uint16_t port;
 	enum mr_proto proto;
 	enum mr_mode mode;
+	uint16_t gue_port; /* mode gue; 0: the default */
 	enum mr_sched sched;
 	enum mr_hash hash;          /* of what; scheduler sh: source */
 	uint8_t source_prefix;      /* 0: the whole address */

@@ -69,6 +69,7 @@ static const struct effect effects_of_change[] = {
 	{SECTION_SERVICE, "port", "the service is replaced: its flows end"},
 	{SECTION_SERVICE, "proto", "the service is replaced: its flows end"},
 	{SECTION_SERVICE, "mode", "the service is replaced: its flows end"},
+	{SECTION_SERVICE, "gue_port", "packets go to the new port at once"},
 	{SECTION_SERVICE, "pool", "new flows go to the new pool; flows stay"},
 	{SECTION_SERVICE, "scheduler", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, "hash", "new flows are spread anew; flows stay"},
@@ -331,6 +332,7 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 	add_field(f, o, "port", "%u", s->port);
 	add_field(f, o, "proto", "%s", mr_proto_name(s->proto));
 	add_field(f, o, "mode", "%s", mr_mode_name(s->mode));
+	add_field(f, o, "gue_port", s->gue_port != 0 ? "%u" : NULL, s->gue_port);
 	add_field(f, o, "scheduler", "%s", mr_sched_name(s->sched));
 	add_field(f, o, "hash", s->hash != MR_HASH_FLOW && s->sched != MR_SCHED_SH ? "%s" : NULL,
 		mr_hash_name(s->hash));

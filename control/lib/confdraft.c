@@ -79,6 +79,7 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_PORT] = {"port", true},
 	[CONFDRAFT_SERVICE_PROTO] = {"proto", false},
 	[CONFDRAFT_SERVICE_MODE] = {"mode", true},
+	[CONFDRAFT_SERVICE_GUE_PORT] = {"gue_port", false},
 	[CONFDRAFT_SERVICE_SCHEDULER] = {"scheduler", false},
 	[CONFDRAFT_SERVICE_HASH] = {"hash", false},
 	[CONFDRAFT_SERVICE_SOURCE_PREFIX] = {"source_prefix", false},
@@ -469,6 +470,14 @@ static void read_service_words(
 		s->hash = hash_values[word];
 }
 
+/* The default, written out, is no difference. */
+static void read_gue_port(
+	struct confread *r, struct conf_service *s, const struct yamltree_node *node)
+{
+	if (confread_port(r, node, "gue_port", &s->gue_port) && s->gue_port == MR_GUE_PORT)
+		s->gue_port = 0;
+}
+
 static void read_hash_numbers(
 	struct confread *r, struct conf_service *s, const struct yamltree_node *const *at)
 {
@@ -528,6 +537,8 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 		confread_ip(d->read, at->at[CONFDRAFT_SERVICE_VIP], "vip", &s->vip);
 	if (at->at[CONFDRAFT_SERVICE_PORT] != NULL)
 		confread_port(d->read, at->at[CONFDRAFT_SERVICE_PORT], "port", &s->port);
+	if (at->at[CONFDRAFT_SERVICE_GUE_PORT] != NULL)
+		read_gue_port(d->read, s, at->at[CONFDRAFT_SERVICE_GUE_PORT]);
 	read_service_words(d->read, s, at->at);
 	read_hash_numbers(d->read, s, at->at);
 	read_max_connections(d->read, at->at[CONFDRAFT_SERVICE_MAX_CONNECTIONS], &s->max_conns);

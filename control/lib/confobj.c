@@ -53,6 +53,7 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 	o->service.port = s->port;
 	o->service.proto = (uint8_t)s->proto;
 	o->service.mode = (uint8_t)s->mode;
+	o->service.gue_port = s->gue_port;
 	o->service.sched = (uint8_t)s->sched;
 	o->service.maglev_size = s->maglev_size;
 	o->service.hash = (uint8_t)s->hash;

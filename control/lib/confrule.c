@@ -349,7 +349,8 @@ static void check_pools(struct rules *u)
 	}
 }
 
-/* Direct return hands the frame to the backend's own MAC address and changes no port. */
+/* With direct return the backend has the VIP: no port can be changed; and dsr-l2 hands the frame to the
+ * backend's own MAC address. */
 static void check_direct(struct rules *u, const struct conf_service *s)
 {
 	const struct confdraft_pool *at = &u->d->pools[s->pool - u->c->pools];
@@ -363,13 +364,13 @@ static void check_direct(struct rules *u, const struct conf_service *s)
 			continue;
 		if (conf_backend_port(s, b) != s->port && s->port != 0)
 			CONFREAD_ERROR(u->r, at->backends[k].at[CONFDRAFT_BACKEND_PORT],
-				"services.%s is dsr-l2 on port %u, so its backend '%s' must have that "
+				"services.%s is %s on port %u, so its backend '%s' must have that "
 				"port, not %u",
-				s->name, s->port, b->name, b->port);
-		if (!is_connected(u->c, &b->ip))
+				s->name, mr_mode_name(s->mode), s->port, b->name, b->port);
+		if (s->mode == MR_MODE_DSR_L2 && !is_connected(u->c, &b->ip))
 			CONFREAD_ERROR(u->r, ip_at,
 				"services.%s is dsr-l2, so its backend %s must be on a network of a "
-				"port",
+				"port; a tunnel (ipip, gue) reaches it over routers",
 				s->name, mr_ip_text(&b->ip, ip, sizeof(ip)));
 	}
 }
@@ -391,11 +392,12 @@ static void check_service_pool(
 	if (s->vip.family == 0)
 		return;
 	if (n > 0 && s->pool->backends[0].ip.family != 0
-		&& s->pool->backends[0].ip.family != s->vip.family)
+		&& s->pool->backends[0].ip.family != s->vip.family && !mr_mode_is_tunnel(s->mode))
 		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_POOL],
-			"services.%s is IPv%u, the backends of pools.%s are IPv%u", s->name,
-			s->vip.family, s->pool->name, s->pool->backends[0].ip.family);
-	if (s->mode == MR_MODE_DSR_L2)
+			"services.%s is IPv%u, the backends of pools.%s are IPv%u, which only the "
+			"tunnels (ipip, gue) can do",
+			s->name, s->vip.family, s->pool->name, s->pool->backends[0].ip.family);
+	if (mr_mode_is_direct(s->mode))
 		check_direct(u, s);
 	if (s->maglev_size != 0 && s->maglev_size < n)
 		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE],
@@ -446,10 +448,10 @@ static void check_insert_rate(
 		return;
 	for (size_t i = 0; i < s->pool->n_backends; i++)
 		is_limited |= conf_backend_max_conns(s->pool, &s->pool->backends[i]) != 0;
-	if (s->mode != MR_MODE_DSR_L2 || !mr_sched_is_hashing(s->sched) || is_limited)
+	if (!mr_mode_is_direct(s->mode) || !mr_sched_is_hashing(s->sched) || is_limited)
 		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_INSERT_RATE],
-			"services.%s.insert_rate is only for dsr-l2 with scheduler maglev, sh or "
-			"rendezvous, without load_bound and max_connections",
+			"services.%s.insert_rate is only for dsr-l2, ipip and gue with scheduler "
+			"maglev, sh or rendezvous, without load_bound and max_connections",
 			s->name);
 }
 
@@ -469,6 +471,9 @@ static void check_services(struct rules *u)
 				"services.%s is full-nat, which needs an IPv%u address in "
 				"network.snat",
 				s->name, s->vip.family);
+		if (at->at[CONFDRAFT_SERVICE_GUE_PORT] != NULL && s->mode != MR_MODE_GUE)
+			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_GUE_PORT],
+				"services.%s.gue_port is only for mode 'gue'", s->name);
 		if (s->sched != MR_SCHED_MAGLEV && s->maglev_size != 0)
 			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE],
 				"services.%s.maglev_size is only for scheduler 'maglev'", s->name);

@@ -2,6 +2,8 @@
 /* apply — see apply.h. */
 #include "api/apply.h"
 
+#include "lb/fwd.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -118,8 +120,11 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "port must be 1..65535");
 	if (s->proto != MR_PROTO_TCP && s->proto != MR_PROTO_UDP)
 		return refuse(err, o, "protocol %u is neither tcp (6) nor udp (17)", s->proto);
-	if (s->mode != MR_MODE_FULLNAT && s->mode != MR_MODE_DSR_L2)
+	if (s->mode >= FWD_N_MODES || fwd_modes[s->mode] == NULL)
 		return refuse(err, o, "forwarding mode %u is unknown", s->mode);
+	if (s->gue_port != 0 && s->mode != MR_MODE_GUE)
+		return refuse(
+			err, o, "gue_port is for mode gue, not for %s", mr_mode_name(s->mode));
 	if (sched_ops_of(s->sched) == NULL)
 		return refuse(err, o, "scheduler %u is unknown", s->sched);
 	if (s->maglev_size > MR_MAGLEV_SIZE_MAX)

@@ -21,6 +21,7 @@ enum pkt_verdict {
 	PKT_LB,     /* client to VIP; service_idx is set */
 	PKT_RETURN, /* backend to SNAT address; snat_slot is set */
 	PKT_TX,     /* Ethernet header complete: send on out_iface */
+	PKT_REPLY,  /* the same, but turned into our own answer to its sender */
 	PKT_HOLD,   /* next hop unresolved: to the manager; out_iface and note are set */
 	PKT_PUNT,   /* to the kernel side of in_iface; punt_class is set */
 	PKT_DROP,   /* free; drop is set */

@@ -9,7 +9,7 @@
  *  I2  tallies: conns of a backend or service slot = entries that name it
  *  I3  an entry is deleted only between bursts (lb_expire(), lb_kill()) or in the call that added it, so an
  *      index found at the beginning of a burst is good until its end: a flow that begins again keeps its entry
- *  I4  a packet that does not become PKT_TX or PKT_HOLD is PKT_DROP with one reason
+ *  I4  a packet that does not become PKT_TX, PKT_REPLY or PKT_HOLD is PKT_DROP with one reason
  *
  * What happens to flows of a backend that is not UP: DRAIN: they go on. DOWN and absent: they go on as well
  * (policy keep: the checks may be wrong, and a removed backend finishes what it has begun), but a SYN, and
@@ -48,7 +48,7 @@ static void count_batch(struct call *x, const struct fwd_batch *batch, enum conn
 			&x->lw->backends[batch->backend[k] - x->conf->backends];
 		const uint32_t n_bytes = rte_pktmbuf_pkt_len(x->b->m[i]);
 
-		if (unlikely(x->b->p[i].verdict == PKT_DROP))
+		if (unlikely(x->b->p[i].verdict != PKT_TX && x->b->p[i].verdict != PKT_HOLD))
 			continue;
 		if (batch->conn[k] != NULL)
 			batch->conn[k]->n_packets++;

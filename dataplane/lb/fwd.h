@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * fwd — how a packet that has its connection gets to the other side. One mode per file (fwd_l2.c,
- * fwd_fullnat.c) behind struct fwd_ops; called with all packets of one mode of a burst, and once per new
- * flow. Context: worker.
+ * fwd — how a packet that has its connection gets to the other side. One mode, or family of modes, per file
+ * (fwd_l2.c, fwd_tunnel.c, fwd_fullnat.c) behind struct fwd_ops; called with all packets of one mode of a burst,
+ * and once per new flow. Context: worker.
  */
 #include "core/worker.h"
 #include "lb/conn.h"
@@ -13,7 +13,7 @@
 struct fwd_batch {
 	unsigned n;
 	uint8_t sel[BURST_MAX];       /* index in the burst */
-	struct conn *conn[BURST_MAX]; /* NULL: forwarded without state (fwd_l2 only) */
+	struct conn *conn[BURST_MAX]; /* NULL: forwarded without state (direct modes) */
 	const struct lb_backend *backend[BURST_MAX]; /* record in the running generation */
 };
 
@@ -24,23 +24,25 @@ struct fwd_env {
 	struct burst *b;
 };
 
-/* send and ret: each packet of the batch becomes PKT_TX, PKT_HOLD or PKT_DROP. */
+/* send and ret: each packet of the batch becomes PKT_TX, PKT_REPLY, PKT_HOLD or PKT_DROP. */
 struct fwd_ops {
-	/* A new flow: addresses, ports and SNAT of the entry are set; prepares what send and ret need. */
+	/* A new flow: addresses, ports and SNAT of the entry are set; prepares what send and ret need.
+	 * NULL: nothing to prepare. */
 	void (*open)(struct conn *e, const struct lb_conf *conf);
 	void (*send)(
 		const struct fwd_env *env, const struct fwd_batch *batch); /* client → backend */
-	void (*ret)(
-		const struct fwd_env *env, const struct fwd_batch *batch); /* backend → client */
+	void (*ret)(const struct fwd_env *env, const struct fwd_batch *batch); /* backend → client;
+		  NULL: the backend answers the client itself */
 };
 
-#define FWD_N_MODES 3 /* enum mr_mode is below this */
+#define FWD_N_MODES 5 /* enum mr_mode is below this */
 
 /* Operations by enum mr_mode. */
 extern const struct fwd_ops *const fwd_modes[FWD_N_MODES];
 
-/* For modes: completes a packet whose next hop is known by reference. The frame's Ethernet header is at
- * eth; the packet goes out of iface, or to the hold queue of ref, or of next_hop where ref is NEIGH_NONE. */
+/* For modes: completes a packet whose next hop is known by reference; p->family is that of the next hop. The
+ * frame's Ethernet header is at eth; the packet goes out of iface, or to the hold queue of ref, or of next_hop
+ * where ref is NEIGH_NONE (NULL where it never is). */
 static inline void fwd_output(const struct fwd_env *env, unsigned i, struct rte_ether_hdr *eth,
 	uint8_t iface, uint32_t ref, const uint8_t next_hop[16])
 {
@@ -59,6 +61,7 @@ static inline void fwd_output(const struct fwd_env *env, unsigned i, struct rte_
 		note->iface = iface;
 		note->family = p->family;
 		note->neigh_ref = ref;
-		memcpy(note->next_hop, next_hop, sizeof(note->next_hop));
+		if (ref == NEIGH_NONE)
+			memcpy(note->next_hop, next_hop, sizeof(note->next_hop));
 	}
 }

@@ -112,7 +112,7 @@ static void send_batch(const struct fwd_env *env, const struct fwd_batch *batch)
 			continue;
 		}
 		fwd_output(env, i, rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *),
-			be->iface, be->neigh_ref, be->next_hop);
+			be->iface, be->neigh_ref, NULL);
 	}
 }
 

@@ -187,7 +187,7 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->load_bound_pct == b->load_bound_pct && a->max_conns == b->max_conns
 			&& a->flow_rate == b->flow_rate && a->source_rate == b->source_rate
 			&& a->source_rate_prefix == b->source_rate_prefix
-			&& a->insert_rate == b->insert_rate);
+			&& a->insert_rate == b->insert_rate && a->gue_port == b->gue_port);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)
@@ -242,6 +242,7 @@ static struct lb_service *service_alloc(const struct lbspec_group *g, uint32_t s
 	s->sched = sched_ops_of(g->service->sched);
 	s->n_backends = g->n_backends;
 	memcpy(s->vip, g->service->vip.bytes, sizeof(s->vip));
+	s->gue_port = rte_cpu_to_be_16(s->spec.gue_port ? s->spec.gue_port : MR_GUE_PORT);
 	connfsm_timeouts(&s->timeouts, &s->spec);
 	s->backends = calloc(g->n_backends + 1, sizeof(s->backends[0]));
 	s->backend_idx = calloc(g->n_backends + 1, sizeof(s->backend_idx[0]));
@@ -316,7 +317,7 @@ static int set_limits(struct build *b, struct lb_service *s)
 		s->spec.max_conns != 0 || s->spec.flow_rate != 0 || s->spec.source_rate != 0;
 	for (unsigned i = 0; i < s->n_backends; i++)
 		s->has_backend_limits |= s->backends[i].max_conns != 0;
-	s->is_stateless_able = s->sched->is_consistent && s->spec.mode == MR_MODE_DSR_L2
+	s->is_stateless_able = s->sched->is_consistent && mr_mode_is_direct(s->spec.mode)
 		&& s->load_bound_pct == 0 && s->spec.max_conns == 0 && !s->has_backend_limits;
 	if (s->spec.insert_rate != 0 && !s->is_stateless_able)
 		return lbspec_refuse_service(b->err, -EINVAL, &s->spec,
@@ -590,6 +591,7 @@ void lb_conf_destroy(struct lb_conf **c, struct lb_registry *r)
 			lbroute_unpin(r, p->c.backends[i].neigh_ref);
 	}
 	free(p->c.backends);
+	free(p->next_hops);
 	services_put(r, &p->c, p->cap_services);
 	for (uint32_t i = 0; i < LB_SNATS_MAX; i++) {
 		if (p->c.snat_active[i])

@@ -33,6 +33,7 @@ struct lb_service {
 	bool has_backend_limits; /* of any backend: max_conns */
 	bool is_stateless_able;  /* may be forwarded by hash without entries */
 	uint32_t max_conns;      /* a worker's share; UINT32_MAX: no limit */
+	rte_be16_t gue_port;
 	uint32_t sum_weight;     /* of backends that take new flows */
 	uint8_t source_mask[16]; /* of the client's address, where that is hashed */
 	struct connfsm_timeouts timeouts;
@@ -54,8 +55,8 @@ struct lb_backend { /* hot: one line */
 	uint16_t weight;
 	uint32_t neigh_ref; /* pinned */
 	uint32_t service_idx;
-	uint8_t next_hop[16];
-	uint32_t max_conns; /* a worker's share; UINT32_MAX: no limit */
+	uint8_t tunnel_src[16]; /* ours towards it: outer source of tunnels */
+	uint32_t max_conns;     /* a worker's share; UINT32_MAX: no limit */
 	uint8_t spare[12];
 };
 _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");

@@ -13,6 +13,10 @@ struct vip_share {
 	uint32_t n_refs;
 };
 
+struct next_hop {
+	uint8_t ip[16];
+};
+
 /* What only the manager needs of a generation. */
 struct conf_pvt {
 	struct lb_conf c; /* first: what lb_conf_create() gives out */
@@ -20,6 +24,7 @@ struct conf_pvt {
 	const struct addr_conf *addrs; /* routes were asked here; compared, not used */
 	uint8_t hash_key[16];
 	uint32_t cap_services;
+	struct next_hop *next_hops; /* by backend slot */
 };
 
 struct lb_registry {

@@ -22,55 +22,76 @@ void lbroute_unpin(struct lb_registry *r, uint32_t ref)
 		neigh_unpin(r->neigh, ref);
 }
 
-/* Pins the record's next hop: the previous generation's pin when the route is the same. */
-static int pin_next_hop(struct build *b, struct lb_backend *be, const struct lb_backend *prev)
+/* A backend's record, the address of its next hop, and both before. */
+struct route {
+	struct lb_backend *be;
+	const struct lb_backend *prev; /* or NULL */
+	struct next_hop *hop;
+	const struct next_hop *prev_hop;
+};
+
+static struct route route_of(const struct build *b, uint32_t slot)
 {
-	struct neigh_key key = {.family = be->family, .iface = be->iface};
+	struct route r = {.be = &b->next->c.backends[slot], .hop = &b->next->next_hops[slot]};
+
+	if (b->prev != NULL && slot < b->prev->c.n_backends) {
+		r.prev = &b->prev->c.backends[slot];
+		r.prev_hop = &b->prev->next_hops[slot];
+	}
+	return r;
+}
+
+/* Pins the record's next hop: the previous generation's pin when the route is the same. */
+static int pin_next_hop(struct build *b, const struct route *r)
+{
+	struct neigh_key key = {.family = r->be->family, .iface = r->be->iface};
 	uint32_t ref;
 
-	if (prev != NULL && prev->neigh_ref != NEIGH_NONE && prev->family == be->family
-		&& prev->iface == be->iface && memcmp(prev->next_hop, be->next_hop, 16) == 0) {
-		be->neigh_ref = prev->neigh_ref;
-		pin_ref(b->r, be->neigh_ref);
+	if (r->prev != NULL && r->prev->neigh_ref != NEIGH_NONE && r->prev->family == r->be->family
+		&& r->prev->iface == r->be->iface
+		&& memcmp(r->prev_hop, r->hop, sizeof(*r->hop)) == 0) {
+		r->be->neigh_ref = r->prev->neigh_ref;
+		pin_ref(b->r, r->be->neigh_ref);
 		return 0;
 	}
-	memcpy(key.ip, be->next_hop, sizeof(key.ip));
+	memcpy(key.ip, r->hop->ip, sizeof(key.ip));
 	ref = neigh_pin(b->r->neigh, &key, b->spec->now_ms);
 	if (ref == NEIGH_NONE)
 		return -ENOSPC;
 	if (b->r->pins[ref & 0xffffff] > 0)
 		neigh_unpin(b->r->neigh, ref); /* one pin stands for all our records */
 	pin_ref(b->r, ref);
-	be->neigh_ref = ref;
+	r->be->neigh_ref = ref;
 	return 0;
 }
 
-/* Sets iface and next_hop. Routes are asked again only when the addresses may have changed. */
-static bool route_backend(
-	const struct build *b, struct lb_backend *be, const struct lb_backend *prev)
+/* Sets iface and next hop. Routes are asked again only when the addresses may have changed. */
+static bool route_backend(const struct build *b, const struct route *r)
 {
+	const struct lb_backend *prev = r->prev;
+	struct lb_backend *be = r->be;
+
 	if (prev != NULL && b->prev->addrs == b->spec->addrs && prev->neigh_ref != NEIGH_NONE
 		&& prev->family == be->family && memcmp(prev->ip, be->ip, sizeof(be->ip)) == 0) {
 		be->iface = prev->iface;
-		memcpy(be->next_hop, prev->next_hop, sizeof(be->next_hop));
+		*r->hop = *r->prev_hop;
 		return true;
 	}
-	return addr_route(b->spec->addrs, be->family, be->ip, &be->iface, be->next_hop);
+	return addr_route(b->spec->addrs, be->family, be->ip, &be->iface, r->hop->ip);
 }
 
-static const struct lb_backend *record_before(const struct build *b, uint32_t slot)
+/* Our address towards the backend. There is one: its route came from a network of the port. */
+static void set_tunnel_source(const struct build *b, struct lb_backend *be)
 {
-	if (b->prev == NULL || slot >= b->prev->c.n_backends)
-		return NULL;
-	return &b->prev->c.backends[slot];
+	addr_source(b->spec->addrs, be->iface, be->family, be->ip, be->tunnel_src);
 }
 
 static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 {
 	const struct mr_backend *m = &s->backends[i];
 	const uint32_t slot = s->backend_idx[i];
-	const struct lb_backend *prev = record_before(b, slot);
-	struct lb_backend *be = &b->next->c.backends[slot];
+	const struct route r = route_of(b, slot);
+	struct lb_backend *be = r.be;
 	char ip[INET6_ADDRSTRLEN];
 
 	memcpy(be->ip, m->ip.bytes, sizeof(be->ip));
@@ -81,16 +102,17 @@ static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 	be->weight = m->weight;
 	be->max_conns = lbconf_share(b->r, m->max_conns);
 	be->service_idx = s->idx;
-	if (!route_backend(b, be, prev))
+	if (!route_backend(b, &r))
 		return lbspec_refuse_backend(b->err, -EINVAL, m,
 			"no route to %s; give a port an address of its network, or add a gateway",
 			mr_ip_text(&m->ip, ip, sizeof(ip)));
-	if (be->mode == MR_MODE_DSR_L2 && memcmp(be->next_hop, be->ip, sizeof(be->ip)) != 0)
+	set_tunnel_source(b, be);
+	if (be->mode == MR_MODE_DSR_L2 && memcmp(r.hop->ip, be->ip, sizeof(be->ip)) != 0)
 		return lbspec_refuse_backend(b->err, -EINVAL, m,
 			"%s is not on a connected network, which dsr-l2 needs; give a port an "
-			"address of its network, or use full-nat",
+			"address of its network, or use a tunnel (ipip, gue) or full-nat",
 			mr_ip_text(&m->ip, ip, sizeof(ip)));
-	if (pin_next_hop(b, be, prev) != 0)
+	if (pin_next_hop(b, &r) != 0)
 		return lbspec_refuse_backend(b->err, -ENOSPC, m,
 			"the neighbour table is full (%u entries); restart millraced with a larger "
 			"--neighs, or reach the backends over a gateway",
@@ -101,8 +123,9 @@ static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 /* I3. A route that is gone leaves the old one in place: its flows have nothing better. */
 static int keep_absent(struct build *b, uint32_t slot)
 {
-	const struct lb_backend *prev = record_before(b, slot);
-	struct lb_backend *be = &b->next->c.backends[slot];
+	const struct route r = route_of(b, slot);
+	const struct lb_backend *prev = r.prev;
+	struct lb_backend *be = r.be;
 
 	if (prev == NULL || prev->neigh_ref == NEIGH_NONE
 		|| (slots_refs(b->r->backends, slot) == 0
@@ -111,14 +134,15 @@ static int keep_absent(struct build *b, uint32_t slot)
 	*be = *prev;
 	be->state = 0;
 	be->neigh_ref = NEIGH_NONE;
-	if (!route_backend(b, be, prev)) {
+	if (!route_backend(b, &r)) {
 		be->iface = prev->iface;
-		memcpy(be->next_hop, prev->next_hop, sizeof(be->next_hop));
+		*r.hop = *r.prev_hop;
 	}
-	if (pin_next_hop(b, be, prev) != 0) { /* back to the pin that cannot fail */
+	set_tunnel_source(b, be);
+	if (pin_next_hop(b, &r) != 0) { /* back to the pin that cannot fail */
 		be->iface = prev->iface;
-		memcpy(be->next_hop, prev->next_hop, sizeof(be->next_hop));
-		return pin_next_hop(b, be, prev);
+		*r.hop = *r.prev_hop;
+		return pin_next_hop(b, &r);
 	}
 	return 0;
 }
@@ -130,7 +154,8 @@ int lbroute_build(struct build *b)
 	int rc = 0;
 
 	c->backends = aligned_alloc(64, (n + 1) * sizeof(c->backends[0]));
-	if (c->backends == NULL)
+	b->next->next_hops = calloc(n + 1, sizeof(b->next->next_hops[0]));
+	if (c->backends == NULL || b->next->next_hops == NULL)
 		return -ENOMEM;
 	memset(c->backends, 0, (n + 1) * sizeof(c->backends[0]));
 	for (uint32_t i = 0; i < n; i++)

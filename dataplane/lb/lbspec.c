@@ -5,6 +5,8 @@
  */
 #include "lb/lbspec.h"
 
+#include "lb/fwd.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -213,15 +215,16 @@ static int check_backend(
 {
 	if (mr_ip_len(&b->ip) == 0 || b->port == 0)
 		return lbspec_refuse_backend(err, -EINVAL, b, "address or port is missing");
-	if (b->ip.family != s->vip.family)
+	if (b->ip.family != s->vip.family && !mr_mode_is_tunnel(s->mode))
 		return lbspec_refuse_backend(err, -EINVAL, b,
-			"its address is IPv%u but the VIP is IPv%u; use one family in a service",
+			"its address is IPv%u but the VIP is IPv%u; use one family in a service, or "
+			"a tunnel (ipip, gue)",
 			b->ip.family, s->vip.family);
-	if (s->mode == MR_MODE_DSR_L2 && b->port != s->port)
+	if (mr_mode_is_direct(s->mode) && b->port != s->port)
 		return lbspec_refuse_backend(err, -EINVAL, b,
-			"port %u differs from the service's %u; dsr-l2 cannot change it: use the "
+			"port %u differs from the service's %u; %s cannot change it: use the "
 			"same port or full-nat",
-			b->port, s->port);
+			b->port, s->port, mr_mode_name(s->mode));
 	if (b->weight > MR_WEIGHT_MAX)
 		return lbspec_refuse_backend(
 			err, -EINVAL, b, "weight %u is above %u", b->weight, MR_WEIGHT_MAX);
@@ -263,7 +266,7 @@ int lbspec_check_group(const struct lbspec_group *g, struct mr_error *err)
 	if (s->proto != MR_PROTO_TCP && s->proto != MR_PROTO_UDP)
 		return lbspec_refuse_service(
 			err, -EINVAL, s, "protocol %u is neither tcp nor udp", s->proto);
-	if (s->mode != MR_MODE_FULLNAT && s->mode != MR_MODE_DSR_L2)
+	if (s->mode >= FWD_N_MODES || fwd_modes[s->mode] == NULL)
 		return lbspec_refuse_service(
 			err, -EINVAL, s, "forwarding mode %u is unknown", s->mode);
 	if (sched_ops_of(s->sched) == NULL)

@@ -178,7 +178,8 @@ static void begin_flow(struct call *x, uint32_t idx, struct conn *e, const struc
 	e->last_seen_ms = x->now_ms;
 	e->began_ms = x->now_ms;
 	conn_watch(x->lw->conns, idx, x->now_ms + s->timeouts.ms[e->state]);
-	fwd_modes[e->mode]->open(e, x->conf);
+	if (fwd_modes[e->mode]->open != NULL)
+		fwd_modes[e->mode]->open(e, x->conf);
 }
 
 /* Whether a service that can do without entries is to have one. The last quarter of the table is for those that
@@ -196,7 +197,7 @@ static uint32_t forward_stateless(
 	struct call *x, unsigned i, const struct lb_service *s, uint32_t backend_idx)
 {
 	if (s->is_stateless_able) {
-		forward(x, i, NULL, &x->conf->backends[backend_idx], MR_MODE_DSR_L2);
+		forward(x, i, NULL, &x->conf->backends[backend_idx], s->spec.mode);
 		x->w->tally->stateless++;
 	} else {
 		pkt_drop(&x->b->p[i], PKT_DROP_conn_table_full);

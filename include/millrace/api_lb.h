@@ -51,20 +51,22 @@ MR_MSG(mr_snat, MR_SNAT_FIELDS)
 		"new flows of one source in a second; 0 = no limit") \
 	F(T, U8, source_rate_prefix, 43, MR_OPTIONAL, "bits of a source; 0 = 32, with IPv6 64") \
 	F(T, U32, insert_rate, 44, MR_OPTIONAL, \
-		"new entries in a second, the rest goes by hash; 0 = all")
+		"new entries in a second, the rest goes by hash; 0 = all") \
+	F(T, U16, gue_port, 55, MR_OPTIONAL, "UDP port of the backends' GUE; 0 = default")
 MR_MSG(mr_service, MR_SERVICE_FIELDS)
 
 #define MR_BACKEND_FIELDS(F, T) \
 	F(T, NAME, service, 16, MR_REQUIRED, "service it belongs to") \
 	F(T, NAME, name, 17, MR_REQUIRED, "unique in the service: POOL/NAME") \
-	F(T, IP, ip, 18, MR_REQUIRED, "same family as the VIP") \
-	F(T, U16, port, 19, MR_REQUIRED, "with dsr-l2 the service's own port") \
+	F(T, IP, ip, 18, MR_REQUIRED, "same family as the VIP, but with ipip and gue") \
+	F(T, U16, port, 19, MR_REQUIRED, "with dsr-l2, ipip and gue the service's own port") \
 	F(T, U16, weight, 20, MR_REQUIRED, "0..1000; 0 takes no new flows") \
 	F(T, U8, state, 21, MR_REQUIRED, "enum mr_backend_state") \
 	F(T, U32, max_conns, 26, MR_OPTIONAL, "connections, no new ones above; 0 = no limit")
 MR_MSG(mr_backend, MR_BACKEND_FIELDS)
 
 #define MR_WEIGHT_MAX 1000
+#define MR_GUE_PORT 6080u /* IANA's port for GUE */
 #define MR_LOAD_BOUND_MIN_PCT 101
 #define MR_LOAD_BOUND_MAX_PCT 1000
 #define MR_MAX_CONNS_MAX 1000000000u

@@ -26,6 +26,7 @@
 	X(arp_replies, packets, "ARP requests answered") \
 	X(nd_replies, packets, "neighbour solicitations answered") \
 	X(echo_replies, packets, "ICMP and ICMPv6 echo requests answered") \
+	X(too_big_replies, packets, "packets too big for a tunnel answered with ICMP or ICMPv6") \
 	X(conn_hits, packets, "packets of balanced services with a connection entry") \
 	X(conn_created, flows, "connection entries created") \
 	X(conn_expired, flows, "connection entries removed by time") \
@@ -41,6 +42,8 @@
 	X(bad_l4_header, "TCP or UDP header is truncated or malformed") \
 	X(ttl, "time to live or hop limit ran out") \
 	X(fragment, "fragment of a balanced flow: fragments are not supported yet") \
+	X(too_big, "encapsulated, longer than the port's MTU, and may not be reported") \
+	X(no_headroom, "buffer has no room in front for the outer header") \
 	X(ip_extension, "IPv6 extension header chain too long or malformed") \
 	X(foreign_mac, "destination MAC address is not ours") \
 	X(no_service, "virtual address without a service on this port") \

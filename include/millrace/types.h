@@ -25,10 +25,13 @@ struct mr_ip {
 	uint8_t bytes[16];
 };
 
-/* Forwarding modes. The text names are those of the configuration file. */
+/* Forwarding modes. The text names are those of the configuration file. IPIP stands for an IP header in
+ * front, whatever the two families are: IPv4 and IPv6 in IPv4 and IPv6 (RFC 2003, 2473, 4213). */
 #define MR_MODES(X) \
 	X(MR_MODE_FULLNAT, 1, "full-nat") \
-	X(MR_MODE_DSR_L2, 2, "dsr-l2")
+	X(MR_MODE_DSR_L2, 2, "dsr-l2") \
+	X(MR_MODE_IPIP, 3, "ipip") \
+	X(MR_MODE_GUE, 4, "gue")
 
 /* Schedulers: Maglev, weighted and plain round robin, weighted and plain least connections, power of two
  * choices, source hash, rendezvous (highest random weight). */
@@ -114,6 +117,18 @@ MR_ENUM(neigh_state, MR_NEIGH_STATES)
 static inline bool mr_sched_is_hashing(unsigned sched)
 {
 	return sched == MR_SCHED_MAGLEV || sched == MR_SCHED_SH || sched == MR_SCHED_RENDEZVOUS;
+}
+
+/* Whether packets go to the backend inside others: its address may be of another family than the VIP's. */
+static inline bool mr_mode_is_tunnel(unsigned mode)
+{
+	return mode == MR_MODE_IPIP || mode == MR_MODE_GUE;
+}
+
+/* Whether the backend has the VIP and answers the client itself: ports are as the client sent them. */
+static inline bool mr_mode_is_direct(unsigned mode)
+{
+	return mode == MR_MODE_DSR_L2 || mr_mode_is_tunnel(mode);
 }
 
 /* Length in bytes of an address of this family: 4, 16, or 0. */

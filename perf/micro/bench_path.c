@@ -159,6 +159,7 @@ static unsigned poll_ports(void *ctx)
 #define NAT(ip, size, flows) \
 	FLOWS("full-nat/out/ipv" #ip "/" size, OUT, ip, WORLD_FULLNAT, flows), \
 		FLOWS("full-nat/back/ipv" #ip "/" size, BACK, ip, WORLD_FULLNAT, flows)
+#define TUNNEL(text, mode, ip, size, flows) FLOWS(text "/ipv" #ip "/" size, OUT, ip, mode, flows)
 #define DSR(ip, size, flows) FLOWS("dsr-l2/ipv" #ip "/" size, OUT, ip, WORLD_DSR, flows)
 #define NEW(text, ip, mode) \
 	{ \
@@ -182,6 +183,12 @@ static const struct bench_case cases[] = {
 	DSR(6, "1k", 1000),
 	DSR(6, "100k", 100000),
 	DSR(6, "1M", 1000000),
+	TUNNEL("ipip", WORLD_IPIP, 4, "1k", 1000),
+	TUNNEL("ipip", WORLD_IPIP, 4, "1M", 1000000),
+	TUNNEL("ipip", WORLD_IPIP, 6, "1k", 1000),
+	TUNNEL("ipip", WORLD_IPIP, 6, "1M", 1000000),
+	TUNNEL("gue", WORLD_GUE, 4, "1k", 1000),
+	TUNNEL("gue", WORLD_GUE, 6, "1k", 1000),
 	NAT(4, "1k", 1000),
 	NAT(4, "100k", 100000),
 	NAT(4, "1M", 1000000),
@@ -189,6 +196,7 @@ static const struct bench_case cases[] = {
 	NAT(6, "100k", 100000),
 	NAT(6, "1M", 1000000),
 	NEW("dsr-l2", 4, WORLD_DSR),
+	NEW("ipip", 4, WORLD_IPIP),
 	NEW("full-nat", 4, WORLD_FULLNAT),
 	NEW("dsr-l2", 6, WORLD_DSR),
 	NEW("full-nat", 6, WORLD_FULLNAT),

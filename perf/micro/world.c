@@ -52,7 +52,7 @@ static void put_backend(struct model *m, const struct mr_service *s, unsigned k)
 	snprintf(o.backend.name, MR_NAME_MAX, "pool/backend-%u", k);
 	o.backend.ip = s->vip.family == 4 ? ip4(10, 2, 0, (uint8_t)(11 + k))
 					  : ip6(2, 0, (uint8_t)(0x11 + k));
-	o.backend.port = s->mode == MR_MODE_DSR_L2 ? s->port : 8080;
+	o.backend.port = mr_mode_is_direct(s->mode) ? s->port : 8080;
 	o.backend.weight = 1;
 	o.backend.state = MR_BACKEND_UP;
 	model_put(m, &o);
@@ -60,7 +60,7 @@ static void put_backend(struct model *m, const struct mr_service *s, unsigned k)
 
 static struct mr_ip vip_of(unsigned family, enum world_mode mode)
 {
-	const uint8_t host = mode == WORLD_FULLNAT ? 1 : 2;
+	const uint8_t host = (uint8_t)(1 + mode);
 
 	return family == 4 ? ip4(10, 9, 0, host) : ip6(9, 0, host);
 }
@@ -100,7 +100,11 @@ static void fill_model(struct model *m)
 	put_service(m, "nat6", vip_of(6, WORLD_FULLNAT), MR_MODE_FULLNAT);
 	put_service(m, "dsr4", vip_of(4, WORLD_DSR), MR_MODE_DSR_L2);
 	put_service(m, "dsr6", vip_of(6, WORLD_DSR), MR_MODE_DSR_L2);
-	for (unsigned i = 4; i < N_SERVICES; i++) {
+	put_service(m, "ipip4", vip_of(4, WORLD_IPIP), MR_MODE_IPIP);
+	put_service(m, "ipip6", vip_of(6, WORLD_IPIP), MR_MODE_IPIP);
+	put_service(m, "gue4", vip_of(4, WORLD_GUE), MR_MODE_GUE);
+	put_service(m, "gue6", vip_of(6, WORLD_GUE), MR_MODE_GUE);
+	for (unsigned i = 8; i < N_SERVICES; i++) {
 		char name[MR_NAME_MAX];
 
 		snprintf(name, sizeof(name), "other-%u", i);
@@ -248,8 +252,10 @@ void world_stream_fini(struct world_stream *s)
 /* The frame is one or two lines; addresses and ports are written over the template's. */
 void world_emit(struct world_stream *s, struct rte_mbuf *m)
 {
-	uint8_t *to = rte_pktmbuf_mtod(m, uint8_t *);
+	uint8_t *to;
 
+	rte_pktmbuf_reset_headroom(m); /* a tunnel has taken some */
+	to = rte_pktmbuf_mtod(m, uint8_t *);
 	if (s->family == 4) {
 		const struct world_flow4 *f = &s->f4[s->at];
 

@@ -39,7 +39,7 @@ enum frame_flag {
 	F_QUEUE1 = 2,   /* on its second queue */
 	F_OUR_MAC = 4,  /* to the port's MAC address */
 	F_REPAIR = 8,   /* checksums made right */
-	F_ROOM = 16,    /* the buffer has room behind the frame */
+	F_ROOM = 16,    /* the buffer has room before and behind the frame */
 	F_SEGMENTS = 32 /* in two segments */
 };
 
@@ -115,6 +115,9 @@ static const struct {
 	{"direct", "10.1.0.90", 8080, MR_PROTO_TCP, MR_MODE_DSR_L2, MR_SCHED_MAGLEV, 0, 0, 0},
 	{"quic6", "fd00:1::90", 443, MR_PROTO_UDP, MR_MODE_DSR_L2, MR_SCHED_RENDEZVOUS,
 		MR_HASH_SOURCE_PORT, 0, 0},
+	{"ipip", "10.1.0.91", 80, MR_PROTO_TCP, MR_MODE_IPIP, MR_SCHED_MAGLEV, 0, 0, 0},
+	{"gue6", "fd00:1::91", 80, MR_PROTO_TCP, MR_MODE_GUE, MR_SCHED_MAGLEV, 0, 0, 0},
+	{"gue", "10.1.0.92", 53, MR_PROTO_UDP, MR_MODE_GUE, MR_SCHED_RENDEZVOUS, 0, 0, 0},
 };
 
 static const struct {
@@ -131,6 +134,10 @@ static const struct {
 	{"direct", "w1", "10.2.0.11", 8080},
 	{"direct", "w2", "10.2.0.12", 8080},
 	{"quic6", "q1", "fd00:2::11", 443},
+	{"ipip", "i1", "fd00:2::13", 80},
+	{"ipip", "i2", "10.2.0.13", 80}, /* a dataplane takes both, a configuration file one */
+	{"gue6", "g1", "10.2.0.12", 80},
+	{"gue", "g1", "fd00:2::12", 53},
 };
 
 static void put_service(unsigned i)
@@ -322,7 +329,7 @@ static void on_free(void *addr, void *ctx)
 	free(o);
 }
 
-/* A buffer with these bytes and that much room behind them, NULL when the pool is empty. */
+/* A buffer with these bytes and that much room before and behind them, NULL when the pool is empty. */
 static struct rte_mbuf *outside_mbuf(const uint8_t *bytes, uint32_t n, uint32_t room)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(h.pool);
@@ -333,15 +340,16 @@ static struct rte_mbuf *outside_mbuf(const uint8_t *bytes, uint32_t n, uint32_t 
 	o = calloc(1, sizeof(*o));
 	FUZZ_NEED(o != NULL, "no memory");
 	/* two bytes in front: network headers of real buffers are aligned to two after Ethernet */
-	o->block = malloc(2 + n + room);
+	o->block = malloc(2 + room + n + room);
 	FUZZ_NEED(o->block != NULL, "no memory");
-	memset(o->block, 0xff, 2 + n + room);
-	memcpy(o->block + 2, bytes, n);
+	memset(o->block, 0xff, 2 + room + n + room);
+	memcpy(o->block + 2 + room, bytes, n);
 	o->info.free_cb = on_free;
 	o->info.fcb_opaque = o;
 	rte_mbuf_ext_refcnt_set(&o->info, 1);
-	rte_pktmbuf_attach_extbuf(m, o->block + 2, RTE_BAD_IOVA, (uint16_t)(n + room), &o->info);
-	m->data_off = 0;
+	rte_pktmbuf_attach_extbuf(
+		m, o->block + 2, RTE_BAD_IOVA, (uint16_t)(room + n + room), &o->info);
+	m->data_off = (uint16_t)room;
 	m->data_len = (uint16_t)n;
 	m->pkt_len = n;
 	memset(pkt_note(m), 0xff, BURST_MBUF_PRIV); /* what an earlier packet left */
@@ -509,8 +517,45 @@ static void check_sums(const struct frame *f, const struct pkt *p)
 		FUZZ_CHECK(csum_of(l4, p->l4_len) == 0, "ICMP checksum");
 }
 
+/* The packet inside of a tunnel's, in a frame. False when the frame is none of a tunnel. */
+static bool unwrap(const struct frame *f, const struct pkt *p, struct frame *inner)
+{
+	const uint8_t *l4 = f->bytes + p->l4_off;
+	uint32_t at = p->l4_off;
+	uint8_t proto = p->proto;
+
+	if (p->flags & PKT_F_FRAGMENT)
+		return false;
+	if (proto == IPPROTO_UDP && p->dport == RTE_BE16(MR_GUE_PORT)) {
+		FUZZ_CHECK(p->family == 6 || (l4[6] | l4[7]) == 0, "GUE over IPv4 has a checksum");
+		FUZZ_CHECK(
+			p->l4_len > 12 && l4[8] == 0 && l4[10] == 0 && l4[11] == 0, "GUE header");
+		proto = l4[9];
+		at += 12;
+	}
+	if (proto != IPPROTO_IPIP && proto != IPPROTO_IPV6)
+		return false;
+	inner->n = f->n - at + 14;
+	memcpy(inner->bytes, f->bytes, 12);
+	memcpy(inner->bytes + 12, proto == IPPROTO_IPIP ? "\x08\0" : "\x86\xdd", 2);
+	memcpy(inner->bytes + 14, f->bytes + at, f->n - at);
+	return true;
+}
+
+static void check_inner(const struct frame *f, const struct rte_ether_addr *mac)
+{
+	struct pkt p;
+
+	parse_frame(&p, f->bytes, f->n, mac);
+	FUZZ_CHECK(p.verdict == PKT_UNSEEN, "what was wrapped is not IP: verdict %u, reason %u",
+		p.verdict, p.drop);
+	if (!is_damaged)
+		check_sums(f, &p);
+}
+
 static void check_sent(unsigned iface, const struct frame *f)
 {
+	static struct frame inner;
 	struct rte_ether_addr mac;
 	struct pkt p;
 
@@ -530,7 +575,9 @@ static void check_sent(unsigned iface, const struct frame *f)
 		remember_asked(iface, 6, f->bytes + p.l4_off + 8);
 		return;
 	}
-	if (!is_damaged)
+	if (unwrap(f, &p, &inner))
+		check_inner(&inner, &mac);
+	else if (!is_damaged)
 		check_sums(f, &p);
 	sent[iface] = *f;
 }

@@ -60,6 +60,13 @@ def packets():
         "frag6": eth() / ip6 / IPv6ExtHdrFragment(m=1, nh=17) / UDP(dport=53) / Raw(b"x" * 16),
         "frag6-later": eth() / ip6 / IPv6ExtHdrFragment(offset=3, nh=17) / Raw(b"y" * 16),
         "padded": Ether(raw(eth() / ip4 / UDP(sport=1, dport=53)) + bytes(18)),
+        "ipip4": eth() / IP(src="10.1.0.10", dst="10.1.0.91", flags="DF") / TCP(sport=40005, dport=80, flags="S"),
+        "ipip4-big": eth() / IP(src="10.1.0.10", dst="10.1.0.91", flags="DF")
+        / TCP(sport=40005, dport=80, flags="A") / Raw(b"b" * 1460),
+        "gue6": eth() / IPv6(src="fd00:1::10", dst="fd00:1::91") / TCP(sport=40006, dport=80, flags="S"),
+        "gue6-big": eth() / IPv6(src="fd00:1::10", dst="fd00:1::91") / TCP(sport=40006, dport=80, flags="A")
+        / Raw(b"b" * 1440),
+        "gue4": eth() / IP(src="10.1.0.10", dst="10.1.0.92") / UDP(sport=40007, dport=53) / Raw(b"odd"),
         "ttl": eth() / IP(src="10.1.0.10", dst="10.1.0.80", ttl=1) / UDP(sport=1, dport=53),
         "echo4": eth() / IP(src="10.1.0.10", dst="10.1.0.1") / ICMP() / Raw(b"ping"),
         "echo4-vip": eth() / IP(src="10.1.0.10", dst="10.1.0.80") / ICMP() / Raw(b"pingg"),
@@ -116,7 +123,7 @@ def pipeline_seeds():
         flags = F_ROOM | F_REPAIR | (0 if multicast else F_OUR_MAC) | (F_SOUTH if name == "snat" else 0)
         write("pipeline", name, rx(p, flags) + bytes([RUN]))
     for name, first in (("tcp4", "tcp4-syn"), ("tcp6", "tcp6-syn"), ("udp4", "udp4"), ("udp6", "udp6"),
-                        ("dsr4", "dsr4"), ("dsr6", "dsr6")):
+                        ("dsr4", "dsr4"), ("dsr6", "dsr6"), ("ipip4", "ipip4"), ("gue6", "gue6"), ("gue4", "gue4")):
         syn = rx(all_[first])
         flow = RESOLVE + syn + bytes([RUN]) + back() + RESOLVE + back(0x10) + bytes([RUN])
         write("pipeline", f"flow-{name}", flow)
@@ -351,6 +358,8 @@ services:
     scheduler: wrr
     pool: six
     timeouts: { syn: 10s, established: 15m, fin: 30s, udp: 60s }
+  gue: { vip: "fd00:1::91", port: 8080, mode: gue, gue_port: 5555, pool: web }
+  ipip: { vip: 10.1.0.91, port: 8080, mode: ipip, pool: none }
 """
 
 BAD_CONFS = {

@@ -67,6 +67,18 @@ static void names_are_those_of_configuration_files(void **state)
 	}
 }
 
+/* An option of one mode, on a service of another. */
+static void gue_port_is_for_gue(void **state)
+{
+	struct mr_object s = service("web");
+
+	(void)state;
+	s.service.gue_port = 6080;
+	check(&s, -EINVAL);
+	s.service.mode = MR_MODE_GUE;
+	check(&s, 0);
+}
+
 /* Backend b/c of service a and backend c of service a/b would have one key. */
 static void only_a_backend_has_a_pool_before_its_name(void **state)
 {
@@ -190,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_those_of_configuration_files),
 		cmocka_unit_test(only_a_backend_has_a_pool_before_its_name),
+		cmocka_unit_test(gue_port_is_for_gue),
 		cmocka_unit_test(numbers_have_limits),
 		cmocka_unit_test(what_is_hashed_fits_the_scheduler),
 		cmocka_unit_test(rates_have_limits),

@@ -2,6 +2,8 @@
 /* Echo replies of both families byte for byte, their limit, and what is left to the kernel. */
 #include "base/csum.h"
 #include "net/icmp.h"
+#include "net/icmp_pvt.h"
+#include "net/toobig.h"
 #include "netfix.h"
 #include "unit.h"
 
@@ -155,6 +157,32 @@ static void replies_have_a_budget_for_each_second(void **state)
 	assert_int_equal(n->b->p[0].verdict, PKT_TX);
 }
 
+/* The same budget: a flood of packets that do not fit is not answered by one of messages. */
+static void too_big_messages_have_a_budget(void **state)
+{
+	static const char large[] =
+		TO_WAN "0800 45000027 00054000 1101 e5c6" CLIENT4 "c0000201 0800 6629" HELLO;
+	struct net *n = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct rte_mbuf *m = net_receive(n, NET_WAN, large, 100);
+		const struct pkt *p = &n->b->p[0];
+
+		assert_int_equal(p->verdict, PKT_UNSEEN);
+		m->data_off += 100; /* the room goes in front, where a NIC leaves some */
+		memmove(rte_pktmbuf_mtod(m, void *), rte_pktmbuf_mtod_offset(m, void *, -100),
+			m->data_len);
+		n->w->echo_since_ms = n->w->now_ms;
+		n->w->n_echoes = ICMP_ECHO_PER_SEC - 1 + i;
+		toobig_reply(n->w, n->b, 0, 1400);
+		assert_int_equal(p->verdict, i == 0 ? PKT_REPLY : PKT_DROP);
+		if (i == 1)
+			assert_int_equal(p->drop, PKT_DROP_icmp_limited);
+		rte_pktmbuf_free(m);
+	}
+	assert_int_equal(n->w->tally->too_big_replies, 1);
+}
+
 static void the_rest_is_the_kernels_or_dropped(void **state)
 {
 	static const char unreach[] = TO_WAN ECHO4 "25c7" CLIENT4 "c0000201 0301 0000" HELLO;
@@ -222,6 +250,7 @@ int main(int argc, char **argv)
 		CASE(any_checksum_of_a_request_gives_a_right_reply),
 		CASE(a_wrong_checksum_stays_wrong),
 		CASE(replies_have_a_budget_for_each_second),
+		CASE(too_big_messages_have_a_budget),
 		CASE(the_rest_is_the_kernels_or_dropped),
 	};
 
