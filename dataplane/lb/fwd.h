@@ -2,7 +2,7 @@
 #pragma once
 /*
  * fwd — how a packet that has its connection gets to the other side. One mode, or family of modes, per file
- * (fwd_l2.c, fwd_tunnel.c, fwd_fullnat.c) behind struct fwd_ops; called with all packets of one mode of a burst,
+ * (fwd_l2.c, fwd_tunnel.c, fwd_nat.c) behind struct fwd_ops; called with all packets of one mode of a burst,
  * and once per new flow. Context: worker.
  */
 #include "core/worker.h"

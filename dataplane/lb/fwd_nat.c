@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fwd_fullnat — see fwd_fullnat.h.
+ * fwd_nat — see fwd_nat.h.
  *
  *     client:cport → VIP:vport     becomes     SNAT:sport → backend:bport
  *     backend:bport → SNAT:sport   becomes     VIP:vport → client:cport
@@ -13,7 +13,7 @@
  * The client's next hop is asked for once and remembered in the entry (client_neigh, client_iface); it is
  * asked again when the neighbour is gone or the generation has other routes (route_gen).
  */
-#include "lb/fwd_fullnat.h"
+#include "lb/fwd_nat.h"
 
 #include "base/csum.h"
 
@@ -172,4 +172,4 @@ static void return_batch(const struct fwd_env *env, const struct fwd_batch *batc
 	}
 }
 
-const struct fwd_ops fwd_fullnat_ops = {.open = open_flow, .send = send_batch, .ret = return_batch};
+const struct fwd_ops fwd_nat_full_ops = {.open = open_flow, .send = send_batch, .ret = return_batch};
