@@ -37,8 +37,16 @@ static void to_kernel(struct pkt *p, enum punt_class class)
 	p->punt_class = (uint8_t) class;
 }
 
+/* Whether the packet may be a DNAT backend's answer to its client. */
+static bool may_revert(const struct pkt *p)
+{
+	return !(p->flags & (PKT_F_FRAGMENT | PKT_F_BROADCAST))
+		&& (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP);
+}
+
 /* A packet whose destination is no service: by what its address is to us. *kind is kept for ICMP. */
-static void classify_other(struct pkt *p, const struct addr_conf *ac, uint8_t *kind)
+static void classify_other(
+	struct pkt *p, const struct lb_conf *lb, const struct addr_conf *ac, uint8_t *kind)
 {
 	uint16_t snat_slot = 0;
 	uint8_t iface;
@@ -67,6 +75,11 @@ static void classify_other(struct pkt *p, const struct addr_conf *ac, uint8_t *k
 		return;
 	default:
 		to_kernel(p, PUNT_OTHER);
+		if (lb->reverts != NULL && may_revert(p)) {
+			p->service_idx = vip_find_source(lb->reverts, p);
+			if (p->service_idx != VIP_NONE)
+				p->verdict = PKT_REVERT;
+		}
 	}
 }
 
@@ -89,7 +102,7 @@ static void classify(
 		struct pkt *p = &b->p[ip.at[k]];
 
 		if (p->service_idx == VIP_NONE)
-			classify_other(p, ac, &kinds[ip.at[k]]);
+			classify_other(p, lb, ac, &kinds[ip.at[k]]);
 		else if (p->flags & PKT_F_FRAGMENT)
 			pkt_drop(p, PKT_DROP_fragment);
 		else
@@ -99,11 +112,19 @@ static void classify(
 
 /* Worker that owns the flow of a balanced packet. Client flows: by Toeplitz hash, the device's where it
  * is over the same tuple, so that with as many queues as workers nothing is handed over (nic.c fills the
- * redirection tables by the same rule). Return packets: by the SNAT port's block. */
-static unsigned owner_of(const struct worker *w, const struct burst *b, unsigned i)
+ * redirection tables by the same rule). Return packets: by the SNAT port's block; of DNAT by the hash that the
+ * client's packets have. */
+static unsigned owner_of(
+	const struct worker *w, const struct lb_conf *lb, const struct burst *b, unsigned i)
 {
 	const struct pkt *p = &b->p[i];
 
+	if (p->verdict == PKT_REVERT) {
+		struct pkt as;
+
+		lb_revert_client(lb, p, &as);
+		return NIC_RSS_OWNER(nic_softrss(&as), w->n_workers);
+	}
 	if (p->verdict == PKT_RETURN)
 		return natport_owner(rte_be_to_cpu_16(p->dport), w->n_workers);
 	if (b->has_rss && (b->m[i]->ol_flags & RTE_MBUF_F_RX_RSS_HASH))
@@ -111,16 +132,16 @@ static unsigned owner_of(const struct worker *w, const struct burst *b, unsigned
 	return NIC_RSS_OWNER(nic_softrss(p), w->n_workers);
 }
 
-static void steer(struct worker *w, struct burst *b)
+static void steer(struct worker *w, const struct lb_conf *lb, struct burst *b)
 {
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = &b->p[i];
 		struct pkt_note *note;
 		unsigned owner;
 
-		if (p->verdict != PKT_LB && p->verdict != PKT_RETURN)
+		if (p->verdict != PKT_LB && p->verdict != PKT_RETURN && p->verdict != PKT_REVERT)
 			continue;
-		owner = owner_of(w, b, i);
+		owner = owner_of(w, lb, b, i);
 		if (owner == w->id)
 			continue;
 		note = pkt_note(b->m[i]);
@@ -152,18 +173,22 @@ static void answer(
 static void balance(
 	struct worker *w, const struct lb_conf *lb, const struct addr_conf *ac, struct burst *b)
 {
-	struct pick from_clients = {0}, from_backends = {0};
+	struct pick from_clients = {0}, from_backends = {0}, to_clients = {0};
 
 	for (unsigned i = 0; i < b->n; i++) {
 		if (b->p[i].verdict == PKT_LB)
 			pick_add(&from_clients, i);
 		else if (b->p[i].verdict == PKT_RETURN)
 			pick_add(&from_backends, i);
+		else if (b->p[i].verdict == PKT_REVERT)
+			pick_add(&to_clients, i);
 	}
 	if (from_clients.n > 0)
 		lb_balance(w, lb, ac, b, from_clients.at, from_clients.n);
 	if (from_backends.n > 0)
 		lb_return(w, lb, ac, b, from_backends.at, from_backends.n);
+	if (to_clients.n > 0)
+		lb_revert(w, lb, ac, b, to_clients.at, to_clients.n);
 }
 
 static void finish(struct worker *w, struct burst *b)
@@ -210,7 +235,7 @@ static void on_burst(struct worker *w, struct burst *b, bool is_handover)
 	parse_burst(b, &w->ifaces->of[b->in_iface].mac, b->in_iface);
 	classify(b, lb, ac, kinds);
 	if (w->n_workers > 1 && !is_handover)
-		steer(w, b);
+		steer(w, lb, b);
 	answer(w, ac, b, kinds);
 	balance(w, lb, ac, b);
 	finish(w, b);

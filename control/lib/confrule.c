@@ -375,6 +375,47 @@ static void check_direct(struct rules *u, const struct conf_service *s)
 	}
 }
 
+/* A backend of s that is one of o as well, or NULL. */
+static const struct conf_backend *find_shared(
+	const struct conf_service *s, const struct conf_service *o)
+{
+	for (size_t i = 0; i < s->pool->n_backends; i++) {
+		for (size_t k = 0; k < o->pool->n_backends; k++) {
+			const struct conf_backend *a = &s->pool->backends[i],
+						  *b = &o->pool->backends[k];
+
+			if (a->ip.family != 0 && mr_ip_equal(&a->ip, &b->ip)
+				&& conf_backend_port(s, a) == conf_backend_port(o, b))
+				return a;
+		}
+	}
+	return NULL;
+}
+
+/* A DNAT backend is known by its address and port when it answers: those of another DNAT service would be the same. */
+static void check_dnat(struct rules *u, size_t i)
+{
+	const struct conf_service *s = &u->c->services[i];
+	char ip[INET6_ADDRSTRLEN];
+
+	for (size_t k = 0; k < i; k++) {
+		const struct conf_service *o = &u->c->services[k];
+		const struct conf_backend *b;
+
+		if (o->mode != MR_MODE_DNAT || o->proto != s->proto || o->pool == NULL)
+			continue;
+		b = find_shared(s, o);
+		if (b == NULL)
+			continue;
+		CONFREAD_ERROR(u->r, u->d->services[i].at[CONFDRAFT_SERVICE_POOL],
+			"services.%s and services.%s are dnat with a backend %s port %u in both: what "
+			"it sends could not be told apart; give it another port for one of them",
+			s->name, o->name, mr_ip_text(&b->ip, ip, sizeof(ip)),
+			conf_backend_port(s, b));
+		return;
+	}
+}
+
 static bool has_snat(const struct conf *c, uint8_t family)
 {
 	for (size_t i = 0; i < c->n_snats; i++) {
@@ -399,6 +440,8 @@ static void check_service_pool(
 			s->name, s->vip.family, s->pool->name, s->pool->backends[0].ip.family);
 	if (mr_mode_is_direct(s->mode))
 		check_direct(u, s);
+	if (s->mode == MR_MODE_DNAT)
+		check_dnat(u, (size_t)(s - u->c->services));
 	if (s->maglev_size != 0 && s->maglev_size < n)
 		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE],
 			"services.%s.maglev_size must be at least the number of backends (%zu)",

@@ -20,6 +20,7 @@ enum pkt_verdict {
 	PKT_ICMP,   /* ICMP, ICMPv6 (NDP included) to one of our addresses or to ND multicast */
 	PKT_LB,     /* client to VIP; service_idx is set */
 	PKT_RETURN, /* backend to SNAT address; snat_slot is set */
+	PKT_REVERT, /* DNAT backend to anybody else; service_idx is set */
 	PKT_TX,     /* Ethernet header complete: send on out_iface */
 	PKT_REPLY,  /* the same, but turned into our own answer to its sender */
 	PKT_HOLD,   /* next hop unresolved: to the manager; out_iface and note are set */

@@ -219,6 +219,17 @@ static void call_init(struct call *x, struct worker *w, const struct lb_conf *c,
 		x->batch[mode].n = 0;
 }
 
+/* For their services; all of them are known. */
+static void count_drops(struct lb_worker *lw, const struct burst *b, const uint8_t *sel, unsigned n)
+{
+	for (unsigned k = 0; k < n; k++) {
+		const struct pkt *p = &b->p[sel[k]];
+
+		if (unlikely(p->verdict == PKT_DROP))
+			add(&lw->services[p->service_idx].drops, 1);
+	}
+}
+
 void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
 	struct burst *b, const uint8_t *sel, unsigned n)
 {
@@ -243,12 +254,7 @@ void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_con
 		run_flows(&x, &v6);
 	balance_run_batches(&x, CONNFSM_CLIENT);
 	w->tally->conn_hits += x.n_hits;
-	for (unsigned k = 0; k < n; k++) {
-		const struct pkt *p = &b->p[sel[k]];
-
-		if (unlikely(p->verdict == PKT_DROP))
-			add(&w->lb->services[p->service_idx].drops, 1);
-	}
+	count_drops(w->lb, b, sel, n);
 }
 
 /* --- the way back --- */
@@ -262,17 +268,13 @@ static inline bool is_of_flow(
 		&& memcmp(be->ip, p->src, sizeof(be->ip)) == 0;
 }
 
-static inline void on_backend_packet(struct call *x, unsigned i, uint32_t idx)
+/* What both kinds of NAT have in common from here on. */
+static inline void on_answer(
+	struct call *x, unsigned i, uint32_t idx, struct conn *e, const struct lb_backend *be)
 {
-	struct conn *e = conn_at(x->lw->conns, idx);
-	const struct lb_backend *be = &x->conf->backends[e->backend_idx];
 	const struct lb_service *s = x->conf->services[e->service_idx];
 	struct pkt *p = &x->b->p[i];
 
-	if (unlikely(!is_of_flow(e, be, p))) {
-		pkt_drop(p, PKT_DROP_snat_unknown);
-		return;
-	}
 	p->service_idx = e->service_idx;
 	if (unlikely(s == NULL)) { /* left the model: its VIP is not ours any more */
 		pkt_drop(p, PKT_DROP_no_service);
@@ -282,7 +284,18 @@ static inline void on_backend_packet(struct call *x, unsigned i, uint32_t idx)
 	if (p->proto == MR_PROTO_TCP)
 		follow_tcp(x, idx, e, s, CONNFSM_BACKEND, p->tcp_flags);
 	e->last_seen_ms = x->now_ms;
-	forward(x, i, e, be, MR_MODE_FULLNAT);
+	forward(x, i, e, be, e->mode);
+}
+
+static inline void on_backend_packet(struct call *x, unsigned i, uint32_t idx)
+{
+	struct conn *e = conn_at(x->lw->conns, idx);
+	const struct lb_backend *be = &x->conf->backends[e->backend_idx];
+
+	if (likely(is_of_flow(e, be, &x->b->p[i])))
+		on_answer(x, i, idx, e, be);
+	else
+		pkt_drop(&x->b->p[i], PKT_DROP_snat_unknown);
 }
 
 void lb_return(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
@@ -320,6 +333,76 @@ void lb_return(struct worker *w, const struct lb_conf *c, const struct addr_conf
 		if (unlikely(p->verdict == PKT_DROP && p->drop != PKT_DROP_snat_unknown))
 			add(&lw->services[p->service_idx].drops, 1);
 	}
+}
+
+/* --- the way back of DNAT --- */
+
+/* The key is the client's, made of the answer: what the backend is in it, the VIP was to the client. A backend's address
+ * and port belong to one DNAT service (lbroute.c), so the VIP is known. */
+void lb_revert_client(const struct lb_conf *c, const struct pkt *p, struct pkt *as)
+{
+	const struct lb_service *s = c->services[p->service_idx];
+
+	as->family = p->family;
+	as->proto = p->proto;
+	memcpy(as->src, p->dst, sizeof(as->src));
+	memcpy(as->dst, s->vip, sizeof(as->dst));
+	as->sport = p->dport;
+	as->dport = rte_cpu_to_be_16(s->spec.port);
+}
+
+static void revert_flows(struct call *x, struct flows *f)
+{
+	if (f->is_v6)
+		conn_find_bulk6(x->lw->conns, f->k6, f->n, f->idx);
+	else
+		conn_find_bulk4(x->lw->conns, f->k4, f->n, f->idx);
+	for (unsigned k = 0; k < f->n; k++) {
+		const unsigned i = f->sel[k];
+		struct pkt *p = &x->b->p[i];
+		struct conn *e;
+		const struct lb_backend *be;
+
+		if (f->idx[k] != CONN_NONE) {
+			e = conn_at(x->lw->conns, f->idx[k]);
+			be = &x->conf->backends[e->backend_idx];
+			if (likely(e->mode == MR_MODE_DNAT && be->port == p->sport
+				    && memcmp(be->ip, p->src, sizeof(be->ip)) == 0)) {
+				on_answer(x, i, f->idx[k], e, be);
+				continue;
+			}
+		}
+		p->verdict = PKT_PUNT;
+		p->punt_class = PUNT_OTHER;
+	}
+}
+
+void lb_revert(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
+	struct burst *b, const uint8_t *sel, unsigned n)
+{
+	struct flows v4, v6;
+	struct call x;
+
+	call_init(&x, w, c, ac, b);
+	v4.n = v6.n = 0;
+	v4.is_v6 = false;
+	v6.is_v6 = true;
+	for (unsigned k = 0; k < n; k++) {
+		struct pkt as;
+
+		lb_revert_client(c, &b->p[sel[k]], &as);
+		if (as.family == 4)
+			add_key4(&v4, sel[k], &as);
+		else
+			add_key6(&v6, sel[k], &as);
+	}
+	if (v4.n > 0)
+		revert_flows(&x, &v4);
+	if (v6.n > 0)
+		revert_flows(&x, &v6);
+	balance_run_batches(&x, CONNFSM_BACKEND);
+	w->tally->conn_hits += x.n_hits;
+	count_drops(w->lb, b, sel, n);
 }
 
 /* --- the end of an entry --- */

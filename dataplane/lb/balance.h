@@ -40,6 +40,15 @@ void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_con
 void lb_return(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
 	struct burst *b, const uint8_t *sel, unsigned n);
 
+/* Hot. Packets sel[0..n) have PKT_REVERT and service_idx. Afterwards as above; or, where they are of no flow of the
+ * service, what they were without it: PKT_PUNT, somebody else's to route. */
+void lb_revert(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
+	struct burst *b, const uint8_t *sel, unsigned n);
+
+/* Hot. The client's packet that this PKT_REVERT packet answers: addresses and ports of *as; what nic_softrss()
+ * makes of it is the owner's hash. */
+void lb_revert_client(const struct lb_conf *c, const struct pkt *p, struct pkt *as);
+
 /* Bounded expiry; call once per tick. */
 void lb_expire(struct worker *w, const struct lb_conf *c);
 

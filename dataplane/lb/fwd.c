@@ -2,8 +2,8 @@
 /* fwd — the table of forwarding modes; see fwd.h. */
 #include "lb/fwd.h"
 
-#include "lb/fwd_nat.h"
 #include "lb/fwd_l2.h"
+#include "lb/fwd_nat.h"
 #include "lb/fwd_tunnel.h"
 
 const struct fwd_ops *const fwd_modes[FWD_N_MODES] = {
@@ -11,6 +11,7 @@ const struct fwd_ops *const fwd_modes[FWD_N_MODES] = {
 	[MR_MODE_DSR_L2] = &fwd_l2_ops,
 	[MR_MODE_IPIP] = &fwd_tunnel_ipip_ops,
 	[MR_MODE_GUE] = &fwd_tunnel_gue_ops,
+	[MR_MODE_DNAT] = &fwd_nat_dest_ops,
 };
 
 #define COUNT_MODE(sym, value, name) +1

@@ -35,7 +35,7 @@ struct fwd_ops {
 		  NULL: the backend answers the client itself */
 };
 
-#define FWD_N_MODES 5 /* enum mr_mode is below this */
+#define FWD_N_MODES 6 /* enum mr_mode is below this */
 
 /* Operations by enum mr_mode. */
 extern const struct fwd_ops *const fwd_modes[FWD_N_MODES];

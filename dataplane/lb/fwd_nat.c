@@ -2,8 +2,10 @@
 /*
  * fwd_nat — see fwd_nat.h.
  *
- *     client:cport → VIP:vport     becomes     SNAT:sport → backend:bport
- *     backend:bport → SNAT:sport   becomes     VIP:vport → client:cport
+ *     full NAT   client:cport → VIP:vport      becomes   SNAT:sport → backend:bport
+ *                backend:bport → SNAT:sport    becomes   VIP:vport → client:cport
+ *     DNAT       client:cport → VIP:vport      becomes   client:cport → backend:bport
+ *                backend:bport → client:cport  becomes   VIP:vport → client:cport
  *
  * Checksums are updated, not computed (RFC 1624): what changes in a flow's packets is the same in each,
  * so the entry keeps one delta per direction and layer, and a packet costs one addition. The way back is the
@@ -24,21 +26,34 @@
 /* Time to live − 1: the word (ttl, protocol) grows by ~0x0100, in network byte order. */
 #define TTL_DELTA RTE_BE16(0xfeff)
 
-static void open_flow(struct conn *e, const struct lb_conf *conf)
+/* Who the backend sees: address and port. */
+struct seen {
+	const uint8_t *ip;
+	rte_be16_t port;
+};
+
+static inline struct seen seen_of(const struct conn *e, const struct lb_conf *conf, bool is_full)
+{
+	return is_full
+		? (struct seen){conf->snats[e->snat_slot].bytes, rte_cpu_to_be_16(e->snat_port)}
+		: (struct seen){e->client_ip, e->client_port};
+}
+
+static inline void open_flow(struct conn *e, const struct lb_conf *conf, bool is_full)
 {
 	const struct lb_service *s = conf->services[e->service_idx];
 	const struct lb_backend *be = &conf->backends[e->backend_idx];
-	const rte_be16_t snat_port = rte_cpu_to_be_16(e->snat_port);
+	const struct seen seen = seen_of(e, conf, is_full);
 	struct {
 		uint8_t src[16], dst[16];
 		rte_be16_t sport, dport;
 	} from = {.sport = e->client_port, .dport = e->vip_port},
-	  to = {.sport = snat_port, .dport = be->port};
+	  to = {.sport = seen.port, .dport = be->port};
 	uint16_t addrs;
 
 	memcpy(from.src, e->client_ip, 16);
 	memcpy(from.dst, s->vip, 16);
-	memcpy(to.src, conf->snats[e->snat_slot].bytes, 16);
+	memcpy(to.src, seen.ip, 16);
 	memcpy(to.dst, be->ip, 16);
 	addrs = csum_delta(&from, &to, offsetof(__typeof__(from), sport));
 	e->fwd_l4 = csum_delta(&from, &to, sizeof(from));
@@ -46,6 +61,16 @@ static void open_flow(struct conn *e, const struct lb_conf *conf)
 	e->fwd_l3 = csum_add(addrs, TTL_DELTA);
 	e->rev_l3 = csum_add((uint16_t)~addrs, TTL_DELTA);
 	e->client_neigh = NEIGH_NONE;
+}
+
+static void open_full(struct conn *e, const struct lb_conf *conf)
+{
+	open_flow(e, conf, true);
+}
+
+static void open_dest(struct conn *e, const struct lb_conf *conf)
+{
+	open_flow(e, conf, false);
 }
 
 /* What a packet becomes. */
@@ -94,15 +119,17 @@ static inline bool rewrite_packet(struct rte_mbuf *m, const struct pkt *p, const
 	return true;
 }
 
-static void send_batch(const struct fwd_env *env, const struct fwd_batch *batch)
+static inline void send_batch(
+	const struct fwd_env *env, const struct fwd_batch *batch, bool is_full)
 {
 	for (unsigned k = 0; k < batch->n; k++) {
 		const struct lb_backend *be = batch->backend[k];
 		const struct conn *e = batch->conn[k];
 		const unsigned i = batch->sel[k];
-		const struct rewrite r = {.src = env->conf->snats[e->snat_slot].bytes,
+		const struct seen seen = seen_of(e, env->conf, is_full);
+		const struct rewrite r = {.src = seen.ip,
 			.dst = be->ip,
-			.sport = rte_cpu_to_be_16(e->snat_port),
+			.sport = seen.port,
 			.dport = be->port,
 			.l3 = e->fwd_l3,
 			.l4 = e->fwd_l4};
@@ -114,6 +141,16 @@ static void send_batch(const struct fwd_env *env, const struct fwd_batch *batch)
 		fwd_output(env, i, rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *),
 			be->iface, be->neigh_ref, NULL);
 	}
+}
+
+static void send_full(const struct fwd_env *env, const struct fwd_batch *batch)
+{
+	send_batch(env, batch, true);
+}
+
+static void send_dest(const struct fwd_env *env, const struct fwd_batch *batch)
+{
+	send_batch(env, batch, false);
 }
 
 /* The client's next hop, asked anew. Leaves client_neigh NEIGH_NONE while the neighbour table has no entry:
@@ -172,4 +209,5 @@ static void return_batch(const struct fwd_env *env, const struct fwd_batch *batc
 	}
 }
 
-const struct fwd_ops fwd_nat_full_ops = {.open = open_flow, .send = send_batch, .ret = return_batch};
+const struct fwd_ops fwd_nat_full_ops = {.open = open_full, .send = send_full, .ret = return_batch};
+const struct fwd_ops fwd_nat_dest_ops = {.open = open_dest, .send = send_dest, .ret = return_batch};

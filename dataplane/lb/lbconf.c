@@ -520,6 +520,8 @@ static int build_all(struct build *b)
 		rc = lbroute_build(b);
 	if (rc == 0)
 		rc = build_vips(b);
+	if (rc == 0)
+		rc = lbroute_build_reverts(b);
 	return rc;
 }
 
@@ -592,6 +594,7 @@ void lb_conf_destroy(struct lb_conf **c, struct lb_registry *r)
 	}
 	free(p->c.backends);
 	free(p->next_hops);
+	vip_table_destroy(&p->c.reverts);
 	services_put(r, &p->c, p->cap_services);
 	for (uint32_t i = 0; i < LB_SNATS_MAX; i++) {
 		if (p->c.snat_active[i])

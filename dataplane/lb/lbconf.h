@@ -67,6 +67,7 @@ _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 /* The slots of an older generation are within the arrays of a newer one: counts never shrink. */
 struct lb_conf {
 	struct vip_table *vips;
+	struct vip_table *reverts;        /* backends of DNAT services; NULL: there are none */
 	struct lb_service **services;     /* by slot; NULL = free */
 	struct lb_backend *backends;      /* by slot */
 	uint32_t n_services, n_backends;  /* slots */

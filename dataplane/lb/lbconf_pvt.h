@@ -56,5 +56,8 @@ uint32_t lbconf_share(const struct lb_registry *r, uint32_t limit);
 /* Fills the backend array of b->next, whose services are complete. 0, or -errno with *err filled. */
 int lbroute_build(struct build *b);
 
+/* Fills the table of DNAT backends of b->next, from its backend records. As above. */
+int lbroute_build_reverts(struct build *b);
+
 /* Gives back what one backend record of a generation holds. */
 void lbroute_unpin(struct lb_registry *r, uint32_t neigh_ref);

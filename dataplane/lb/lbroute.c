@@ -175,3 +175,106 @@ int lbroute_build(struct build *b)
 	}
 	return rc;
 }
+
+/* --- backends of DNAT services, by address: whose packets are turned back --- */
+
+struct revert {
+	struct vip_entry entry;
+	bool is_absent;
+};
+
+static int by_endpoint(const void *a, const void *b)
+{
+	const struct revert *x = a, *y = b;
+	int c = memcmp(&x->entry.ip, &y->entry.ip, sizeof(x->entry.ip));
+
+	if (c == 0)
+		c = (x->entry.port > y->entry.port) - (x->entry.port < y->entry.port);
+	if (c == 0)
+		c = (x->entry.proto > y->entry.proto) - (x->entry.proto < y->entry.proto);
+	return c;
+}
+
+/* Of equal ones, those of the model first. */
+static int by_endpoint_and_state(const void *a, const void *b)
+{
+	const struct revert *x = a, *y = b;
+	const int c = by_endpoint(a, b);
+
+	return c != 0 ? c : x->is_absent - y->is_absent;
+}
+
+static unsigned collect_reverts(const struct lb_conf *c, struct revert *r)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < c->n_backends; i++) {
+		const struct lb_backend *be = &c->backends[i];
+		const struct lb_service *s =
+			be->service_idx < c->n_services ? c->services[be->service_idx] : NULL;
+
+		if (be->neigh_ref == NEIGH_NONE || be->mode != MR_MODE_DNAT || s == NULL)
+			continue;
+		memset(&r[n], 0, sizeof(r[n]));
+		r[n].entry.ip.family = be->family;
+		memcpy(r[n].entry.ip.bytes, be->ip, sizeof(be->ip));
+		r[n].entry.port = rte_be_to_cpu_16(be->port);
+		r[n].entry.proto = s->spec.proto;
+		r[n].entry.service_idx = s->idx;
+		r[n++].is_absent = be->state == 0;
+	}
+	return n;
+}
+
+static int refuse_twice(struct build *b, const struct revert *r)
+{
+	const struct lb_registry *reg = b->r;
+	char ip[INET6_ADDRSTRLEN];
+
+	b->err->code = MR_ERR_INVALID;
+	snprintf(b->err->object, sizeof(b->err->object), "service/%s",
+		lb_registry_service_name(reg, r[1].entry.service_idx));
+	snprintf(b->err->message, sizeof(b->err->message),
+		"its backend %s port %u is one of service \"%s\" too, which is dnat as well: what it "
+		"sends could not be told apart; give it another port for one of them",
+		mr_ip_text(&r->entry.ip, ip, sizeof(ip)), r->entry.port,
+		lb_registry_service_name(reg, r->entry.service_idx));
+	return -EINVAL;
+}
+
+/* One of each address: an absent backend's flows end when another service has its address now. */
+static int unite_reverts(struct build *b, struct revert *r, unsigned *n)
+{
+	unsigned n_kept = 0;
+
+	qsort(r, *n, sizeof(*r), by_endpoint_and_state);
+	for (unsigned i = 0; i < *n; i++) {
+		if (n_kept == 0 || by_endpoint(&r[n_kept - 1], &r[i]) != 0)
+			r[n_kept++] = r[i];
+		else if (!r[i].is_absent)
+			return refuse_twice(b, (const struct revert[2]){r[n_kept - 1], r[i]});
+	}
+	*n = n_kept;
+	return 0;
+}
+
+int lbroute_build_reverts(struct build *b)
+{
+	struct lb_conf *c = &b->next->c;
+	struct revert *r = calloc(c->n_backends + 1, sizeof(*r));
+	struct vip_entry *e = calloc(c->n_backends + 1, sizeof(*e));
+	int rc = r == NULL || e == NULL ? -ENOMEM : 0;
+	unsigned n = 0;
+
+	if (rc == 0) {
+		n = collect_reverts(c, r);
+		rc = unite_reverts(b, r, &n);
+	}
+	for (unsigned i = 0; rc == 0 && i < n; i++)
+		e[i] = r[i].entry;
+	if (rc == 0 && n > 0)
+		rc = vip_table_create(&c->reverts, e, n);
+	free(r);
+	free(e);
+	return rc;
+}

@@ -223,7 +223,7 @@ static int check_backend(
 	if (mr_mode_is_direct(s->mode) && b->port != s->port)
 		return lbspec_refuse_backend(err, -EINVAL, b,
 			"port %u differs from the service's %u; %s cannot change it: use the "
-			"same port or full-nat",
+			"same port, full-nat or dnat",
 			b->port, s->port, mr_mode_name(s->mode));
 	if (b->weight > MR_WEIGHT_MAX)
 		return lbspec_refuse_backend(

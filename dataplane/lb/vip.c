@@ -73,6 +73,18 @@ void vip_table_destroy(struct vip_table **t)
 	*t = NULL;
 }
 
+/* What an empty slot or the key's own says, from slot `at` on. */
+static inline uint32_t probe(const struct vip_table *t, uint32_t at, const struct key *key)
+{
+	const struct slot *s = &t->slots[at];
+
+	while (s->key.tail != 0 && memcmp(&s->key, key, sizeof(*key)) != 0) {
+		at = (at + 1) & t->mask;
+		s = &t->slots[at];
+	}
+	return s->key.tail != 0 ? s->service_idx : VIP_NONE;
+}
+
 void vip_find_bulk(const struct vip_table *t, struct pkt *p, const uint8_t *sel, unsigned n)
 {
 	struct key keys[BURST_MAX];
@@ -86,13 +98,14 @@ void vip_find_bulk(const struct vip_table *t, struct pkt *p, const uint8_t *sel,
 		at[i] = (uint32_t)keyhash(&keys[i], sizeof(keys[i])) & t->mask;
 		rte_prefetch0(&t->slots[at[i]]);
 	}
-	for (unsigned i = 0; i < n; i++) {
-		const struct slot *s = &t->slots[at[i]];
+	for (unsigned i = 0; i < n; i++)
+		p[sel[i]].service_idx = probe(t, at[i], &keys[i]);
+}
 
-		while (s->key.tail != 0 && memcmp(&s->key, &keys[i], sizeof(s->key)) != 0) {
-			at[i] = (at[i] + 1) & t->mask;
-			s = &t->slots[at[i]];
-		}
-		p[sel[i]].service_idx = s->key.tail != 0 ? s->service_idx : VIP_NONE;
-	}
+uint32_t vip_find_source(const struct vip_table *t, const struct pkt *p)
+{
+	struct key key = {.tail = tail_of(p->family, p->proto, p->sport)};
+
+	memcpy(key.ip, p->src, 16);
+	return probe(t, (uint32_t)keyhash(&key, sizeof(key)) & t->mask, &key);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * vip — (address, port, protocol) → service. Immutable, built per generation.
+ * vip — (address, port, protocol) → service: of VIPs, and of the backends of DNAT services. Immutable, built per
+ * generation.
  */
 #include "core/burst.h"
 #include "millrace/api_lb.h"
@@ -23,3 +24,6 @@ void vip_table_destroy(struct vip_table **t);
 
 /* Hot. For the packets whose indices are sel[0..n): sets p[].service_idx, VIP_NONE when not ours. */
 void vip_find_bulk(const struct vip_table *t, struct pkt *p, const uint8_t *sel, unsigned n);
+
+/* Hot. Service of where the packet comes from, VIP_NONE when there is none. */
+uint32_t vip_find_source(const struct vip_table *t, const struct pkt *p);

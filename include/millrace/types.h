@@ -31,7 +31,8 @@ struct mr_ip {
 	X(MR_MODE_FULLNAT, 1, "full-nat") \
 	X(MR_MODE_DSR_L2, 2, "dsr-l2") \
 	X(MR_MODE_IPIP, 3, "ipip") \
-	X(MR_MODE_GUE, 4, "gue")
+	X(MR_MODE_GUE, 4, "gue") \
+	X(MR_MODE_DNAT, 5, "dnat")
 
 /* Schedulers: Maglev, weighted and plain round robin, weighted and plain least connections, power of two
  * choices, source hash, rendezvous (highest random weight). */

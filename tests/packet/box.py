@@ -21,7 +21,7 @@ CLIENT_MAC = "02:aa:00:00:00:10"
 WEB_MAC = {n: f"02:bb:00:00:00:{n:02x}" for n in range(1, 9)}
 
 TCP_PROTO, UDP_PROTO = 6, 17
-FULLNAT, DSR_L2, IPIP, GUE = 1, 2, 3, 4
+FULLNAT, DSR_L2, IPIP, GUE, DNAT = 1, 2, 3, 4, 5
 MAGLEV, WRR = 1, 2
 UP, DRAIN, DOWN = 1, 2, 3
 

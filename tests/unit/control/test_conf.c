@@ -256,7 +256,7 @@ static const struct bad bads[] = {
 	{"type: http", "type: tcp, path: /x", "8:26", "is only for checks of type 'http'", NULL},
 	{"type: http", "type: htp", "8:15", "must be 'tcp' or 'http', got 'htp'",
 		"did you mean 'http'?"},
-	{"full-nat", "dsr-l3", "16:43", "must be 'full-nat', 'dsr-l2', 'ipip' or 'gue'",
+	{"full-nat", "dsr-l3", "16:43", "must be 'full-nat', 'dsr-l2', 'ipip', 'gue' or 'dnat'",
 		"did you mean 'dsr-l2'?"},
 	{"  snat: [10.2.0.100-10.2.0.101]\n", "", "15:43", "needs an IPv4 address in network.snat",
 		NULL},
@@ -279,6 +279,14 @@ static const struct bad bads[] = {
 		NULL}, /* valid */
 	{"10.1.0.80, port: 80, mode: full-nat", "\"fd00:1::80\", port: 80, mode: dsr-l2", "16:60",
 		"services.shop is IPv6, the backends of pools.web are IPv4, which only", NULL},
+	{"mode: full-nat, pool: web }",
+		"mode: dnat, pool: web }\n  also: { vip: 10.1.0.81, port: 80, mode: dnat, pool: web }",
+		"17:55",
+		"services.also and services.shop are dnat with a backend 10.2.0.11 port 80 in both",
+		NULL},
+	{"mode: full-nat, pool: web }",
+		"mode: dnat, pool: web }\n  also: { vip: 10.1.0.81, port: 80, proto: udp, mode: dnat, pool: web }",
+		"", NULL, NULL}, /* valid */
 	{"10.1.0.1/24", "10.1.0.0/24", "4:26", "the network's or the broadcast address", NULL},
 	{"10.1.0.1/24", "10.1.0.1/33", "4:26", "prefix length must be 1..32", NULL},
 	{"10.1.0.1/24, ", "", "", NULL, NULL}, /* stays valid */
