@@ -155,6 +155,7 @@ t_nginx() { # t_nginx N : a real web server in webN, port 8080
 		        client_max_body_size 100m;
 		        location = /health { return 200 "ok\n"; }
 		        location = / { return 200 "web$n\n"; }
+		        location = /client { return 200 "\$remote_addr\n"; }
 		        location = /put {
 		            proxy_pass http://127.0.0.1:8080/health;
 		            add_header X-Got \$request_length;
