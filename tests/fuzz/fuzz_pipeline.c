@@ -118,6 +118,8 @@ static const struct {
 	{"ipip", "10.1.0.91", 80, MR_PROTO_TCP, MR_MODE_IPIP, MR_SCHED_MAGLEV, 0, 0, 0},
 	{"gue6", "fd00:1::91", 80, MR_PROTO_TCP, MR_MODE_GUE, MR_SCHED_MAGLEV, 0, 0, 0},
 	{"gue", "10.1.0.92", 53, MR_PROTO_UDP, MR_MODE_GUE, MR_SCHED_RENDEZVOUS, 0, 0, 0},
+	{"dnat", "10.1.0.93", 80, MR_PROTO_TCP, MR_MODE_DNAT, MR_SCHED_RR, 0, 0, 0},
+	{"dnat6", "fd00:1::93", 53, MR_PROTO_UDP, MR_MODE_DNAT, MR_SCHED_MAGLEV, 0, 0, 0},
 };
 
 static const struct {
@@ -138,6 +140,9 @@ static const struct {
 	{"ipip", "i2", "10.2.0.13", 80}, /* a dataplane takes both, a configuration file one */
 	{"gue6", "g1", "10.2.0.12", 80},
 	{"gue", "g1", "fd00:2::12", 53},
+	{"dnat", "n1", "10.2.0.11", 8080},
+	{"dnat", "n2", "10.2.0.12", 8080},
+	{"dnat6", "n1", "fd00:2::11", 5353},
 };
 
 static void put_service(unsigned i)

@@ -67,6 +67,8 @@ def packets():
         "gue6-big": eth() / IPv6(src="fd00:1::10", dst="fd00:1::91") / TCP(sport=40006, dport=80, flags="A")
         / Raw(b"b" * 1440),
         "gue4": eth() / IP(src="10.1.0.10", dst="10.1.0.92") / UDP(sport=40007, dport=53) / Raw(b"odd"),
+        "dnat4": eth() / IP(src="10.1.0.10", dst="10.1.0.93") / TCP(sport=40008, dport=80, flags="S"),
+        "dnat6": eth() / IPv6(src="fd00:1::10", dst="fd00:1::93") / UDP(sport=40009, dport=53) / Raw(b"odd"),
         "ttl": eth() / IP(src="10.1.0.10", dst="10.1.0.80", ttl=1) / UDP(sport=1, dport=53),
         "echo4": eth() / IP(src="10.1.0.10", dst="10.1.0.1") / ICMP() / Raw(b"ping"),
         "echo4-vip": eth() / IP(src="10.1.0.10", dst="10.1.0.80") / ICMP() / Raw(b"pingg"),
@@ -123,7 +125,8 @@ def pipeline_seeds():
         flags = F_ROOM | F_REPAIR | (0 if multicast else F_OUR_MAC) | (F_SOUTH if name == "snat" else 0)
         write("pipeline", name, rx(p, flags) + bytes([RUN]))
     for name, first in (("tcp4", "tcp4-syn"), ("tcp6", "tcp6-syn"), ("udp4", "udp4"), ("udp6", "udp6"),
-                        ("dsr4", "dsr4"), ("dsr6", "dsr6"), ("ipip4", "ipip4"), ("gue6", "gue6"), ("gue4", "gue4")):
+                        ("dsr4", "dsr4"), ("dsr6", "dsr6"), ("ipip4", "ipip4"), ("gue6", "gue6"), ("gue4", "gue4"),
+                        ("dnat4", "dnat4"), ("dnat6", "dnat6")):
         syn = rx(all_[first])
         flow = RESOLVE + syn + bytes([RUN]) + back() + RESOLVE + back(0x10) + bytes([RUN])
         write("pipeline", f"flow-{name}", flow)
