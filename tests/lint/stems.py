@@ -13,7 +13,7 @@ ALLOWED = {
     # The folder's stem: "server" alone says nothing to main.c and manager.c.
     "dataplane/api/server.c": ("api_server_",),
     # What pipeline.c calls is the module as a whole; balance.c is where it begins.
-    "dataplane/lb/balance.c": ("lb_balance", "lb_return", "lb_expire", "lb_kill"),
+    "dataplane/lb/balance.c": ("lb_balance", "lb_return", "lb_revert", "lb_expire", "lb_kill"),
     # One file builds both halves of the module's configuration, each with its own type.
     "dataplane/lb/lbconf.c": ("lb_conf_", "lb_registry_"),
     # The type is struct lb_worker; the file's name has to differ from core/worker.c.
