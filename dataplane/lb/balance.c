@@ -160,15 +160,20 @@ static void on_misses(struct call *x, struct flows *f, const uint8_t *miss, unsi
 	}
 }
 
+static inline void find_flows(const struct call *x, struct flows *f)
+{
+	if (f->is_v6)
+		conn_find_bulk6(x->lw->conns, f->k6, f->n, f->idx);
+	else
+		conn_find_bulk4(x->lw->conns, f->k4, f->n, f->idx);
+}
+
 static void run_flows(struct call *x, struct flows *f)
 {
 	uint8_t miss[BURST_MAX];
 	unsigned n_miss = 0;
 
-	if (f->is_v6)
-		conn_find_bulk6(x->lw->conns, f->k6, f->n, f->idx);
-	else
-		conn_find_bulk4(x->lw->conns, f->k4, f->n, f->idx);
+	find_flows(x, f);
 	for (unsigned k = 0; k < f->n; k++) {
 		if (likely(f->idx[k] != CONN_NONE))
 			on_client_packet(x, f, k);
@@ -205,6 +210,27 @@ static inline void add_key6(struct flows *f, unsigned i, const struct pkt *p)
 	f->sel[f->n++] = (uint8_t)i;
 }
 
+/* The flows of a burst, by family. */
+struct families {
+	struct flows v4, v6;
+};
+
+static inline void families_init(struct families *f)
+{
+	f->v4.n = f->v6.n = 0;
+	f->v4.is_v6 = false;
+	f->v6.is_v6 = true;
+}
+
+/* Packet i is of the flow with the addresses and ports of *p. */
+static inline void add_key(struct families *f, unsigned i, const struct pkt *p)
+{
+	if (p->family == 4)
+		add_key4(&f->v4, i, p);
+	else
+		add_key6(&f->v6, i, p);
+}
+
 static void call_init(struct call *x, struct worker *w, const struct lb_conf *c,
 	const struct addr_conf *ac, struct burst *b)
 {
@@ -233,25 +259,17 @@ static void count_drops(struct lb_worker *lw, const struct burst *b, const uint8
 void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
 	struct burst *b, const uint8_t *sel, unsigned n)
 {
-	struct flows v4, v6;
+	struct families f;
 	struct call x;
 
 	call_init(&x, w, c, ac, b);
-	v4.n = v6.n = 0;
-	v4.is_v6 = false;
-	v6.is_v6 = true;
-	for (unsigned k = 0; k < n; k++) {
-		const struct pkt *p = &b->p[sel[k]];
-
-		if (p->family == 4)
-			add_key4(&v4, sel[k], p);
-		else
-			add_key6(&v6, sel[k], p);
-	}
-	if (v4.n > 0)
-		run_flows(&x, &v4);
-	if (v6.n > 0)
-		run_flows(&x, &v6);
+	families_init(&f);
+	for (unsigned k = 0; k < n; k++)
+		add_key(&f, sel[k], &b->p[sel[k]]);
+	if (f.v4.n > 0)
+		run_flows(&x, &f.v4);
+	if (f.v6.n > 0)
+		run_flows(&x, &f.v6);
 	balance_run_batches(&x, CONNFSM_CLIENT);
 	w->tally->conn_hits += x.n_hits;
 	count_drops(w->lb, b, sel, n);
@@ -353,10 +371,7 @@ void lb_revert_client(const struct lb_conf *c, const struct pkt *p, struct pkt *
 
 static void revert_flows(struct call *x, struct flows *f)
 {
-	if (f->is_v6)
-		conn_find_bulk6(x->lw->conns, f->k6, f->n, f->idx);
-	else
-		conn_find_bulk4(x->lw->conns, f->k4, f->n, f->idx);
+	find_flows(x, f);
 	for (unsigned k = 0; k < f->n; k++) {
 		const unsigned i = f->sel[k];
 		struct pkt *p = &x->b->p[i];
@@ -380,26 +395,21 @@ static void revert_flows(struct call *x, struct flows *f)
 void lb_revert(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
 	struct burst *b, const uint8_t *sel, unsigned n)
 {
-	struct flows v4, v6;
+	struct families f;
 	struct call x;
 
 	call_init(&x, w, c, ac, b);
-	v4.n = v6.n = 0;
-	v4.is_v6 = false;
-	v6.is_v6 = true;
+	families_init(&f);
 	for (unsigned k = 0; k < n; k++) {
 		struct pkt as;
 
 		lb_revert_client(c, &b->p[sel[k]], &as);
-		if (as.family == 4)
-			add_key4(&v4, sel[k], &as);
-		else
-			add_key6(&v6, sel[k], &as);
+		add_key(&f, sel[k], &as);
 	}
-	if (v4.n > 0)
-		revert_flows(&x, &v4);
-	if (v6.n > 0)
-		revert_flows(&x, &v6);
+	if (f.v4.n > 0)
+		revert_flows(&x, &f.v4);
+	if (f.v6.n > 0)
+		revert_flows(&x, &f.v6);
 	balance_run_batches(&x, CONNFSM_BACKEND);
 	w->tally->conn_hits += x.n_hits;
 	count_drops(w->lb, b, sel, n);

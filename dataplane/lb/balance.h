@@ -32,7 +32,8 @@ struct lb_worker_params {
 int lb_worker_create(struct lb_worker **out, const struct lb_worker_params *p);
 void lb_worker_destroy(struct lb_worker **lw);
 
-/* Hot. Packets sel[0..n) have PKT_LB and service_idx. Afterwards each is PKT_TX, PKT_HOLD or PKT_DROP. */
+/* Hot. Packets sel[0..n) have PKT_LB and service_idx. Afterwards each is PKT_TX, PKT_REPLY, PKT_HOLD or
+ * PKT_DROP. */
 void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
 	struct burst *b, const uint8_t *sel, unsigned n);
 

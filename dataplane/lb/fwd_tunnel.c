@@ -33,7 +33,6 @@ struct gue_hdr {
 
 /* What an outer header takes from the inner packet. */
 struct inner {
-	const uint8_t *ip;
 	uint16_t n_bytes;
 	uint8_t proto; /* IP protocol number of an IP packet of this family */
 	uint8_t traffic_class;
@@ -127,7 +126,7 @@ static inline bool pass_on(uint8_t *ip, uint8_t family, struct inner *in)
 	return true;
 }
 
-/* The packet's outer headers are n_outer bytes, gue of them not IP. */
+/* n_gue bytes stand between the outer IP header and the packet: GUE_BYTES, or none. */
 static inline void send_one(
 	const struct fwd_env *env, unsigned i, const struct lb_backend *be, unsigned n_gue)
 {
@@ -137,8 +136,7 @@ static inline void send_one(
 	const uint32_t mtu = env->w->ifaces->of[be->iface].mtu_bytes;
 	struct rte_mbuf *m = env->b->m[i];
 	struct pkt *p = &env->b->p[i];
-	struct inner in = {.ip = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l3_off),
-		.n_bytes = (uint16_t)(p->l4_off - p->l3_off + p->l4_len)};
+	struct inner in = {.n_bytes = (uint16_t)(p->l4_off - p->l3_off + p->l4_len)};
 	uint8_t *frame, *at;
 
 	if (unlikely(n_outer + in.n_bytes > mtu)) {
