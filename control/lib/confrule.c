@@ -375,47 +375,6 @@ static void check_direct(struct rules *u, const struct conf_service *s)
 	}
 }
 
-/* A backend of s that is one of o as well, or NULL. */
-static const struct conf_backend *find_shared(
-	const struct conf_service *s, const struct conf_service *o)
-{
-	for (size_t i = 0; i < s->pool->n_backends; i++) {
-		for (size_t k = 0; k < o->pool->n_backends; k++) {
-			const struct conf_backend *a = &s->pool->backends[i],
-						  *b = &o->pool->backends[k];
-
-			if (a->ip.family != 0 && mr_ip_equal(&a->ip, &b->ip)
-				&& conf_backend_port(s, a) == conf_backend_port(o, b))
-				return a;
-		}
-	}
-	return NULL;
-}
-
-/* A DNAT backend is known by its address and port when it answers: those of another DNAT service would be the same. */
-static void check_dnat(struct rules *u, size_t i)
-{
-	const struct conf_service *s = &u->c->services[i];
-	char ip[INET6_ADDRSTRLEN];
-
-	for (size_t k = 0; k < i; k++) {
-		const struct conf_service *o = &u->c->services[k];
-		const struct conf_backend *b;
-
-		if (o->mode != MR_MODE_DNAT || o->proto != s->proto || o->pool == NULL)
-			continue;
-		b = find_shared(s, o);
-		if (b == NULL)
-			continue;
-		CONFREAD_ERROR(u->r, u->d->services[i].at[CONFDRAFT_SERVICE_POOL],
-			"services.%s and services.%s are dnat with a backend %s port %u in both: what "
-			"it sends could not be told apart; give it another port for one of them",
-			s->name, o->name, mr_ip_text(&b->ip, ip, sizeof(ip)),
-			conf_backend_port(s, b));
-		return;
-	}
-}
-
 static bool has_snat(const struct conf *c, uint8_t family)
 {
 	for (size_t i = 0; i < c->n_snats; i++) {
@@ -440,8 +399,6 @@ static void check_service_pool(
 			s->name, s->vip.family, s->pool->name, s->pool->backends[0].ip.family);
 	if (mr_mode_is_direct(s->mode))
 		check_direct(u, s);
-	if (s->mode == MR_MODE_DNAT)
-		check_dnat(u, (size_t)(s - u->c->services));
 	if (s->maglev_size != 0 && s->maglev_size < n)
 		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE],
 			"services.%s.maglev_size must be at least the number of backends (%zu)",
@@ -538,6 +495,100 @@ static void check_services(struct rules *u)
 	}
 }
 
+/* --- backends of DNAT services --- */
+
+struct endpoint {
+	struct mr_ip ip;
+	uint16_t port;
+	uint8_t proto;
+	size_t service;
+};
+
+static int by_address(const struct endpoint *x, const struct endpoint *y)
+{
+	int d = by_ip(&x->ip, &y->ip);
+
+	if (d == 0)
+		d = (int)x->port - (int)y->port;
+	if (d == 0)
+		d = (int)x->proto - (int)y->proto;
+	return d;
+}
+
+static int by_endpoint(const void *a, const void *b)
+{
+	const struct endpoint *x = a, *y = b;
+	const int d = by_address(x, y);
+
+	return d != 0 ? d : (x->service > y->service) - (x->service < y->service);
+}
+
+static bool has_endpoints(const struct conf_service *s)
+{
+	return s->mode == MR_MODE_DNAT && s->pool != NULL;
+}
+
+static size_t count_endpoints(const struct conf *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_services; i++)
+		n += has_endpoints(&c->services[i]) ? c->services[i].pool->n_backends : 0;
+	return n;
+}
+
+static size_t collect_endpoints(const struct conf *c, struct endpoint *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_services; i++) {
+		const struct conf_service *s = &c->services[i];
+
+		for (size_t k = 0; has_endpoints(s) && k < s->pool->n_backends; k++) {
+			const struct conf_backend *b = &s->pool->backends[k];
+
+			if (b->ip.family != 0)
+				e[n++] = (struct endpoint){
+					b->ip, conf_backend_port(s, b), s->proto, i};
+		}
+	}
+	return n;
+}
+
+/* A DNAT backend is known by its address and port when it answers: those of another DNAT service would be the same.
+ * Told once for each service that comes later in the file. */
+static void check_dnat(struct rules *u)
+{
+	size_t n = count_endpoints(u->c);
+	char ip[INET6_ADDRSTRLEN];
+	struct endpoint *e;
+	bool *is_told;
+
+	if (n > CONF_BACKENDS_MAX) /* told already */
+		return;
+	e = calloc(n + 1, sizeof(*e));
+	is_told = calloc(u->c->n_services + 1, sizeof(*is_told));
+	n = e != NULL && is_told != NULL ? collect_endpoints(u->c, e) : 0;
+	u->r->is_out_of_memory |= e == NULL || is_told == NULL;
+	if (n > 1)
+		qsort(e, n, sizeof(*e), by_endpoint);
+	for (size_t i = 1; i < n; i++) {
+		const struct conf_service *s = &u->c->services[e[i].service];
+
+		if (by_address(&e[i - 1], &e[i]) != 0 || e[i - 1].service == e[i].service
+			|| is_told[e[i].service])
+			continue;
+		is_told[e[i].service] = true;
+		CONFREAD_ERROR(u->r, u->d->services[e[i].service].at[CONFDRAFT_SERVICE_POOL],
+			"services.%s and services.%s are dnat with a backend %s port %u in both: what "
+			"it sends could not be told apart; give it another port for one of them",
+			s->name, u->c->services[e[i - 1].service].name,
+			mr_ip_text(&e[i].ip, ip, sizeof(ip)), e[i].port);
+	}
+	free(e);
+	free(is_told);
+}
+
 static void warn_unused(struct rules *u)
 {
 	bool *is_used = calloc(u->c->n_checks + u->c->n_pools + 1, sizeof(*is_used));
@@ -583,6 +634,7 @@ void confrule_check(struct confdraft *d)
 		check_checks(&u);
 		check_pools(&u);
 		check_services(&u);
+		check_dnat(&u);
 		if (confreport_sink_n_errors(u.r->sink) == 0)
 			warn_unused(&u);
 	}
