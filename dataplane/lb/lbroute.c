@@ -251,7 +251,8 @@ static int unite_reverts(struct build *b, struct revert *r, unsigned *n)
 	for (unsigned i = 0; i < *n; i++) {
 		if (n_kept == 0 || by_endpoint(&r[n_kept - 1], &r[i]) != 0)
 			r[n_kept++] = r[i];
-		else if (!r[i].is_absent)
+		else if (!r[i].is_absent
+			&& r[i].entry.service_idx != r[n_kept - 1].entry.service_idx)
 			return refuse_twice(b, (const struct revert[2]){r[n_kept - 1], r[i]});
 	}
 	*n = n_kept;

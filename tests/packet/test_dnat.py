@@ -135,6 +135,16 @@ class Dnat(PacketTest):
         backend(self.box, 1, service_="udp")
         self.apply()
 
+    def test_two_names_of_one_backend(self):
+        """In one service the VIP is the same whichever was meant."""
+        service(self.box, name="s4", vip=VIP[4], mode=DNAT)
+        backend(self.box, 1, service_="s4")
+        backend(self.box, 2, service_="s4", ip=WEB[4])
+        self.apply()
+        for k in range(4):
+            self.to_backend(there(4, sport=7000 + k))
+            self.to_client(answer(4, dport=7000 + k))
+
     def test_full_nat_of_the_same_backend(self):
         """Answers are told apart by where they go."""
         self.up(4)
