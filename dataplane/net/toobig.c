@@ -105,12 +105,15 @@ static bool make6(
 	return true;
 }
 
-static bool may_be_fragmented(const struct rte_mbuf *m, const struct pkt *p)
+/* A router could fragment what has no DF, and nobody is told for a frame to all (RFC 1122 3.2.2). */
+static bool may_be_told(const struct rte_mbuf *m, const struct pkt *p)
 {
 	const struct rte_ipv4_hdr *ip =
 		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, p->l3_off);
 
-	return p->family == 4 && !(ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
+	if (p->flags & PKT_F_BROADCAST)
+		return false;
+	return p->family == 6 || (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
 }
 
 void toobig_reply(struct worker *w, struct burst *b, unsigned i, uint16_t mtu_bytes)
@@ -119,7 +122,7 @@ void toobig_reply(struct worker *w, struct burst *b, unsigned i, uint16_t mtu_by
 	struct rte_mbuf *m = b->m[i];
 	struct pkt *p = &b->p[i];
 
-	if (may_be_fragmented(m, p)) {
+	if (!may_be_told(m, p)) {
 		pkt_drop(p, PKT_DROP_too_big);
 		return;
 	}

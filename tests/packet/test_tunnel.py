@@ -135,6 +135,14 @@ class Tunnel(PacketTest):
         self.assertEqual(self.send(packet(4, flags="A", n=1460, df=False)), [])
         self.assertEqual(self.dropped("too_big"), 1)
 
+    def test_too_big_to_all_is_dropped(self):
+        self.up(IPIP, 6, 4)
+        self.tunnelled(packet(6))
+        frame = packet(6, flags="A", n=1440)
+        frame.dst = "ff:ff:ff:ff:ff:ff"
+        self.assertEqual(self.send(frame), [])
+        self.assertEqual(self.dropped("too_big"), 1)
+
     def test_time_to_live_runs_out(self):
         self.up(IPIP, 4, 6)
         self.tunnelled(packet(4))
