@@ -31,6 +31,11 @@ static struct {
 
 #define KIND(what, family, mode) ((what) << 16 | (mode) << 8 | (family))
 
+static bool has_way_back(unsigned mode)
+{
+	return mode == WORLD_FULLNAT || mode == WORLD_DNAT;
+}
+
 static bool open_flows(unsigned family, unsigned mode, uint32_t n, bool is_new)
 {
 	if (!is_new && opened.family == family && opened.mode == mode && opened.n == n)
@@ -45,7 +50,7 @@ static bool open_flows(unsigned family, unsigned mode, uint32_t n, bool is_new)
 	opened.family = family;
 	opened.mode = mode;
 	opened.n = n;
-	if (world_open(path.h, &path.out, mode == WORLD_FULLNAT ? &path.back : NULL))
+	if (world_open(path.h, &path.out, has_way_back(mode) ? &path.back : NULL))
 		return true;
 	fprintf(stderr, "bench_path: a packet did not come through\n");
 	opened.n = 0;
@@ -156,9 +161,10 @@ static unsigned poll_ports(void *ctx)
 		.run = forward, .ref = io_forward, .down = down, \
 		.reference = "rx burst, tx burst", .is_net = true \
 	}
-#define NAT(ip, size, flows) \
-	FLOWS("full-nat/out/ipv" #ip "/" size, OUT, ip, WORLD_FULLNAT, flows), \
-		FLOWS("full-nat/back/ipv" #ip "/" size, BACK, ip, WORLD_FULLNAT, flows)
+#define BOTH(text, mode, ip, size, flows) \
+	FLOWS(text "/out/ipv" #ip "/" size, OUT, ip, mode, flows), \
+		FLOWS(text "/back/ipv" #ip "/" size, BACK, ip, mode, flows)
+#define NAT(ip, size, flows) BOTH("full-nat", WORLD_FULLNAT, ip, size, flows)
 #define TUNNEL(text, mode, ip, size, flows) FLOWS(text "/ipv" #ip "/" size, OUT, ip, mode, flows)
 #define DSR(ip, size, flows) FLOWS("dsr-l2/ipv" #ip "/" size, OUT, ip, WORLD_DSR, flows)
 #define NEW(text, ip, mode) \
@@ -195,6 +201,9 @@ static const struct bench_case cases[] = {
 	NAT(6, "1k", 1000),
 	NAT(6, "100k", 100000),
 	NAT(6, "1M", 1000000),
+	BOTH("dnat", WORLD_DNAT, 4, "1k", 1000),
+	BOTH("dnat", WORLD_DNAT, 4, "1M", 1000000),
+	BOTH("dnat", WORLD_DNAT, 6, "1k", 1000),
 	NEW("dsr-l2", 4, WORLD_DSR),
 	NEW("ipip", 4, WORLD_IPIP),
 	NEW("full-nat", 4, WORLD_FULLNAT),

@@ -104,7 +104,9 @@ static void fill_model(struct model *m)
 	put_service(m, "ipip6", vip_of(6, WORLD_IPIP), MR_MODE_IPIP);
 	put_service(m, "gue4", vip_of(4, WORLD_GUE), MR_MODE_GUE);
 	put_service(m, "gue6", vip_of(6, WORLD_GUE), MR_MODE_GUE);
-	for (unsigned i = 8; i < N_SERVICES; i++) {
+	put_service(m, "dnat4", vip_of(4, WORLD_DNAT), MR_MODE_DNAT);
+	put_service(m, "dnat6", vip_of(6, WORLD_DNAT), MR_MODE_DNAT);
+	for (unsigned i = 10; i < N_SERVICES; i++) {
 		char name[MR_NAME_MAX];
 
 		snprintf(name, sizeof(name), "other-%u", i);
