@@ -8,10 +8,12 @@
 
 #include "core/nic.h"
 #include "lb/balance.h"
+#include "lb/icmperr.h"
 #include "lb/natport.h"
 #include "net/addr.h"
 #include "net/arp.h"
 #include "net/icmp.h"
+#include "net/icmpquote.h"
 #include "net/parse.h"
 
 /* Indices of packets in the burst, by what they are. */
@@ -44,17 +46,33 @@ static bool may_revert(const struct pkt *p)
 		&& (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP);
 }
 
+/* Whether an ICMP packet may be about a flow of ours. */
+static bool may_be_error(
+	const struct lb_conf *lb, const struct rte_mbuf *m, const struct pkt *p, uint8_t kind)
+{
+	if (kind == ADDR_OWN || (kind == ADDR_NONE && lb->reverts == NULL))
+		return false;
+	return icmpquote_is_error(m, p);
+}
+
 /* A packet whose destination is no service: by what its address is to us. *kind is kept for ICMP. */
-static void classify_other(
-	struct pkt *p, const struct lb_conf *lb, const struct addr_conf *ac, uint8_t *kind)
+static void classify_other(const struct rte_mbuf *m, struct pkt *p, const struct lb_conf *lb,
+	const struct addr_conf *ac, uint8_t *kind)
 {
 	uint16_t snat_slot = 0;
 	uint8_t iface;
 
 	*kind = (uint8_t)addr_find(ac, p->family, p->dst, &snat_slot, &iface);
-	if (is_icmp(p) && (*kind != ADDR_NONE || p->family == 6)) {
-		p->verdict = PKT_ICMP;
-		return;
+	if (is_icmp(p)) {
+		p->snat_slot = snat_slot;
+		if (may_be_error(lb, m, p, *kind)) {
+			p->verdict = PKT_ICMP_ERROR;
+			return;
+		}
+		if (*kind != ADDR_NONE || p->family == 6) {
+			p->verdict = PKT_ICMP;
+			return;
+		}
 	}
 	switch (*kind) {
 	case ADDR_OWN:
@@ -102,7 +120,7 @@ static void classify(
 		struct pkt *p = &b->p[ip.at[k]];
 
 		if (p->service_idx == VIP_NONE)
-			classify_other(p, lb, ac, &kinds[ip.at[k]]);
+			classify_other(b->m[ip.at[k]], p, lb, ac, &kinds[ip.at[k]]);
 		else if (p->flags & PKT_F_FRAGMENT)
 			pkt_drop(p, PKT_DROP_fragment);
 		else
@@ -114,10 +132,13 @@ static void classify(
  * is over the same tuple, so that with as many queues as workers nothing is handed over (nic.c fills the
  * redirection tables by the same rule). Return packets: by the SNAT port's block; of DNAT by the hash that the
  * client's packets have. */
-static unsigned owner_of(
-	const struct worker *w, const struct lb_conf *lb, const struct burst *b, unsigned i)
+static unsigned owner_of(const struct worker *w, const struct lb_conf *lb, const struct burst *b,
+	unsigned i, uint8_t kind)
 {
 	const struct pkt *p = &b->p[i];
+
+	if (p->verdict == PKT_ICMP_ERROR)
+		return icmperr_owner(lb, b->m[i], p, (enum addr_kind)kind, w->n_workers, w->id);
 
 	if (p->verdict == PKT_REVERT) {
 		struct pkt as;
@@ -132,16 +153,17 @@ static unsigned owner_of(
 	return NIC_RSS_OWNER(nic_softrss(p), w->n_workers);
 }
 
-static void steer(struct worker *w, const struct lb_conf *lb, struct burst *b)
+static void steer(struct worker *w, const struct lb_conf *lb, struct burst *b, const uint8_t *kinds)
 {
 	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt *p = &b->p[i];
 		struct pkt_note *note;
 		unsigned owner;
 
-		if (p->verdict != PKT_LB && p->verdict != PKT_RETURN && p->verdict != PKT_REVERT)
+		if (p->verdict != PKT_LB && p->verdict != PKT_RETURN && p->verdict != PKT_REVERT
+			&& p->verdict != PKT_ICMP_ERROR)
 			continue;
-		owner = owner_of(w, lb, b, i);
+		owner = owner_of(w, lb, b, i, kinds[i]);
 		if (owner == w->id)
 			continue;
 		note = pkt_note(b->m[i]);
@@ -170,8 +192,8 @@ static void answer(
 	}
 }
 
-static void balance(
-	struct worker *w, const struct lb_conf *lb, const struct addr_conf *ac, struct burst *b)
+static void balance(struct worker *w, const struct lb_conf *lb, const struct addr_conf *ac,
+	struct burst *b, const uint8_t *kinds)
 {
 	struct pick from_clients = {0}, from_backends = {0}, to_clients = {0};
 
@@ -182,6 +204,8 @@ static void balance(
 			pick_add(&from_backends, i);
 		else if (b->p[i].verdict == PKT_REVERT)
 			pick_add(&to_clients, i);
+		else if (b->p[i].verdict == PKT_ICMP_ERROR)
+			icmperr_input(w, lb, ac, b, i, (enum addr_kind)kinds[i]);
 	}
 	if (from_clients.n > 0)
 		lb_balance(w, lb, ac, b, from_clients.at, from_clients.n);
@@ -235,9 +259,9 @@ static void on_burst(struct worker *w, struct burst *b, bool is_handover)
 	parse_burst(b, &w->ifaces->of[b->in_iface].mac, b->in_iface);
 	classify(b, lb, ac, kinds);
 	if (w->n_workers > 1 && !is_handover)
-		steer(w, lb, b);
+		steer(w, lb, b, kinds);
 	answer(w, ac, b, kinds);
-	balance(w, lb, ac, b);
+	balance(w, lb, ac, b, kinds);
 	finish(w, b);
 }
 

@@ -6,9 +6,14 @@
  * it is one. A *delta* is a 16-bit one's-complement sum of ~old + new over the words that change: to be
  * applied to any number of packets with csum_apply(). Pure, any thread.
  */
+#include <rte_byteorder.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+/* An IPv4 header checksum's when the time to live goes down by one: the word (ttl, protocol) grows by ~0x0100. */
+#define CSUM_TTL_DELTA RTE_BE16(0xfeff)
 
 /* Folds a sum of 16-bit words to 16 bits. */
 static inline uint16_t csum_fold(uint64_t sum)

@@ -15,18 +15,19 @@
 
 /* What happens next to a packet. A stage only looks at packets whose verdict is its own. */
 enum pkt_verdict {
-	PKT_UNSEEN, /* nobody has decided yet */
-	PKT_ARP,    /* ARP message */
-	PKT_ICMP,   /* ICMP, ICMPv6 (NDP included) to one of our addresses or to ND multicast */
-	PKT_LB,     /* client to VIP; service_idx is set */
-	PKT_RETURN, /* backend to SNAT address; snat_slot is set */
-	PKT_REVERT, /* DNAT backend to anybody else; service_idx is set */
-	PKT_TX,     /* Ethernet header complete: send on out_iface */
-	PKT_REPLY,  /* the same, but turned into our own answer to its sender */
-	PKT_HOLD,   /* next hop unresolved: to the manager; out_iface and note are set */
-	PKT_PUNT,   /* to the kernel side of in_iface; punt_class is set */
-	PKT_DROP,   /* free; drop is set */
-	PKT_GONE,   /* no longer ours (handed over, consumed) */
+	PKT_UNSEEN,     /* nobody has decided yet */
+	PKT_ARP,        /* ARP message */
+	PKT_ICMP,       /* ICMP, ICMPv6 (NDP included) to one of our addresses or to ND multicast */
+	PKT_ICMP_ERROR, /* ICMP error to a VIP or SNAT address, or to a DNAT client */
+	PKT_LB,         /* client to VIP; service_idx is set */
+	PKT_RETURN,     /* backend to SNAT address; snat_slot is set */
+	PKT_REVERT,     /* DNAT backend to anybody else; service_idx is set */
+	PKT_TX,         /* Ethernet header complete: send on out_iface */
+	PKT_REPLY,      /* the same, but turned into our own answer to its sender */
+	PKT_HOLD,       /* next hop unresolved: to the manager; out_iface and note are set */
+	PKT_PUNT,       /* to the kernel side of in_iface; punt_class is set */
+	PKT_DROP,       /* free; drop is set */
+	PKT_GONE,       /* no longer ours (handed over, consumed) */
 };
 
 #define BURST_DROP(sym, help) PKT_DROP_##sym,

@@ -50,6 +50,11 @@ struct worker_ops {
 	void (*on_tick)(struct worker *w); /* at most once per millisecond */
 };
 
+/* What has been taken in the second that began at since_ms. */
+struct worker_budget {
+	uint32_t since_ms, n;
+};
+
 struct worker {
 	/* fixed at start; r: all */
 	uint16_t id;
@@ -70,7 +75,7 @@ struct worker {
 	uint32_t now_ms;             /* of this loop; wraps after 49 days: compare differences */
 	uint32_t tick_ms;            /* when on_tick ran last */
 	uint32_t n_tx_pending;       /* frames in tx[] */
-	uint32_t echo_since_ms, n_echoes; /* ICMP echo budget of this second */
+	struct worker_budget echo_budget, error_budget; /* of ICMP, net/icmp_pvt.h */
 	struct worker_txq tx[IFACE_MAX];
 	struct burst burst;
 

@@ -186,27 +186,13 @@ static void run_flows(struct call *x, struct flows *f)
 
 static inline void add_key4(struct flows *f, unsigned i, const struct pkt *p)
 {
-	struct conn_key4 *key = &f->k4[f->n];
-
-	memcpy(&key->src, p->src, 4);
-	memcpy(&key->dst, p->dst, 4);
-	key->sport = p->sport;
-	key->dport = p->dport;
-	key->proto = p->proto;
-	memset(key->zero, 0, sizeof(key->zero));
+	flow_key4(&f->k4[f->n], p);
 	f->sel[f->n++] = (uint8_t)i;
 }
 
 static inline void add_key6(struct flows *f, unsigned i, const struct pkt *p)
 {
-	struct conn_key6 *key = &f->k6[f->n];
-
-	memcpy(key->src, p->src, 16);
-	memcpy(key->dst, p->dst, 16);
-	key->sport = p->sport;
-	key->dport = p->dport;
-	key->proto = p->proto;
-	memset(key->zero, 0, sizeof(key->zero));
+	flow_key6(&f->k6[f->n], p);
 	f->sel[f->n++] = (uint8_t)i;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * balance_pvt — what balance.c (packets), newflow.c and guard.c (new flows) and lbworker.c (memory, the
+ * balance_pvt — what balance.c (packets), icmperr.c (ICMP errors), newflow.c and guard.c (new flows) and lbworker.c (memory, the
  * manager's view) share. Context: worker.
  */
 #include "lb/balance.h"
@@ -47,6 +47,27 @@ struct flows {
 	};
 };
 
+/* The key of the client's packet. */
+static inline void flow_key4(struct conn_key4 *key, const struct pkt *p)
+{
+	memcpy(&key->src, p->src, 4);
+	memcpy(&key->dst, p->dst, 4);
+	key->sport = p->sport;
+	key->dport = p->dport;
+	key->proto = p->proto;
+	memset(key->zero, 0, sizeof(key->zero));
+}
+
+static inline void flow_key6(struct conn_key6 *key, const struct pkt *p)
+{
+	memcpy(key->src, p->src, 16);
+	memcpy(key->dst, p->dst, 16);
+	key->sport = p->sport;
+	key->dport = p->dport;
+	key->proto = p->proto;
+	memset(key->zero, 0, sizeof(key->zero));
+}
+
 /* Plain increment by the owner; the manager reads relaxed. */
 static inline void add(uint64_t *counter, uint64_t n)
 {
@@ -68,6 +89,10 @@ void balance_run_batches(struct call *x, enum connfsm_dir dir);
 
 /* Hash of flow k, of what its service hashes: the same on every box with the same hash key. */
 uint64_t newflow_hash(const struct call *x, const struct flows *f, unsigned k);
+
+/* The backend of a packet with these addresses, ports and service_idx that has no entry, of a stateless-able service;
+ * SCHED_NONE when there is none. Once per ICMP error. */
+uint32_t newflow_stateless(const struct lb_conf *c, const struct pkt *client);
 
 /* Whether the limits of the service admit one more flow; if not, *reason says which (guard.c). */
 bool guard_admits(const struct call *x, const struct lb_service *s, const struct pkt *p,

@@ -17,6 +17,8 @@ struct fwd_batch {
 	const struct lb_backend *backend[BURST_MAX]; /* record in the running generation */
 };
 
+struct icmpquote; /* net/icmpquote.h */
+
 struct fwd_env {
 	struct worker *w;
 	const struct lb_conf *conf;
@@ -33,6 +35,12 @@ struct fwd_ops {
 		const struct fwd_env *env, const struct fwd_batch *batch); /* client → backend */
 	void (*ret)(const struct fwd_env *env, const struct fwd_batch *batch); /* backend → client;
 		  NULL: the backend answers the client itself */
+	/* An ICMP error about a packet of the flow that *q quotes, like send (from the client's side to the
+	 * backend) and ret; one at a time. NULL: send does, and there is nothing to return. */
+	void (*send_error)(const struct fwd_env *env, unsigned i, const struct conn *e,
+		const struct lb_backend *be, const struct icmpquote *q);
+	void (*ret_error)(
+		const struct fwd_env *env, unsigned i, struct conn *e, const struct icmpquote *q);
 };
 
 #define FWD_N_MODES 6 /* enum mr_mode is below this */

@@ -18,13 +18,11 @@
 #include "lb/fwd_nat.h"
 
 #include "base/csum.h"
+#include "net/icmpquote.h"
 
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
-
-/* Time to live − 1: the word (ttl, protocol) grows by ~0x0100, in network byte order. */
-#define TTL_DELTA RTE_BE16(0xfeff)
 
 /* Who the backend sees: address and port. */
 struct seen {
@@ -58,8 +56,8 @@ static inline void open_flow(struct conn *e, const struct lb_conf *conf, bool is
 	addrs = csum_delta(&from, &to, offsetof(__typeof__(from), sport));
 	e->fwd_l4 = csum_delta(&from, &to, sizeof(from));
 	e->rev_l4 = (uint16_t)~e->fwd_l4;
-	e->fwd_l3 = csum_add(addrs, TTL_DELTA);
-	e->rev_l3 = csum_add((uint16_t)~addrs, TTL_DELTA);
+	e->fwd_l3 = csum_add(addrs, CSUM_TTL_DELTA);
+	e->rev_l3 = csum_add((uint16_t)~addrs, CSUM_TTL_DELTA);
 	e->client_neigh = NEIGH_NONE;
 }
 
@@ -169,15 +167,22 @@ static bool route_client(const struct fwd_env *env, struct conn *e, uint8_t next
 	return true;
 }
 
-static void return_slow(
-	const struct fwd_env *env, struct conn *e, unsigned i, struct rte_ether_hdr *eth)
+/* Completes a packet to the entry's client. */
+static inline void output_to_client(const struct fwd_env *env, struct conn *e, unsigned i)
 {
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *);
+	struct pkt *p = &env->b->p[i];
 	uint8_t next_hop[16];
 
-	if (route_client(env, e, next_hop))
+	if (likely(e->route_gen == env->conf->route_gen
+		    && neigh_fill(env->w->neigh, e->client_neigh, &eth->dst_addr))) {
+		eth->src_addr = env->w->ifaces->of[e->client_iface].mac;
+		p->out_iface = e->client_iface;
+		p->verdict = PKT_TX;
+	} else if (route_client(env, e, next_hop))
 		fwd_output(env, i, eth, e->client_iface, e->client_neigh, next_hop);
 	else
-		pkt_drop(&env->b->p[i], PKT_DROP_no_route);
+		pkt_drop(p, PKT_DROP_no_route);
 }
 
 static void return_batch(const struct fwd_env *env, const struct fwd_batch *batch)
@@ -186,7 +191,6 @@ static void return_batch(const struct fwd_env *env, const struct fwd_batch *batc
 		struct conn *e = batch->conn[k];
 		const unsigned i = batch->sel[k];
 		struct pkt *p = &env->b->p[i];
-		struct rte_ether_hdr *eth = rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *);
 		const struct rewrite r = {.src = env->conf->services[e->service_idx]->vip,
 			.dst = e->client_ip,
 			.sport = e->vip_port,
@@ -198,16 +202,57 @@ static void return_batch(const struct fwd_env *env, const struct fwd_batch *batc
 			pkt_drop(p, PKT_DROP_ttl);
 			continue;
 		}
-		if (likely(e->route_gen == env->conf->route_gen
-			    && neigh_fill(env->w->neigh, e->client_neigh, &eth->dst_addr))) {
-			eth->src_addr = env->w->ifaces->of[e->client_iface].mac;
-			p->out_iface = e->client_iface;
-			p->verdict = PKT_TX;
-		} else {
-			return_slow(env, e, i, eth);
-		}
+		output_to_client(env, e, i);
 	}
 }
 
-const struct fwd_ops fwd_nat_full_ops = {.open = open_full, .send = send_full, .ret = return_batch};
-const struct fwd_ops fwd_nat_dest_ops = {.open = open_dest, .send = send_dest, .ret = return_batch};
+/* The quoted packet went VIP → client; the backend has sent it to whom it sees. With full NAT the error itself comes
+ * from there, too, as nobody else is known to the backend's side. */
+static void send_error(const struct fwd_env *env, unsigned i, const struct conn *e,
+	const struct lb_backend *be, const struct icmpquote *q)
+{
+	const bool is_full = e->mode == MR_MODE_FULLNAT;
+	const struct seen seen = seen_of(e, env->conf, is_full);
+	const struct icmpquote_to to = {.src = is_full ? seen.ip : NULL,
+		.dst = be->ip,
+		.quoted_src = be->ip,
+		.quoted_sport = be->port,
+		.quoted_dst = seen.ip,
+		.quoted_dport = seen.port};
+
+	if (icmpquote_rewrite(env->b->m[i], &env->b->p[i], q, &to))
+		fwd_output(env, i, rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *),
+			be->iface, be->neigh_ref, NULL);
+	else
+		pkt_drop(&env->b->p[i], PKT_DROP_ttl);
+}
+
+/* The quoted packet went to the backend; the client has sent it to the VIP, and hears of it from there: routers and
+ * backends behind the service are not shown. */
+static void ret_error(
+	const struct fwd_env *env, unsigned i, struct conn *e, const struct icmpquote *q)
+{
+	const uint8_t *vip = env->conf->services[e->service_idx]->vip;
+	const struct icmpquote_to to = {.src = vip,
+		.dst = e->client_ip,
+		.quoted_src = e->client_ip,
+		.quoted_sport = e->client_port,
+		.quoted_dst = vip,
+		.quoted_dport = e->vip_port};
+
+	if (icmpquote_rewrite(env->b->m[i], &env->b->p[i], q, &to))
+		output_to_client(env, e, i);
+	else
+		pkt_drop(&env->b->p[i], PKT_DROP_ttl);
+}
+
+const struct fwd_ops fwd_nat_full_ops = {.open = open_full,
+	.send = send_full,
+	.ret = return_batch,
+	.send_error = send_error,
+	.ret_error = ret_error};
+const struct fwd_ops fwd_nat_dest_ops = {.open = open_dest,
+	.send = send_dest,
+	.ret = return_batch,
+	.send_error = send_error,
+	.ret_error = ret_error};

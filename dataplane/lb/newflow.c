@@ -12,33 +12,53 @@
 
 /* The client's address, as much of it as the service says, and its port if that is hashed too. */
 static uint64_t hash_source(
-	const struct call *x, const struct flows *f, unsigned k, const struct lb_service *s)
+	const struct lb_conf *c, const struct lb_service *s, const struct pkt *p)
 {
-	const struct pkt *p = &x->b->p[f->sel[k]];
 	struct {
 		uint8_t ip[16];
 		uint16_t port;
 	} key = {{0}, 0};
 
-	memcpy(key.ip, p->src, f->is_v6 ? 16 : 4);
+	memcpy(key.ip, p->src, p->family == 6 ? 16 : 4);
 	for (unsigned i = 0; i < 16; i++)
 		key.ip[i] &= s->source_mask[i];
 	if (s->hash == MR_HASH_SOURCE_PORT)
 		key.port = p->sport;
-	return XXH3_64bits_withSecret(
-		&key, sizeof(key), x->conf->flow_secret, LB_FLOW_SECRET_BYTES);
+	return XXH3_64bits_withSecret(&key, sizeof(key), c->flow_secret, LB_FLOW_SECRET_BYTES);
 }
 
 uint64_t newflow_hash(const struct call *x, const struct flows *f, unsigned k)
 {
 	const uint8_t *secret = x->conf->flow_secret;
-	const struct lb_service *s = x->conf->services[x->b->p[f->sel[k]].service_idx];
+	const struct pkt *p = &x->b->p[f->sel[k]];
+	const struct lb_service *s = x->conf->services[p->service_idx];
 
 	if (s->hash != MR_HASH_FLOW)
-		return hash_source(x, f, k, s);
+		return hash_source(x->conf, s, p);
 	return f->is_v6
 		? XXH3_64bits_withSecret(&f->k6[k], sizeof(f->k6[k]), secret, LB_FLOW_SECRET_BYTES)
 		: XXH3_64bits_withSecret(&f->k4[k], sizeof(f->k4[k]), secret, LB_FLOW_SECRET_BYTES);
+}
+
+uint32_t newflow_stateless(const struct lb_conf *c, const struct pkt *client)
+{
+	const struct lb_service *s = c->services[client->service_idx];
+	struct sched_ask ask = {0}; /* a consistent scheduler needs no more than the hash */
+	struct conn_key4 k4;
+	struct conn_key6 k6;
+
+	if (s->hash != MR_HASH_FLOW) {
+		ask.hash = hash_source(c, s, client);
+	} else if (client->family == 4) {
+		flow_key4(&k4, client);
+		ask.hash = XXH3_64bits_withSecret(
+			&k4, sizeof(k4), c->flow_secret, LB_FLOW_SECRET_BYTES);
+	} else {
+		flow_key6(&k6, client);
+		ask.hash = XXH3_64bits_withSecret(
+			&k6, sizeof(k6), c->flow_secret, LB_FLOW_SECRET_BYTES);
+	}
+	return s->sched->pick(s->table, &ask);
 }
 
 /* Whether one more connection leaves the backend within the bound: (percent / 100) × its share, by weight,

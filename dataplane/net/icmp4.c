@@ -43,7 +43,7 @@ void icmp4_input(struct worker *w, const struct addr_conf *c, struct burst *b, u
 			pkt_drop(p, PKT_DROP_icmp_unsupported);
 		return;
 	}
-	if (!icmp_budget_take(w)) {
+	if (!icmp_budget_take(&w->echo_budget, w->now_ms, ICMP_ECHO_PER_SEC)) {
 		pkt_drop(p, PKT_DROP_icmp_limited);
 		return;
 	}

@@ -42,7 +42,7 @@ void icmp6_input(struct worker *w, const struct addr_conf *c, struct burst *b, u
 			return;
 		}
 		if (icmp->icmp_type == ICMP6_ECHO_REQUEST && kind != ADDR_NONE) {
-			if (!icmp_budget_take(w)) {
+			if (!icmp_budget_take(&w->echo_budget, w->now_ms, ICMP_ECHO_PER_SEC)) {
 				pkt_drop(p, PKT_DROP_icmp_limited);
 				return;
 			}

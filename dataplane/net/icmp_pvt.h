@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * icmp_pvt — the echo budget that icmp4.c and icmp6.c share.
+ * icmp_pvt — what ICMP messages may cost: those that we answer, and errors that are passed on.
  */
 #include "core/worker.h"
 
 #define ICMP_ECHO_PER_SEC 65536u
+#define ICMP_ERRORS_PER_SEC 16384u
 
-/* Takes one reply from the worker's budget of this second; false when it is spent. */
-static inline bool icmp_budget_take(struct worker *w)
+/* Takes one message from a budget of this second; false when it is spent. */
+static inline bool icmp_budget_take(struct worker_budget *budget, uint32_t now_ms, uint32_t per_sec)
 {
-	if (w->now_ms - w->echo_since_ms >= 1000) {
-		w->echo_since_ms = w->now_ms;
-		w->n_echoes = 0;
+	if (now_ms - budget->since_ms >= 1000) {
+		budget->since_ms = now_ms;
+		budget->n = 0;
 	}
-	return w->n_echoes++ < ICMP_ECHO_PER_SEC;
+	return budget->n++ < per_sec;
 }
 
 /* Ethernet addresses turned round. */

@@ -126,7 +126,8 @@ static uint32_t parse_ipv4(struct pkt *p, const uint8_t *ip, uint32_t len, bool 
 
 /* Steps over extension headers. Returns the offset of the upper layer in ip, 0 when dropped.
  * *is_later: a fragment other than the first. */
-static uint32_t skip_extensions(struct pkt *p, const uint8_t *ip, uint32_t total, bool *is_later)
+static inline uint32_t skip_extensions(
+	struct pkt *p, const uint8_t *ip, uint32_t total, bool *is_later)
 {
 	uint32_t at = sizeof(struct rte_ipv6_hdr);
 	uint8_t next = ip[6];
@@ -170,6 +171,11 @@ static uint32_t skip_extensions(struct pkt *p, const uint8_t *ip, uint32_t total
 	}
 	pkt_drop(p, PKT_DROP_ip_extension);
 	return 0;
+}
+
+uint32_t parse_extensions(struct pkt *p, const uint8_t *ip, uint32_t len, bool *is_later)
+{
+	return skip_extensions(p, ip, len, is_later);
 }
 
 static uint32_t parse_ipv6(struct pkt *p, const uint8_t *ip, uint32_t len)

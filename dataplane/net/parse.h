@@ -9,11 +9,17 @@
 
 #include <rte_ether.h>
 
+#include <stdbool.h>
+
 /* Fills p[i] of the packets 0..n. Verdict after it: PKT_ARP, PKT_DROP with its reason, PKT_PUNT for
  * frames that are none of IPv4, IPv6 and ARP, else PKT_UNSEEN with addresses, protocol, ports and
  * offsets set. mac: address of the logical port the burst came in by; in_iface: its index.
  * The IPv4 header checksum is verified unless the device has. Trailing padding is trimmed. */
 void parse_burst(struct burst *b, const struct rte_ether_addr *mac, uint8_t in_iface);
+
+/* The offset of layer 4 in the IPv6 packet ip[0..len), len at least 40; 0 when its chain of extension headers is
+ * malformed, cut off or too long. Sets p->proto and *is_later: a fragment other than the first. */
+uint32_t parse_extensions(struct pkt *p, const uint8_t *ip, uint32_t len, bool *is_later);
 
 /* One frame in plain memory, for fuzzing and tests: as above, without mbuf. */
 void parse_frame(

@@ -8,6 +8,7 @@
 
 #include "base/csum.h"
 #include "net/icmp_pvt.h"
+#include "net/icmpquote.h"
 
 #include <rte_ip.h>
 
@@ -105,13 +106,13 @@ static bool make6(
 	return true;
 }
 
-/* A router could fragment what has no DF, and nobody is told for a frame to all (RFC 1122 3.2.2). */
+/* A router could fragment what has no DF, and nobody is told for a frame to all or an ICMP error (RFC 1122 3.2.2). */
 static bool may_be_told(const struct rte_mbuf *m, const struct pkt *p)
 {
 	const struct rte_ipv4_hdr *ip =
 		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, p->l3_off);
 
-	if (p->flags & PKT_F_BROADCAST)
+	if (p->flags & PKT_F_BROADCAST || icmpquote_is_error(m, p))
 		return false;
 	return p->family == 6 || (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
 }
@@ -126,7 +127,7 @@ void toobig_reply(struct worker *w, struct burst *b, unsigned i, uint16_t mtu_by
 		pkt_drop(p, PKT_DROP_too_big);
 		return;
 	}
-	if (!icmp_budget_take(w)) {
+	if (!icmp_budget_take(&w->echo_budget, w->now_ms, ICMP_ECHO_PER_SEC)) {
 		pkt_drop(p, PKT_DROP_icmp_limited);
 		return;
 	}

@@ -7,6 +7,6 @@
 #include "core/worker.h"
 
 /* Hot. Context: worker. Packet i of the burst is longer than mtu_bytes: turns it in place into the message to its
- * sender, PKT_REPLY, back where it came from. An IPv4 packet without DF or a frame to all is PKT_DROP_too_big, what
+ * sender, PKT_REPLY, back where it came from. An IPv4 packet without DF, a frame to all or an ICMP error is PKT_DROP_too_big, what
  * is above the budget of ICMP answers PKT_DROP_icmp_limited. */
 void toobig_reply(struct worker *w, struct burst *b, unsigned i, uint16_t mtu_bytes);

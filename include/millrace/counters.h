@@ -27,6 +27,7 @@
 	X(nd_replies, packets, "neighbour solicitations answered") \
 	X(echo_replies, packets, "ICMP and ICMPv6 echo requests answered") \
 	X(too_big_replies, packets, "packets too big for a tunnel answered with ICMP or ICMPv6") \
+	X(icmp_errors, packets, "ICMP errors passed on to the backend or client of their flow") \
 	X(conn_hits, packets, "packets of balanced services with a connection entry") \
 	X(conn_created, flows, "connection entries created") \
 	X(conn_expired, flows, "connection entries removed by time") \
@@ -56,8 +57,11 @@
 	X(conn_table_full, "connection table full and the service has no stateless fallback") \
 	X(snat_exhausted, "no free SNAT port on this worker") \
 	X(snat_unknown, "packet to a SNAT address that matches no connection") \
-	X(icmp_unsupported, "ICMP message other than echo to a virtual or SNAT address") \
-	X(icmp_limited, "echo request above the rate limit") \
+	X(icmp_unsupported, \
+		"ICMP message to a virtual or SNAT address, no echo request and no error") \
+	X(icmp_quote, "ICMP error whose quoted packet is cut off or malformed") \
+	X(icmp_no_flow, "ICMP error about no flow of ours") \
+	X(icmp_limited, "ICMP message above the rate limit") \
 	X(neigh_hold_full, "hold queue of an unresolved neighbour is full") \
 	X(neigh_failed, "neighbour did not answer") \
 	X(neigh_table_full, "neighbour table is full") \

@@ -14,6 +14,7 @@ logging.getLogger("scapy").setLevel(logging.ERROR)
 from scapy.all import ARP, Dot1Q, Ether, ICMP, IP, IPv6, TCP, UDP, Raw, raw  # noqa: E402
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS,  # noqa: E402
                                 ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6ExtHdrDestOpt,
+                                ICMPv6PacketTooBig, ICMPv6TimeExceeded,
                                 IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -75,6 +76,16 @@ def packets():
         "echo6": eth() / IPv6(src="fd00:1::10", dst="fd00:1::1") / ICMPv6EchoRequest(data=b"ping"),
         "icmp4-error": eth() / IP(src="10.1.0.10", dst="10.1.0.80") / ICMP(type=3, code=4)
         / IP(src="10.1.0.80", dst="10.1.0.10") / TCP(sport=80, dport=40000),
+        "icmp4-dnat": eth(dst=SOUTH) / IP(src="10.2.0.11", dst="10.1.0.10") / ICMP(type=11)
+        / IP(src="10.1.0.10", dst="10.2.0.11") / TCP(sport=40008, dport=8080),
+        "icmp4-snat": eth(dst=SOUTH) / IP(src="10.2.0.11", dst="10.2.0.100") / ICMP(type=3, code=3)
+        / IP(src="10.2.0.100", dst="10.2.0.11") / UDP(sport=2000, dport=5353),
+        "icmp4-direct": eth() / IP(src="10.1.0.10", dst="10.1.0.91") / ICMP(type=3, code=4)
+        / IP(src="10.1.0.91", dst="10.1.0.10") / TCP(sport=80, dport=40005) / Raw(b"b" * 400),
+        "icmp6-error": eth() / IPv6(src="fd00:1::10", dst="fd00:1::80") / ICMPv6PacketTooBig(mtu=1280)
+        / IPv6(src="fd00:1::80", dst="fd00:1::10") / TCP(sport=80, dport=41000),
+        "icmp6-ext": eth() / IPv6(src="fd00:1::10", dst="fd00:1::93") / ICMPv6TimeExceeded()
+        / IPv6(src="fd00:1::93", dst="fd00:1::10") / IPv6ExtHdrDestOpt() / UDP(sport=53, dport=40009),
         "arp-request": eth(dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, hwsrc=CLIENT, psrc="10.1.0.10", pdst="10.1.0.1"),
         "arp-reply": eth() / ARP(op=2, hwsrc=CLIENT, psrc="10.1.0.10", hwdst=NORTH, pdst="10.1.0.1"),
         "nd-solicit": eth(dst="33:33:ff:00:00:01") / ns,
@@ -122,7 +133,7 @@ def pipeline_seeds():
     all_ = packets()
     for name, p in all_.items():
         multicast = raw(p)[0] & 1
-        flags = F_ROOM | F_REPAIR | (0 if multicast else F_OUR_MAC) | (F_SOUTH if name == "snat" else 0)
+        flags = F_ROOM | F_REPAIR | (0 if multicast else F_OUR_MAC) | (F_SOUTH if p.dst == SOUTH else 0)
         write("pipeline", name, rx(p, flags) + bytes([RUN]))
     for name, first in (("tcp4", "tcp4-syn"), ("tcp6", "tcp6-syn"), ("udp4", "udp4"), ("udp6", "udp6"),
                         ("dsr4", "dsr4"), ("dsr6", "dsr6"), ("ipip4", "ipip4"), ("gue6", "gue6"), ("gue4", "gue4"),
@@ -133,6 +144,12 @@ def pipeline_seeds():
         write("pipeline", f"flood-{name}", RESOLVE + syn + bytes([FLOOD, 200]) + RESOLVE + bytes([FLOOD, 90]))
         write("pipeline", f"edits-{name}", flow + b"".join(bytes([EDIT, e]) + syn + bytes([RUN]) + back(0x11)
               + bytes([RUN]) for e in (2, 3, 6, 7, 0, 4, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xf0)))
+    for name, flow, error in (("full4", "tcp4-syn", "icmp4-error"), ("full6", "tcp6-syn", "icmp6-error"),
+                              ("ipip4", "ipip4", "icmp4-direct"), ("dnat4", "dnat4", "icmp4-dnat"),
+                              ("dnat6", "dnat6", "icmp6-ext")):
+        where = F_OUR_MAC | F_REPAIR | F_ROOM | (F_SOUTH if all_[error].dst == SOUTH else 0)
+        write("pipeline", f"error-{name}", RESOLVE + rx(all_[flow]) + RESOLVE + rx(all_[error], where)
+              + bytes([RUN]) + rx(all_[error], where | F_QUEUE1) + RESOLVE)
     syn, fin, ack, rst = (rx(all_["tcp4-" + f]) for f in ("syn", "fin", "ack", "rst"))
     write("pipeline", "close", RESOLVE + syn + bytes([RUN]) + back() + bytes([RUN]) + ack + fin + bytes([RUN])
           + back(0x11) + bytes([RUN]) + syn + at(700) + ack + rst + at(2000) + syn + bytes([RUN]))

@@ -109,7 +109,7 @@ static void any_checksum_of_a_request_gives_a_right_reply(void **state)
 		icmp[5] = (uint8_t)id;
 		sum = csum_of(icmp, len);
 		memcpy(icmp + 2, &sum, 2);
-		n->w->n_echoes = 0;
+		n->w->echo_budget.n = 0;
 		icmp4_input(n->w, n->addrs, n->b, 0, ADDR_OWN);
 		assert_int_equal(n->b->p[0].verdict, PKT_TX);
 		assert_int_equal(csum_of(icmp, len), 0);
@@ -137,7 +137,7 @@ static void replies_have_a_budget_for_each_second(void **state)
 		struct rte_mbuf *m;
 
 		if (i > 10 && i < 65000) { /* the budget itself is a counter: skip most of it */
-			n->w->n_echoes++;
+			n->w->echo_budget.n++;
 			n_replies++;
 			continue;
 		}
@@ -172,8 +172,8 @@ static void too_big_messages_have_a_budget(void **state)
 		m->data_off += 100; /* the room goes in front, where a NIC leaves some */
 		memmove(rte_pktmbuf_mtod(m, void *), rte_pktmbuf_mtod_offset(m, void *, -100),
 			m->data_len);
-		n->w->echo_since_ms = n->w->now_ms;
-		n->w->n_echoes = ICMP_ECHO_PER_SEC - 1 + i;
+		n->w->echo_budget.since_ms = n->w->now_ms;
+		n->w->echo_budget.n = ICMP_ECHO_PER_SEC - 1 + i;
 		toobig_reply(n->w, n->b, 0, 1400);
 		assert_int_equal(p->verdict, i == 0 ? PKT_REPLY : PKT_DROP);
 		if (i == 1)
