@@ -141,7 +141,8 @@ static void put_cell(
 static enum table_tone tone_of(const struct cmd_col *col, const json_t *item, const char *text)
 {
 	static const char *const good[] = {"up", "established", "reachable", "yes"};
-	static const char *const warn[] = {"drain", "checking", "stale", "incomplete", "pending"};
+	static const char *const warn[] = {
+		"drain", "evict", "checking", "stale", "incomplete", "pending"};
 	static const char *const bad[] = {"down", "failed", "no"};
 
 	if (col->format == FMT_OF) {

@@ -20,6 +20,19 @@ static const struct cmd_param one_params[] = {
 		.help = "the backend"},
 };
 
+static const struct cmd_param drain_params[] = {
+	{.name = "POOL/NAME",
+		.key = "backend",
+		.kind = CMD_POOL_BACKEND,
+		.is_required = true,
+		.help = "the backend"},
+	{.name = "--deadline",
+		.key = "deadline_ms",
+		.value = "TIME",
+		.kind = CMD_DURATION,
+		.help = "flows it still has then are ended (default: none are)"},
+};
+
 static const struct cmd_param weight_params[] = {
 	{.name = "POOL/NAME",
 		.key = "backend",
@@ -73,6 +86,7 @@ static const struct cmd_col show_record[] = {
 	{"desired.weight", "weight in the file", FMT_UINT},
 	{"max_connections", "max connections", FMT_UINT},
 	{"administrative", "override", FMT_ANY, .custom = put_override},
+	{"administrative.deadline", "drain deadline", FMT_ANY},
 	{"administrative.author", "override by", FMT_ANY},
 	{"administrative.time", "override since", FMT_ANY},
 	{"operational.state", "health", FMT_STATE},
@@ -108,10 +122,15 @@ static const struct cmd cmds[] = {
 		.method = "backend.drain",
 		.summary = "give a backend no new flows; those it has go on",
 		.text = "Survives restarts of the daemon and new configurations until `backend undrain`. "
-			"`wait drained` waits for its last connection to end.",
-		CMD_PARAMS(one_params),
+			"`wait drained` waits for its last connection to end. When the time of "
+			"--deadline is over, the state is \"evict\": a TCP flow that is left gets a "
+			"reset with the next packet of its client, or moves to another backend where "
+			"its service has `on_backend_down: move`; UDP flows move. Draining again sets "
+			"another deadline, or none.",
+		CMD_PARAMS(drain_params),
 		.cols = show_cols,
 		.examples = "millrace backend drain web/web1\n"
+			    "millrace backend drain web/web1 --deadline 10m\n"
 			    "millrace backend drain web/web1 && millrace wait drained web/web1\n",
 	},
 	{

@@ -37,8 +37,9 @@ static int save(const struct admin *a)
 		const struct admin_override *o = &a->items[i];
 
 		json_array_append_new(list,
-			json_pack("{s:s, s:s, s:b, s:o, s:s, s:I}", "pool", o->pool, "name",
-				o->name, "drained", o->is_drained, "weight",
+			json_pack("{s:s, s:s, s:b, s:I, s:o, s:s, s:I}", "pool", o->pool, "name",
+				o->name, "drained", o->is_drained, "deadline_ms",
+				(json_int_t)o->deadline_ms, "weight",
 				o->has_weight ? json_integer(o->weight) : json_null(), "author",
 				o->author, "time_ms", (json_int_t)o->time_ms));
 	}
@@ -52,12 +53,12 @@ static bool read_item(struct admin_override *o, const json_t *item)
 {
 	const char *pool, *name, *author;
 	int is_drained;
-	json_int_t time_ms;
+	json_int_t time_ms, deadline_ms = 0;
 	json_t *weight;
 
-	if (json_unpack((json_t *)(uintptr_t)item, "{s:s, s:s, s:b, s:o, s:s, s:I}", "pool", &pool,
-		    "name", &name, "drained", &is_drained, "weight", &weight, "author", &author,
-		    "time_ms", &time_ms)
+	if (json_unpack((json_t *)(uintptr_t)item, "{s:s, s:s, s:b, s?I, s:o, s:s, s:I}", "pool",
+		    &pool, "name", &name, "drained", &is_drained, "deadline_ms", &deadline_ms,
+		    "weight", &weight, "author", &author, "time_ms", &time_ms)
 			!= 0
 		|| strlen(pool) >= MR_NAME_MAX || strlen(name) >= MR_NAME_MAX)
 		return false;
@@ -66,6 +67,7 @@ static bool read_item(struct admin_override *o, const json_t *item)
 	memcpy(o->name, name, strlen(name));
 	snprintf(o->author, sizeof(o->author), "%s", author);
 	o->is_drained = is_drained;
+	o->deadline_ms = is_drained ? deadline_ms : 0;
 	o->has_weight = json_is_integer(weight);
 	o->weight = (uint16_t)json_integer_value(weight);
 	o->time_ms = time_ms;
@@ -137,6 +139,19 @@ const struct admin_override *admin_find(const struct admin *a, const char *pool,
 			return &a->items[i];
 	}
 	return NULL;
+}
+
+int64_t admin_next_deadline(const struct admin *a, int64_t now_ms)
+{
+	int64_t first = 0;
+
+	for (size_t i = 0; i < a->n_items; i++) {
+		const int64_t at = a->items[i].deadline_ms;
+
+		if (at > now_ms && (first == 0 || at < first))
+			first = at;
+	}
+	return first;
 }
 
 int admin_set(struct admin *a, const struct admin_override *o)

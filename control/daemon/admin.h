@@ -17,6 +17,7 @@ struct admin_override {
 	char pool[MR_NAME_MAX];
 	char name[MR_NAME_MAX];
 	bool is_drained;
+	int64_t deadline_ms; /* since 1970: when flows of the drained one end; 0: never */
 	bool has_weight;
 	uint16_t weight; /* with has_weight */
 	char author[ADMIN_AUTHOR_MAX];
@@ -30,6 +31,9 @@ void admin_destroy(struct admin **a); /* NULL-safe */
 
 /* The override of this backend or NULL. Dies at the next change. */
 const struct admin_override *admin_find(const struct admin *a, const char *pool, const char *name);
+
+/* The first deadline of a drain after now_ms; 0: there is none. */
+int64_t admin_next_deadline(const struct admin *a, int64_t now_ms);
 
 /* Replaces the override of o->pool/o->name; one that says nothing is taken out. 0 when saved; -errno:
  * nothing has changed. */

@@ -49,7 +49,7 @@ struct loop {
 	struct event *save_timer;
 	struct event *turn;   /* starts the first apply that waits */
 	struct event *follow; /* pending: the target is to be computed again */
-	struct event *ramp;   /* the next step of a slow start */
+	struct event *ramp;   /* the next step of a slow start, the next deadline of a drain */
 	double follow_after;  /* check_now(): not before */
 	struct apply_list waiting;
 	struct apply *current; /* pushed now */
@@ -79,6 +79,7 @@ static struct weight_input input_of(const struct loop *l, const struct conf_pool
 	struct weight_input in = {
 		.desired = b->weight,
 		.is_drained = o != NULL && o->is_drained,
+		.is_expired = o != NULL && o->deadline_ms != 0 && o->deadline_ms <= loop_now_ms(),
 		.is_overridden = o != NULL && o->has_weight,
 		.override = o != NULL ? o->weight : 0,
 		.health = WEIGHT_CHECKING,
@@ -114,11 +115,12 @@ static void arm_seconds(struct event *event, double seconds)
 	evtimer_add(event, &tv);
 }
 
-/* Wakes the loop when a slow start takes its next step. */
+/* Wakes the loop when a slow start takes its next step, or the time of a drained backend is over. */
 static void arm_ramp(struct loop *l)
 {
 	const struct conf *c = l->desired.conf;
-	uint32_t first_ms = 0;
+	const int64_t now_ms = loop_now_ms(), deadline_ms = admin_next_deadline(l->admin, now_ms);
+	int64_t first_ms = deadline_ms != 0 ? deadline_ms - now_ms : 0;
 
 	for (size_t i = 0; i < c->n_pools; i++) {
 		const struct conf_pool *p = &c->pools[i];
@@ -133,7 +135,7 @@ static void arm_ramp(struct loop *l)
 		}
 	}
 	if (first_ms != 0)
-		arm_seconds(l->ramp, first_ms / 1000.0);
+		arm_seconds(l->ramp, (double)first_ms / 1000);
 }
 
 /* Most configurations change little: the namesake is at the same place, and need not be searched for. */

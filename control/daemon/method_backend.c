@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define DEADLINE_MAX_MS (30 * 86400 * INT64_C(1000))
+
 /* Which backends an answer is about; −1: all. */
 struct selection {
 	ssize_t pool, backend;
@@ -23,7 +25,8 @@ struct waiting {
 
 static json_t *build_administrative(const struct admin_override *o)
 {
-	return json_pack("{s:b, s:o, s:o, s:o}", "drained", o != NULL && o->is_drained, "weight",
+	return json_pack("{s:b, s:o, s:o, s:o, s:o}", "drained", o != NULL && o->is_drained,
+		"deadline", rowjson_time(o != NULL ? o->deadline_ms : 0), "weight",
 		o != NULL && o->has_weight ? json_integer(o->weight) : json_null(), "author",
 		rowjson_text(o != NULL ? o->author : ""), "time",
 		rowjson_time(o != NULL ? o->time_ms : 0));
@@ -187,7 +190,28 @@ static void order(struct ctlsrv_request *r, const struct admin_override *o, stru
 		show(r, which);
 }
 
-static void set_drained(struct ctlsrv_request *r, bool is_drained)
+void method_backend_drain(struct ctlsrv_request *r)
+{
+	const char *pool, *name;
+	json_int_t deadline_ms = 0; /* from now; 0: none */
+	struct selection which;
+	struct admin_override o;
+
+	if (!method_unpack(
+		    r, "{s:s, s:s, s?I}", "pool", &pool, "name", &name, "deadline_ms", &deadline_ms)
+		|| !select_backend(r, pool, name, &which))
+		return;
+	if (deadline_ms < 0 || deadline_ms > DEADLINE_MAX_MS) {
+		ctlsrv_refuse(r, "usage", NULL, NULL, "a deadline must be 1 ms to 30 days");
+		return;
+	}
+	o = current(r, pool, name);
+	o.is_drained = true;
+	o.deadline_ms = deadline_ms != 0 ? o.time_ms + deadline_ms : 0;
+	order(r, &o, which);
+}
+
+void method_backend_undrain(struct ctlsrv_request *r)
 {
 	const char *pool, *name;
 	struct selection which;
@@ -197,18 +221,9 @@ static void set_drained(struct ctlsrv_request *r, bool is_drained)
 		|| !select_backend(r, pool, name, &which))
 		return;
 	o = current(r, pool, name);
-	o.is_drained = is_drained;
+	o.is_drained = false;
+	o.deadline_ms = 0;
 	order(r, &o, which);
-}
-
-void method_backend_drain(struct ctlsrv_request *r)
-{
-	set_drained(r, true);
-}
-
-void method_backend_undrain(struct ctlsrv_request *r)
-{
-	set_drained(r, false);
 }
 
 void method_backend_weight(struct ctlsrv_request *r)

@@ -19,13 +19,14 @@ static const struct mr_service_row *find_row(const struct fetch_result *result, 
 static void put_backends(json_t *item, const struct loop *l, const struct conf_pool *p)
 {
 	const size_t pool = (size_t)(p - loop_desired(l)->conf->pools);
-	json_int_t n[MR_BACKEND_DOWN + 1] = {0};
+	json_int_t n[MR_BACKEND_EVICT + 1] = {0};
 
 	for (size_t k = 0; k < p->n_backends; k++)
 		n[loop_effective(l, pool, k).state]++;
 	json_object_set_new(item, "backends_total", json_integer((json_int_t)p->n_backends));
 	json_object_set_new(item, "backends_up", json_integer(n[MR_BACKEND_UP]));
-	json_object_set_new(item, "backends_drain", json_integer(n[MR_BACKEND_DRAIN]));
+	json_object_set_new(
+		item, "backends_drain", json_integer(n[MR_BACKEND_DRAIN] + n[MR_BACKEND_EVICT]));
 	json_object_set_new(item, "backends_down", json_integer(n[MR_BACKEND_DOWN]));
 }
 
@@ -99,6 +100,7 @@ static json_t *build_item(
 	json_object_set_new(item, "load_bound_percent",
 		s->load_bound_pct != 0 ? json_integer(s->load_bound_pct) : json_null());
 	put_limits(item, s);
+	json_object_set_new(item, "on_backend_down", json_string(mr_down_name(s->on_down)));
 	put_backends(item, l, s->pool);
 	put_counters(item, row);
 	put_rates(item, loop_rates(l), s->name);

@@ -16,6 +16,7 @@ enum weight_health {
 struct weight_input {
 	uint16_t desired; /* the file's */
 	bool is_drained;  /* by an operator */
+	bool is_expired;  /* with is_drained: and the deadline of that has passed */
 	bool is_overridden;
 	uint16_t override; /* with is_overridden */
 	enum weight_health health;
@@ -29,7 +30,8 @@ struct weight_result {
 };
 
 /* Weight: the operator's, else the file's; a part of it while a backend that came up is within its pool's
- * slow start: a tenth, at least 1, and another tenth with each tenth of the time. State: DRAIN when drained, else DOWN when the checks say so or
+ * slow start: a tenth, at least 1, and another tenth with each tenth of the time. State: DRAIN when drained, EVICT after its
+ * deadline, else DOWN when the checks say so or
  * say nothing yet, else UP. */
 struct weight_result weight_effective(const struct weight_input *in);
 

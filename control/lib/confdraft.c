@@ -89,6 +89,7 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_SOURCE_RATE] = {"source_rate", false},
 	[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] = {"source_rate_prefix", false},
 	[CONFDRAFT_SERVICE_INSERT_RATE] = {"insert_rate", false},
+	[CONFDRAFT_SERVICE_ON_DOWN] = {"on_backend_down", false},
 	[CONFDRAFT_SERVICE_MAGLEV_SIZE] = {"maglev_size", false},
 	[CONFDRAFT_SERVICE_POOL] = {"pool", true},
 	[CONFDRAFT_SERVICE_TIMEOUTS] = {"timeouts", false},
@@ -114,6 +115,8 @@ static const char *const sched_words[] = {MR_SCHEDS(WORD_TEXT)};
 static const enum mr_sched sched_values[] = {MR_SCHEDS(WORD_VALUE)};
 static const char *const hash_words[] = {MR_HASHES(WORD_TEXT)};
 static const enum mr_hash hash_values[] = {MR_HASHES(WORD_VALUE)};
+static const char *const down_words[] = {MR_DOWNS(WORD_TEXT)};
+static const enum mr_down down_values[] = {MR_DOWNS(WORD_VALUE)};
 static const char *const check_words[] = {"tcp", "http"};
 
 #define N_OF(a) ((unsigned)(sizeof(a) / sizeof((a)[0])))
@@ -468,6 +471,10 @@ static void read_service_words(
 		&& confread_word(
 			r, at[CONFDRAFT_SERVICE_HASH], "hash", hash_words, N_OF(hash_words), &word))
 		s->hash = hash_values[word];
+	if (at[CONFDRAFT_SERVICE_ON_DOWN] != NULL
+		&& confread_word(r, at[CONFDRAFT_SERVICE_ON_DOWN], "on_backend_down", down_words,
+			N_OF(down_words), &word))
+		s->on_down = down_values[word];
 }
 
 /* The default, written out, is no difference. */

@@ -132,6 +132,8 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 			err, o, "maglev_size %u is above %u", s->maglev_size, MR_MAGLEV_SIZE_MAX);
 	if (s->max_conns > MR_MAX_CONNS_MAX)
 		return refuse(err, o, "max_conns %u is above %u", s->max_conns, MR_MAX_CONNS_MAX);
+	if (s->on_down > MR_DOWN_RESET)
+		return refuse(err, o, "on_down %u is unknown", s->on_down);
 	if (check_hash(o, err) != 0 || check_rates(o, err) != 0)
 		return -EINVAL;
 	return check_timeouts(o, err);
@@ -151,7 +153,7 @@ static int check_backend(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "port must be 1..65535");
 	if (b->weight > MR_WEIGHT_MAX)
 		return refuse(err, o, "weight %u is above %d", b->weight, MR_WEIGHT_MAX);
-	if (b->state < MR_BACKEND_UP || b->state > MR_BACKEND_DOWN)
+	if (b->state < MR_BACKEND_UP || b->state > MR_BACKEND_EVICT)
 		return refuse(err, o, "state %u is unknown", b->state);
 	if (b->max_conns > MR_MAX_CONNS_MAX)
 		return refuse(err, o, "max_conns %u is above %u", b->max_conns, MR_MAX_CONNS_MAX);

@@ -11,13 +11,16 @@
  *      index found at the beginning of a burst is good until its end: a flow that begins again keeps its entry
  *  I4  a packet that does not become PKT_TX, PKT_REPLY or PKT_HOLD is PKT_DROP with one reason
  *
- * What happens to flows of a backend that is not UP: DRAIN: they go on. DOWN and absent: they go on as well
- * (policy keep: the checks may be wrong, and a removed backend finishes what it has begun), but a SYN, and
- * every datagram of UDP, is the chance to choose again and is scheduled anew.
+ * What happens to flows of a backend that is not UP: DRAIN: they go on. DOWN, EVICT and absent ("out"): a SYN, and
+ * every datagram of UDP, is the chance to choose again and is scheduled anew; what becomes of other TCP segments
+ * is the service's policy (enum mr_down). keep: they go on, as the checks may be wrong, and a removed backend
+ * finishes what it has begun. What backends send is passed on in any case.
  */
 #include "lb/balance_pvt.h"
+#include "net/tcprst.h"
 
 #include <rte_prefetch.h>
+#include <rte_tcp.h>
 
 #define EXPIRE_MAX 256u /* entries looked at per tick: a quarter million a second, 50 us at most */
 #define TCP_TURNS 0x07  /* FIN, SYN, RST: segments that may change an established flow */
@@ -93,12 +96,34 @@ static void move_to_service(struct call *x, struct conn *e, uint32_t service_idx
 static inline bool is_new_chance(
 	const struct conn *e, const struct lb_backend *be, const struct pkt *p)
 {
-	const bool is_out = be->state == MR_BACKEND_DOWN || be->state == 0;
-
 	if (p->proto != MR_PROTO_TCP)
-		return is_out;
+		return be->is_out;
 	return connfsm_opens(p->tcp_flags)
-		&& (is_out || connfsm_reusable((enum mr_conn_state)e->state));
+		&& (be->is_out || connfsm_reusable((enum mr_conn_state)e->state));
+}
+
+/* A segment in the midst of a flow whose backend is out, by the service's policy. True: the packet is done; else
+ * *be is where it goes. A flow that has ended is left to end. */
+static bool leave_backend(struct call *x, const struct flows *f, unsigned k, struct conn *e,
+	const struct lb_backend **be)
+{
+	struct pkt *p = &x->b->p[f->sel[k]];
+	const struct lb_service *s = x->conf->services[e->service_idx];
+	enum pkt_drop reason;
+
+	if (p->tcp_flags & RTE_TCP_RST_FLAG)
+		return false;
+	if ((*be)->on_packet == MR_DOWN_RESET) {
+		/* the entry stays a while: the reset may get lost, and the client ask again */
+		follow_tcp(x, f->idx[k], e, s, CONNFSM_CLIENT, RTE_TCP_RST_FLAG);
+		tcprst_reply(x->w, x->b, f->sel[k]);
+		return true;
+	}
+	if (connfsm_reusable((enum mr_conn_state)e->state) || !newflow_reopen(x, f, k, &reason))
+		return false;
+	x->w->tally->conn_moved++;
+	*be = &x->conf->backends[e->backend_idx];
+	return false;
 }
 
 static inline void on_client_packet(struct call *x, const struct flows *f, unsigned k)
@@ -122,6 +147,8 @@ static inline void on_client_packet(struct call *x, const struct flows *f, unsig
 			return;
 		}
 	} else if (p->proto == MR_PROTO_TCP) {
+		if (unlikely(be->on_packet != MR_DOWN_KEEP) && leave_backend(x, f, k, e, &be))
+			return;
 		follow_tcp(
 			x, idx, e, x->conf->services[e->service_idx], CONNFSM_CLIENT, p->tcp_flags);
 	}

@@ -187,7 +187,8 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->load_bound_pct == b->load_bound_pct && a->max_conns == b->max_conns
 			&& a->flow_rate == b->flow_rate && a->source_rate == b->source_rate
 			&& a->source_rate_prefix == b->source_rate_prefix
-			&& a->insert_rate == b->insert_rate && a->gue_port == b->gue_port);
+			&& a->insert_rate == b->insert_rate && a->gue_port == b->gue_port
+			&& a->on_down == b->on_down);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)

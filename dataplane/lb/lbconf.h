@@ -57,7 +57,9 @@ struct lb_backend { /* hot: one line */
 	uint32_t service_idx;
 	uint8_t tunnel_src[16]; /* ours towards it: outer source of tunnels */
 	uint32_t max_conns;     /* a worker's share; UINT32_MAX: no limit */
-	uint8_t spare[12];
+	bool is_out;            /* its flows begin again elsewhere: DOWN, EVICT, absent */
+	uint8_t on_packet; /* enum mr_down: of a TCP client in the midst of a flow, while it is out */
+	uint8_t spare[10];
 };
 _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 

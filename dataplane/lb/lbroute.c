@@ -86,6 +86,16 @@ static void set_tunnel_source(const struct build *b, struct lb_backend *be)
 	addr_source(b->spec->addrs, be->iface, be->family, be->ip, be->tunnel_src);
 }
 
+/* What becomes of the flows it has. */
+static void set_pinned(struct lb_backend *be, uint8_t on_down)
+{
+	be->is_out = be->state != MR_BACKEND_UP && be->state != MR_BACKEND_DRAIN;
+	if (be->is_out)
+		be->on_packet = on_down;
+	if (be->state == MR_BACKEND_EVICT && on_down == MR_DOWN_KEEP)
+		be->on_packet = MR_DOWN_RESET;
+}
+
 static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 {
 	const struct mr_backend *m = &s->backends[i];
@@ -102,6 +112,7 @@ static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 	be->weight = m->weight;
 	be->max_conns = lbconf_share(b->r, m->max_conns);
 	be->service_idx = s->idx;
+	set_pinned(be, s->spec.on_down);
 	if (!route_backend(b, &r))
 		return lbspec_refuse_backend(b->err, -EINVAL, m,
 			"no route to %s; give a port an address of its network, or add a gateway",
@@ -125,6 +136,7 @@ static int keep_absent(struct build *b, uint32_t slot)
 {
 	const struct route r = route_of(b, slot);
 	const struct lb_backend *prev = r.prev;
+	const struct lb_service *s;
 	struct lb_backend *be = r.be;
 
 	if (prev == NULL || prev->neigh_ref == NEIGH_NONE
@@ -134,6 +146,8 @@ static int keep_absent(struct build *b, uint32_t slot)
 	*be = *prev;
 	be->state = 0;
 	be->neigh_ref = NEIGH_NONE;
+	s = be->service_idx < b->next->c.n_services ? b->next->c.services[be->service_idx] : NULL;
+	set_pinned(be, s != NULL ? s->spec.on_down : MR_DOWN_KEEP);
 	if (!route_backend(b, &r)) {
 		be->iface = prev->iface;
 		*r.hop = *r.prev_hop;

@@ -228,7 +228,7 @@ static int check_backend(
 	if (b->weight > MR_WEIGHT_MAX)
 		return lbspec_refuse_backend(
 			err, -EINVAL, b, "weight %u is above %u", b->weight, MR_WEIGHT_MAX);
-	if (b->state < MR_BACKEND_UP || b->state > MR_BACKEND_DOWN)
+	if (b->state < MR_BACKEND_UP || b->state > MR_BACKEND_EVICT)
 		return lbspec_refuse_backend(err, -EINVAL, b, "state %u is unknown", b->state);
 	return 0;
 }

@@ -45,6 +45,7 @@ MR_MSG(mr_snat, MR_SNAT_FIELDS)
 	F(T, U8, hash, 27, MR_OPTIONAL, "enum mr_hash; sh hashes the source whatever this says") \
 	F(T, U8, source_prefix, 28, MR_OPTIONAL, "bits of the source that are hashed; 0 = all") \
 	F(T, U16, load_bound_pct, 29, MR_OPTIONAL, "of a fair share, at most this; 0 = no bound") \
+	F(T, U8, on_down, 30, MR_OPTIONAL, "enum mr_down: TCP flows of a backend that is down") \
 	F(T, U32, max_conns, 40, MR_OPTIONAL, "connections, no new ones above; 0 = no limit") \
 	F(T, U32, flow_rate, 41, MR_OPTIONAL, "new flows in a second; 0 = no limit") \
 	F(T, U32, source_rate, 42, MR_OPTIONAL, \

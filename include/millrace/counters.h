@@ -33,6 +33,8 @@
 	X(conn_expired, flows, "connection entries removed by time") \
 	X(conn_killed, flows, "connection entries removed by an operator") \
 	X(conn_reused, flows, "entries given to a new flow of the same addresses and ports") \
+	X(conn_moved, flows, "flows of a backend that is down given to another, in their midst") \
+	X(resets_sent, packets, "TCP resets to clients whose backend is down or evicted") \
 	X(stateless, packets, "forwarded by consistent hash: table full, or above an insert_rate")
 
 #define MR_DROPS(X) \

@@ -54,11 +54,21 @@ struct mr_ip {
 	X(MR_HASH_SOURCE_PORT, 2, "source-port")
 
 /* What the dataplane does with a backend: UP takes new flows; DRAIN keeps its flows and takes no
- * new ones; DOWN is dead: no new flows, and a SYN on a pinned flow is scheduled again. */
+ * new ones; DOWN is dead: no new flows, a SYN on a pinned flow is scheduled again, and the others are what the
+ * service's enum mr_down says; EVICT is what comes after DRAIN: as DOWN, but flows that would be kept are
+ * reset. */
 #define MR_BACKEND_STATES(X) \
 	X(MR_BACKEND_UP, 1, "up") \
 	X(MR_BACKEND_DRAIN, 2, "drain") \
-	X(MR_BACKEND_DOWN, 3, "down")
+	X(MR_BACKEND_DOWN, 3, "down") \
+	X(MR_BACKEND_EVICT, 4, "evict")
+
+/* What becomes of TCP flows whose backend is DOWN or has left the model: they go on, for the checks may be wrong; the
+ * next packet of the client goes to another backend; or is answered by a reset. */
+#define MR_DOWNS(X) \
+	X(MR_DOWN_KEEP, 0, "keep") \
+	X(MR_DOWN_MOVE, 1, "move") \
+	X(MR_DOWN_RESET, 2, "reset")
 
 /* Transport protocols a service may have; the numbers are IP protocol numbers. */
 #define MR_PROTOS(X) \
@@ -110,6 +120,7 @@ MR_ENUM(mode, MR_MODES)
 MR_ENUM(sched, MR_SCHEDS)
 MR_ENUM(hash, MR_HASHES)
 MR_ENUM(backend_state, MR_BACKEND_STATES)
+MR_ENUM(down, MR_DOWNS)
 MR_ENUM(proto, MR_PROTOS)
 MR_ENUM(conn_state, MR_CONN_STATES)
 MR_ENUM(neigh_state, MR_NEIGH_STATES)

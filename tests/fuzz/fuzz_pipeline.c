@@ -161,6 +161,7 @@ static void put_service(unsigned i)
 			.insert_rate = i == 5 ? 50 : 0,
 			.flow_rate = i % 3 == 0 ? 100 : 0,
 			.source_rate = i % 3 != 2 ? 20 : 0,
+			.on_down = (uint8_t)(i % 3), /* web keeps, dns moves, six resets, … */
 			.syn_timeout_ms = 500,
 			.established_timeout_ms = 3000,
 			.fin_timeout_ms = 600,
@@ -265,7 +266,7 @@ static void edit(uint8_t e)
 		else
 			put_service(s);
 	} else if (has_service(backends[b].service) && (e & 3) != 0) {
-		put_backend(b, e & 3);
+		put_backend(b, e & 0x80 ? MR_BACKEND_EVICT : e & 3);
 	} else {
 		snprintf(key, sizeof(key), "backend/%s/%s", backends[b].service, backends[b].name);
 		model_del(h.model, key);

@@ -58,6 +58,33 @@ expect_all heavy
 expect "300 : 100 : 50" test "$(t_report heavy 'a["backends"]')" = "{'web1': 600, 'web2': 200, 'web3': 100}"
 expect "back to the file's" t_cli backend weight web6/web1 default
 
+say "a drain with a deadline: what is left then is reset"
+t_download late shop 10.1.0.80 80
+busy=$(t_holder shop)
+expect "drain web/$busy for one second" t_cli backend drain "web/$busy" --deadline 1s
+t_wait 10 "the deadline" t_is_state "web/$busy" evict
+expect "no connection is left" t_cli --timeout 20s wait drained "web/$busy"
+: >"$T_DIR/late.end"
+expect_fail "the download was reset" 1 wait "$(cat "$T_DIR/late.download")"
+expect "the client was told" grep -q "Connection reset by peer" "$T_DIR/late.log"
+expect "by us" test "$(counter resets_sent)" -gt 0
+expect "back" t_cli backend undrain "web/$busy"
+t_healthy shop 3
+
+say "a server dies under a service with on_backend_down: reset"
+sed 's/^  shop:.*{/&on_backend_down: reset, /; s/^  shop:$/&\n    on_backend_down: reset/' "$CONFIG" >"$T_DIR/reset.yaml"
+expect "applied" t_cli config apply "$T_DIR/reset.yaml"
+expect "shown" test "$(t_cli -o json service show shop | t_json 'a["items"][0]["on_backend_down"]')" = reset
+t_download dies shop 10.1.0.80 80
+busy=$(t_holder shop)
+kill -STOP "$(t_pid "$busy")" # it says nothing any more, as when its machine is gone
+t_wait 20 "the check to see it" t_is_state "web/$busy" down
+t_wait 10 "the change to be in force" t_in_sync
+: >"$T_DIR/dies.end"
+expect_fail "its client is reset" 1 wait "$(cat "$T_DIR/dies.download")"
+kill -CONT "$(t_pid "$busy")"
+t_healthy shop 3
+
 say "bad words"
 expect_fail "no such backend" 1 t_cli backend drain web/web9
 expect_says web9

@@ -443,6 +443,9 @@ static void exit_codes_with_a_daemon(void **state)
 	ask("wait generation 99 --timeout 100ms", EXIT_TIMEOUT, "", "the generation is 1");
 	ask("wait healthy shop 3 --timeout 100ms", EXIT_TIMEOUT, "", "2 of 2 backends up");
 	ask("wait drained web/web1", EXIT_FAILED, "", "first: millrace backend drain web/web1");
+	ask("backend drain web/web1 --deadline 0s", EXIT_USAGE, "", "--deadline");
+	ask("backend drain web/web1 --deadline 31d", EXIT_USAGE, "", "up to 30d");
+	ask("backend drain web/web1 --deadline 30s", EXIT_DONE, "drained", NULL);
 	ask("backend drain web/web1", EXIT_DONE, "drained", NULL);
 	ask("backend weight web/web1 7", EXIT_DONE, "drained, weight 7", NULL);
 	ask("wait healthy shop 1", EXIT_DONE, "1 of 2 backends up", NULL);

@@ -227,6 +227,13 @@ struct bad {
 	const char *hint;    /* or NULL */
 };
 
+/* Service keys that came later than the rest. */
+static const struct bad bad_services[] = {
+	{"mode: full-nat", "mode: full-nat, on_backend_down: kill", "16:70",
+		"services.shop.on_backend_down must be 'keep', 'move' or 'reset', got 'kill'",
+		NULL},
+};
+
 static const struct bad bads[] = {
 	{"version: 1\n", "", "1:1", "'version' is missing", NULL},
 	{"version: 1", "version: 2", "1:10", "version must be 1..1, got '2'", NULL},
@@ -272,7 +279,7 @@ static const struct bad bads[] = {
 		"services.shop.gue_port is only for mode 'gue'", NULL},
 	{"mode: full-nat", "mode: gue, gue_port: 0", "16:58",
 		"services.shop.gue_port must be 1..65535, got '0'", NULL},
-	{"mode: full-nat", "mode: gue, gue_port: 5555", "", NULL, NULL}, /* valid */
+	{"mode: full-nat", "mode: gue, gue_port: 5555, on_backend_down: move", "", NULL, NULL},
 	{"10.1.0.80, port: 80, mode: full-nat", "\"fd00:1::80\", port: 80, mode: ipip", "", NULL,
 		NULL}, /* valid */
 	{"10.1.0.80, port: 80, mode: full-nat", "\"fd00:1::80\", port: 80, mode: dsr-l2", "16:60",
@@ -347,12 +354,13 @@ static const struct bad bads[] = {
 	{"  shop", "\tshop", "16:1", "a tab cannot indent", NULL},
 };
 
-static void every_mistake_is_located(void **state)
+/* How many of the rows are answered in another way than they say. */
+static unsigned count_wrong(const struct bad *bad, size_t n)
 {
 	unsigned n_wrong = 0;
 
-	for (size_t i = 0; i < sizeof(bads) / sizeof(bads[0]); i++) {
-		const struct bad *b = &bads[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct bad *b = &bad[i];
 		struct confreport *r = NULL;
 		struct conf *c = NULL;
 		char *text = edited(b->from, b->to), where[32];
@@ -380,7 +388,14 @@ static void every_mistake_is_located(void **state)
 		confreport_destroy(&r);
 		free(text);
 	}
-	assert_int_equal(n_wrong, 0);
+	return n_wrong;
+}
+
+static void every_mistake_is_located(void **state)
+{
+	assert_int_equal(count_wrong(bads, sizeof(bads) / sizeof(bads[0])), 0);
+	assert_int_equal(
+		count_wrong(bad_services, sizeof(bad_services) / sizeof(bad_services[0])), 0);
 }
 
 static void all_mistakes_come_at_once(void **state)

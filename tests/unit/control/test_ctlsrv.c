@@ -502,7 +502,13 @@ static void orders_are_attributed_and_carried_out(void **state)
 	assert_int_equal(json_integer_value(json_object_get(admin, "weight")), 7);
 	assert_true(json_is_false(json_object_get(admin, "drained")));
 	json_decref(v);
+	item = expect_item(f, &c, ON_WEB1("backend.drain", ", \"deadline_ms\": 60000"), &v);
+	assert_true(json_is_string(
+		json_object_get(json_object_get(item, "administrative"), "deadline")));
+	json_decref(v);
 	item = expect_item(f, &c, ON_WEB1("backend.drain", ""), &v);
+	assert_true(
+		json_is_null(json_object_get(json_object_get(item, "administrative"), "deadline")));
 	assert_string_equal(
 		json_string_value(json_object_get(json_object_get(item, "effective"), "state")),
 		"drain");

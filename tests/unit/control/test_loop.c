@@ -276,6 +276,35 @@ static void an_order_during_an_apply_follows_it(void **state)
 	assert_int_equal(fakedp_find(f->dp, "backend/s/a")->backend.state, MR_BACKEND_DRAIN);
 }
 
+static bool is_evicted(void *arg)
+{
+	const struct fix *f = arg;
+
+	return fakedp_find(f->dp, "backend/s/a")->backend.state == MR_BACKEND_EVICT;
+}
+
+/* Nothing else happens at that time: the loop wakes itself. */
+static void a_drained_backend_is_evicted_at_its_deadline(void **state)
+{
+	struct fix *f = *state;
+	struct admin_override o = {
+		.pool = "web", .name = "a", .is_drained = true, .author = "alice"};
+
+	o.deadline_ms = loop_now_ms() + 300;
+	assert_int_equal(loop_override(f->loop, &o), 0);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	if (loop_now_ms() < o.deadline_ms) /* a slow machine may be late */
+		assert_int_equal(
+			fakedp_find(f->dp, "backend/s/a")->backend.state, MR_BACKEND_DRAIN);
+	ctlfix_run_until(f->base, is_evicted, f);
+	assert_true(loop_now_ms() >= o.deadline_ms);
+	/* drained again: it begins anew */
+	o.deadline_ms = 0;
+	assert_int_equal(loop_override(f->loop, &o), 0);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_int_equal(fakedp_find(f->dp, "backend/s/a")->backend.state, MR_BACKEND_DRAIN);
+}
+
 static void while_the_dataplane_is_away_applies_are_pending(void **state)
 {
 	struct fix *f = *state;
@@ -542,6 +571,7 @@ int main(void)
 		TEST(a_refused_apply_leaves_everything_as_it_was),
 		TEST(an_apply_behind_an_order_gets_its_own_answer),
 		TEST(an_order_during_an_apply_follows_it),
+		TEST(a_drained_backend_is_evicted_at_its_deadline),
 		TEST(while_the_dataplane_is_away_applies_are_pending),
 		TEST(an_apply_the_disk_does_not_have_is_taken_back),
 		TEST(applies_in_a_row),

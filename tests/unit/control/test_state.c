@@ -266,6 +266,30 @@ static void overrides_survive_a_restart(void **state)
 	admin_destroy(&a);
 }
 
+static void deadlines_survive_a_restart(void **state)
+{
+	struct fix *f = *state;
+	struct admin_override o = order("web", "a", true, -1);
+	struct admin *a = NULL;
+
+	assert_int_equal(admin_create(&a, f->keep), 0);
+	assert_int_equal(admin_next_deadline(a, 0), 0);
+	o.deadline_ms = 1700000005000;
+	assert_int_equal(admin_set(a, &o), 0);
+	o = order("web", "b", true, -1);
+	o.deadline_ms = 1700000003000;
+	assert_int_equal(admin_set(a, &o), 0);
+	set(a, "free", "a", true, -1); /* without one */
+	admin_destroy(&a);
+	reopen(f);
+	assert_int_equal(admin_create(&a, f->keep), 0);
+	assert_int_equal(admin_find(a, "web", "a")->deadline_ms, 1700000005000);
+	assert_int_equal(admin_next_deadline(a, 1700000002999), 1700000003000);
+	assert_int_equal(admin_next_deadline(a, 1700000003000), 1700000005000);
+	assert_int_equal(admin_next_deadline(a, 1700000005000), 0);
+	admin_destroy(&a);
+}
+
 static void an_order_that_cannot_be_saved_is_not_given(void **state)
 {
 	struct fix *f = *state;
@@ -640,9 +664,10 @@ static void states_change_after_rise_or_fall_in_a_row(void **state)
 static void effective_state_of_every_combination(void **state)
 {
 	for (unsigned health = WEIGHT_UNCHECKED; health <= WEIGHT_DOWN; health++) {
-		for (unsigned k = 0; k < 4; k++) {
+		for (unsigned k = 0; k < 8; k++) {
 			const struct weight_input in = {.desired = 100,
 				.is_drained = k & 1,
+				.is_expired = k & 4, /* without a drain it says nothing */
 				.is_overridden = k & 2,
 				.override = 0,
 				.health = (enum weight_health)health};
@@ -651,7 +676,8 @@ static void effective_state_of_every_combination(void **state)
 
 			assert_int_equal(r.weight, k & 2 ? 0 : 100);
 			assert_int_equal(r.state,
-				k & 1           ? MR_BACKEND_DRAIN
+				(k & 5) == 5    ? MR_BACKEND_EVICT
+					: k & 1 ? MR_BACKEND_DRAIN
 					: is_up ? MR_BACKEND_UP
 						: MR_BACKEND_DOWN);
 		}
@@ -717,6 +743,7 @@ int main(void)
 		TEST(what_cannot_be_read_is_told_apart),
 		TEST(what_is_no_json_object_is_moved_aside),
 		TEST(overrides_survive_a_restart),
+		TEST(deadlines_survive_a_restart),
 		TEST(an_order_that_cannot_be_saved_is_not_given),
 		TEST(an_override_goes_with_its_backend),
 		TEST(a_damaged_overrides_file_is_survived),
