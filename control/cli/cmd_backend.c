@@ -98,6 +98,8 @@ static const struct cmd_col show_record[] = {
 	{"rx_bytes", "rx bytes", FMT_UINT},
 	{"tx_packets", "tx packets", FMT_UINT},
 	{"tx_bytes", "tx bytes", FMT_UINT},
+	{"opened", "SYNs answered", FMT_UINT},
+	{"open_failures", "flows that failed", FMT_UINT},
 	{0},
 };
 

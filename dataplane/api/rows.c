@@ -111,6 +111,8 @@ static void add_backend(const struct api_server *s, uint32_t idx, struct lb_back
 		sum->rx_bytes += __atomic_load_n(&t->rx_bytes, __ATOMIC_RELAXED);
 		sum->tx_packets += __atomic_load_n(&t->tx_packets, __ATOMIC_RELAXED);
 		sum->tx_bytes += __atomic_load_n(&t->tx_bytes, __ATOMIC_RELAXED);
+		sum->opened += __atomic_load_n(&t->opened, __ATOMIC_RELAXED);
+		sum->failed += __atomic_load_n(&t->failed, __ATOMIC_RELAXED);
 	}
 }
 
@@ -170,6 +172,8 @@ int rows_on_backends(
 			row.rx_bytes = sum.rx_bytes;
 			row.tx_packets = sum.tx_packets;
 			row.tx_bytes = sum.tx_bytes;
+			row.opened = sum.opened;
+			row.open_failures = sum.failed;
 			server_row(c, f, &mr_backend_row_msg, &row);
 		}
 	}

@@ -23,7 +23,27 @@
 #include <rte_tcp.h>
 
 #define EXPIRE_MAX 256u /* entries looked at per tick: a quarter million a second, 50 us at most */
-#define TCP_TURNS 0x07  /* FIN, SYN, RST: segments that may change an established flow */
+#define RETRANSMIT_MS \
+	500u           /* a SYN that comes again sooner is no client that waits (RFC 6298: 1 s) */
+#define TCP_TURNS 0x07 /* FIN, SYN, RST: segments that may change an established flow */
+
+/* What a flow in state SYN says of its backend, where the backend's answers pass here. A client cannot make a backend
+ * look bad that answers it: SYNs that come again count only while there is no answer. */
+static void judge_backend(struct call *x, const struct conn *e, enum connfsm_dir dir,
+	enum mr_conn_state next, uint8_t tcp_flags)
+{
+	struct lb_backend_tally *t = &x->lw->backends[e->backend_idx];
+
+	if (dir == CONNFSM_BACKEND) {
+		if (next == MR_CONN_SYN_ACK)
+			add(&t->opened, 1);
+		else if (next == MR_CONN_CLOSED)
+			add(&t->failed, 1);
+	} else if (connfsm_opens(tcp_flags) && fwd_modes[e->mode]->ret != NULL
+		&& x->now_ms - e->last_seen_ms >= RETRANSMIT_MS) {
+		add(&t->failed, 1);
+	}
+}
 
 /* The state that a segment of dir leads to; the wheel looks earlier when its timeout is shorter. */
 static inline void follow_tcp(struct call *x, uint32_t idx, struct conn *e,
@@ -35,6 +55,8 @@ static inline void follow_tcp(struct call *x, uint32_t idx, struct conn *e,
 	if (likely(e->state == MR_CONN_ESTABLISHED && !(tcp_flags & TCP_TURNS)))
 		return;
 	next = connfsm_tcp((enum mr_conn_state)e->state, dir, tcp_flags, &e->fins);
+	if (e->state == MR_CONN_SYN)
+		judge_backend(x, e, dir, next, tcp_flags);
 	if (next == e->state)
 		return;
 	if (s->timeouts.ms[next] < s->timeouts.ms[e->state])
@@ -468,6 +490,9 @@ void lb_expire(struct worker *w, const struct lb_conf *c)
 			conn_watch(lw->conns, idx[k], deadline_ms);
 			continue;
 		}
+		/* one SYN and nothing else: had it come again, that would have counted */
+		if (e->state == MR_CONN_SYN && e->n_packets <= 1 && fwd_modes[e->mode]->ret != NULL)
+			add(&lw->backends[e->backend_idx].failed, 1);
 		end_conn(lw, idx[k]);
 		w->tally->conn_expired++;
 	}

@@ -15,7 +15,8 @@ struct lb_backend_tally {
 	uint64_t conns_total;
 	uint64_t rx_packets, rx_bytes; /* client → backend */
 	uint64_t tx_packets, tx_bytes; /* backend → client */
-	uint64_t spare[2];
+	uint64_t opened; /* SYNs that the backend answered; only where its answers pass here */
+	uint64_t failed; /* flows that it refused, did not answer, or could not be reached for */
 } __rte_cache_aligned;
 
 struct lb_worker;

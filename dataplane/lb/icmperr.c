@@ -130,6 +130,14 @@ static bool to_backend(const struct fwd_env *env, unsigned i, const struct icmpq
 	return true;
 }
 
+/* Unreachable: not for its size (RFC 792, RFC 4443). */
+static bool is_unreachable(const struct rte_mbuf *m, const struct pkt *p)
+{
+	const uint8_t *icmp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off);
+
+	return p->family == 4 ? icmp[0] == 3 && icmp[1] != 4 : icmp[0] == 1;
+}
+
 /* About what we sent to a backend. False: no flow. */
 static bool to_client(
 	const struct fwd_env *env, unsigned i, const struct icmpquote *q, enum addr_kind kind)
@@ -153,6 +161,9 @@ static bool to_client(
 		|| env->conf->services[e->service_idx] == NULL)
 		return false;
 	env->b->p[i].service_idx = e->service_idx;
+	if ((e->state == MR_CONN_SYN || e->state == MR_CONN_UDP)
+		&& is_unreachable(env->b->m[i], &env->b->p[i]))
+		add(&env->w->lb->backends[e->backend_idx].failed, 1);
 	fwd_modes[e->mode]->ret_error(env, i, e, q);
 	return true;
 }

@@ -57,7 +57,10 @@ MR_MSG(mr_service_row, MR_SERVICE_ROW_FIELDS)
 	F(T, U64, rx_packets, 6, MR_REQUIRED, "to the backend") \
 	F(T, U64, rx_bytes, 7, MR_REQUIRED, "to the backend") \
 	F(T, U64, tx_packets, 8, MR_REQUIRED, "from the backend (none with direct return)") \
-	F(T, U64, tx_bytes, 9, MR_REQUIRED, "from the backend")
+	F(T, U64, tx_bytes, 9, MR_REQUIRED, "from the backend") \
+	F(T, U64, opened, 10, MR_OPTIONAL, "SYNs it answered (none with direct return)") \
+	F(T, U64, open_failures, 11, MR_OPTIONAL, \
+		"flows it refused, did not answer, or was unreachable for")
 MR_MSG(mr_backend_row, MR_BACKEND_ROW_FIELDS)
 
 /* Empty strings, family 0 and a field that is 0 match everything. */

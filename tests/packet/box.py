@@ -80,6 +80,15 @@ class Box:
             found[name] = int(value)
         return found, line
 
+    def outcomes(self):
+        """What flows have shown of each backend: name → (opened, failed)."""
+        self.say("outcomes")
+        found = {}
+        while (line := self.hear()) != "end":
+            name, opened, failed = line.split(" ")
+            found[name] = (int(opened), int(failed))
+        return found
+
     def conns(self):
         self.say("conns")
         found = []

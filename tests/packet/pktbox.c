@@ -10,12 +10,14 @@
  *     run                       → out PORT HEX | kernel PORT HEX … then end
  *     time MS                   move the clock on
  *     counters                  → counter NAME VALUE (those not 0) … then balanced | unbalanced
+ *     outcomes                  → NAME OPENED FAILED of each backend … then end
  *     conns                     → conn STATE BACKEND-ADDRESS PORT … then end
  */
 #include "eal.h"
 #include "harness.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 static void print_hex(const char *what, unsigned iface, const struct rte_mbuf *m)
@@ -215,6 +217,30 @@ static void conns(struct harness *h)
 	printf("end\n");
 }
 
+/* What flows have shown of each backend of the model. */
+static void outcomes(struct harness *h)
+{
+	const struct lb_conf *lb = lb_conf_of(snapshot_get());
+
+	for (uint32_t i = 0; i < lb->n_services; i++) {
+		const struct lb_service *s = lb->services[i];
+
+		for (unsigned b = 0; s != NULL && b < s->n_backends; b++) {
+			uint64_t opened = 0, failed = 0;
+
+			for (unsigned w = 0; w < h->n_workers; w++) {
+				const struct lb_backend_tally *t = lb_worker_backend_tally(
+					h->workers[w]->lb, s->backend_idx[b]);
+
+				opened += t->opened;
+				failed += t->failed;
+			}
+			printf("%s %" PRIu64 " %" PRIu64 "\n", s->backends[b].name, opened, failed);
+		}
+	}
+	printf("end\n");
+}
+
 int main(int argc, char **argv)
 {
 	const unsigned n_workers = argc > 1 ? number(argv[1]) : 1;
@@ -255,6 +281,8 @@ int main(int argc, char **argv)
 			counters(&h);
 		else if (strcmp(line, "conns") == 0)
 			conns(&h);
+		else if (strcmp(line, "outcomes") == 0)
+			outcomes(&h);
 		else if (strcmp(line, "del") != 0)
 			die("unknown command", line);
 	}
