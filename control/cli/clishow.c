@@ -143,7 +143,7 @@ static enum table_tone tone_of(const struct cmd_col *col, const json_t *item, co
 	static const char *const good[] = {"up", "established", "reachable", "yes"};
 	static const char *const warn[] = {
 		"drain", "evict", "checking", "stale", "incomplete", "pending"};
-	static const char *const bad[] = {"down", "failed", "no"};
+	static const char *const bad[] = {"down", "ejected", "failed", "no"};
 
 	if (col->format == FMT_OF) {
 		const json_int_t n = json_integer_value(clishow_find(item, col->key));

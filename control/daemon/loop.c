@@ -10,6 +10,7 @@
 #include "daemon/fetch.h"
 #include "daemon/keep.h"
 #include "daemon/logline.h"
+#include "daemon/passive.h"
 #include "daemon/rates.h"
 #include "lib/confobj.h"
 #include "lib/confreport.h"
@@ -46,11 +47,14 @@ struct loop {
 	struct push *push;
 	struct fetch *fetch;
 	struct rates *rates;
+	struct passive *passive;
+	bool is_reading_passive; /* rows are on their way */
 	struct event *save_timer;
-	struct event *turn;   /* starts the first apply that waits */
-	struct event *follow; /* pending: the target is to be computed again */
-	struct event *ramp;   /* the next step of a slow start, the next deadline of a drain */
-	double follow_after;  /* check_now(): not before */
+	struct event *turn;    /* starts the first apply that waits */
+	struct event *follow;  /* pending: the target is to be computed again */
+	struct event *traffic; /* the next reading for passive */
+	struct event *ramp;    /* the next step of a slow start, the next deadline of a drain */
+	double follow_after;   /* check_now(): not before */
 	struct apply_list waiting;
 	struct apply *current; /* pushed now */
 	bool is_dirty;         /* reconcile was wanted meanwhile */
@@ -92,6 +96,8 @@ static struct weight_input input_of(const struct loop *l, const struct conf_pool
 		in.health = seen->state;
 		in.up_ms = loop_now_ms() - seen->since_ms;
 	}
+	if (seen != NULL && seen->ejected_ms != 0)
+		in.health = WEIGHT_DOWN;
 	return in;
 }
 
@@ -286,15 +292,70 @@ static void on_check_result(
 	reconcile(l);
 }
 
+/* Ejections that ended with the pool's `passive`. */
+static void forget_ejections(struct loop *l)
+{
+	const struct conf *c = l->desired.conf;
+
+	for (size_t i = 0; i < c->n_pools; i++) {
+		for (size_t k = 0; k < c->pools[i].n_backends; k++)
+			observed_at(l->observed, i, k)->ejected_ms =
+				passive_at(l->passive, i, k)->until_ms;
+	}
+}
+
+static void on_ejection(void *arg, const struct conf_pool *pool, const struct conf_backend *b,
+	const struct passive_backend *state)
+{
+	struct loop *l = arg;
+
+	observed_at(
+		l->observed, (size_t)(pool - l->desired.conf->pools), (size_t)(b - pool->backends))
+		->ejected_ms = state->until_ms;
+	if (state->until_ms == 0)
+		logline_write(LOGLINE_NOTICE, "backend", "%s/%s is no longer ejected", pool->name,
+			b->name);
+	else
+		logline_write(LOGLINE_WARNING, "backend", "%s/%s is ejected for %.1f s: %s",
+			pool->name, b->name, (double)(state->until_ms - loop_now_ms()) / 1000,
+			state->reason);
+}
+
+static void on_traffic_rows(void *arg, const struct fetch_result *result)
+{
+	struct loop *l = arg;
+
+	l->is_reading_passive = false;
+	if (result->status == 0
+		&& passive_read(l->passive, l->desired.conf, result->rows, result->n_rows,
+			loop_now_ms(), on_ejection, l))
+		reconcile(l);
+}
+
+static void on_traffic(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	if (passive_is_wanted(l->passive) && !l->is_reading_passive
+		&& fetch_rows(l->fetch, MR_REQ_BACKENDS, &mr_empty_msg, NULL, &mr_backend_row_msg,
+			   on_traffic_rows, l)
+			== 0)
+		l->is_reading_passive = true;
+}
+
 /* Lays the states over the configuration that has just been taken over; the one before must still be
  * there. */
-static int adapt(struct loop *l)
+static int adapt(struct loop *l, const struct conf *from)
 {
 	int rc = observed_adapt(l->observed, l->desired.conf, loop_now_ms());
 	size_t n;
 
 	if (rc == 0)
 		rc = check_adapt(l->check, l->desired.conf);
+	if (rc == 0)
+		rc = passive_adapt(l->passive, l->desired.conf, from);
+	if (rc == 0)
+		forget_ejections(l);
 	n = admin_prune(l->admin, l->desired.conf);
 	if (n > 0)
 		logline_write(LOGLINE_NOTICE, "daemon",
@@ -373,7 +434,8 @@ static void take_over(struct loop *l, struct apply *a, enum loop_verdict verdict
 		answer(l, a, LOOP_UNSAVED, "", l->last_error);
 		return;
 	}
-	if (adapt(l) != 0) { /* half adapted is worse than started again: it is all on disk */
+	if (adapt(l, old.conf)
+		!= 0) { /* half adapted is worse than started again: it is all on disk */
 		logline_write(LOGLINE_ERR, "daemon",
 			"out of memory while taking over generation %" PRIu64
 			": ending, start again",
@@ -542,6 +604,7 @@ int loop_create(struct loop **out, struct event_base *base, const struct loop_pa
 {
 	struct loop *l = calloc(1, sizeof(*l));
 	const struct push_params pp = {params->dataplane, on_report, l};
+	static const struct timeval second = {1, 0};
 	const char *what = "";
 	int rc;
 
@@ -564,7 +627,10 @@ int loop_create(struct loop **out, struct event_base *base, const struct loop_pa
 	l->turn = evtimer_new(base, on_turn, l);
 	l->follow = evtimer_new(base, on_follow, l);
 	l->ramp = evtimer_new(base, on_ramp, l);
-	rc = !l->save_timer || !l->turn || !l->follow || !l->ramp ? -ENOMEM : 0;
+	l->traffic = event_new(base, -1, EV_PERSIST, on_traffic, l);
+	rc = !l->save_timer || !l->turn || !l->follow || !l->ramp || !l->traffic ? -ENOMEM : 0;
+	if (rc == 0)
+		event_add(l->traffic, &second);
 	if (rc == 0)
 		rc = check_create(&l->check, base, on_check_result, l);
 	if (rc == 0)
@@ -574,7 +640,9 @@ int loop_create(struct loop **out, struct event_base *base, const struct loop_pa
 	if (rc == 0)
 		rc = rates_create(&l->rates, base, l->fetch);
 	if (rc == 0)
-		rc = adapt(l);
+		rc = passive_create(&l->passive);
+	if (rc == 0)
+		rc = adapt(l, NULL);
 	if (rc != 0) {
 		logline_write(LOGLINE_ERR, "daemon", "could not start: %s", strerror(-rc));
 		goto err;
@@ -607,6 +675,7 @@ void loop_destroy(struct loop **lp)
 		free(l->current);
 	}
 	rates_destroy(&l->rates);
+	passive_destroy(&l->passive);
 	fetch_destroy(&l->fetch);
 	push_destroy(&l->push);
 	check_destroy(&l->check);
@@ -622,6 +691,8 @@ void loop_destroy(struct loop **lp)
 		event_free(l->follow);
 	if (l->ramp != NULL)
 		event_free(l->ramp);
+	if (l->traffic != NULL)
+		event_free(l->traffic);
 	free(l);
 }
 
@@ -648,6 +719,11 @@ const struct push *loop_push(const struct loop *l)
 struct fetch *loop_fetch(const struct loop *l)
 {
 	return l->fetch;
+}
+
+const struct passive_backend *loop_passive(const struct loop *l, size_t pool, size_t backend)
+{
+	return passive_at(l->passive, pool, backend);
 }
 
 const struct rates *loop_rates(const struct loop *l)

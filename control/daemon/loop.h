@@ -54,6 +54,9 @@ const struct admin *loop_admin(const struct loop *l);
 const struct observed_backend *loop_observed(const struct loop *l, size_t pool, size_t backend);
 const struct push *loop_push(const struct loop *l);
 struct fetch *loop_fetch(const struct loop *l);
+/* What traffic shows of a backend, and whether it is ejected for it. */
+const struct passive_backend *loop_passive(const struct loop *l, size_t pool, size_t backend);
+
 const struct rates *loop_rates(const struct loop *l);
 const struct loop_params *loop_params(const struct loop *l);
 struct weight_result loop_effective(const struct loop *l, size_t pool, size_t backend);

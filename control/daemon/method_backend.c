@@ -5,6 +5,7 @@
  */
 #include "daemon/fetch.h"
 #include "daemon/method.h"
+#include "daemon/passive.h"
 #include "daemon/rowjson.h"
 
 #include <assert.h>
@@ -78,21 +79,24 @@ static json_t *build_item(
 	const struct conf_pool *p = &c->pools[pool];
 	const struct conf_backend *b = &p->backends[backend];
 	const struct observed_backend *o = loop_observed(l, pool, backend);
+	const struct passive_backend *t = loop_passive(l, pool, backend);
 	const struct weight_result w = loop_effective(l, pool, backend);
 	const uint32_t max_conns = conf_backend_max_conns(p, b);
-	json_t *item =
-		json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:i}, s:o, s:{s:s, s:o, s:o}, s:{s:i, "
-			  "s:s}}",
-			"pool", p->name, "name", b->name, "ip", rowjson_ip(&b->ip), "port",
-			b->port != 0 ? json_integer(b->port) : json_null(), "services",
-			build_services(c, p), "desired", "weight", b->weight, "administrative",
-			build_administrative(admin_find(loop_admin(l), p->name, b->name)),
-			"operational", "state", weight_health_name(o->state), "since",
-			rowjson_time(o->since_ms), "reason", rowjson_text(o->reason), "effective",
-			"weight", w.weight, "state", mr_backend_state_name(w.state));
+	json_t *item = json_pack(
+		"{s:s, s:s, s:o, s:o, s:o, s:{s:i}, s:o, s:{s:s, s:o, s:o}, s:{s:i, "
+		"s:s}}",
+		"pool", p->name, "name", b->name, "ip", rowjson_ip(&b->ip), "port",
+		b->port != 0 ? json_integer(b->port) : json_null(), "services",
+		build_services(c, p), "desired", "weight", b->weight, "administrative",
+		build_administrative(admin_find(loop_admin(l), p->name, b->name)), "operational",
+		"state", o->ejected_ms != 0 ? "ejected" : weight_health_name(o->state), "since",
+		rowjson_time(o->since_ms), "reason",
+		rowjson_text(o->ejected_ms != 0 ? t->reason : o->reason), "effective", "weight",
+		w.weight, "state", mr_backend_state_name(w.state));
 
 	json_object_set_new(
 		item, "max_connections", max_conns != 0 ? json_integer(max_conns) : json_null());
+	json_object_set_new(item, "ejected_until", rowjson_time(o->ejected_ms));
 	put_counters(item, c, p, b, result);
 	return item;
 }

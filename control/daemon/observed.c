@@ -118,6 +118,7 @@ static void begin(struct observed_backend *b, const struct observed_backend *old
 		*b = *old;
 		return;
 	}
+	b->ejected_ms = old != NULL ? old->ejected_ms : 0;
 	b->state = is_checked ? WEIGHT_CHECKING : WEIGHT_UNCHECKED;
 	b->since_ms = now_ms;
 	b->latency_seconds = -1;

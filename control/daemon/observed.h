@@ -23,6 +23,7 @@ struct observed_backend {
 	char result[OBSERVED_REASON_MAX]; /* of the last probe; "": none yet */
 	double latency_seconds;           /* of the last probe that passed; < 0: none yet */
 	int64_t checked_ms;               /* end of the last probe; 0: none yet */
+	int64_t ejected_ms; /* taken out by traffic until then (passive.h); 0: it is not. Not saved */
 };
 
 /* Outcome of one probe. */

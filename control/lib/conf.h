@@ -69,12 +69,23 @@ struct conf_backend {
 	uint32_t max_conns; /* of each service; 0: no limit */
 };
 
+/* When traffic takes a backend out (control/daemon/passive.h). */
+struct conf_passive {
+	bool is_on;
+	uint8_t rate_pct;        /* of the flows failed; 0: does not count */
+	uint8_t max_ejected_pct; /* of the pool's backends, at a time */
+	uint16_t failures;       /* in a row; 0: does not count */
+	uint32_t min_flows;      /* for rate_pct, in ten seconds */
+	uint32_t ejection_ms;    /* the first time; longer each time after */
+};
+
 struct conf_pool {
 	char name[MR_NAME_MAX];
 	const struct conf_check *check; /* NULL: always up */
 	uint32_t slow_start_ms;         /* 0: none */
-	uint32_t max_conns;             /* of each backend that says nothing itself; 0: no limit */
-	struct conf_backend *backends;  /* of one family; may be empty */
+	struct conf_passive passive;
+	uint32_t max_conns;            /* of each backend that says nothing itself; 0: no limit */
+	struct conf_backend *backends; /* of one family; may be empty */
 	size_t n_backends;
 };
 

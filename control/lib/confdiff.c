@@ -60,6 +60,7 @@ static const struct effect effects_of_change[] = {
 	{SECTION_PORT, NULL, "the port answers on the new addresses only"},
 	{SECTION_CHECK, NULL, "none on traffic: the next probe uses it, states are kept"},
 	{SECTION_POOL, "slow_start", "the share of backends that have just come up; flows stay"},
+	{SECTION_POOL, "passive", "traffic takes backends out by it from now on; flows stay"},
 	{SECTION_POOL, "max_connections", "it counts for new flows; flows stay"},
 	{SECTION_POOL, NULL, "backends are checked in the new way"},
 	{SECTION_BACKEND, "weight", "its share of new flows changes; flows stay"},
@@ -301,6 +302,19 @@ static void add_limit(struct flats *f, struct flat *o, const char *name, uint32_
 		add_field(f, o, name, NULL);
 }
 
+/* One field: whoever changes a part of it wants to see all. */
+static void add_passive(struct flats *f, struct flat *o, const struct conf_passive *p)
+{
+	char ejection[32];
+
+	add_field(f, o, "passive",
+		p->is_on ? "failures %u, rate %u%% of %u flows, ejection %s, max_ejected %u%%"
+			 : NULL,
+		p->failures, p->rate_pct, p->min_flows,
+		confread_duration_text(ejection, sizeof(ejection), p->ejection_ms),
+		p->max_ejected_pct);
+}
+
 static void flatten_pool(struct flats *f, const struct conf_pool *p)
 {
 	struct flat *o = add_flat(f, SECTION_POOL, "pools.%s", p->name);
@@ -312,6 +326,7 @@ static void flatten_pool(struct flats *f, const struct conf_pool *p)
 		add_duration(f, o, "slow_start", p->slow_start_ms);
 	else
 		add_field(f, o, "slow_start", NULL);
+	add_passive(f, o, &p->passive);
 	add_limit(f, o, "max_connections", p->max_conns);
 	for (size_t i = 0; i < p->n_backends; i++) {
 		const struct conf_backend *b = &p->backends[i];

@@ -14,6 +14,8 @@
 #define FLOW_TIMEOUT_MIN_MS 100u
 #define SLOW_START_MIN_MS 1000u
 #define SLOW_START_MAX_MS 3600000u
+#define EJECTION_MIN_MS 1000
+#define EJECTION_MAX_MS 3600000
 #define PATH_MAX_BYTES 1024
 #define HOST_MAX_BYTES 255
 #define ADDRESSES_MAX 64 /* of a port */
@@ -70,8 +72,17 @@ static const struct confread_key backend_keys[CONFDRAFT_BACKEND_KEYS] = {
 static const struct confread_key pool_keys[CONFDRAFT_POOL_KEYS] = {
 	[CONFDRAFT_POOL_CHECK] = {"check", false},
 	[CONFDRAFT_POOL_SLOW_START] = {"slow_start", false},
+	[CONFDRAFT_POOL_PASSIVE] = {"passive", false},
 	[CONFDRAFT_POOL_MAX_CONNECTIONS] = {"max_connections", false},
 	[CONFDRAFT_POOL_BACKENDS] = {"backends", true},
+};
+
+static const struct confread_key passive_keys[CONFDRAFT_PASSIVE_KEYS] = {
+	[CONFDRAFT_PASSIVE_FAILURES] = {"failures", false},
+	[CONFDRAFT_PASSIVE_RATE] = {"rate", false},
+	[CONFDRAFT_PASSIVE_MIN_FLOWS] = {"min_flows", false},
+	[CONFDRAFT_PASSIVE_EJECTION] = {"ejection", false},
+	[CONFDRAFT_PASSIVE_MAX_EJECTED] = {"max_ejected", false},
 };
 
 static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
@@ -370,6 +381,35 @@ static void read_backend(struct confdraft *d, struct conf_backend *b, struct con
 	read_max_connections(d->read, at->at[CONFDRAFT_BACKEND_MAX_CONNECTIONS], &b->max_conns);
 }
 
+/* All of it has defaults: `passive: {}` is a whole one. */
+static void read_passive(struct confread *r, struct conf_passive *p,
+	const struct yamltree_node *map, const char *pool)
+{
+	const struct yamltree_node *at[CONFDRAFT_PASSIVE_KEYS] = {NULL};
+	uint32_t failures = 5, rate = 50, max_ejected = 50;
+
+	*p = (struct conf_passive){.is_on = true, .min_flows = 20, .ejection_ms = 30000};
+	confread_path(r, "pools.%.63s.passive", pool);
+	if (!confread_map(r, map, map, passive_keys, N_OF(passive_keys), at))
+		return;
+	if (at[CONFDRAFT_PASSIVE_FAILURES] != NULL)
+		confread_uint(r, at[CONFDRAFT_PASSIVE_FAILURES], "failures", 0, 1000, &failures);
+	if (at[CONFDRAFT_PASSIVE_RATE] != NULL)
+		confread_percent(r, at[CONFDRAFT_PASSIVE_RATE], "rate", 0, 100, &rate);
+	if (at[CONFDRAFT_PASSIVE_MIN_FLOWS] != NULL)
+		confread_uint(
+			r, at[CONFDRAFT_PASSIVE_MIN_FLOWS], "min_flows", 1, 1000000, &p->min_flows);
+	if (at[CONFDRAFT_PASSIVE_EJECTION] != NULL)
+		confread_duration(r, at[CONFDRAFT_PASSIVE_EJECTION], "ejection", EJECTION_MIN_MS,
+			EJECTION_MAX_MS, &p->ejection_ms);
+	if (at[CONFDRAFT_PASSIVE_MAX_EJECTED] != NULL)
+		confread_percent(
+			r, at[CONFDRAFT_PASSIVE_MAX_EJECTED], "max_ejected", 1, 100, &max_ejected);
+	p->failures = (uint16_t)failures;
+	p->rate_pct = (uint8_t)rate;
+	p->max_ejected_pct = (uint8_t)max_ejected;
+}
+
 static void read_pool(struct confdraft *d, size_t i, const struct yamltree_node *key,
 	const struct yamltree_node *value)
 {
@@ -387,6 +427,8 @@ static void read_pool(struct confdraft *d, size_t i, const struct yamltree_node 
 		confread_duration(d->read, at->at[CONFDRAFT_POOL_SLOW_START], "slow_start",
 			SLOW_START_MIN_MS, SLOW_START_MAX_MS, &p->slow_start_ms);
 	read_max_connections(d->read, at->at[CONFDRAFT_POOL_MAX_CONNECTIONS], &p->max_conns);
+	if (at->at[CONFDRAFT_POOL_PASSIVE] != NULL)
+		read_passive(d->read, &p->passive, at->at[CONFDRAFT_POOL_PASSIVE], key->text);
 	list = at->at[CONFDRAFT_POOL_BACKENDS];
 	if (list == NULL || !confread_kind(d->read, list, "backends", YAMLTREE_SEQUENCE))
 		return;

@@ -455,6 +455,17 @@ static void check_insert_rate(
 			s->name);
 }
 
+/* Direct return: what backends answer does not pass here. */
+static void warn_blind_passive(
+	struct rules *u, const struct conf_service *s, const struct yamltree_node *place)
+{
+	if (s->pool->passive.is_on && mr_mode_is_direct(s->mode))
+		CONFREAD_WARNING(u->r, place,
+			"services.%s is %s, so its traffic says nothing to pools.%s.passive: what the "
+			"backends answer does not pass here",
+			s->name, mr_mode_name(s->mode), s->pool->name);
+}
+
 static void check_services(struct rules *u)
 {
 	char path[2 * MR_NAME_MAX];
@@ -486,6 +497,7 @@ static void check_services(struct rules *u)
 			continue;
 		check_service_pool(u, s, at);
 		check_insert_rate(u, s, at);
+		warn_blind_passive(u, s, pool);
 		if (n_backends <= CONF_BACKENDS_MAX
 			&& n_backends + s->pool->n_backends > CONF_BACKENDS_MAX)
 			CONFREAD_ERROR(u->r, pool,

@@ -32,6 +32,34 @@ service=shop6 fail_over web6 fd00:1::80 80 TERM
 service=direct fail_over direct 10.1.0.90 8080 KILL
 service=direct6 fail_over direct6 fd00:1::90 8080 TERM
 
+say "no check, but traffic tells: web2 is ejected by what clients see of it"
+sed -e 's/^pools:$/&\n  blind:\n    passive: { failures: 3, ejection: 2s }\n    backends:\n&3/' "$CONFIG" \
+	| awk '/^pools:3$/ { for (n = 1; n <= 3; n++) printf "      - { name: web%d, ip: 10.2.0.1%d, port: 8080 }\n", n, n; next }
+		{ print } /^services:$/ { print "  blind: { vip: 10.1.0.85, port: 80, mode: full-nat, scheduler: rr, pool: blind }" }' \
+		>"$T_DIR/blind.yaml"
+expect "applied" t_cli config apply "$T_DIR/blind.yaml"
+t_wait 10 "the change to be in force" t_in_sync
+health_of() { t_cli -o json backend show "$1" | t_json 'a["items"][0]["operational"]["state"]'; }
+is_health() { [ "$(health_of "$1")" = "$2" ]; }
+sleep 1.1 # the counters have been read once: what comes now is news
+t_load_begin blind-dies 10.1.0.85 80
+t_stop web2 KILL
+t_wait 20 "blind/web2 to be ejected" is_health blind/web2 ejected
+t_wait 10 "the change to be in force" t_in_sync
+t_load blind-after 10.1.0.85 80 --requests 300
+t_load_end blind-dies
+echo "until ejection: $(t_report_text blind-dies)"
+expect_all blind-after
+expect "none went to web2" test "$(t_report blind-after 'a["backends"].get("web2", 0)')" = 0
+t_cli backend show blind/web2 | grep -E "ejected|failed" || true
+t_nginx 2
+t_wait 20 "blind/web2 to be in again" is_health blind/web2 unchecked
+t_wait 10 "the change to be in force" t_in_sync
+t_load blind-back 10.1.0.85 80 --requests 300
+expect_all blind-back
+expect "web2 is in use again" test "$(t_report blind-back 'a["backends"].get("web2", 0)')" -gt 50
+t_wait 20 "web/web2 to be up" t_is_state web/web2 up
+
 say "all servers die: clients are refused, not left hanging; the box lives"
 t_stop web1
 t_stop web2

@@ -229,6 +229,14 @@ struct bad {
 
 /* Service keys that came later than the rest. */
 static const struct bad bad_services[] = {
+	{"check: ok", "passive: { failures: 1001 }", "11:26",
+		"pools.web.passive.failures must be 0..1000, got '1001'", NULL},
+	{"check: ok", "passive: { rate: 50 }", "11:22", "pools.web.passive.rate must be", NULL},
+	{"check: ok", "passive: { ejection: 1ms }", "11:26",
+		"pools.web.passive.ejection must be a duration 1s..1h", NULL},
+	{"check: ok", "passive: { faliures: 1 }", "11:16", "unknown key 'faliures'",
+		"did you mean 'failures'?"},
+	{"check: ok", "passive: {}", "", NULL, NULL}, /* valid */
 	{"mode: full-nat", "mode: full-nat, on_backend_down: kill", "16:70",
 		"services.shop.on_backend_down must be 'keep', 'move' or 'reset', got 'kill'",
 		NULL},
