@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* check_tcp — a probe that passes when the backend accepts a connection within the timeout. */
 #include "daemon/check_kind.h"
+#include "daemon/check_sock.h"
 
 #include <event2/event.h>
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,19 +54,6 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 	target.on_end(target.arg, err, &r);
 }
 
-static int connect_to(int fd, const struct mr_ip *ip, uint16_t port)
-{
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	int rc;
-
-	memcpy(&v4.sin_addr, ip->bytes, 4);
-	memcpy(&v6.sin6_addr, ip->bytes, 16);
-	rc = ip->family == 4 ? connect(fd, (const struct sockaddr *)&v4, sizeof(v4))
-			     : connect(fd, (const struct sockaddr *)&v6, sizeof(v6));
-	return rc == 0 || errno == EINPROGRESS ? 0 : -errno;
-}
-
 static int start(void **out, const struct check_target *target)
 {
 	struct probe *p = calloc(1, sizeof(*p));
@@ -78,12 +65,9 @@ static int start(void **out, const struct check_target *target)
 	p->target = *target;
 	p->timeout_ms = target->check->timeout_ms;
 	p->began = check_now();
-	p->fd = socket(target->ip->family == 4 ? AF_INET : AF_INET6,
-		SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	p->fd = check_sock_open(target->ip, target->port, SOCK_STREAM);
 	if (p->fd < 0)
-		rc = -errno;
-	else
-		rc = connect_to(p->fd, target->ip, target->port);
+		rc = p->fd;
 	if (rc == 0) {
 		p->event = event_new(target->base, p->fd, EV_WRITE | EV_TIMEOUT, on_event, p);
 		rc = p->event != NULL ? 0 : -ENOMEM;

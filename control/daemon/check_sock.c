@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check_sock — see check_sock.h. */
+#include "daemon/check_sock.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int connect_to(int fd, const struct mr_ip *ip, uint16_t port)
+{
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int rc;
+
+	memcpy(&v4.sin_addr, ip->bytes, 4);
+	memcpy(&v6.sin6_addr, ip->bytes, 16);
+	rc = ip->family == 4 ? connect(fd, (const struct sockaddr *)&v4, sizeof(v4))
+			     : connect(fd, (const struct sockaddr *)&v6, sizeof(v6));
+	return rc == 0 || errno == EINPROGRESS ? 0 : -errno;
+}
+
+int check_sock_open(const struct mr_ip *ip, uint16_t port, int type)
+{
+	const int fd = socket(
+		ip->family == 4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = connect_to(fd, ip, port);
+	if (rc != 0) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
