@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -117,7 +118,14 @@ static void on_end(void *arg, int error, const struct check_result *result)
 
 static const struct check_kind *kind_of(const struct conf_check *check)
 {
-	return check->type == CONF_CHECK_HTTP ? &check_http_kind : &check_tcp_kind;
+	static const struct check_kind *const kinds[] = {
+		[CONF_CHECK_TCP] = &check_tcp_kind,
+		[CONF_CHECK_HTTP] = &check_http_kind,
+		[CONF_CHECK_MEMCACHED] = &check_line_memcached_kind,
+	};
+
+	static_assert(sizeof(kinds) / sizeof(kinds[0]) == CONF_CHECK_TYPES_END, "each has a kind");
+	return kinds[check->type];
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

@@ -35,3 +35,16 @@ int check_sock_open(const struct mr_ip *ip, uint16_t port, int type)
 	}
 	return fd;
 }
+
+const char *check_sock_text(char buf[CHECK_SOCK_TEXT_MAX], const void *data, size_t len)
+{
+	static const char more[] = "...";
+	const bool is_long = len > CHECK_SOCK_TEXT_MAX - sizeof(more);
+	const size_t n = is_long ? CHECK_SOCK_TEXT_MAX - sizeof(more) : len;
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < n; i++)
+		buf[i] = (char)(bytes[i] >= 0x20 && bytes[i] < 0x7f ? bytes[i] : '?');
+	memcpy(buf + n, is_long ? more : "", is_long ? sizeof(more) : 1);
+	return buf;
+}

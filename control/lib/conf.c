@@ -16,7 +16,10 @@
 
 const char *conf_check_type_name(enum conf_check_type type)
 {
-	return type == CONF_CHECK_TCP ? "tcp" : type == CONF_CHECK_HTTP ? "http" : "?";
+#define TYPE_TEXT(sym, text) text,
+	static const char *const names[] = {"?", CONF_CHECK_TYPES(TYPE_TEXT)};
+
+	return (unsigned)type < CONF_CHECK_TYPES_END ? names[type] : "?";
 }
 
 static int digit_of(char c)

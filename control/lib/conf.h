@@ -27,7 +27,17 @@ enum conf_secrets {
 	CONF_SECRETS_NEED, /* daemon: the file must be readable */
 };
 
-enum conf_check_type { CONF_CHECK_TCP = 1, CONF_CHECK_HTTP };
+/* Symbol and text. */
+#define CONF_CHECK_TYPES(X) \
+	X(TCP, "tcp") \
+	X(HTTP, "http") \
+	X(MEMCACHED, "memcached")
+
+#define CONF_CHECK_TYPE_VALUE(sym, text) CONF_CHECK_##sym,
+enum conf_check_type {
+	CONF_CHECK_NONE, /* only while the file is read */
+	CONF_CHECK_TYPES(CONF_CHECK_TYPE_VALUE) CONF_CHECK_TYPES_END
+};
 
 struct conf_prefix {
 	struct mr_ip ip; /* as written, host bits kept */
@@ -51,9 +61,9 @@ struct conf_check {
 	char name[MR_NAME_MAX];
 	enum conf_check_type type;
 	uint16_t port;                    /* 0: the backend's */
-	char *path;                       /* http: request path; tcp: NULL */
+	char *path;                       /* http: request path; others: NULL */
 	char *host;                       /* http: Host header, NULL: the backend's address */
-	struct conf_status_range *expect; /* http: ascending, at least one; tcp: NULL */
+	struct conf_status_range *expect; /* http: ascending, at least one; others: NULL */
 	size_t n_expect;
 	uint32_t interval_ms;
 	uint32_t timeout_ms; /* ≤ interval_ms */
@@ -148,7 +158,7 @@ static inline uint16_t conf_backend_port(const struct conf_service *s, const str
 	return b->port != 0 ? b->port : s->port;
 }
 
-/* "tcp" or "http". */
+/* As the file has it. */
 const char *conf_check_type_name(enum conf_check_type type);
 
 /* Limit of connections to the backend, of each service that uses the pool; 0: none. */

@@ -128,7 +128,10 @@ static const char *const hash_words[] = {MR_HASHES(WORD_TEXT)};
 static const enum mr_hash hash_values[] = {MR_HASHES(WORD_VALUE)};
 static const char *const down_words[] = {MR_DOWNS(WORD_TEXT)};
 static const enum mr_down down_values[] = {MR_DOWNS(WORD_VALUE)};
-static const char *const check_words[] = {"tcp", "http"};
+#define CHECK_TEXT(sym, text) text,
+#define CHECK_VALUE(sym, text) CONF_CHECK_##sym,
+static const char *const check_words[] = {CONF_CHECK_TYPES(CHECK_TEXT)};
+static const enum conf_check_type check_values[] = {CONF_CHECK_TYPES(CHECK_VALUE)};
 
 #define N_OF(a) ((unsigned)(sizeof(a) / sizeof((a)[0])))
 
@@ -271,22 +274,35 @@ static void read_expect(struct confread *r, struct conf_check *c, const struct y
 	c->expect = to;
 }
 
-/* What only http checks have: defaults, and a complaint about them in a tcp check. */
+#define TYPE_BIT(sym) (1u << CONF_CHECK_##sym)
+
+/* Complains about keys that the type does not have. */
+static void check_keys_of_type(
+	struct confread *r, enum conf_check_type type, const struct confdraft_check *at)
+{
+	static const struct {
+		enum confdraft_check_key key;
+		unsigned types;
+		const char *text;
+	} only[] = {
+		{CONFDRAFT_CHECK_PATH, TYPE_BIT(HTTP), "'http'"},
+		{CONFDRAFT_CHECK_HOST, TYPE_BIT(HTTP), "'http'"},
+		{CONFDRAFT_CHECK_EXPECT, TYPE_BIT(HTTP), "'http'"},
+	};
+
+	for (unsigned i = 0; type != CONF_CHECK_NONE && i < N_OF(only); i++) {
+		if (at->at[only[i].key] != NULL && (only[i].types & 1u << type) == 0)
+			CONFREAD_ERROR(r, at->at[only[i].key],
+				"%s.%s is only for checks of type %s", r->path,
+				check_keys[only[i].key].name, only[i].text);
+	}
+}
+
+/* What only http checks have. */
 static void read_http(struct confdraft *d, struct conf_check *c, const struct confdraft_check *at)
 {
-	static const unsigned only_http[] = {
-		CONFDRAFT_CHECK_PATH, CONFDRAFT_CHECK_HOST, CONFDRAFT_CHECK_EXPECT};
 	struct confread *r = d->read;
 
-	if (c->type == CONF_CHECK_TCP) {
-		for (unsigned i = 0; i < N_OF(only_http); i++) {
-			if (at->at[only_http[i]] != NULL)
-				CONFREAD_ERROR(r, at->at[only_http[i]],
-					"%s.%s is only for checks of type 'http'", r->path,
-					check_keys[only_http[i]].name);
-		}
-		return;
-	}
 	if (at->at[CONFDRAFT_CHECK_PATH] == NULL) {
 		c->path = strdup("/");
 		r->is_out_of_memory |= c->path == NULL;
@@ -346,10 +362,12 @@ static void read_check(struct confdraft *d, size_t i, const struct yamltree_node
 	if (at->at[CONFDRAFT_CHECK_TYPE] != NULL
 		&& confread_word(d->read, at->at[CONFDRAFT_CHECK_TYPE], "type", check_words,
 			N_OF(check_words), &word))
-		c->type = word == 0 ? CONF_CHECK_TCP : CONF_CHECK_HTTP;
+		c->type = check_values[word];
 	if (at->at[CONFDRAFT_CHECK_PORT] != NULL)
 		confread_port(d->read, at->at[CONFDRAFT_CHECK_PORT], "port", &c->port);
-	read_http(d, c, at);
+	check_keys_of_type(d->read, c->type, at);
+	if (c->type == CONF_CHECK_HTTP)
+		read_http(d, c, at);
 	read_check_timing(d->read, c, at->at);
 }
 

@@ -14,6 +14,7 @@
 #include <event2/listener.h>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -23,6 +24,7 @@
 enum manner {
 	ANSWER,  /* the text, then close */
 	LINGER,  /* the text, and the connection stays open */
+	PIECES,  /* the text byte by byte, and the connection stays open */
 	FOREVER, /* the text again and again until the client has had enough */
 	RESET,   /* the text, then a reset */
 	NOTHING, /* accepts and is silent */
@@ -35,6 +37,8 @@ struct server {
 	struct evconnlistener *listener;
 	enum manner manner;
 	const char *text;
+	const char *request_end;
+	size_t n_sent; /* PIECES */
 	uint16_t port;
 	int fd, queue[8]; /* NO_ROOM */
 	struct bufferevent *peers[512];
@@ -51,6 +55,7 @@ struct fix {
 	struct conf_service service;
 	struct conf_backend backends[256];
 	struct conf_status_range expect[2];
+	const char *request_end; /* what servers wait for */
 	unsigned n_results, n_wanted, n_passes;
 	bool is_pass;
 	char text[256];
@@ -80,10 +85,13 @@ static void on_read(struct bufferevent *bev, void *arg)
 	const size_t n = evbuffer_get_length(in);
 
 	evbuffer_copyout(in, s->request, n < sizeof(s->request) - 1 ? n : sizeof(s->request) - 1);
-	if (evbuffer_search(in, "\r\n\r\n", 4, NULL).pos < 0)
+	if (evbuffer_search(in, s->request_end, strlen(s->request_end), NULL).pos < 0)
 		return;
 	evbuffer_drain(in, n);
-	if (s->text[0] != '\0')
+	s->n_sent = 1;
+	if (s->manner == PIECES)
+		bufferevent_write(bev, s->text, 1);
+	else if (s->text[0] != '\0')
 		bufferevent_write(bev, s->text, strlen(s->text));
 	else
 		forget_peer(s, bev, false);
@@ -97,7 +105,9 @@ static void on_written(struct bufferevent *bev, void *arg)
 		return;
 	if (s->manner == FOREVER)
 		bufferevent_write(bev, s->text, strlen(s->text));
-	else if (s->manner != LINGER)
+	else if (s->manner == PIECES && s->text[s->n_sent] != '\0')
+		bufferevent_write(bev, &s->text[s->n_sent++], 1);
+	else if (s->manner != LINGER && s->manner != PIECES)
 		forget_peer(s, bev, s->manner == RESET);
 }
 
@@ -117,6 +127,7 @@ static void on_accept(
 	assert_true(s->n_peers < 512);
 	s->peers[s->n_peers++] = bev;
 	s->request[0] = '\0';
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	bufferevent_setcb(bev, s->manner == NOTHING ? NULL : on_read, on_written, on_event, s);
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
@@ -153,6 +164,7 @@ static void start(struct server *s, struct event_base *base, enum manner manner,
 	s->base = base;
 	s->manner = manner;
 	s->text = text;
+	s->request_end = "\r\n\r\n";
 	s->fd = fd;
 	assert_int_equal(bind(fd, (const struct sockaddr *)&sin, sizeof(sin)), 0);
 	s->port = port_of(fd);
@@ -284,6 +296,8 @@ static void run_rows(struct fix *f, const struct row *rows, size_t n)
 		struct server s;
 
 		start(&s, f->base, r->manner, r->text);
+		if (f->request_end != NULL)
+			s.request_end = f->request_end;
 		f->conf_check.timeout_ms = r->timeout_ms;
 		probe(f, s.port);
 		if (f->is_pass != r->is_pass || strstr(f->text, r->said) == NULL)
@@ -354,6 +368,51 @@ static void http_probes(void **state)
 
 	use_http(f);
 	run_rows(f, http_rows, sizeof(http_rows) / sizeof(http_rows[0]));
+}
+
+static char long_line[1024]; /* without an end */
+
+static const struct row memcached_rows[] = {
+	{"up", LINGER, 20000, true, "VERSION 1.6.18 in ", "VERSION 1.6.18\r\n"},
+	{"up, in pieces", PIECES, 20000, true, "VERSION 1.6.18 in ", "VERSION 1.6.18\r\n"},
+	{"up, with more behind it", ANSWER, 20000, true, "VERSION 1 in ", "VERSION 1\r\nEND\r\n"},
+	{"an error", LINGER, 20000, false, "answered 'ERROR', not VERSION", "ERROR\r\n"},
+	{"an error in pieces", PIECES, 20000, false, "answered 'SERVER_ERROR x', not",
+		"SERVER_ERROR x\r\n"},
+	{"nothing behind it", LINGER, 20000, false, "answered 'VERSION', not", "VERSION\r\n"},
+	{"an empty line", LINGER, 20000, false, "answered '', not", "\r\nVERSION 1\r\n"},
+	{"no carriage return", LINGER, 20000, false, "no CR LF ends the answer 'VERSION 1'",
+		"VERSION 1\n"},
+	{"another protocol", LINGER, 20000, false, "answered 'SSH-2.0-OpenSSH_9.2p1', not",
+		"SSH-2.0-OpenSSH_9.2p1\r\n"},
+	{"what a terminal would obey", LINGER, 20000, false, "answered '?[2J?', not",
+		"\033[2J\377\r\n"},
+	{"too long", LINGER, 20000, false, "no line end within 512 bytes", long_line},
+	{"ends within its line", ANSWER, 20000, false, "closed within the answer", "VERSION 1"},
+	{"no answer", ANSWER, 20000, false, "closed without an answer", ""},
+	{"half an answer and silence", LINGER, 60, false, "no whole answer within 60 ms",
+		"VERSION 1"},
+	{"silence", NOTHING, 60, false, "no answer within 60 ms", NULL},
+	{"nobody listens", REFUSE, 20000, false, "connect: Connection refused", NULL},
+	{"does not accept", NO_ROOM, 60, false, "connect timed out (60 ms)", NULL},
+};
+
+static void memcached_probes(void **state)
+{
+	struct fix *f = *state;
+	struct server s;
+
+	memset(long_line, 'V', sizeof(long_line) - 1);
+	memcpy(long_line, "VERSION ", 8);
+	f->conf_check.type = CONF_CHECK_MEMCACHED;
+	f->request_end = "\r\n";
+	run_rows(f, memcached_rows, sizeof(memcached_rows) / sizeof(memcached_rows[0]));
+	f->conf_check.timeout_ms = 20000;
+	start(&s, f->base, LINGER, "VERSION 1\r\n");
+	s.request_end = "\r\n";
+	probe(f, s.port);
+	assert_string_equal(s.request, "version\r\n");
+	stop(&s);
 }
 
 /* Headers without end must end the probe, not the memory. */
@@ -599,6 +658,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(tcp_probes),
 		TEST(http_probes),
+		TEST(memcached_probes),
 		TEST(endless_headers_fail),
 		TEST(what_is_asked),
 		TEST(expected_statuses_are_ranges),

@@ -345,7 +345,7 @@ static const char bad_conf[] = "version: 1\n"
 static const char *const bad_places[] = {
 	"bad.yaml:2:1: error: unknown key 'netwrk'",
 	"did you mean 'network'?",
-	"bad.yaml:4:15: error: checks.ok.type must be 'tcp' or 'http', got 'htp'",
+	"bad.yaml:4:15: error: checks.ok.type must be 'tcp', 'http', ",
 	"did you mean 'http'?",
 	"bad.yaml:4:30: error: checks.ok.interval must be a duration",
 	"bad.yaml:7:12: error: pools.web.check: there is no 'okk' in checks",

@@ -269,7 +269,7 @@ static const struct bad bads[] = {
 	{"interval: 1s", "interval: 1s, timeout: 2s", "8:44",
 		"timeout must not be longer than its interval", NULL},
 	{"type: http", "type: tcp, path: /x", "8:26", "is only for checks of type 'http'", NULL},
-	{"type: http", "type: htp", "8:15", "must be 'tcp' or 'http', got 'htp'",
+	{"type: http", "type: htp", "8:15", "must be 'tcp', 'http' or 'memcached', got 'htp'",
 		"did you mean 'http'?"},
 	{"full-nat", "dsr-l3", "16:43", "must be 'full-nat', 'dsr-l2', 'ipip', 'gue' or 'dnat'",
 		"did you mean 'dsr-l2'?"},
@@ -362,6 +362,13 @@ static const struct bad bads[] = {
 	{"  shop", "\tshop", "16:1", "a tab cannot indent", NULL},
 };
 
+/* Of checks. */
+static const struct bad check_bads[] = {
+	{"type: http", "type: memcached, host: x", "8:32",
+		"checks.ok.host is only for checks of type", NULL},
+	{"type: http", "type: memcached", "", NULL, NULL}, /* valid */
+};
+
 /* How many of the rows are answered in another way than they say. */
 static unsigned count_wrong(const struct bad *bad, size_t n)
 {
@@ -404,6 +411,7 @@ static void every_mistake_is_located(void **state)
 	assert_int_equal(count_wrong(bads, sizeof(bads) / sizeof(bads[0])), 0);
 	assert_int_equal(
 		count_wrong(bad_services, sizeof(bad_services) / sizeof(bad_services[0])), 0);
+	assert_int_equal(count_wrong(check_bads, sizeof(check_bads) / sizeof(check_bads[0])), 0);
 }
 
 static void all_mistakes_come_at_once(void **state)
