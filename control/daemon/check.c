@@ -122,6 +122,7 @@ static const struct check_kind *kind_of(const struct conf_check *check)
 		[CONF_CHECK_TCP] = &check_tcp_kind,
 		[CONF_CHECK_HTTP] = &check_http_kind,
 		[CONF_CHECK_MEMCACHED] = &check_line_memcached_kind,
+		[CONF_CHECK_REDIS] = &check_line_redis_kind,
 	};
 
 	static_assert(sizeof(kinds) / sizeof(kinds[0]) == CONF_CHECK_TYPES_END, "each has a kind");

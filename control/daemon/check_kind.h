@@ -30,6 +30,7 @@ struct check_kind {
 extern const struct check_kind check_tcp_kind;
 extern const struct check_kind check_http_kind;
 extern const struct check_kind check_line_memcached_kind;
+extern const struct check_kind check_line_redis_kind;
 
 int check_http_create(struct check_http **out, struct event_base *base);
 void check_http_destroy(struct check_http **h); /* NULL-safe; no probe may be under way */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * check_line — probes of servers that answer a line with a line: memcached is asked for its version. The
+ * check_line — probes of servers that answer a line with a line: memcached is asked for its version,
+ * Redis is pinged. The
  * connection is closed by us when the line has come, or at the timeout, which counts from the begin of
  * the probe and not from the last byte: a server that sends a byte a second does not keep it alive.
  */
@@ -21,10 +22,15 @@
 struct talk {
 	const char *request;
 	const char *answer; /* the line begins so */
+	bool is_whole;      /* and ends there */
 	const char *wanted; /* in words */
 };
 
-static const struct talk memcached = {"version\r\n", "VERSION ", "VERSION and a number"};
+static const struct talk memcached = {"version\r\n", "VERSION ", false, "VERSION and a number"};
+
+/* Only +PONG: one that loads its data (-LOADING), wants a password (-NOAUTH) or has lost its master
+ * (-MASTERDOWN) would answer clients in the same way. */
+static const struct talk redis = {"PING\r\n", "+PONG", true, "+PONG"};
 
 struct probe {
 	const struct talk *talk;
@@ -82,7 +88,8 @@ static void judge(struct probe *p, size_t n)
 	char said[CHECK_SOCK_TEXT_MAX], text[2 * CHECK_SOCK_TEXT_MAX];
 	const bool has_cr = n >= 2 && p->line[n - 2] == '\r';
 	const size_t n_text = n - (has_cr ? 2 : 1);
-	const bool is_pass = has_cr && n_text >= len && memcmp(p->line, p->talk->answer, len) == 0;
+	const bool is_pass = has_cr && (p->talk->is_whole ? n_text == len : n_text >= len)
+		&& memcmp(p->line, p->talk->answer, len) == 0;
 
 	check_sock_text(said, p->line, n_text);
 	if (is_pass)
@@ -207,4 +214,10 @@ static int start_memcached(void **out, const struct check_target *target)
 	return start(out, target, &memcached);
 }
 
+static int start_redis(void **out, const struct check_target *target)
+{
+	return start(out, target, &redis);
+}
+
 const struct check_kind check_line_memcached_kind = {.start = start_memcached, .cancel = cancel};
+const struct check_kind check_line_redis_kind = {.start = start_redis, .cancel = cancel};

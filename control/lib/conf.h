@@ -31,7 +31,8 @@ enum conf_secrets {
 #define CONF_CHECK_TYPES(X) \
 	X(TCP, "tcp") \
 	X(HTTP, "http") \
-	X(MEMCACHED, "memcached")
+	X(MEMCACHED, "memcached") \
+	X(REDIS, "redis")
 
 #define CONF_CHECK_TYPE_VALUE(sym, text) CONF_CHECK_##sym,
 enum conf_check_type {

@@ -415,6 +415,42 @@ static void memcached_probes(void **state)
 	stop(&s);
 }
 
+static const struct row redis_rows[] = {
+	{"up", LINGER, 20000, true, "+PONG in ", "+PONG\r\n"},
+	{"up, in pieces", PIECES, 20000, true, "+PONG in ", "+PONG\r\n"},
+	{"wants a password", LINGER, 20000, false,
+		"answered '-NOAUTH Authentication required.', not +PONG",
+		"-NOAUTH Authentication required.\r\n"},
+	{"loads its data", LINGER, 20000, false,
+		"answered '-LOADING Redis is loading the dataset in memory', not +PONG",
+		"-LOADING Redis is loading the dataset in memory\r\n"},
+	{"talks long", LINGER, 20000, false,
+		"answered '-DENIED Redis is running in protected mode because protected...', not",
+		"-DENIED Redis is running in protected mode because protected mode is enabled\r\n"},
+	{"more than it", LINGER, 20000, false, "answered '+PONG2', not +PONG", "+PONG2\r\n"},
+	{"less than it", LINGER, 20000, false, "answered '+PON', not +PONG", "+PON\r\n"},
+	{"as data", LINGER, 20000, false, "answered '$4', not +PONG", "$4\r\nPONG\r\n"},
+	{"no carriage return", LINGER, 20000, false, "no CR LF ends the answer '+PONG'", "+PONG\n"},
+	{"ends within its line", ANSWER, 20000, false, "closed within the answer", "+PONG"},
+	{"silence", NOTHING, 60, false, "no answer within 60 ms", NULL},
+};
+
+static void redis_probes(void **state)
+{
+	struct fix *f = *state;
+	struct server s;
+
+	f->conf_check.type = CONF_CHECK_REDIS;
+	f->request_end = "\r\n";
+	run_rows(f, redis_rows, sizeof(redis_rows) / sizeof(redis_rows[0]));
+	f->conf_check.timeout_ms = 20000;
+	start(&s, f->base, LINGER, "+PONG\r\n");
+	s.request_end = "\r\n";
+	probe(f, s.port);
+	assert_string_equal(s.request, "PING\r\n");
+	stop(&s);
+}
+
 /* Headers without end must end the probe, not the memory. */
 static void endless_headers_fail(void **state)
 {
@@ -659,6 +695,7 @@ int main(void)
 		TEST(tcp_probes),
 		TEST(http_probes),
 		TEST(memcached_probes),
+		TEST(redis_probes),
 		TEST(endless_headers_fail),
 		TEST(what_is_asked),
 		TEST(expected_statuses_are_ranges),

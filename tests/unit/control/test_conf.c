@@ -269,8 +269,8 @@ static const struct bad bads[] = {
 	{"interval: 1s", "interval: 1s, timeout: 2s", "8:44",
 		"timeout must not be longer than its interval", NULL},
 	{"type: http", "type: tcp, path: /x", "8:26", "is only for checks of type 'http'", NULL},
-	{"type: http", "type: htp", "8:15", "must be 'tcp', 'http' or 'memcached', got 'htp'",
-		"did you mean 'http'?"},
+	{"type: http", "type: htp", "8:15",
+		"must be 'tcp', 'http', 'memcached' or 'redis', got 'htp'", "did you mean 'http'?"},
 	{"full-nat", "dsr-l3", "16:43", "must be 'full-nat', 'dsr-l2', 'ipip', 'gue' or 'dnat'",
 		"did you mean 'dsr-l2'?"},
 	{"  snat: [10.2.0.100-10.2.0.101]\n", "", "15:43", "needs an IPv4 address in network.snat",
@@ -367,6 +367,10 @@ static const struct bad check_bads[] = {
 	{"type: http", "type: memcached, host: x", "8:32",
 		"checks.ok.host is only for checks of type", NULL},
 	{"type: http", "type: memcached", "", NULL, NULL}, /* valid */
+	{"type: http", "type: redis, expect: 200", "8:30",
+		"checks.ok.expect is only for checks of type 'http'", NULL},
+	{"type: http", "type: Redis", "8:15", "got 'Redis'", "did you mean 'redis'?"},
+	{"type: http", "type: redis, port: 6379", "", NULL, NULL}, /* valid */
 };
 
 /* How many of the rows are answered in another way than they say. */
