@@ -123,6 +123,7 @@ static const struct check_kind *kind_of(const struct conf_check *check)
 		[CONF_CHECK_HTTP] = &check_http_kind,
 		[CONF_CHECK_MEMCACHED] = &check_line_memcached_kind,
 		[CONF_CHECK_REDIS] = &check_line_redis_kind,
+		[CONF_CHECK_UDP] = &check_udp_kind,
 	};
 
 	static_assert(sizeof(kinds) / sizeof(kinds[0]) == CONF_CHECK_TYPES_END, "each has a kind");

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * check_kind — what check.c needs of a kind of check: start one probe, or give it up. The kinds are the
- * files check_tcp.c, check_http.c and check_line.c; check.c has the table.
+ * files check_tcp.c, check_http.c, check_line.c and check_udp.c; check.c has the table.
  */
 #include "daemon/check.h"
 
@@ -31,6 +31,7 @@ extern const struct check_kind check_tcp_kind;
 extern const struct check_kind check_http_kind;
 extern const struct check_kind check_line_memcached_kind;
 extern const struct check_kind check_line_redis_kind;
+extern const struct check_kind check_udp_kind;
 
 int check_http_create(struct check_http **out, struct event_base *base);
 void check_http_destroy(struct check_http **h); /* NULL-safe; no probe may be under way */

@@ -146,6 +146,8 @@ void conf_destroy(struct conf **cp)
 		free(c->checks[i].path);
 		free(c->checks[i].host);
 		free(c->checks[i].expect);
+		free(c->checks[i].send.data);
+		free(c->checks[i].answer.data);
 	}
 	for (size_t i = 0; i < c->n_pools; i++)
 		free(c->pools[i].backends);

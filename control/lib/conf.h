@@ -32,7 +32,8 @@ enum conf_secrets {
 	X(TCP, "tcp") \
 	X(HTTP, "http") \
 	X(MEMCACHED, "memcached") \
-	X(REDIS, "redis")
+	X(REDIS, "redis") \
+	X(UDP, "udp")
 
 #define CONF_CHECK_TYPE_VALUE(sym, text) CONF_CHECK_##sym,
 enum conf_check_type {
@@ -58,6 +59,11 @@ struct conf_status_range {
 	uint16_t first, last; /* HTTP status codes, both included */
 };
 
+struct conf_bytes {
+	uint8_t *data; /* any bytes; NULL when there are none */
+	size_t len;
+};
+
 struct conf_check {
 	char name[MR_NAME_MAX];
 	enum conf_check_type type;
@@ -66,6 +72,8 @@ struct conf_check {
 	char *host;                       /* http: Host header, NULL: the backend's address */
 	struct conf_status_range *expect; /* http: ascending, at least one; others: NULL */
 	size_t n_expect;
+	struct conf_bytes send;   /* udp: the datagram */
+	struct conf_bytes answer; /* udp: the answer begins so */
 	uint32_t interval_ms;
 	uint32_t timeout_ms; /* ≤ interval_ms */
 	uint16_t rise, fall;

@@ -6,6 +6,7 @@
  */
 #include "lib/confdiff.h"
 
+#include "lib/confcheck.h"
 #include "lib/confread.h"
 
 #include <assert.h>
@@ -232,6 +233,11 @@ static void print_snats(FILE *out, const void *arg)
 		fprintf(out, "%s%s", i > 0 ? ", " : "", mr_ip_text(&c->snats[i], ip, sizeof(ip)));
 }
 
+static void print_bytes(FILE *out, const void *arg)
+{
+	confcheck_print_bytes(out, arg);
+}
+
 static void print_expect(FILE *out, const void *arg)
 {
 	const struct conf_check *k = arg;
@@ -285,8 +291,14 @@ static void flatten_check(struct flats *f, const struct conf_check *k)
 	add_field(f, o, "host", k->host != NULL ? "%s" : NULL, k->host);
 	if (k->n_expect > 0)
 		add_list(f, o, "expect", print_expect, k);
+	else if (k->answer.len > 0)
+		add_list(f, o, "expect", print_bytes, &k->answer);
 	else
 		add_field(f, o, "expect", NULL);
+	if (k->send.len > 0)
+		add_list(f, o, "send", print_bytes, &k->send);
+	else
+		add_field(f, o, "send", NULL);
 	add_duration(f, o, "interval", k->interval_ms);
 	add_duration(f, o, "timeout", k->timeout_ms);
 	add_field(f, o, "rise", "%u", k->rise);

@@ -5,6 +5,7 @@
  */
 #include "lib/confdraft.h"
 
+#include "lib/confcheck.h"
 #include "millrace/api_lb.h"
 
 #include <stdlib.h>
@@ -54,6 +55,7 @@ static const struct confread_key check_keys[CONFDRAFT_CHECK_KEYS] = {
 	[CONFDRAFT_CHECK_PATH] = {"path", false},
 	[CONFDRAFT_CHECK_HOST] = {"host", false},
 	[CONFDRAFT_CHECK_EXPECT] = {"expect", false},
+	[CONFDRAFT_CHECK_SEND] = {"send", false},
 	[CONFDRAFT_CHECK_INTERVAL] = {"interval", false},
 	[CONFDRAFT_CHECK_TIMEOUT] = {"timeout", false},
 	[CONFDRAFT_CHECK_RISE] = {"rise", false},
@@ -287,7 +289,8 @@ static void check_keys_of_type(
 	} only[] = {
 		{CONFDRAFT_CHECK_PATH, TYPE_BIT(HTTP), "'http'"},
 		{CONFDRAFT_CHECK_HOST, TYPE_BIT(HTTP), "'http'"},
-		{CONFDRAFT_CHECK_EXPECT, TYPE_BIT(HTTP), "'http'"},
+		{CONFDRAFT_CHECK_EXPECT, TYPE_BIT(HTTP) | TYPE_BIT(UDP), "'http' and 'udp'"},
+		{CONFDRAFT_CHECK_SEND, TYPE_BIT(UDP), "'udp'"},
 	};
 
 	for (unsigned i = 0; type != CONF_CHECK_NONE && i < N_OF(only); i++) {
@@ -368,6 +371,7 @@ static void read_check(struct confdraft *d, size_t i, const struct yamltree_node
 	check_keys_of_type(d->read, c->type, at);
 	if (c->type == CONF_CHECK_HTTP)
 		read_http(d, c, at);
+	confcheck_read(d->read, c, at);
 	read_check_timing(d->read, c, at->at);
 }
 

@@ -270,7 +270,8 @@ static const struct bad bads[] = {
 		"timeout must not be longer than its interval", NULL},
 	{"type: http", "type: tcp, path: /x", "8:26", "is only for checks of type 'http'", NULL},
 	{"type: http", "type: htp", "8:15",
-		"must be 'tcp', 'http', 'memcached' or 'redis', got 'htp'", "did you mean 'http'?"},
+		"must be 'tcp', 'http', 'memcached', 'redis' or 'udp', got 'htp'",
+		"did you mean 'http'?"},
 	{"full-nat", "dsr-l3", "16:43", "must be 'full-nat', 'dsr-l2', 'ipip', 'gue' or 'dnat'",
 		"did you mean 'dsr-l2'?"},
 	{"  snat: [10.2.0.100-10.2.0.101]\n", "", "15:43", "needs an IPv4 address in network.snat",
@@ -368,9 +369,20 @@ static const struct bad check_bads[] = {
 		"checks.ok.host is only for checks of type", NULL},
 	{"type: http", "type: memcached", "", NULL, NULL}, /* valid */
 	{"type: http", "type: redis, expect: 200", "8:30",
-		"checks.ok.expect is only for checks of type 'http'", NULL},
+		"checks.ok.expect is only for checks of type 'http' and 'udp'", NULL},
 	{"type: http", "type: Redis", "8:15", "got 'Redis'", "did you mean 'redis'?"},
 	{"type: http", "type: redis, port: 6379", "", NULL, NULL}, /* valid */
+	{"type: http", "type: tcp, send: x", "8:26",
+		"checks.ok.send is only for checks of type 'udp'", NULL},
+	{"type: http", "type: udp, send: '\\0'", "8:26",
+		"checks.ok.send: '\\0' is no escape; there are \\r \\n \\t \\\\ and \\xNN", NULL},
+	{"type: http", "type: udp, expect: '\\x1'", "8:28", "checks.ok.expect: '\\x' is no escape",
+		NULL},
+	{"type: http", "type: udp, send: 'x\\'", "8:26", "checks.ok.send: '\\' is no escape", NULL},
+	{"type: http", "type: udp, send: [x]", "8:26", "checks.ok.send must be text, got a list",
+		NULL},
+	{"type: http", "type: udp, send: \"\\r\\n\"", "8:26", "without control characters", NULL},
+	{"type: http", "type: udp, send: '', expect: ''", "", NULL, NULL}, /* valid */
 };
 
 /* How many of the rows are answered in another way than they say. */
@@ -448,6 +460,46 @@ static void report_shows_the_line(void **state)
 		"x.yaml:14:45: error: unknown key 'weigth' in pools.web.backends[1]\n"
 		"        - { name: b, ip: 10.2.0.12, port: 80, weigth: 7 }\n"
 		"                                              ^~~~~~ did you mean 'weight'?\n");
+	confreport_destroy(&r);
+	free(text);
+}
+
+/* The bytes of a payload, at most 512 of them however they are written. */
+static void payloads_are_bytes(void **state)
+{
+	static const uint8_t sent[] = {'P', '\r', '\n', '\t', '\\', 0, 0xff, 'x', ' '};
+	char to[4096], *text;
+	size_t n;
+	struct confreport *r;
+	struct conf *c = NULL;
+	const struct conf_check *k;
+
+	text = edited(
+		"type: http", "type: udp, expect: \\x00ok, send: 'P\\r\\n\\t\\\\\\x00\\xFfx '");
+	assert_int_equal(load(&c, &r, text), 0);
+	k = conf_find_check(c, "ok");
+	assert_int_equal(k->send.len, sizeof(sent));
+	assert_memory_equal(k->send.data, sent, sizeof(sent));
+	assert_int_equal(k->answer.len, 3);
+	assert_memory_equal(k->answer.data, "\0ok", 3);
+	assert_int_equal(k->n_expect, 0);
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	free(text);
+	n = (size_t)snprintf(to, sizeof(to), "type: udp, send: '");
+	for (unsigned i = 0; i < 512; i++)
+		n += (size_t)snprintf(to + n, sizeof(to) - n, "\\xaa");
+	snprintf(to + n, sizeof(to) - n, "'");
+	text = edited("type: http", to);
+	assert_int_equal(load(&c, &r, text), 0);
+	assert_int_equal(conf_find_check(c, "ok")->send.len, 512);
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	free(text);
+	snprintf(to + n, sizeof(to) - n, "b'");
+	text = edited("type: http", to);
+	assert_int_equal(load(&c, &r, text), -EINVAL);
+	assert_string_equal(r->items[0].message, "checks.ok.send must have at most 512 bytes");
 	confreport_destroy(&r);
 	free(text);
 }
@@ -545,6 +597,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_mistake_is_located),
 		cmocka_unit_test(all_mistakes_come_at_once),
 		cmocka_unit_test(report_shows_the_line),
+		cmocka_unit_test(payloads_are_bytes),
 		cmocka_unit_test(what_is_odd_is_warned_about),
 		cmocka_unit_test(hash_key_file_is_read),
 		cmocka_unit_test(damaged_files_get_an_answer),

@@ -101,6 +101,29 @@ static void changes_are_rows(void **state)
 	conf_destroy(&b);
 }
 
+/* Written back, payloads are what the file could have; the spelling of a byte is no difference. */
+static void payloads_of_checks_are_compared(void **state)
+{
+	static const char first[] = "version: 1\n"
+				    "checks: { u: { type: udp, send: 'a\\x0d\\n\\x00' } }\n";
+	static const char second[] =
+		"version: 1\n"
+		"checks: { u: { type: udp, send: '\\x61\\r\\x0A\\x00', expect: "
+		"'\\\\\\xfe' } }\n";
+	struct conf *a = load(first), *b = load(second);
+	struct confdiff *d;
+
+	assert_int_equal(confdiff_create(&d, a, b), 0);
+	assert_int_equal(d->n_rows, 1);
+	assert_row(&d->rows[0], '~', "checks.u", "expect", NULL, "\\\\\\xfe");
+	confdiff_destroy(&d);
+	assert_int_equal(confdiff_create(&d, NULL, a), 0);
+	assert_non_null(strstr(d->rows[0].to, "send a\\r\\n\\x00,"));
+	confdiff_destroy(&d);
+	conf_destroy(&a);
+	conf_destroy(&b);
+}
+
 static void from_nothing_everything_is_added(void **state)
 {
 	struct conf *a = load(one);
@@ -119,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spelling_does_not_count),
 		cmocka_unit_test(changes_are_rows),
+		cmocka_unit_test(payloads_of_checks_are_compared),
 		cmocka_unit_test(from_nothing_everything_is_added),
 	};
 

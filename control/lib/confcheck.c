@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * confcheck — see confcheck.h. Escapes are ours and not YAML's: a value of the tree has no control
+ * characters, so `"\r\n"` in double quotes is refused there and `'\r\n'` gets here as it is written.
+ */
+#include "lib/confcheck.h"
+
+#include "lib/text.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+static int digit_of(char c)
+{
+	return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
+}
+
+/* The byte that the escape at s stands for, *n characters of it; -1: it is none. */
+static int unescape(const char *s, size_t *n)
+{
+	static const char names[] = "rnt\\", values[] = "\r\n\t\\";
+	const char *hit = s[1] != '\0' ? strchr(names, s[1]) : NULL;
+
+	*n = 2;
+	if (hit != NULL)
+		return values[hit - names];
+	if (s[1] != 'x' || !isxdigit((unsigned char)s[2]) || !isxdigit((unsigned char)s[3]))
+		return -1;
+	*n = 4;
+	return digit_of(s[2]) << 4 | digit_of(s[3]);
+}
+
+static void read_bytes(struct confread *r, const struct yamltree_node *node, const char *key,
+	struct conf_bytes *out)
+{
+	uint8_t bytes[CONFCHECK_BYTES_MAX];
+	size_t len = 0, n;
+	int byte;
+
+	if (!confread_kind(r, node, key, YAMLTREE_SCALAR))
+		return;
+	for (const char *s = node->text; *s != '\0'; s += n) {
+		n = 1;
+		byte = *s == '\\' ? unescape(s, &n) : *s;
+		if (*s == '\\' && byte < 0) {
+			CONFREAD_ERROR(r, node,
+				"%s.%s: '%.*s' is no escape; there are \\r \\n \\t \\\\ and \\xNN",
+				r->path, key, 1 + (int)text_utf8_len(s + 1, strlen(s + 1), NULL),
+				s);
+			return;
+		}
+		if (len == sizeof(bytes)) {
+			CONFREAD_ERROR(r, node, "%s.%s must have at most %d bytes", r->path, key,
+				CONFCHECK_BYTES_MAX);
+			return;
+		}
+		bytes[len++] = (uint8_t)byte;
+	}
+	out->data = malloc(len + 1);
+	if (out->data == NULL) {
+		r->is_out_of_memory = true;
+		return;
+	}
+	memcpy(out->data, bytes, len);
+	out->len = len;
+}
+
+void confcheck_read(struct confread *r, struct conf_check *c, const struct confdraft_check *at)
+{
+	if (c->type != CONF_CHECK_UDP)
+		return;
+	if (at->at[CONFDRAFT_CHECK_SEND] != NULL)
+		read_bytes(r, at->at[CONFDRAFT_CHECK_SEND], "send", &c->send);
+	if (at->at[CONFDRAFT_CHECK_EXPECT] != NULL)
+		read_bytes(r, at->at[CONFDRAFT_CHECK_EXPECT], "expect", &c->answer);
+}
+
+void confcheck_print_bytes(FILE *out, const struct conf_bytes *bytes)
+{
+	static const char names[] = "rnt\\", values[] = "\r\n\t\\";
+
+	for (size_t i = 0; i < bytes->len; i++) {
+		const uint8_t c = bytes->data[i];
+		const char *hit = c != 0 ? strchr(values, c) : NULL;
+
+		if (hit != NULL)
+			fprintf(out, "\\%c", names[hit - values]);
+		else if (c >= 0x20 && c < 0x7f)
+			fputc(c, out);
+		else
+			fprintf(out, "\\x%02x", c);
+	}
+}
