@@ -81,14 +81,18 @@ static void arm_next(struct probe *p)
 	arm(p, p->began + interval + jitter - check_now());
 }
 
-/* What the daemon lacks says nothing about a backend; taken for a failure it would empty every service. */
-static bool is_own_want(int error)
+/* What the daemon lacks says nothing about a backend; taken for a failure it would empty every service.
+ * What to do about it; NULL: it is no such thing. */
+static const char *remedy_of(const struct check_kind *kind, int error)
 {
-	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS
-		|| error == EADDRNOTAVAIL;
+	if (error == EMFILE)
+		return "raise LimitNOFILE= of the daemon's unit, or check less often";
+	if (error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL)
+		return "check less often, or give the machine more of it";
+	return error != 0 && kind->remedy != NULL ? kind->remedy(error) : NULL;
 }
 
-static void complain(struct check *c, int error)
+static void complain(struct check *c, const char *check, int error, const char *remedy)
 {
 	const double now = check_now();
 
@@ -96,10 +100,8 @@ static void complain(struct check *c, int error)
 		return;
 	c->complained = now;
 	logline_write(LOGLINE_ERR, "checks",
-		"probes could not be made: %s; backends keep their states meanwhile; %s",
-		strerror(error),
-		error == EMFILE ? "raise LimitNOFILE= of the daemon's unit, or check less often"
-				: "check less often, or give the machine more of it");
+		"probes of '%s' could not be made: %s; backends keep their states meanwhile; %s",
+		check, strerror(error), remedy);
 }
 
 static void on_end(void *arg, int error, const struct check_result *result)
@@ -107,11 +109,12 @@ static void on_end(void *arg, int error, const struct check_result *result)
 	struct probe *p = arg;
 	struct check *c = p->owner;
 	const size_t pool = p->pool_idx, backend = p->backend_idx;
+	const char *remedy = remedy_of(p->kind, error);
 
 	p->running = NULL;
 	arm_next(p);
-	if (is_own_want(error))
-		complain(c, error);
+	if (remedy != NULL)
+		complain(c, p->check->name, error, remedy);
 	else
 		c->on_result(c->arg, pool, backend, result); /* may adapt: p may be gone */
 }
@@ -124,6 +127,7 @@ static const struct check_kind *kind_of(const struct conf_check *check)
 		[CONF_CHECK_MEMCACHED] = &check_line_memcached_kind,
 		[CONF_CHECK_REDIS] = &check_line_redis_kind,
 		[CONF_CHECK_UDP] = &check_udp_kind,
+		[CONF_CHECK_ICMP] = &check_icmp_kind,
 	};
 
 	static_assert(sizeof(kinds) / sizeof(kinds[0]) == CONF_CHECK_TYPES_END, "each has a kind");

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * check_kind — what check.c needs of a kind of check: start one probe, or give it up. The kinds are the
- * files check_tcp.c, check_http.c, check_line.c and check_udp.c; check.c has the table.
+ * files check_tcp.c, check_http.c, check_line.c, check_udp.c and check_icmp.c; check.c has the table.
  */
 #include "daemon/check.h"
 
@@ -25,6 +25,9 @@ struct check_kind {
 	/* 0 with the probe in *probe; -errno: it could not even begin, on_end is not called. */
 	int (*start)(void **probe, const struct check_target *target);
 	void (*cancel)(void *probe);
+	/* When the error is one of our side that only this kind has: what to do about it; else NULL. May be
+	 * NULL itself. */
+	const char *(*remedy)(int error);
 };
 
 extern const struct check_kind check_tcp_kind;
@@ -32,6 +35,7 @@ extern const struct check_kind check_http_kind;
 extern const struct check_kind check_line_memcached_kind;
 extern const struct check_kind check_line_redis_kind;
 extern const struct check_kind check_udp_kind;
+extern const struct check_kind check_icmp_kind;
 
 int check_http_create(struct check_http **out, struct event_base *base);
 void check_http_destroy(struct check_http **h); /* NULL-safe; no probe may be under way */

@@ -190,7 +190,7 @@ static int start(void **out, const struct check_target *target, const struct tal
 	p->arg = target->arg;
 	p->timeout_ms = target->check->timeout_ms;
 	p->began = check_now();
-	p->fd = check_sock_open(target->ip, target->port, SOCK_STREAM);
+	p->fd = check_sock_open(target->ip, target->port, SOCK_STREAM, 0);
 	rc = p->fd < 0 ? p->fd : 0;
 	if (rc == 0) {
 		p->io = event_new(target->base, p->fd, EV_WRITE, on_io, p);

@@ -20,10 +20,10 @@ static int connect_to(int fd, const struct mr_ip *ip, uint16_t port)
 	return rc == 0 || errno == EINPROGRESS ? 0 : -errno;
 }
 
-int check_sock_open(const struct mr_ip *ip, uint16_t port, int type)
+int check_sock_open(const struct mr_ip *ip, uint16_t port, int type, int protocol)
 {
-	const int fd = socket(
-		ip->family == 4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int fd = socket(ip->family == 4 ? AF_INET : AF_INET6,
+		type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 	int rc;
 
 	if (fd < 0)

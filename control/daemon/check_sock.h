@@ -8,8 +8,8 @@
 
 #define CHECK_SOCK_TEXT_MAX 64
 
-/* A socket of that type on its way to ip:port. Its descriptor, or -errno. */
-int check_sock_open(const struct mr_ip *ip, uint16_t port, int type);
+/* A socket of that type and protocol (0: the type's) on its way to ip:port. Its descriptor, or -errno. */
+int check_sock_open(const struct mr_ip *ip, uint16_t port, int type, int protocol);
 
 /* The peer's bytes as one line that is safe to print, cut short with "..." where there are many. Returns
  * buf. */

@@ -65,7 +65,7 @@ static int start(void **out, const struct check_target *target)
 	p->target = *target;
 	p->timeout_ms = target->check->timeout_ms;
 	p->began = check_now();
-	p->fd = check_sock_open(target->ip, target->port, SOCK_STREAM);
+	p->fd = check_sock_open(target->ip, target->port, SOCK_STREAM, 0);
 	if (p->fd < 0)
 		rc = p->fd;
 	if (rc == 0) {

@@ -114,7 +114,7 @@ static int start(void **out, const struct check_target *target)
 	p->n_expect = check->answer.len;
 	if (p->n_expect > 0)
 		memcpy(p->expect, check->answer.data, p->n_expect);
-	p->fd = check_sock_open(target->ip, target->port, SOCK_DGRAM);
+	p->fd = check_sock_open(target->ip, target->port, SOCK_DGRAM, 0);
 	rc = p->fd < 0 ? p->fd : 0;
 	if (rc == 0) {
 		p->io = event_new(target->base, p->fd, EV_READ | EV_PERSIST, on_io, p);

@@ -3,10 +3,12 @@
 #include "daemon/method.h"
 #include "daemon/rowjson.h"
 
-/* The port a check probes: its own, else the backend's, else that of the pool's first service. */
+/* The port a check probes: none, or its own, else the backend's, else that of the pool's first service. */
 static json_t *probed_port(
 	const struct conf *c, const struct conf_pool *p, const struct conf_backend *b)
 {
+	if (p->check != NULL && p->check->type == CONF_CHECK_ICMP)
+		return json_null();
 	if (p->check != NULL && p->check->port != 0)
 		return json_integer(p->check->port);
 	if (b->port != 0)

@@ -33,7 +33,8 @@ enum conf_secrets {
 	X(HTTP, "http") \
 	X(MEMCACHED, "memcached") \
 	X(REDIS, "redis") \
-	X(UDP, "udp")
+	X(UDP, "udp") \
+	X(ICMP, "icmp")
 
 #define CONF_CHECK_TYPE_VALUE(sym, text) CONF_CHECK_##sym,
 enum conf_check_type {

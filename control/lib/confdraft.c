@@ -287,6 +287,7 @@ static void check_keys_of_type(
 		unsigned types;
 		const char *text;
 	} only[] = {
+		{CONFDRAFT_CHECK_PORT, ~TYPE_BIT(ICMP), "other than 'icmp', which has no ports"},
 		{CONFDRAFT_CHECK_PATH, TYPE_BIT(HTTP), "'http'"},
 		{CONFDRAFT_CHECK_HOST, TYPE_BIT(HTTP), "'http'"},
 		{CONFDRAFT_CHECK_EXPECT, TYPE_BIT(HTTP) | TYPE_BIT(UDP), "'http' and 'udp'"},

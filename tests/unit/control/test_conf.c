@@ -270,7 +270,7 @@ static const struct bad bads[] = {
 		"timeout must not be longer than its interval", NULL},
 	{"type: http", "type: tcp, path: /x", "8:26", "is only for checks of type 'http'", NULL},
 	{"type: http", "type: htp", "8:15",
-		"must be 'tcp', 'http', 'memcached', 'redis' or 'udp', got 'htp'",
+		"must be 'tcp', 'http', 'memcached', 'redis', 'udp' or 'icmp', got 'htp'",
 		"did you mean 'http'?"},
 	{"full-nat", "dsr-l3", "16:43", "must be 'full-nat', 'dsr-l2', 'ipip', 'gue' or 'dnat'",
 		"did you mean 'dsr-l2'?"},
@@ -383,6 +383,12 @@ static const struct bad check_bads[] = {
 		NULL},
 	{"type: http", "type: udp, send: \"\\r\\n\"", "8:26", "without control characters", NULL},
 	{"type: http", "type: udp, send: '', expect: ''", "", NULL, NULL}, /* valid */
+	{"type: http", "type: icmp, port: 7", "8:27",
+		"checks.ok.port is only for checks of type other than 'icmp', which has no ports",
+		NULL},
+	{"type: http", "type: icmp, send: x", "8:27",
+		"checks.ok.send is only for checks of type 'udp'", NULL},
+	{"type: http", "type: icmp", "", NULL, NULL}, /* valid */
 };
 
 /* How many of the rows are answered in another way than they say. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_probe — probes that are not a TCP connection: udp, against sockets that the test serves on the same
- * event loop. What passes, what fails and with which words, and that nothing is left open.
+ * test_probe — probes that are not a TCP connection. udp goes to sockets that the test serves on the same
+ * event loop, icmp to the kernel of a network namespace of our own. What passes, what fails and with which words, and that nothing is left open.
  */
 #include "ctlfix.h"
 #include "daemon/check.h"
@@ -10,9 +10,13 @@
 #include <event2/event.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -282,6 +286,174 @@ static void a_udp_probe_under_way_can_be_given_up(void **state)
 	assert_int_equal(f->n_results, 0);
 }
 
+/* --- icmp */
+
+static bool put_sysctl(const char *path, const char *value)
+{
+	FILE *f = fopen(path, "we");
+
+	return f != NULL && fputs(value, f) >= 0 && fclose(f) == 0;
+}
+
+static void raise_loopback(void)
+{
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+
+	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &lo), 0);
+	close(fd);
+}
+
+static void leave_namespace(int home)
+{
+	assert_int_equal(setns(home, CLONE_NEWNET), 0);
+	close(home);
+}
+
+/* A namespace of our own, in which nobody may have ping sockets. The descriptor to go back with, or -1: this
+ * machine does not let us. */
+static int enter_namespace(void)
+{
+	const int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (home < 0 || unshare(CLONE_NEWNET) != 0) {
+		close(home);
+		return -1;
+	}
+	raise_loopback();
+	if (put_sysctl("/proc/sys/net/ipv4/ping_group_range", "1 0"))
+		return home;
+	leave_namespace(home);
+	return -1;
+}
+
+static void use_icmp(struct fix *f, uint8_t family)
+{
+	f->conf_check.type = CONF_CHECK_ICMP;
+	f->conf_check.timeout_ms = 20000;
+	f->backends[0].ip =
+		family == 4 ? (struct mr_ip){4, {127, 0, 0, 1}} : (struct mr_ip){6, {[15] = 1}};
+}
+
+/* Both families over both kinds of socket: who is there answers, who is silent does not. */
+static void icmp_probes(void **state)
+{
+	static const char range[] = "/proc/sys/net/ipv4/ping_group_range";
+	struct fix *f = *state;
+	const int home = enter_namespace();
+	unsigned n_fds;
+
+	if (home < 0)
+		skip();
+	n_fds = ctlfix_n_fds();
+	for (unsigned i = 0; i < 4; i++) {
+		const bool is_v4 = i % 2 == 0;
+
+		if (!is_v4 && access("/proc/sys/net/ipv6", F_OK) != 0)
+			continue; /* a kernel without IPv6 */
+		assert_true(put_sysctl(range, i < 2 ? "1 0" : "0 65535"));
+		use_icmp(f, is_v4 ? 4 : 6);
+		probe(f);
+		assert_result(f, is_v4 ? "IPv4" : "IPv6", true, "echo reply in ");
+		assert_true(put_sysctl(is_v4 ? "/proc/sys/net/ipv4/icmp_echo_ignore_all"
+					     : "/proc/sys/net/ipv6/icmp/echo_ignore_all",
+			"1"));
+		f->conf_check.timeout_ms = 60;
+		probe(f);
+		assert_result(f, is_v4 ? "IPv4" : "IPv6", false, "no echo reply within 60 ms");
+		assert_true(put_sysctl(is_v4 ? "/proc/sys/net/ipv4/icmp_echo_ignore_all"
+					     : "/proc/sys/net/ipv6/icmp/echo_ignore_all",
+			"0"));
+		assert_int_equal(ctlfix_n_fds(), n_fds);
+	}
+	f->backends[0].ip = (struct mr_ip){4, {192, 0, 2, 1}};
+	probe(f);
+	assert_result(f, "no route", false, "Network is unreachable");
+	leave_namespace(home);
+}
+
+/* Sends b[0..8), an ICMP header without its checksum, from and to 127.0.0.1. */
+static void forge(int fd, uint8_t *b, size_t n)
+{
+	const struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	uint32_t sum = 0;
+
+	b[2] = b[3] = 0;
+	for (size_t i = 0; i < n; i += 2)
+		sum += (uint32_t)(b[i] << 8 | b[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	b[2] = (uint8_t)(~sum >> 8);
+	b[3] = (uint8_t)~sum;
+	assert_int_equal(sendto(fd, b, n, 0, (const struct sockaddr *)&to, sizeof(to)), n);
+}
+
+/* The kernel is silent and the test answers in its place: a reply to another request is waited past. */
+static void only_our_echo_reply_counts(void **state)
+{
+	struct fix *f = *state;
+	const int home = enter_namespace();
+	uint8_t seen[256], b[8];
+	int fd;
+
+	if (home < 0)
+		skip();
+	fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+	assert_true(fd >= 0);
+	assert_true(put_sysctl("/proc/sys/net/ipv4/icmp_echo_ignore_all", "1"));
+	use_icmp(f, 4);
+	assert_int_equal(check_adapt(f->check, &f->conf), 0);
+	while (recv(fd, seen, sizeof(seen), MSG_DONTWAIT) < 0)
+		event_base_loop(f->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_int_equal(seen[20], 8); /* the request, behind its IP header */
+	for (unsigned i = 0; i < 4; i++) {
+		memcpy(b, seen + 20, sizeof(b));
+		b[0] = i == 2 ? 8 : 0;  /* not a reply */
+		b[5] ^= i == 0 ? 1 : 0; /* another identifier */
+		b[7] ^= i == 1 ? 1 : 0; /* another sequence number */
+		b[1] = i == 3 ? 1 : 0;  /* no known code */
+		forge(fd, b, sizeof(b));
+		ctlfix_run_ready(f->base);
+		if (f->n_results != 0)
+			fail_msg("%u: '%s'", i, f->text);
+	}
+	memcpy(b, seen + 20, sizeof(b));
+	b[0] = 0;
+	forge(fd, b, sizeof(b));
+	ctlfix_run_until(f->base, has_result, f);
+	assert_result(f, "ours", true, "echo reply in ");
+	close(fd);
+	leave_namespace(home);
+}
+
+/* A daemon that may not ping says nothing about its backends: no result, and a word in the log. */
+static void a_ping_that_is_forbidden_is_no_failure(void **state)
+{
+	static const struct timeval intervals = {0, 150000};
+	struct fix *f = *state;
+	const int home = enter_namespace();
+	const char *log;
+
+	if (home < 0)
+		skip();
+	use_icmp(f, 4);
+	f->conf_check.interval_ms = 50;
+	assert_int_equal(seteuid(65534), 0);
+	ctlfix_log_begin();
+	assert_int_equal(check_adapt(f->check, &f->conf), 0);
+	event_base_loopexit(f->base, &intervals);
+	event_base_dispatch(f->base);
+	log = ctlfix_log_end();
+	assert_int_equal(seteuid(0), 0);
+	if (strstr(log, "probes of 'c' could not be made") == NULL
+		|| strstr(log, "CAP_NET_RAW") == NULL)
+		fail_msg("the log says '%s'", log);
+	assert_int_equal(f->n_results, 0);
+	ctlfix_run_until(f->base, has_result, f); /* and it goes on */
+	assert_result(f, "allowed again", true, "echo reply in ");
+	leave_namespace(home);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -291,6 +463,9 @@ int main(void)
 		TEST(a_closed_udp_port_fails_at_once),
 		TEST(an_answer_from_elsewhere_does_not_count),
 		TEST(a_udp_probe_under_way_can_be_given_up),
+		TEST(icmp_probes),
+		TEST(only_our_echo_reply_counts),
+		TEST(a_ping_that_is_forbidden_is_no_failure),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
