@@ -18,7 +18,7 @@
 
 struct probe {
 	struct check *owner;
-	const char *pool, *name; /* of the configuration */
+	const char *pool, *name, *service; /* of the configuration */
 	const struct conf_check *check;
 	struct mr_ip ip;
 	uint16_t port;
@@ -32,6 +32,7 @@ struct probe {
 struct check {
 	struct event_base *base;
 	struct check_http *http;
+	struct check_exec *exec;
 	check_result_fn *on_result;
 	void *arg;
 	struct probe **probes; /* sorted by pool and name */
@@ -128,6 +129,7 @@ static const struct check_kind *kind_of(const struct conf_check *check)
 		[CONF_CHECK_REDIS] = &check_line_redis_kind,
 		[CONF_CHECK_UDP] = &check_udp_kind,
 		[CONF_CHECK_ICMP] = &check_icmp_kind,
+		[CONF_CHECK_EXEC] = &check_exec_kind,
 	};
 
 	static_assert(sizeof(kinds) / sizeof(kinds[0]) == CONF_CHECK_TYPES_END, "each has a kind");
@@ -140,7 +142,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	const struct check_target target = {
 		.base = p->owner->base,
 		.http = p->owner->http,
+		.exec = p->owner->exec,
 		.check = p->check,
+		.service = p->service,
 		.ip = &p->ip,
 		.port = p->port,
 		.on_end = on_end,
@@ -178,7 +182,8 @@ int check_create(struct check **out, struct event_base *base, check_result_fn *o
 	c->base = base;
 	c->on_result = on_result;
 	c->arg = arg;
-	if (check_http_create(&c->http, base) != 0) {
+	if (check_http_create(&c->http, base) != 0 || check_exec_create(&c->exec, base) != 0) {
+		check_http_destroy(&c->http);
 		free(c);
 		return -ENOMEM;
 	}
@@ -197,6 +202,7 @@ void check_destroy(struct check **cp)
 		destroy_probe(c->probes[i]);
 	free(c->probes);
 	check_http_destroy(&c->http);
+	check_exec_destroy(&c->exec);
 	free(c);
 }
 
@@ -256,6 +262,7 @@ static int make_probes(struct check *c, const struct conf *conf, struct probe **
 			}
 			p->pool = pool->name;
 			p->name = b->name;
+			p->service = users[i]->name;
 			p->check = pool->check;
 			p->ip = b->ip;
 			p->port = pool->check->port != 0 ? pool->check->port
@@ -293,6 +300,7 @@ static struct probe *continue_probe(struct probe *old, struct probe *p)
 
 	old->pool = p->pool;
 	old->name = p->name;
+	old->service = p->service;
 	old->check = p->check;
 	old->pool_idx = p->pool_idx;
 	old->backend_idx = p->backend_idx;

@@ -2,17 +2,20 @@
 #pragma once
 /*
  * check_kind — what check.c needs of a kind of check: start one probe, or give it up. The kinds are the
- * files check_tcp.c, check_http.c, check_line.c, check_udp.c and check_icmp.c; check.c has the table.
+ * files check_tcp.c, check_http.c, check_line.c, check_udp.c, check_icmp.c and check_exec.c; check.c has the table.
  */
 #include "daemon/check.h"
 
 struct check_http; /* connections of all http probes */
+struct check_exec; /* processes of all exec probes */
 
 /* What to probe. Borrowed for the call of start only, unless said otherwise. */
 struct check_target {
 	struct event_base *base;
 	struct check_http *http;
+	struct check_exec *exec;
 	const struct conf_check *check;
+	const char *service; /* the first that uses the pool */
 	const struct mr_ip *ip;
 	uint16_t port;
 	/* Called exactly once unless the probe is given up, never from inside start. error: the errno that
@@ -36,9 +39,13 @@ extern const struct check_kind check_line_memcached_kind;
 extern const struct check_kind check_line_redis_kind;
 extern const struct check_kind check_udp_kind;
 extern const struct check_kind check_icmp_kind;
+extern const struct check_kind check_exec_kind;
 
 int check_http_create(struct check_http **out, struct event_base *base);
 void check_http_destroy(struct check_http **h); /* NULL-safe; no probe may be under way */
+
+int check_exec_create(struct check_exec **out, struct event_base *base);
+void check_exec_destroy(struct check_exec **x); /* NULL-safe; all probes have been given up */
 
 /* Seconds on a clock that never goes back. */
 double check_now(void);

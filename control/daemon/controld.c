@@ -36,13 +36,21 @@ static void print_usage(FILE *out)
 	      "      --socket PATH      control socket (default /run/millrace/control.sock)\n"
 	      "      --dataplane PATH   millraced's socket (default /run/millrace/dataplane.sock)\n"
 	      "      --group NAME       group that may use the control socket (default: its own)\n"
+	      "      --allow-exec-checks  checks of type exec may run commands, as the daemon's user\n"
 	      "      --log-level LEVEL  err, warning, notice, info (default) or debug\n"
 	      "  -h, --help             this text\n"
 	      "  -V, --version          the release\n",
 		out);
 }
 
-enum long_option { OPT_STATE_DIR = 256, OPT_SOCKET, OPT_DATAPLANE, OPT_GROUP, OPT_LOG_LEVEL };
+enum long_option {
+	OPT_STATE_DIR = 256,
+	OPT_SOCKET,
+	OPT_DATAPLANE,
+	OPT_GROUP,
+	OPT_EXEC,
+	OPT_LOG_LEVEL
+};
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -50,6 +58,7 @@ static const struct option long_options[] = {
 	{"socket", required_argument, NULL, OPT_SOCKET},
 	{"dataplane", required_argument, NULL, OPT_DATAPLANE},
 	{"group", required_argument, NULL, OPT_GROUP},
+	{"allow-exec-checks", no_argument, NULL, OPT_EXEC},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -75,7 +84,8 @@ static void parse_options(struct options *o, int argc, char **argv)
 	int c;
 
 	*o = (struct options){
-		.loop = {NULL, "/var/lib/millrace", "/run/millrace/dataplane.sock"},
+		.loop = {.state_dir = "/var/lib/millrace",
+			.dataplane = "/run/millrace/dataplane.sock"},
 		.server = {.socket = "/run/millrace/control.sock"},
 	};
 	while ((c = getopt_long(argc, argv, "c:hV", long_options, NULL)) != -1) {
@@ -94,6 +104,9 @@ static void parse_options(struct options *o, int argc, char **argv)
 			break;
 		case OPT_GROUP:
 			o->server.group = optarg;
+			break;
+		case OPT_EXEC:
+			o->loop.allows_exec = true;
 			break;
 		case OPT_LOG_LEVEL:
 			set_log_level(optarg);

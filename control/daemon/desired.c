@@ -37,7 +37,8 @@ static void read_generation(struct desired *d, struct keep *keep)
 	json_decref(file);
 }
 
-int desired_load(struct desired *d, struct keep *keep, struct confreport **report)
+int desired_load(struct desired *d, struct keep *keep, const struct conf_host *host,
+	struct confreport **report)
 {
 	int rc;
 
@@ -52,8 +53,7 @@ int desired_load(struct desired *d, struct keep *keep, struct confreport **repor
 		rc = d->text != NULL ? 0 : -ENOMEM;
 	}
 	if (rc == 0)
-		rc = conf_create(
-			&d->conf, report, d->text, d->text_len, DESIRED_FILE, CONF_SECRETS_NEED);
+		rc = conf_create_on(&d->conf, report, d->text, d->text_len, DESIRED_FILE, host);
 	if (rc != 0)
 		desired_fini(d);
 	return rc;

@@ -26,7 +26,8 @@ struct desired {
 
 /* Reads what was saved last. 0, also when there is nothing; -EINVAL with the report when the saved file
  * is not valid any more; other -errno with *report NULL. */
-int desired_load(struct desired *d, struct keep *keep, struct confreport **report);
+int desired_load(struct desired *d, struct keep *keep, const struct conf_host *host,
+	struct confreport **report);
 void desired_fini(struct desired *d);
 
 /* Makes `to` the applied configuration: saved first, then taken over (to is zeroed, the old one of d is

@@ -542,6 +542,7 @@ static void say_report(const struct confreport *report)
 static int adopt_file(struct loop *l)
 {
 	struct desired to = {.generation = 1, .time_ms = loop_now_ms()};
+	const struct conf_host host = loop_host(l);
 	struct confreport *report = NULL;
 	int rc = 0, err;
 
@@ -554,8 +555,7 @@ static int adopt_file(struct loop *l)
 	}
 	snprintf(to.name, sizeof(to.name), "%s", l->params.config_file);
 	snprintf(to.author, sizeof(to.author), "start");
-	rc = conf_create(
-		&to.conf, &report, to.text, to.text_len, l->params.config_file, CONF_SECRETS_NEED);
+	rc = conf_create_on(&to.conf, &report, to.text, to.text_len, l->params.config_file, &host);
 	say_report(report);
 	if (rc == 0)
 		rc = desired_commit(&l->desired, l->keep, &to);
@@ -569,8 +569,9 @@ static int adopt_file(struct loop *l)
 
 static int load(struct loop *l)
 {
+	const struct conf_host host = loop_host(l);
 	struct confreport *report;
-	int rc = desired_load(&l->desired, l->keep, &report);
+	int rc = desired_load(&l->desired, l->keep, &host, &report);
 
 	if (rc != 0) {
 		say_report(report);
@@ -734,6 +735,14 @@ const struct rates *loop_rates(const struct loop *l)
 const struct loop_params *loop_params(const struct loop *l)
 {
 	return &l->params;
+}
+
+struct conf_host loop_host(const struct loop *l)
+{
+	return (struct conf_host){
+		.secrets = CONF_SECRETS_NEED,
+		.is_exec_refused = !l->params.allows_exec,
+	};
 }
 
 bool loop_is_in_sync(const struct loop *l)

@@ -20,6 +20,7 @@ struct loop_params {
 	const char *config_file; /* NULL: none */
 	const char *state_dir;
 	const char *dataplane; /* socket */
+	bool allows_exec;      /* checks may run commands */
 };
 
 enum loop_verdict {
@@ -59,6 +60,7 @@ const struct passive_backend *loop_passive(const struct loop *l, size_t pool, si
 
 const struct rates *loop_rates(const struct loop *l);
 const struct loop_params *loop_params(const struct loop *l);
+struct conf_host loop_host(const struct loop *l); /* what configurations may do here */
 struct weight_result loop_effective(const struct loop *l, size_t pool, size_t backend);
 bool loop_is_in_sync(const struct loop *l);        /* the dataplane runs what follows from it all */
 bool loop_is_pending(const struct loop *l);        /* an apply waits for the dataplane */

@@ -55,7 +55,8 @@ static struct conf *read_text(
 {
 	struct confreport *report;
 	struct conf *c = NULL;
-	const int rc = conf_create(&c, &report, text, len, name, CONF_SECRETS_NEED);
+	const struct conf_host host = loop_host(r->loop);
+	const int rc = conf_create_on(&c, &report, text, len, name, &host);
 
 	if (rc == -EINVAL)
 		ctlsrv_refuse(r, "invalid", "nothing was changed", build_details(report),

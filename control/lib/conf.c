@@ -80,9 +80,20 @@ static void read_hash_key(struct confdraft *d, enum conf_secrets secrets)
 		close(fd);
 }
 
+static void refuse_exec(struct confdraft *d)
+{
+	for (size_t i = 0; i < d->conf->n_checks; i++) {
+		if (d->conf->checks[i].type == CONF_CHECK_EXEC)
+			CONFREAD_ERROR(d->read, d->checks[i].at[CONFDRAFT_CHECK_TYPE],
+				"checks.%s would run a command as the daemon's user, which needs "
+				"millrace-controld to be started with --allow-exec-checks",
+				d->conf->checks[i].name);
+	}
+}
+
 /* Both passes over the tree. 0, -EINVAL (reported) or -ENOMEM. */
 static int read_tree(struct conf *c, struct confreport_sink *sink, const struct yamltree_node *root,
-	enum conf_secrets secrets)
+	const struct conf_host *host)
 {
 	struct confread read = {.sink = sink};
 	struct confdraft d;
@@ -90,7 +101,9 @@ static int read_tree(struct conf *c, struct confreport_sink *sink, const struct 
 	confdraft_init(&d, c, &read, root);
 	if (!read.is_out_of_memory) {
 		confrule_check(&d);
-		read_hash_key(&d, secrets);
+		read_hash_key(&d, host->secrets);
+		if (host->is_exec_refused)
+			refuse_exec(&d);
 	}
 	confdraft_fini(&d);
 	if (read.is_out_of_memory)
@@ -99,14 +112,14 @@ static int read_tree(struct conf *c, struct confreport_sink *sink, const struct 
 }
 
 static int read_text(struct conf *c, struct confreport_sink *sink, const char *text, size_t len,
-	enum conf_secrets secrets)
+	const struct conf_host *host)
 {
 	struct yamltree *tree;
 	int rc = yamltree_create(&tree, text, len, sink);
 
 	if (rc != 0)
 		return rc;
-	rc = read_tree(c, sink, yamltree_root(tree), secrets);
+	rc = read_tree(c, sink, yamltree_root(tree), host);
 	yamltree_destroy(&tree);
 	return rc;
 }
@@ -114,13 +127,21 @@ static int read_text(struct conf *c, struct confreport_sink *sink, const char *t
 int conf_create(struct conf **out, struct confreport **report, const char *text, size_t len,
 	const char *name, enum conf_secrets secrets)
 {
+	const struct conf_host host = {.secrets = secrets};
+
+	return conf_create_on(out, report, text, len, name, &host);
+}
+
+int conf_create_on(struct conf **out, struct confreport **report, const char *text, size_t len,
+	const char *name, const struct conf_host *host)
+{
 	struct conf *c = calloc(1, sizeof(*c));
 	struct confreport_sink *sink = NULL;
 	int rc = c == NULL ? -ENOMEM : confreport_sink_create(&sink, name, text, len);
 
 	*report = NULL;
 	if (rc == 0)
-		rc = read_text(c, sink, text, len, secrets);
+		rc = read_text(c, sink, text, len, host);
 	if (rc != -ENOMEM && confreport_build(report, sink) != 0)
 		rc = -ENOMEM;
 	confreport_sink_destroy(&sink);
@@ -148,6 +169,9 @@ void conf_destroy(struct conf **cp)
 		free(c->checks[i].expect);
 		free(c->checks[i].send.data);
 		free(c->checks[i].answer.data);
+		for (size_t k = 0; k < c->checks[i].n_command; k++)
+			free(c->checks[i].command[k]);
+		free(c->checks[i].command);
 	}
 	for (size_t i = 0; i < c->n_pools; i++)
 		free(c->pools[i].backends);

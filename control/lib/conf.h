@@ -34,12 +34,19 @@ enum conf_secrets {
 	X(MEMCACHED, "memcached") \
 	X(REDIS, "redis") \
 	X(UDP, "udp") \
-	X(ICMP, "icmp")
+	X(ICMP, "icmp") \
+	X(EXEC, "exec")
 
 #define CONF_CHECK_TYPE_VALUE(sym, text) CONF_CHECK_##sym,
 enum conf_check_type {
 	CONF_CHECK_NONE, /* only while the file is read */
 	CONF_CHECK_TYPES(CONF_CHECK_TYPE_VALUE) CONF_CHECK_TYPES_END
+};
+
+/* What the host of a configuration lets it do. */
+struct conf_host {
+	enum conf_secrets secrets;
+	bool is_exec_refused; /* checks that run commands are errors */
 };
 
 struct conf_prefix {
@@ -75,6 +82,8 @@ struct conf_check {
 	size_t n_expect;
 	struct conf_bytes send;   /* udp: the datagram */
 	struct conf_bytes answer; /* udp: the answer begins so */
+	char **command;           /* exec: path and arguments, NULL-terminated; others: NULL */
+	size_t n_command;
 	uint32_t interval_ms;
 	uint32_t timeout_ms; /* ≤ interval_ms */
 	uint16_t rise, fall;
@@ -153,6 +162,9 @@ struct conf {
  * 0 and -EINVAL (never NULL then), and NULL with -ENOMEM. */
 int conf_create(struct conf **out, struct confreport **report, const char *text, size_t len,
 	const char *name, enum conf_secrets secrets);
+/* The same on a host that may refuse more. */
+int conf_create_on(struct conf **out, struct confreport **report, const char *text, size_t len,
+	const char *name, const struct conf_host *host);
 void conf_destroy(struct conf **c); /* NULL-safe */
 
 /* By name; NULL when there is none. */

@@ -238,6 +238,11 @@ static void print_bytes(FILE *out, const void *arg)
 	confcheck_print_bytes(out, arg);
 }
 
+static void print_command(FILE *out, const void *arg)
+{
+	confcheck_print_command(out, arg);
+}
+
 static void print_expect(FILE *out, const void *arg)
 {
 	const struct conf_check *k = arg;
@@ -299,6 +304,10 @@ static void flatten_check(struct flats *f, const struct conf_check *k)
 		add_list(f, o, "send", print_bytes, &k->send);
 	else
 		add_field(f, o, "send", NULL);
+	if (k->n_command > 0)
+		add_list(f, o, "command", print_command, k);
+	else
+		add_field(f, o, "command", NULL);
 	add_duration(f, o, "interval", k->interval_ms);
 	add_duration(f, o, "timeout", k->timeout_ms);
 	add_field(f, o, "rise", "%u", k->rise);

@@ -56,6 +56,7 @@ static const struct confread_key check_keys[CONFDRAFT_CHECK_KEYS] = {
 	[CONFDRAFT_CHECK_HOST] = {"host", false},
 	[CONFDRAFT_CHECK_EXPECT] = {"expect", false},
 	[CONFDRAFT_CHECK_SEND] = {"send", false},
+	[CONFDRAFT_CHECK_COMMAND] = {"command", false},
 	[CONFDRAFT_CHECK_INTERVAL] = {"interval", false},
 	[CONFDRAFT_CHECK_TIMEOUT] = {"timeout", false},
 	[CONFDRAFT_CHECK_RISE] = {"rise", false},
@@ -292,6 +293,7 @@ static void check_keys_of_type(
 		{CONFDRAFT_CHECK_HOST, TYPE_BIT(HTTP), "'http'"},
 		{CONFDRAFT_CHECK_EXPECT, TYPE_BIT(HTTP) | TYPE_BIT(UDP), "'http' and 'udp'"},
 		{CONFDRAFT_CHECK_SEND, TYPE_BIT(UDP), "'udp'"},
+		{CONFDRAFT_CHECK_COMMAND, TYPE_BIT(EXEC), "'exec'"},
 	};
 
 	for (unsigned i = 0; type != CONF_CHECK_NONE && i < N_OF(only); i++) {

@@ -501,7 +501,7 @@ static void settle(struct world *w)
 
 static void start(struct world *w)
 {
-	const struct loop_params params = {NULL, w->state_dir, w->socket};
+	const struct loop_params params = {.state_dir = w->state_dir, .dataplane = w->socket};
 
 	assert_int_equal(loop_create(&w->loop, w->base, &params), 0);
 }

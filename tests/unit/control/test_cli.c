@@ -50,7 +50,8 @@ static const char conf_text[] = "# as applied, comments and all\n"
 
 static void run_daemon(const char *dp_socket, const char *state_dir, const char *config, int ready)
 {
-	const struct loop_params params = {config, state_dir, dp_socket};
+	const struct loop_params params = {
+		.config_file = config, .state_dir = state_dir, .dataplane = dp_socket};
 	struct ctlsrv_params sp = {.socket = socket_path};
 	struct event_base *base = event_base_new();
 	struct ctlsrv *server = NULL;

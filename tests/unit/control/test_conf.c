@@ -270,7 +270,7 @@ static const struct bad bads[] = {
 		"timeout must not be longer than its interval", NULL},
 	{"type: http", "type: tcp, path: /x", "8:26", "is only for checks of type 'http'", NULL},
 	{"type: http", "type: htp", "8:15",
-		"must be 'tcp', 'http', 'memcached', 'redis', 'udp' or 'icmp', got 'htp'",
+		"must be 'tcp', 'http', 'memcached', 'redis', 'udp', 'icmp' or 'exec', got 'htp'",
 		"did you mean 'http'?"},
 	{"full-nat", "dsr-l3", "16:43", "must be 'full-nat', 'dsr-l2', 'ipip', 'gue' or 'dnat'",
 		"did you mean 'dsr-l2'?"},
@@ -389,6 +389,20 @@ static const struct bad check_bads[] = {
 	{"type: http", "type: icmp, send: x", "8:27",
 		"checks.ok.send is only for checks of type 'udp'", NULL},
 	{"type: http", "type: icmp", "", NULL, NULL}, /* valid */
+	{"type: http", "type: tcp, command: [/bin/true]", "8:29",
+		"checks.ok.command is only for checks of type 'exec'", NULL},
+	{"type: http", "type: exec", "8:3", "'command' is missing in checks.ok", NULL},
+	{"type: http", "type: exec, command: /bin/true", "8:30",
+		"checks.ok.command must be a list, got '/bin/true'", NULL},
+	{"type: http", "type: exec, command: []", "8:30",
+		"checks.ok.command must have 1..64 entries, got 0", NULL},
+	{"type: http", "type: exec, command: [check, -v]", "8:31",
+		"checks.ok.command[0] must be an absolute path, as nothing searches for it, got 'check'",
+		NULL},
+	{"type: http", "type: exec, command: [/bin/true, [x]]", "8:42",
+		"checks.ok.command[1] must be text, got a list", NULL},
+	{"type: http", "type: exec, port: 7, command: [/bin/true, '', a b]", "", NULL,
+		NULL}, /* valid */
 };
 
 /* How many of the rows are answered in another way than they say. */
@@ -466,6 +480,31 @@ static void report_shows_the_line(void **state)
 		"x.yaml:14:45: error: unknown key 'weigth' in pools.web.backends[1]\n"
 		"        - { name: b, ip: 10.2.0.12, port: 80, weigth: 7 }\n"
 		"                                              ^~~~~~ did you mean 'weight'?\n");
+	confreport_destroy(&r);
+	free(text);
+}
+
+static void a_host_may_refuse_commands(void **state)
+{
+	static const struct conf_host host = {.is_exec_refused = true};
+	char *text = edited("type: http", "type: exec, command: [/bin/true, '', a b]");
+	struct confreport *r;
+	struct conf *c = NULL;
+	const struct conf_check *k;
+
+	assert_int_equal(load(&c, &r, text), 0);
+	k = conf_find_check(c, "ok");
+	assert_int_equal(k->n_command, 3);
+	assert_string_equal(k->command[0], "/bin/true");
+	assert_string_equal(k->command[1], "");
+	assert_string_equal(k->command[2], "a b");
+	assert_null(k->command[3]);
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	assert_int_equal(conf_create_on(&c, &r, text, strlen(text), "x.yaml", &host), -EINVAL);
+	assert_int_equal(r->n_errors, 1);
+	assert_int_equal(strncmp(r->items[0].text, "x.yaml:8:15: error: ", 20), 0);
+	assert_non_null(strstr(r->items[0].message, "--allow-exec-checks"));
 	confreport_destroy(&r);
 	free(text);
 }
@@ -603,6 +642,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_mistake_is_located),
 		cmocka_unit_test(all_mistakes_come_at_once),
 		cmocka_unit_test(report_shows_the_line),
+		cmocka_unit_test(a_host_may_refuse_commands),
 		cmocka_unit_test(payloads_are_bytes),
 		cmocka_unit_test(what_is_odd_is_warned_about),
 		cmocka_unit_test(hash_key_file_is_read),

@@ -124,6 +124,38 @@ static void payloads_of_checks_are_compared(void **state)
 	conf_destroy(&b);
 }
 
+/* Commands that differ look different, whatever is in their words. */
+static void commands_of_checks_are_compared(void **state)
+{
+	static const struct {
+		const char *list, *text;
+	} rows[] = {
+		{"[/bin/a, b, c]", "[/bin/a, b, c]"},
+		{"[/bin/a, b c]", "[/bin/a, 'b c']"},
+		{"[/bin/a, 'b, c']", "[/bin/a, 'b, c']"},
+		{"[/bin/a, \"b', 'c\"]", "[/bin/a, 'b'', ''c']"},
+		{"[/bin/a, '', -H]", "[/bin/a, '', -H]"},
+	};
+	char first[128], second[128];
+	struct confdiff *d;
+
+	snprintf(first, sizeof(first),
+		"version: 1\nchecks: { x: { type: exec, command: [/bin/a] } }\n");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct conf *a = load(first), *b;
+
+		snprintf(second, sizeof(second),
+			"version: 1\nchecks: { x: { type: exec, command: %s } }\n", rows[i].list);
+		b = load(second);
+		assert_int_equal(confdiff_create(&d, a, b), 0);
+		assert_int_equal(d->n_rows, 1);
+		assert_row(&d->rows[0], '~', "checks.x", "command", "[/bin/a]", rows[i].text);
+		confdiff_destroy(&d);
+		conf_destroy(&a);
+		conf_destroy(&b);
+	}
+}
+
 static void from_nothing_everything_is_added(void **state)
 {
 	struct conf *a = load(one);
@@ -143,6 +175,7 @@ int main(void)
 		cmocka_unit_test(spelling_does_not_count),
 		cmocka_unit_test(changes_are_rows),
 		cmocka_unit_test(payloads_of_checks_are_compared),
+		cmocka_unit_test(commands_of_checks_are_compared),
 		cmocka_unit_test(from_nothing_everything_is_added),
 	};
 

@@ -51,7 +51,8 @@ static int setup(void **state)
 	snprintf(f->config, sizeof(f->config), "%s/millrace.yaml", f->dir);
 	ctlfix_write(f->dir, "millrace.yaml", "version: 1\n");
 	f->base = event_base_new();
-	params = (struct loop_params){f->config, f->state_dir, f->dp_socket};
+	params = (struct loop_params){
+		.config_file = f->config, .state_dir = f->state_dir, .dataplane = f->dp_socket};
 	assert_int_equal(loop_create(&f->loop, f->base, &params), 0);
 	assert_int_equal(try_create(f, f->socket, NULL, &f->server), 0);
 	*state = f;

@@ -58,7 +58,8 @@ static bool is_in_sync(void *arg)
 
 static void start_daemon(struct fix *f, const char *config)
 {
-	const struct loop_params params = {config, f->state_dir, f->dp_socket};
+	const struct loop_params params = {
+		.config_file = config, .state_dir = f->state_dir, .dataplane = f->dp_socket};
 	const struct ctlsrv_params sp = {.socket = f->socket};
 	struct ctlsrv_params with_loop = sp;
 

@@ -49,7 +49,8 @@ static const char two[] =
 
 static void start(struct fix *f)
 {
-	const struct loop_params params = {f->config, f->state_dir, f->socket};
+	const struct loop_params params = {
+		.config_file = f->config, .state_dir = f->state_dir, .dataplane = f->socket};
 
 	assert_int_equal(loop_create(&f->loop, f->base, &params), 0);
 }
@@ -358,7 +359,8 @@ static void applies_in_a_row(void **state)
 static void a_state_directory_that_cannot_be_used_is_said(void **state)
 {
 	struct fix *f = *state;
-	const struct loop_params params = {f->config, f->state_dir, f->socket};
+	const struct loop_params params = {
+		.config_file = f->config, .state_dir = f->state_dir, .dataplane = f->socket};
 	struct loop *second = NULL;
 
 	ctlfix_log_begin();
@@ -370,6 +372,31 @@ static void a_state_directory_that_cannot_be_used_is_said(void **state)
 	assert_int_equal(loop_create(&second, f->base, &params), -EINVAL);
 	assert_non_null(strstr(ctlfix_log_end(), "config.yaml:2:1: error: unknown key 'servces'"));
 	assert_null(second);
+}
+
+/* What is saved counts as little as what is new: a daemon without the option runs no commands. */
+static void commands_need_an_option_of_the_daemon(void **state)
+{
+	static const char text[] = "version: 1\n"
+				   "checks: { x: { type: exec, command: [/bin/true] } }\n";
+	struct fix *f = *state;
+	struct loop_params params = {.config_file = f->config, .dataplane = f->socket};
+	char state_dir[96];
+	struct loop *second = NULL;
+
+	snprintf(state_dir, sizeof(state_dir), "%s/state2", f->dir);
+	params.state_dir = state_dir;
+	ctlfix_write(f->dir, "conf.yaml", text);
+	ctlfix_log_begin();
+	assert_int_equal(loop_create(&second, f->base, &params), -EINVAL);
+	assert_non_null(strstr(ctlfix_log_end(), "conf.yaml:2:22: error: checks.x would run"));
+	params.allows_exec = true;
+	assert_int_equal(loop_create(&second, f->base, &params), 0);
+	loop_destroy(&second);
+	params.allows_exec = false;
+	ctlfix_log_begin();
+	assert_int_equal(loop_create(&second, f->base, &params), -EINVAL);
+	assert_non_null(strstr(ctlfix_log_end(), "config.yaml:2:22: error: checks.x would run"));
 }
 
 /* --- checks while the dataplane is away */
@@ -576,6 +603,7 @@ int main(void)
 		TEST(an_apply_the_disk_does_not_have_is_taken_back),
 		TEST(applies_in_a_row),
 		TEST(a_state_directory_that_cannot_be_used_is_said),
+		TEST(commands_need_an_option_of_the_daemon),
 		TEST(failures_count_only_while_the_dataplane_is_there),
 		TEST(a_backend_that_comes_up_is_given_its_weight_in_steps),
 	};

@@ -63,7 +63,8 @@ static bool is_in_sync(void *arg)
 
 static int setup(void **state)
 {
-	struct loop_params params = {config, state_dir, dp_path};
+	struct loop_params params = {
+		.config_file = config, .state_dir = state_dir, .dataplane = dp_path};
 	struct ctlsrv_params sp = {.socket = path};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd;

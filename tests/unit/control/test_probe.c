@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * test_probe — probes that are not a TCP connection. udp goes to sockets that the test serves on the same
- * event loop, icmp to the kernel of a network namespace of our own. What passes, what fails and with which words, and that nothing is left open.
+ * event loop, icmp to the kernel of a network namespace of our own, exec runs commands. What passes, what fails and with which words, and that nothing is left open.
  */
 #include "ctlfix.h"
 #include "daemon/check.h"
@@ -17,7 +17,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct fix {
@@ -183,6 +185,7 @@ static void stop(struct server *s)
 	close(s->stranger);
 }
 
+#define WORD(text) (char *)(uintptr_t)(text)
 #define BYTES(text) \
 	{ \
 		(uint8_t *)(uintptr_t)(text), sizeof(text) - 1 \
@@ -454,6 +457,228 @@ static void a_ping_that_is_forbidden_is_no_failure(void **state)
 	leave_namespace(home);
 }
 
+/* --- exec */
+
+static char *const runs_true[] = {WORD("/bin/true"), NULL};
+static char *const runs_false[] = {WORD("/bin/false"), NULL};
+static char *const ends_with_7[] = {WORD("/bin/sh"), WORD("-c"), WORD("exit 7"), NULL};
+static char *const is_killed[] = {WORD("/bin/sh"), WORD("-c"), WORD("kill -TERM $$"), NULL};
+static char *const sleeps[] = {WORD("/bin/sleep"), WORD("1000"), NULL};
+static char *const will_not_end[] = {
+	WORD("/bin/sh"), WORD("-c"), WORD("trap '' TERM INT HUP; sleep 1000"), NULL};
+/* a shell would make something else of it */
+static char *const gets_its_words[] = {
+	WORD("/usr/bin/test"), WORD("$HOME; exit 1"), WORD("="), WORD("$HOME; exit 1"), NULL};
+
+static const struct exec_row {
+	char *const *command;
+	uint32_t timeout_ms; /* short where the timeout is what is tested */
+	bool is_pass;
+	const char *said;
+} exec_rows[] = {
+	{runs_true, 20000, true, "exit status 0 in "},
+	{runs_false, 20000, false, "exit status 1"},
+	{ends_with_7, 20000, false, "exit status 7"},
+	{is_killed, 20000, false, "ended by signal 15 (Terminated)"},
+	{gets_its_words, 20000, true, "exit status 0 in "},
+	{sleeps, 60, false, "did not end within 60 ms, killed"},
+	{will_not_end, 60, false, "did not end within 60 ms, killed"},
+};
+
+static void use_exec(struct fix *f, char *const *command)
+{
+	f->conf_check.type = CONF_CHECK_EXEC;
+	f->conf_check.timeout_ms = 20000;
+	f->conf_check.command = (char **)(uintptr_t)command;
+	f->conf_check.n_command = 0;
+	while (command[f->conf_check.n_command] != NULL)
+		f->conf_check.n_command++;
+}
+
+/* No child is left, not even one that has ended and was not waited for. */
+static bool has_no_child(void *arg)
+{
+	siginfo_t info;
+
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
+}
+
+static void exec_probes(void **state)
+{
+	struct fix *f = *state;
+	unsigned n_fds = 0;
+
+	for (size_t i = 0; i <= sizeof(exec_rows) / sizeof(exec_rows[0]); i++) {
+		const struct exec_row *r = &exec_rows[i == 0 ? 0 : i - 1];
+
+		use_exec(f, r->command); /* the first one twice: once for what is made once */
+		f->conf_check.timeout_ms = r->timeout_ms;
+		probe(f);
+		assert_result(f, r->command[0], r->is_pass, r->said);
+		ctlfix_run_until(f->base, has_no_child, NULL);
+		if (i == 0)
+			n_fds = ctlfix_n_fds();
+		assert_int_equal(ctlfix_n_fds(), n_fds);
+	}
+}
+
+/* Nothing of ours gets to a command but three variables. */
+static void a_command_begins_with_a_clean_slate(void **state)
+{
+	struct fix *f = *state;
+	char dir[64], script[512], *seen;
+	char *const command[] = {WORD("/bin/sh"), WORD("-c"), script, NULL};
+	const int leak = dup(2); /* without O_CLOEXEC, as some libraries have them */
+	sigset_t usr1;
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	ctlfix_dir(dir);
+	snprintf(script, sizeof(script),
+		"p=/proc/$$; o=%s/seen; tr '\\0' '\\n' <$p/environ >>$o; "
+		"readlink $p/fd/0 $p/fd/1 $p/fd/2 $p/cwd | cat >>$o; ls $p/fd | cat >>$o; "
+		"sed -nE 's/^(Sig(Ign|Blk)).*(.{7})$/\\1 \\3/p' $p/status >>$o",
+		dir);
+	use_exec(f, command);
+	f->backends[0].ip = (struct mr_ip){6, {0xfd, [15] = 7}};
+	f->backends[0].port = 8080;
+	probe(f);
+	assert_result(f, "sh", true, "exit status 0");
+	seen = ctlfix_read(dir, "seen");
+	assert_non_null(seen);
+	assert_string_equal(seen,
+		"MILLRACE_BACKEND_ADDRESS=fd00::7\nMILLRACE_BACKEND_PORT=8080\nMILLRACE_SERVICE=s\n"
+		"/dev/null\n/dev/null\n/dev/null\n/\n"
+		"0\n1\n2\n"
+		"SigBlk 0000000\nSigIgn 0000000\n"); /* signals 1 to 28 */
+	free(seen);
+	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
+	close(leak);
+	ctlfix_rm(dir);
+}
+
+struct child {
+	pid_t pid;
+	int status;
+};
+
+/* Its parent has ended, so it has become a child of ours. */
+static bool has_died(void *arg)
+{
+	struct child *c = arg;
+
+	return waitpid(c->pid, &c->status, WNOHANG) == c->pid;
+}
+
+static pid_t read_pid(const char *dir)
+{
+	char *text = ctlfix_read(dir, "pid");
+	const pid_t pid = text != NULL ? (pid_t)strtol(text, NULL, 10) : 0;
+
+	free(text);
+	return pid;
+}
+
+static void what_a_command_started_ends_with_it(void **state)
+{
+	struct fix *f = *state;
+	char dir[64], script[256];
+	char *const command[] = {WORD("/bin/sh"), WORD("-c"), script, NULL};
+	struct child c;
+
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	for (unsigned i = 0; i < 2; i++) { /* it ends in time, or is killed */
+		ctlfix_dir(dir);
+		snprintf(script, sizeof(script), "sleep 1000 & echo $! >%s/pid; %s", dir,
+			i == 0 ? "exit 0" : "wait");
+		use_exec(f, command);
+		f->conf_check.timeout_ms = i == 0 ? 20000 : 150;
+		do { /* a slow machine may need more to get as far as that */
+			f->conf_check.timeout_ms *= i == 0 ? 1 : 2;
+			probe(f);
+			c.pid = read_pid(dir);
+		} while (c.pid == 0 && f->conf_check.timeout_ms < 20000);
+		assert_result(f, script, i == 0, i == 0 ? "exit status 0" : "killed");
+		assert_true(c.pid > 0);
+		ctlfix_run_until(f->base, has_died, &c);
+		assert_true(WIFSIGNALED(c.status) && WTERMSIG(c.status) == SIGKILL);
+		ctlfix_run_until(f->base, has_no_child, NULL);
+		ctlfix_rm(dir);
+	}
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
+/* Two at once, with one signal for both or two; and commands under way end with their probes. */
+static void commands_under_way_are_given_up(void **state)
+{
+	static const struct conf none;
+	struct fix *f = *state;
+
+	f->backends[1] = f->backends[0];
+	f->backends[1].name[1] = '1';
+	f->pool.n_backends = 2;
+	use_exec(f, sleeps);
+	assert_int_equal(check_adapt(f->check, &f->conf), 0);
+	while (has_no_child(NULL))
+		event_base_loop(f->base, EVLOOP_ONCE);
+	assert_int_equal(check_adapt(f->check, &none), 0);
+	ctlfix_run_until(f->base, has_no_child, NULL);
+	assert_int_equal(f->n_results, 0);
+	assert_int_equal(check_adapt(f->check, &f->conf), 0);
+	while (has_no_child(NULL))
+		event_base_loop(f->base, EVLOOP_ONCE);
+	check_destroy(&f->check);
+	assert_true(has_no_child(NULL));
+	assert_int_equal(f->n_results, 0);
+}
+
+static bool has_many_results(void *arg)
+{
+	const struct fix *f = arg;
+
+	return f->n_results >= 20;
+}
+
+/* Commands in a row of two backends: each end is heard of, with or without a signal of its own. */
+static void no_end_of_a_command_is_missed(void **state)
+{
+	static const struct conf none;
+	struct fix *f = *state;
+
+	f->backends[1] = f->backends[0];
+	f->backends[1].name[1] = '1';
+	f->pool.n_backends = 2;
+	f->conf_check.interval_ms = 1;
+	use_exec(f, runs_true);
+	assert_int_equal(check_adapt(f->check, &f->conf), 0);
+	ctlfix_run_until(f->base, has_many_results, f);
+	assert_result(f, "true", true, "exit status 0");
+	assert_int_equal(check_adapt(f->check, &none), 0);
+	ctlfix_run_until(f->base, has_no_child, NULL);
+}
+
+/* A command that is not there has not looked at the backend: no result, and a word in the log. */
+static void a_command_that_cannot_run_is_no_failure(void **state)
+{
+	static const struct timeval intervals = {0, 150000};
+	static char *const command[] = {WORD("/nonexistent/check"), NULL};
+	struct fix *f = *state;
+	const char *log;
+
+	f->conf_check.interval_ms = 50;
+	use_exec(f, command);
+	ctlfix_log_begin();
+	assert_int_equal(check_adapt(f->check, &f->conf), 0);
+	event_base_loopexit(f->base, &intervals);
+	event_base_dispatch(f->base);
+	log = ctlfix_log_end();
+	if (strstr(log, "probes of 'c' could not be made: No such file or directory") == NULL)
+		fail_msg("the log says '%s'", log);
+	assert_int_equal(f->n_results, 0);
+	assert_true(has_no_child(NULL));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -466,6 +691,12 @@ int main(void)
 		TEST(icmp_probes),
 		TEST(only_our_echo_reply_counts),
 		TEST(a_ping_that_is_forbidden_is_no_failure),
+		TEST(exec_probes),
+		TEST(a_command_begins_with_a_clean_slate),
+		TEST(what_a_command_started_ends_with_it),
+		TEST(commands_under_way_are_given_up),
+		TEST(no_end_of_a_command_is_missed),
+		TEST(a_command_that_cannot_run_is_no_failure),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

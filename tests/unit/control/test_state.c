@@ -19,6 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const struct conf_host host = {.secrets = CONF_SECRETS_NEED};
+
 struct fix {
 	char dir[64], state_dir[96];
 	struct keep *keep;
@@ -406,7 +408,7 @@ static void load(struct fix *f, struct desired *d, uint64_t generation, const ch
 {
 	struct confreport *report = NULL;
 
-	assert_int_equal(desired_load(d, f->keep, &report), 0);
+	assert_int_equal(desired_load(d, f->keep, &host, &report), 0);
 	confreport_destroy(&report);
 	assert_non_null(d->conf);
 	assert_int_equal(d->generation, generation);
@@ -503,7 +505,7 @@ static void a_damaged_configuration_is_refused_with_its_place(void **state)
 		struct desired d;
 
 		ctlfix_write(f->state_dir, DESIRED_FILE, texts[i]);
-		assert_int_equal(desired_load(&d, f->keep, &report), -EINVAL);
+		assert_int_equal(desired_load(&d, f->keep, &host, &report), -EINVAL);
 		assert_non_null(report);
 		assert_true(report->n_errors > 0);
 		assert_int_equal(strncmp(report->items[0].text, "config.yaml:", 12), 0);
