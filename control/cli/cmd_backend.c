@@ -93,6 +93,7 @@ static const struct cmd_col show_record[] = {
 	{"operational.since", "health since", FMT_ANY},
 	{"operational.reason", "health reason", FMT_ANY},
 	{"ejected_until", "ejected until", FMT_ANY},
+	{"panic_services", "used in panic by", FMT_ANY},
 	{"conns", "connections", FMT_UINT},
 	{"conns_total", "connections ever", FMT_UINT},
 	{"rx_packets", "rx packets", FMT_UINT},

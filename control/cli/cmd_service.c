@@ -14,6 +14,7 @@ static const struct cmd_col show_cols[] = {
 	{"scheduler", "SCHEDULER", FMT_ANY},
 	{"pool", "POOL", FMT_ANY},
 	{"backends_up", "UP", FMT_OF, "backends_total"},
+	{"panic_since", "PANIC", FMT_AGE},
 	{"conns", "CONNS", FMT_UINT},
 	{"conns_per_second", "CONNS/s", FMT_RATE},
 	{"rx_packets_per_second", "RX PKTS/s", FMT_RATE},
@@ -43,6 +44,8 @@ static const struct cmd_col show_record[] = {
 	{"backends_up", "backends up", FMT_OF, "backends_total"},
 	{"backends_drain", "backends draining", FMT_UINT},
 	{"backends_down", "backends down", FMT_UINT},
+	{"panic_threshold_percent", "panic threshold %", FMT_UINT},
+	{"panic_since", "in panic since", FMT_ANY},
 	{"conns", "connections", FMT_UINT},
 	{"conns_total", "connections ever", FMT_UINT},
 	{"conns_per_second", "connections/s", FMT_RATE},
@@ -64,7 +67,8 @@ static const struct cmd cmds[] = {
 		.method = "service.show",
 		.summary = "show services, their backends and traffic",
 		.text = "Without NAME one line for each service; with NAME everything about it. UP is "
-			"the number of backends that take new flows, of all backends of the pool. "
+			"the number of backends that take new flows, of all backends of the pool; PANIC "
+			"is for how long all of them do, whatever their checks say (panic_threshold). "
 			"Rates are those of the last seconds; \"-\" means not known, for instance while "
 			"the dataplane is away.",
 		CMD_PARAMS(show_params),

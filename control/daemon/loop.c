@@ -10,6 +10,7 @@
 #include "daemon/fetch.h"
 #include "daemon/keep.h"
 #include "daemon/logline.h"
+#include "daemon/panic.h"
 #include "daemon/passive.h"
 #include "daemon/rates.h"
 #include "lib/confobj.h"
@@ -55,6 +56,7 @@ struct loop {
 	struct event *traffic; /* the next reading for passive */
 	struct event *ramp;    /* the next step of a slow start, the next deadline of a drain */
 	double follow_after;   /* check_now(): not before */
+	int64_t *panic_since;  /* of each service: when its panic began, 0: it is in none */
 	struct apply_list waiting;
 	struct apply *current; /* pushed now */
 	bool is_dirty;         /* reconcile was wanted meanwhile */
@@ -167,10 +169,34 @@ static const struct observed_backend *seen_of(
 	return observed_at(l->observed, (size_t)(p - c->pools), (size_t)(k - p->backends));
 }
 
+/* As input_of(), for a backend of the running configuration or of another. */
+static struct weight_input input_at(
+	const struct loop *l, const struct conf_pool *pool, size_t k, bool is_running)
+{
+	const struct conf_backend *b = &pool->backends[k];
+	const size_t pool_idx = is_running ? (size_t)(pool - l->desired.conf->pools) : 0;
+
+	return input_of(l, pool, b,
+		is_running ? observed_at(l->observed, pool_idx, k) : seen_of(l, pool, b));
+}
+
+static bool is_in_panic(const struct loop *l, const struct conf_service *s, bool is_running,
+	struct panic_share *share)
+{
+	memset(share, 0, sizeof(*share));
+	for (size_t k = 0; s->panic_pct != 0 && k < s->pool->n_backends; k++) {
+		const struct weight_input in = input_at(l, s->pool, k, is_running);
+
+		panic_share_add(share, &in);
+	}
+	return panic_is_due(s->panic_pct, share);
+}
+
 /* What the dataplane should run under configuration c. */
 static int build_target(const struct loop *l, const struct conf *c, struct objset *out)
 {
 	const bool is_running = c == l->desired.conf;
+	struct panic_share share;
 	struct mr_object *o;
 	size_t n, at;
 	int rc = confobj_create(&o, &n, c);
@@ -180,21 +206,46 @@ static int build_target(const struct loop *l, const struct conf *c, struct objse
 	at = n; /* services with their backends are the tail, in the order of the file */
 	for (size_t i = c->n_services; i-- > 0;) {
 		const struct conf_pool *pool = c->services[i].pool;
+		const bool is_panic = is_in_panic(l, &c->services[i], is_running, &share);
 
 		at -= pool->n_backends;
 		for (size_t k = 0; k < pool->n_backends; k++) {
-			const struct conf_backend *b = &pool->backends[k];
-			const struct weight_input in = input_of(l, pool, b,
-				is_running ? observed_at(l->observed, (size_t)(pool - c->pools), k)
-					   : seen_of(l, pool, b));
-			const struct weight_result w = weight_effective(&in);
+			struct weight_input in = input_at(l, pool, k, is_running);
+			struct weight_result w;
 
+			in.is_panic = is_panic;
+			w = weight_effective(&in);
 			o[at + k].backend.weight = w.weight;
 			o[at + k].backend.state = (uint8_t)w.state;
 		}
 		at--;
 	}
 	return objset_init(out, o, n);
+}
+
+/* Notes and logs what has begun and ended since the last time. */
+static void tell_panics(struct loop *l)
+{
+	const struct conf *c = l->desired.conf;
+	struct panic_share share;
+
+	for (size_t i = 0; i < c->n_services; i++) {
+		const struct conf_service *s = &c->services[i];
+		const bool is_panic = is_in_panic(l, s, true, &share);
+
+		if (is_panic == (l->panic_since[i] != 0))
+			continue;
+		l->panic_since[i] = is_panic ? loop_now_ms() : 0;
+		if (is_panic)
+			logline_write(LOGLINE_WARNING, "service",
+				"%s panics: %zu of %zu backends are down, less than %u%% are left; all "
+				"are used until that changes",
+				s->name, share.n_down, share.n_candidates, s->panic_pct);
+		else
+			logline_write(LOGLINE_NOTICE, "service",
+				"%s panics no more: %zu of %zu backends are down; those are not used",
+				s->name, share.n_down, share.n_candidates);
+	}
 }
 
 static void follow_now(struct loop *l)
@@ -214,6 +265,7 @@ static void follow_now(struct loop *l)
 	else
 		logline_write(LOGLINE_ERR, "daemon", "the dataplane's model could not be built: %s",
 			strerror(-rc));
+	tell_panics(l);
 	arm_ramp(l);
 	cost = check_now() - began;
 	l->follow_after = began + FOLLOW_SHARE * cost;
@@ -343,6 +395,27 @@ static void on_traffic(evutil_socket_t fd, short what, void *arg)
 		l->is_reading_passive = true;
 }
 
+/* Panics go on where the service of that name was in one; from NULL: there was no configuration. */
+static int adapt_panics(struct loop *l, const struct conf *from)
+{
+	const struct conf *c = l->desired.conf;
+	int64_t *since = calloc(c->n_services + 1, sizeof(*since));
+
+	if (since == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; from != NULL && i < from->n_services; i++) {
+		const struct conf_service *s = l->panic_since[i] != 0
+			? conf_find_service(c, from->services[i].name)
+			: NULL;
+
+		if (s != NULL)
+			since[s - c->services] = l->panic_since[i];
+	}
+	free(l->panic_since);
+	l->panic_since = since;
+	return 0;
+}
+
 /* Lays the states over the configuration that has just been taken over; the one before must still be
  * there. */
 static int adapt(struct loop *l, const struct conf *from)
@@ -356,6 +429,8 @@ static int adapt(struct loop *l, const struct conf *from)
 		rc = passive_adapt(l->passive, l->desired.conf, from);
 	if (rc == 0)
 		forget_ejections(l);
+	if (rc == 0)
+		rc = adapt_panics(l, from);
 	n = admin_prune(l->admin, l->desired.conf);
 	if (n > 0)
 		logline_write(LOGLINE_NOTICE, "daemon",
@@ -694,6 +769,7 @@ void loop_destroy(struct loop **lp)
 		event_free(l->ramp);
 	if (l->traffic != NULL)
 		event_free(l->traffic);
+	free(l->panic_since);
 	free(l);
 }
 
@@ -743,6 +819,11 @@ struct conf_host loop_host(const struct loop *l)
 		.secrets = CONF_SECRETS_NEED,
 		.is_exec_refused = !l->params.allows_exec,
 	};
+}
+
+int64_t loop_panic_since_ms(const struct loop *l, size_t service)
+{
+	return l->panic_since[service];
 }
 
 bool loop_is_in_sync(const struct loop *l)

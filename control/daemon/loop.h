@@ -61,7 +61,9 @@ const struct passive_backend *loop_passive(const struct loop *l, size_t pool, si
 const struct rates *loop_rates(const struct loop *l);
 const struct loop_params *loop_params(const struct loop *l);
 struct conf_host loop_host(const struct loop *l); /* what configurations may do here */
+/* By health, whatever services are in panic. */
 struct weight_result loop_effective(const struct loop *l, size_t pool, size_t backend);
+int64_t loop_panic_since_ms(const struct loop *l, size_t service); /* 0: not in panic */
 bool loop_is_in_sync(const struct loop *l);        /* the dataplane runs what follows from it all */
 bool loop_is_pending(const struct loop *l);        /* an apply waits for the dataplane */
 const char *loop_last_error(const struct loop *l); /* of push; "": none since the last success */

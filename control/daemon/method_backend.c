@@ -61,12 +61,13 @@ static void put_counters(json_t *item, const struct conf *c, const struct conf_p
 			is_known ? json_integer((json_int_t)sums[f]) : json_null());
 }
 
-static json_t *build_services(const struct conf *c, const struct conf_pool *p)
+static json_t *build_services(const struct loop *l, const struct conf_pool *p, bool is_panic_only)
 {
+	const struct conf *c = loop_desired(l)->conf;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < c->n_services; i++) {
-		if (c->services[i].pool == p)
+		if (c->services[i].pool == p && (!is_panic_only || loop_panic_since_ms(l, i) != 0))
 			json_array_append_new(list, json_string(c->services[i].name));
 	}
 	return list;
@@ -87,13 +88,14 @@ static json_t *build_item(
 		"s:s}}",
 		"pool", p->name, "name", b->name, "ip", rowjson_ip(&b->ip), "port",
 		b->port != 0 ? json_integer(b->port) : json_null(), "services",
-		build_services(c, p), "desired", "weight", b->weight, "administrative",
+		build_services(l, p, false), "desired", "weight", b->weight, "administrative",
 		build_administrative(admin_find(loop_admin(l), p->name, b->name)), "operational",
 		"state", o->ejected_ms != 0 ? "ejected" : weight_health_name(o->state), "since",
 		rowjson_time(o->since_ms), "reason",
 		rowjson_text(o->ejected_ms != 0 ? t->reason : o->reason), "effective", "weight",
 		w.weight, "state", mr_backend_state_name(w.state));
 
+	json_object_set_new(item, "panic_services", build_services(l, p, true));
 	json_object_set_new(
 		item, "max_connections", max_conns != 0 ? json_integer(max_conns) : json_null());
 	json_object_set_new(item, "ejected_until", rowjson_time(o->ejected_ms));

@@ -82,6 +82,15 @@ static void put_limits(json_t *item, const struct conf_service *s)
 			limits[i].limit != 0 ? json_integer(limits[i].limit) : json_null());
 }
 
+static void put_panic(json_t *item, const struct loop *l, const struct conf_service *s)
+{
+	const int64_t since = loop_panic_since_ms(l, (size_t)(s - loop_desired(l)->conf->services));
+
+	json_object_set_new(item, "panic_threshold_percent",
+		s->panic_pct != 0 ? json_integer(s->panic_pct) : json_null());
+	json_object_set_new(item, "panic_since", rowjson_time(since));
+}
+
 static json_t *build_item(
 	const struct loop *l, const struct conf_service *s, const struct mr_service_row *row)
 {
@@ -101,6 +110,7 @@ static json_t *build_item(
 		s->load_bound_pct != 0 ? json_integer(s->load_bound_pct) : json_null());
 	put_limits(item, s);
 	json_object_set_new(item, "on_backend_down", json_string(mr_down_name(s->on_down)));
+	put_panic(item, l, s);
 	put_backends(item, l, s->pool);
 	put_counters(item, row);
 	put_rates(item, loop_rates(l), s->name);

@@ -18,7 +18,7 @@ static uint32_t steps_begun(const struct weight_input *in)
 {
 	const int64_t up_ms = in->up_ms > 0 ? in->up_ms : 0; /* a clock may be set back */
 
-	if (in->health != WEIGHT_UP || up_ms >= in->slow_start_ms)
+	if (in->is_panic || in->health != WEIGHT_UP || up_ms >= in->slow_start_ms)
 		return STEPS;
 	return (uint32_t)(up_ms * STEPS / in->slow_start_ms) + 1;
 }
@@ -37,7 +37,8 @@ uint32_t weight_next_step(const struct weight_input *in)
 
 struct weight_result weight_effective(const struct weight_input *in)
 {
-	const bool is_up = in->health == WEIGHT_UP || in->health == WEIGHT_UNCHECKED;
+	const bool is_up =
+		in->health == WEIGHT_UP || in->health == WEIGHT_UNCHECKED || in->is_panic;
 	const uint32_t full = in->is_overridden ? in->override : in->desired;
 	const uint32_t part = full * steps_begun(in) / STEPS;
 	struct weight_result r = {.weight = (uint16_t)(part == 0 && full > 0 ? 1 : part)};

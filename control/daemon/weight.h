@@ -20,6 +20,7 @@ struct weight_input {
 	bool is_overridden;
 	uint16_t override; /* with is_overridden */
 	enum weight_health health;
+	bool is_panic;          /* of the service: health has no say, nor since when it is good */
 	uint32_t slow_start_ms; /* of the pool; 0: none */
 	int64_t up_ms;          /* how long it has been UP, with that health */
 };
@@ -30,9 +31,9 @@ struct weight_result {
 };
 
 /* Weight: the operator's, else the file's; a part of it while a backend that came up is within its pool's
- * slow start: a tenth, at least 1, and another tenth with each tenth of the time. State: DRAIN when drained, EVICT after its
- * deadline, else DOWN when the checks say so or
- * say nothing yet, else UP. */
+ * slow start: a tenth, at least 1, and another tenth with each tenth of the time; not in panic, where those
+ * that came up would get less than those that are down. State: DRAIN when drained, EVICT after its
+ * deadline, else DOWN when the checks say so or say nothing yet and there is no panic, else UP. */
 struct weight_result weight_effective(const struct weight_input *in);
 
 /* When that weight changes next by itself, in ms from now; 0: it does not. */

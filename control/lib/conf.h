@@ -136,6 +136,7 @@ struct conf_service {
 	uint32_t insert_rate;       /* 0: every flow has an entry */
 	enum mr_down on_down;       /* keep unless told otherwise */
 	uint32_t maglev_size;       /* 0: chosen by the dataplane */
+	uint8_t panic_pct;          /* less of its backends usable: all are used; 0: never */
 	const struct conf_pool *pool;
 	uint32_t syn_timeout_ms, established_timeout_ms, fin_timeout_ms, udp_timeout_ms;
 };

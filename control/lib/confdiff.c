@@ -84,6 +84,7 @@ static const struct effect effects_of_change[] = {
 	{SECTION_SERVICE, "insert_rate", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "on_backend_down", "flows go by it from their next packet on"},
 	{SECTION_SERVICE, "maglev_size", "new flows are spread anew; flows stay"},
+	{SECTION_SERVICE, "panic_threshold", "which backends new flows may get; flows stay"},
 	{SECTION_SERVICE, NULL, "flows age by it from their next packet on"},
 };
 
@@ -386,6 +387,7 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 		add_field(f, o, "maglev_size", "%u", s->maglev_size);
 	else
 		add_field(f, o, "maglev_size", NULL);
+	add_field(f, o, "panic_threshold", s->panic_pct != 0 ? "%u%%" : NULL, s->panic_pct);
 	add_field(f, o, "pool", "%s", s->pool->name);
 	add_duration(f, o, "timeouts.syn", s->syn_timeout_ms);
 	add_duration(f, o, "timeouts.established", s->established_timeout_ms);

@@ -105,6 +105,7 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_INSERT_RATE] = {"insert_rate", false},
 	[CONFDRAFT_SERVICE_ON_DOWN] = {"on_backend_down", false},
 	[CONFDRAFT_SERVICE_MAGLEV_SIZE] = {"maglev_size", false},
+	[CONFDRAFT_SERVICE_PANIC_THRESHOLD] = {"panic_threshold", false},
 	[CONFDRAFT_SERVICE_POOL] = {"pool", true},
 	[CONFDRAFT_SERVICE_TIMEOUTS] = {"timeouts", false},
 };
@@ -596,6 +597,7 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 {
 	struct conf_service *s = &d->conf->services[i];
 	struct confdraft_service *at = &d->services[i];
+	uint32_t panic_pct;
 
 	at->key = key;
 	s->syn_timeout_ms = MR_SYN_TIMEOUT_MS;
@@ -619,6 +621,10 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 	read_rates(d->read, s, at->at);
 	if (at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE] != NULL)
 		read_maglev_size(d->read, s, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE]);
+	if (at->at[CONFDRAFT_SERVICE_PANIC_THRESHOLD] != NULL
+		&& confread_percent(d->read, at->at[CONFDRAFT_SERVICE_PANIC_THRESHOLD],
+			"panic_threshold", 0, 100, &panic_pct))
+		s->panic_pct = (uint8_t)panic_pct;
 	if (at->at[CONFDRAFT_SERVICE_TIMEOUTS] != NULL)
 		read_timeouts(d->read, s, at);
 }

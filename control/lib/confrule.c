@@ -466,6 +466,20 @@ static void warn_blind_passive(
 			s->name, mr_mode_name(s->mode), s->pool->name);
 }
 
+/* A check that is named but not there has been told. */
+static void check_panic(
+	struct rules *u, const struct conf_service *s, const struct confdraft_service *at)
+{
+	const size_t pool = (size_t)(s->pool - u->c->pools);
+
+	if (s->panic_pct != 0 && u->d->pools[pool].at[CONFDRAFT_POOL_CHECK] == NULL
+		&& !s->pool->passive.is_on)
+		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_PANIC_THRESHOLD],
+			"services.%s.panic_threshold needs a check of pools.%s: without one its "
+			"backends are always up",
+			s->name, s->pool->name);
+}
+
 static void check_services(struct rules *u)
 {
 	char path[2 * MR_NAME_MAX];
@@ -498,6 +512,7 @@ static void check_services(struct rules *u)
 		check_service_pool(u, s, at);
 		check_insert_rate(u, s, at);
 		warn_blind_passive(u, s, pool);
+		check_panic(u, s, at);
 		if (n_backends <= CONF_BACKENDS_MAX
 			&& n_backends + s->pool->n_backends > CONF_BACKENDS_MAX)
 			CONFREAD_ERROR(u->r, pool,

@@ -369,6 +369,7 @@ struct world {
 	bool is_checked[N_POOLS];
 	uint16_t desired[N_POOLS][N_BACKENDS];
 	int pool_of[N_SERVICES]; /* -1: the service is not configured */
+	unsigned panic_pct[N_SERVICES];
 	bool is_drained[N_POOLS][N_BACKENDS];
 	int override[N_POOLS][N_BACKENDS]; /* -1: none */
 	enum health health[N_POOLS][N_BACKENDS];
@@ -387,11 +388,16 @@ static void draw_configuration(struct world *w)
 		w->is_checked[p] = chance(60);
 		for (unsigned b = 0; b < N_BACKENDS; b++) {
 			w->is_in[p][b] = chance(75);
-			w->desired[p][b] = (uint16_t)(rand() % 1001);
+			w->desired[p][b] = (uint16_t)(chance(10) ? 0 : rand() % 1001);
 		}
 	}
-	for (unsigned s = 0; s < N_SERVICES; s++)
-		w->pool_of[s] = chance(80) ? rand() % (int)N_POOLS : -1;
+	for (unsigned s = 0; s < N_SERVICES; s++) {
+		static const unsigned pcts[] = {0, 25, 34, 50, 75, 100};
+		const int p = chance(80) ? rand() % (int)N_POOLS : -1;
+
+		w->pool_of[s] = p;
+		w->panic_pct[s] = p >= 0 && w->is_checked[p] ? pcts[rand() % 6] : 0;
+	}
 }
 
 /* Probes are made once an hour and cannot pass: they change nothing that the dataplane would see. */
@@ -428,8 +434,9 @@ static char *write_configuration(const struct world *w)
 	for (unsigned s = 0; s < N_SERVICES; s++) {
 		if (w->pool_of[s] >= 0)
 			fprintf(f,
-				"  s%u: { vip: 10.1.0.%u, port: 80, mode: full-nat, pool: p%d }\n",
-				s, 80 + s, w->pool_of[s]);
+				"  s%u: { vip: 10.1.0.%u, port: 80, mode: full-nat, pool: p%d, "
+				"panic_threshold: %u%% }\n",
+				s, 80 + s, w->pool_of[s], w->panic_pct[s]);
 	}
 	fclose(f);
 	return text;
@@ -455,13 +462,44 @@ static void take_over(struct world *w)
 	}
 }
 
+static bool is_panic(const struct world *w, unsigned s)
+{
+	const int p = w->pool_of[s];
+	double n = 0, n_usable = 0;
+	unsigned i = 0; /* so far: backends that are configured, in their order */
+
+	for (unsigned b = 0; b < N_BACKENDS; b++) {
+		const int weight =
+			w->override[p][b] >= 0 ? w->override[p][b] : (int)w->desired[p][b];
+
+		if (!w->is_in[p][b])
+			continue;
+		i++;
+		if (w->is_drained[p][b] || weight == 0)
+			continue;
+		n++;
+		/* a first probe ends when it likes, and has not passed then */
+		n_usable += w->health[p][b] == CHECKING
+			? loop_observed(w->loop, (size_t)p, i - 1)->state == WEIGHT_CHECKING
+			: w->health[p][b] != DOWN;
+	}
+	return n > 0 && n_usable / n < w->panic_pct[s] / 100.0;
+}
+
+static unsigned n_panics; /* seen in all */
+
 static void assert_follows(const struct world *w)
 {
-	unsigned n = 3; /* settings, address, SNAT address */
+	unsigned n = 3;          /* settings, address, SNAT address */
+	unsigned n_services = 0; /* so far: those that are configured, in their order */
 
 	for (unsigned s = 0; s < N_SERVICES; s++) {
 		const int p = w->pool_of[s];
+		const bool is_used = p >= 0 && is_panic(w, s);
 
+		if (p >= 0)
+			assert_int_equal(loop_panic_since_ms(w->loop, n_services++) != 0, is_used);
+		n_panics += is_used;
 		n += p >= 0;
 		for (unsigned b = 0; p >= 0 && b < N_BACKENDS; b++) {
 			const struct mr_object *o;
@@ -477,7 +515,8 @@ static void assert_follows(const struct world *w)
 				w->override[p][b] >= 0 ? w->override[p][b] : w->desired[p][b]);
 			assert_int_equal(o->backend.state,
 				w->is_drained[p][b] ? MR_BACKEND_DRAIN
-					: w->health[p][b] == UP || w->health[p][b] == UNCHECKED
+					: is_used || w->health[p][b] == UP
+						|| w->health[p][b] == UNCHECKED
 					? MR_BACKEND_UP
 					: MR_BACKEND_DOWN);
 		}
@@ -636,6 +675,7 @@ static void the_dataplane_runs_what_follows_from_the_three_states(void **state)
 		}
 	}
 	settle(&w);
+	assert_true(n_panics > 20);
 	loop_destroy(&w.loop);
 	fakedp_stop(&w.dp);
 	event_base_free(w.base);

@@ -405,6 +405,22 @@ static const struct bad check_bads[] = {
 		NULL}, /* valid */
 };
 
+/* Of panic thresholds. */
+static const struct bad panic_bads[] = {
+	{"pool: web }", "pool: web, panic_threshold: 50 }", "16:81",
+		"services.shop.panic_threshold must be 0%..100%, got '50'", NULL},
+	{"pool: web }", "pool: web, panic_threshold: 101% }", "16:81",
+		"must be 0%..100%, got '101%'", NULL},
+	{"    check: ok\n    backends:\n      - { name: a, ip: 10.2.0.11, port: 80 }\n      - { name: b, ip: "
+	 "10.2.0.12, port: 80, weight: 7 }\nservices:\n  shop: { vip: 10.1.0.80, port: 80, mode: full-nat, "
+	 "pool: web }",
+		"    backends: [{ name: a, ip: 10.2.0.11 }]\nservices:\n"
+		"  shop: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web, panic_threshold: 5% }",
+		"13:81", "services.shop.panic_threshold needs a check of pools.web", NULL},
+	{"pool: web }", "pool: web, panic_threshold: 0% }", "", NULL, NULL},   /* valid */
+	{"pool: web }", "pool: web, panic_threshold: 100% }", "", NULL, NULL}, /* valid */
+};
+
 /* How many of the rows are answered in another way than they say. */
 static unsigned count_wrong(const struct bad *bad, size_t n)
 {
@@ -448,6 +464,7 @@ static void every_mistake_is_located(void **state)
 	assert_int_equal(
 		count_wrong(bad_services, sizeof(bad_services) / sizeof(bad_services[0])), 0);
 	assert_int_equal(count_wrong(check_bads, sizeof(check_bads) / sizeof(check_bads[0])), 0);
+	assert_int_equal(count_wrong(panic_bads, sizeof(panic_bads) / sizeof(panic_bads[0])), 0);
 }
 
 static void all_mistakes_come_at_once(void **state)

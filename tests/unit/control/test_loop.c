@@ -587,6 +587,106 @@ static void a_backend_that_comes_up_is_given_its_weight_in_steps(void **state)
 	close(listener);
 }
 
+/* --- panic */
+
+static const char panic_text[] =
+	"version: 1\n"
+	"network: { ports: { north: { addresses: [10.1.0.1/24] } }, snat: [10.1.0.9] }\n"
+	"checks: { c: { type: http, expect: 599, interval: 1h, timeout: 1h, rise: 100, fall: 100 } }\n"
+	"pools: { web: { check: c, backends: [{ name: a, ip: 10.1.0.11 }, { name: b, ip: 10.1.0.12 },\n"
+	"  { name: c, ip: 10.1.0.13 }, { name: d, ip: 10.1.0.14 }] } }\n"
+	"services:\n"
+	"  s: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web, panic_threshold: 50% }\n"
+	"  t: { vip: 10.1.0.81, port: 80, mode: full-nat, pool: web }\n";
+
+/* "udxu": what the dataplane has of a to d: up, down, x for drained. */
+static void assert_states(const struct fix *f, char service, const char *states)
+{
+	static const uint8_t of[] = {
+		['u'] = MR_BACKEND_UP, ['d'] = MR_BACKEND_DOWN, ['x'] = MR_BACKEND_DRAIN};
+	char key[32];
+
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(key, sizeof(key), "backend/%c/%c", service, 'a' + (int)i);
+		if (fakedp_find(f->dp, key)->backend.state != of[(uint8_t)states[i]])
+			fail_msg("%s is not as in '%s'", key, states);
+	}
+}
+
+static void set_drained(struct fix *f, char name, bool is_drained)
+{
+	const struct admin_override o = {.pool = "web",
+		.name = {name},
+		.author = "test",
+		.time_ms = 1,
+		.is_drained = is_drained};
+
+	assert_int_equal(loop_override(f->loop, &o), 0);
+	ctlfix_run_until(f->base, is_in_sync, f);
+}
+
+/* Only a is up: the service with a threshold uses all, the other does not, and operators have the last word. */
+static void in_panic_all_backends_are_used(void **state)
+{
+	static const char health[] =
+		"{\"backends\": [{\"pool\": \"web\", \"name\": \"a\", \"state\": \"up\", \"reason\": \"\", "
+		"\"since_ms\": 5}, {\"pool\": \"web\", \"name\": \"b\", \"state\": \"down\", \"reason\": \"\", "
+		"\"since_ms\": 5}, {\"pool\": \"web\", \"name\": \"c\", \"state\": \"down\", \"reason\": \"\", "
+		"\"since_ms\": 5}, {\"pool\": \"web\", \"name\": \"d\", \"state\": \"down\", \"reason\": \"\", "
+		"\"since_ms\": 5}]}";
+	struct fix *f = *state;
+	char text[sizeof(panic_text)];
+	struct answer a;
+	int64_t since;
+	const char *log;
+
+	loop_destroy(&f->loop);
+	ctlfix_write(f->state_dir, "config.yaml", panic_text);
+	ctlfix_write(f->state_dir, "observed.json", health);
+	ctlfix_log_begin();
+	start(f);
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_states(f, 's', "uuuu");
+	assert_states(f, 't', "uddd");
+	since = loop_panic_since_ms(f->loop, 0);
+	assert_true(since > 0);
+	assert_int_equal(loop_panic_since_ms(f->loop, 1), 0);
+	assert_int_equal(loop_effective(f->loop, 0, 1).state, MR_BACKEND_DOWN); /* by health */
+	set_drained(f, 'b', true);
+	assert_states(f, 's', "uxuu");
+	set_drained(f, 'c', true); /* a and d are left, one of two is up: half, not less */
+	assert_states(f, 's', "uxxd");
+	assert_int_equal(loop_panic_since_ms(f->loop, 0), 0);
+	set_drained(f, 'c', false);
+	assert_states(f, 's', "uxuu");
+	since = loop_panic_since_ms(f->loop, 0);
+	snprintf(text, sizeof(text), "%s", panic_text);
+	memcpy(strstr(text, "50%"), "34%", 3); /* one of three is still less */
+	apply(f, text, 0, &a);
+	assert_int_equal(a.verdict, LOOP_APPLIED);
+	assert_states(f, 's', "uxuu");
+	assert_int_equal(loop_panic_since_ms(f->loop, 0), since); /* the same panic */
+	memcpy(strstr(text, "34%"), "33%", 3);
+	apply(f, text, 0, &a);
+	assert_states(f, 's', "uxdd");
+	ctlfix_run_until(f->base, is_in_sync, f);
+	assert_int_equal(loop_panic_since_ms(f->loop, 0), 0);
+	log = ctlfix_log_end();
+	for (unsigned i = 0; i < 4; i++) {
+		static const char *const said[] = {
+			"warning: service: s panics: 3 of 4 backends are down, less than 50% are left",
+			"notice: service: s panics no more: 1 of 2 backends are down",
+			"warning: service: s panics: 2 of 3 backends are down, less than 50% are left",
+			"notice: service: s panics no more: 2 of 3 backends are down"};
+		const char *hit = strstr(log, said[i]);
+
+		if (hit == NULL)
+			fail_msg("'%s' is not in the log, or not in its order", said[i]);
+		log = hit;
+	}
+	assert_null(strstr(strchr(log, '\n'), "panics"));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -606,6 +706,7 @@ int main(void)
 		TEST(commands_need_an_option_of_the_daemon),
 		TEST(failures_count_only_while_the_dataplane_is_there),
 		TEST(a_backend_that_comes_up_is_given_its_weight_in_steps),
+		TEST(in_panic_all_backends_are_used),
 	};
 
 	umask(022);

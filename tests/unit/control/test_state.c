@@ -8,6 +8,7 @@
 #include "daemon/desired.h"
 #include "daemon/keep.h"
 #include "daemon/observed.h"
+#include "daemon/panic.h"
 #include "daemon/weight.h"
 #include "lib/confreport.h"
 #include "unit.h"
@@ -676,6 +677,12 @@ static void effective_state_of_every_combination(void **state)
 			const struct weight_result r = weight_effective(&in);
 			const bool is_up = health == WEIGHT_UP || health == WEIGHT_UNCHECKED;
 
+			struct weight_input panicking = in;
+
+			panicking.is_panic = true;
+			assert_int_equal(weight_effective(&panicking).weight, r.weight);
+			assert_int_equal(weight_effective(&panicking).state,
+				k & 1 ? MR_BACKEND_DRAIN : MR_BACKEND_UP);
 			assert_int_equal(r.weight, k & 2 ? 0 : 100);
 			assert_int_equal(r.state,
 				(k & 5) == 5    ? MR_BACKEND_EVICT
@@ -689,6 +696,56 @@ static void effective_state_of_every_combination(void **state)
 	assert_int_equal(weight_health_find("UP"), -1);
 	assert_int_equal(weight_health_find(""), -1);
 	assert_string_equal(weight_health_name((enum weight_health)4), "?");
+}
+
+/* With a threshold of its percent, rounded to neither side; what operators took out does not count. */
+static void panic_begins_below_the_threshold(void **state)
+{
+	static const struct {
+		unsigned n_up, n_down, n_checking, n_drained_up, n_drained_down, n_weightless, pct;
+		bool is_due;
+	} rows[] = {
+		{0, 0, 0, 0, 0, 0, 100, false},
+		{0, 3, 0, 0, 0, 0, 0, false},
+		{0, 3, 0, 0, 0, 0, 1, true},
+		{2, 2, 0, 0, 0, 0, 50, false},
+		{2, 2, 0, 0, 0, 0, 51, true},
+		{1, 2, 0, 0, 0, 0, 33, false}, /* 33.3 % */
+		{1, 2, 0, 0, 0, 0, 34, true},
+		{3, 0, 0, 0, 0, 0, 100, false},
+		{99, 1, 0, 0, 0, 0, 100, true},
+		{0, 0, 3, 0, 0, 0, 100, false}, /* a start is no panic */
+		{0, 2, 1, 0, 0, 0, 50, true},
+		{1, 1, 0, 9, 0, 0, 50, false},
+		{1, 1, 0, 0, 9, 0, 50, false},
+		{1, 2, 0, 9, 0, 0, 50, true},
+		{1, 2, 0, 0, 0, 9, 50, true},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct {
+			unsigned n;
+			struct weight_input in;
+		} parts[] = {
+			{rows[i].n_up, {.desired = 1, .health = WEIGHT_UP}},
+			{rows[i].n_down, {.desired = 1, .health = WEIGHT_DOWN}},
+			{rows[i].n_checking, {.desired = 1, .health = WEIGHT_CHECKING}},
+			{rows[i].n_drained_up,
+				{.desired = 1, .is_drained = true, .health = WEIGHT_UP}},
+			{rows[i].n_drained_down,
+				{.desired = 1, .is_drained = true, .health = WEIGHT_DOWN}},
+			{rows[i].n_weightless,
+				{.desired = 1, .is_overridden = true, .health = WEIGHT_UP}},
+		};
+		struct panic_share share = {0};
+
+		for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++) {
+			for (unsigned n = 0; n < parts[k].n; n++)
+				panic_share_add(&share, &parts[k].in);
+		}
+		if (panic_is_due(rows[i].pct, &share) != rows[i].is_due)
+			fail_msg("row %zu", i);
+	}
 }
 
 /* Ten steps, the last one at nine tenths of the time; only for what health checks have brought up. */
@@ -709,6 +766,10 @@ static void a_backend_that_comes_up_starts_slowly(void **state)
 		assert_int_equal(weight_next_step(&in), rows[i].next_ms);
 	}
 	in.up_ms = 0;
+	in.is_panic = true; /* those that are down have all of theirs */
+	assert_int_equal(weight_effective(&in).weight, 200);
+	assert_int_equal(weight_next_step(&in), 0);
+	in.is_panic = false;
 	in.is_overridden = true;
 	in.override = 5; /* a tenth of it is nothing: 1 */
 	assert_int_equal(weight_effective(&in).weight, 1);
@@ -758,6 +819,7 @@ int main(void)
 		TEST(states_follow_their_backends_to_a_new_configuration),
 		TEST(states_change_after_rise_or_fall_in_a_row),
 		TEST(effective_state_of_every_combination),
+		TEST(panic_begins_below_the_threshold),
 		TEST(a_backend_that_comes_up_starts_slowly),
 	};
 
