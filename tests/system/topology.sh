@@ -187,9 +187,10 @@ t_dataplane() { # t_dataplane [OPTIONS…] : millraced on the two veth ports, wi
 	}
 }
 
-t_controld() { # t_controld CONFIG
+t_controld() { # t_controld CONFIG [OPTION…]
 	t_spawn controld mr "$T_BUILD/control/daemon/millrace-controld" --config "$1" \
-		--state-dir "$T_DIR/state" --socket "$T_DIR/control.sock" --dataplane "$T_DIR/dataplane.sock"
+		--state-dir "$T_DIR/state" --socket "$T_DIR/control.sock" --dataplane "$T_DIR/dataplane.sock" \
+		"${@:2}"
 	t_wait 30 "millrace-controld" t_cli status || {
 		cat "$T_DIR/controld.log" >&2
 		return 1
