@@ -91,6 +91,20 @@ static void refuse_exec(struct confdraft *d)
 	}
 }
 
+/* A warning only: the file may be for another machine, and the daemon goes on without a command. */
+static void look_for_commands(struct confdraft *d)
+{
+	for (size_t i = 0; i < d->conf->n_checks; i++) {
+		const struct conf_check *k = &d->conf->checks[i];
+
+		if (k->n_command > 0 && access(k->command[0], X_OK) != 0)
+			CONFREAD_WARNING(d->read,
+				d->checks[i].at[CONFDRAFT_CHECK_COMMAND]->items[0],
+				"checks.%s.command cannot be run here: %s", k->name,
+				strerror(errno));
+	}
+}
+
 /* Both passes over the tree. 0, -EINVAL (reported) or -ENOMEM. */
 static int read_tree(struct conf *c, struct confreport_sink *sink, const struct yamltree_node *root,
 	const struct conf_host *host)
@@ -102,6 +116,8 @@ static int read_tree(struct conf *c, struct confreport_sink *sink, const struct 
 	if (!read.is_out_of_memory) {
 		confrule_check(&d);
 		read_hash_key(&d, host->secrets);
+		if (host->secrets != CONF_SECRETS_SKIP)
+			look_for_commands(&d);
 		if (host->is_exec_refused)
 			refuse_exec(&d);
 	}

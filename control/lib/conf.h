@@ -7,7 +7,7 @@
  * struct conf never changes after it was made and holds no pointers into the text.
  *
  * Used by the daemon and by `millrace config check` (offline). Any thread; nothing global. The only
- * I/O is reading node.hash_key_file, and enum conf_secrets says whether to.
+ * I/O is reading node.hash_key_file and looking for commands; enum conf_secrets says whether to.
  */
 #include "millrace/types.h"
 
@@ -20,7 +20,7 @@
 struct conf;
 struct confreport;
 
-/* What to do about node.hash_key_file. */
+/* What to do about node.hash_key_file. Commands that are not there are warnings, but with SKIP. */
 enum conf_secrets {
 	CONF_SECRETS_SKIP, /* do not touch the file system; hash_key stays zero */
 	CONF_SECRETS_TRY, /* offline: a file that cannot be read is a warning, a bad one an error */

@@ -526,6 +526,26 @@ static void a_host_may_refuse_commands(void **state)
 	free(text);
 }
 
+static void a_command_that_is_not_here_is_warned_about(void **state)
+{
+	char *text = edited("type: http", "type: exec, command: [/nonexistent/check, x]");
+	struct confreport *r;
+	struct conf *c = NULL;
+
+	assert_int_equal(conf_create(&c, &r, text, strlen(text), "x.yaml", CONF_SECRETS_NEED), 0);
+	assert_int_equal(r->n_warnings, 1);
+	assert_int_equal(strncmp(r->items[0].text, "x.yaml:8:31: warning: ", 22), 0);
+	assert_string_equal(r->items[0].message,
+		"checks.ok.command cannot be run here: No such file or directory");
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	assert_int_equal(load(&c, &r, text), 0); /* does not look */
+	assert_int_equal(r->n_warnings, 0);
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	free(text);
+}
+
 /* The bytes of a payload, at most 512 of them however they are written. */
 static void payloads_are_bytes(void **state)
 {
@@ -660,6 +680,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(all_mistakes_come_at_once),
 		cmocka_unit_test(report_shows_the_line),
 		cmocka_unit_test(a_host_may_refuse_commands),
+		cmocka_unit_test(a_command_that_is_not_here_is_warned_about),
 		cmocka_unit_test(payloads_are_bytes),
 		cmocka_unit_test(what_is_odd_is_warned_about),
 		cmocka_unit_test(hash_key_file_is_read),
