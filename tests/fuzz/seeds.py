@@ -382,6 +382,19 @@ services:
   ipip: { vip: 10.1.0.91, port: 8080, mode: ipip, pool: none }
 """
 
+CHECKS = r"""version: 1
+checks:
+  m: { type: memcached, port: 11211 }
+  r: { type: redis }
+  u: { type: udp, send: 'a\r\n\t\\\x00\xfF', expect: '\x00ok' }
+  i: { type: icmp, interval: 1s }
+  e: { type: exec, command: [/bin/true, "", 'a b', ''''], timeout: 1s }
+pools:
+  p: { check: u, backends: [ { name: a, ip: 10.2.0.11 } ] }
+services:
+  s: { vip: 10.1.0.80, port: 80, mode: dnat, pool: p, panic_threshold: 50% }
+"""
+
 BAD_CONFS = {
     "empty": "", "version": "version: 2\n", "typo": CONF.replace("weight:", "weigth:"),
     "twice": CONF + "node: {}\n", "tab": "version: 1\n\tnode: {}\n", "anchor": "version: &a 1\nnode: *a\n",
@@ -401,6 +414,8 @@ def conf_seeds():
     write("conf", "whole", CONF)
     write("conf", "minimal", "version: 1\n")
     write("conf", "unicode", CONF.replace("# ", "# \u00e4\u4e16\U0001f600 "))
+    write("conf", "checks", CHECKS)
+    write("conf", "escape-cut", CHECKS.replace(r"\xfF", "\\x"))
     for name, t in BAD_CONFS.items():
         write("conf", name, t)
 
