@@ -160,6 +160,30 @@ static int check_backend(const struct mr_object *o, struct mr_error *err)
 	return 0;
 }
 
+static int check_acl(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_acl *a = &o->acl;
+	uint8_t mask[16];
+
+	if (a->service[0] == '\0')
+		return refuse(err, o, "service is empty");
+	if (!is_name(a->service, 1))
+		return refuse(err, o, "service has other characters than letters, digits, . _ -");
+	if (mr_ip_len(&a->ip) == 0)
+		return refuse(err, o, "ip is missing");
+	if (a->prefix_len > 8 * mr_ip_len(&a->ip))
+		return refuse(
+			err, o, "prefix_len %u is above %u", a->prefix_len, 8 * mr_ip_len(&a->ip));
+	addr_mask(mask, a->prefix_len);
+	for (unsigned i = 0; i < 16; i++) {
+		if ((a->ip.bytes[i] & ~mask[i]) != 0)
+			return refuse(err, o, "ip has bits beyond prefix_len %u", a->prefix_len);
+	}
+	if (a->action != MR_ACL_ALLOW && a->action != MR_ACL_DENY)
+		return refuse(err, o, "action %u is neither allow (1) nor deny (2)", a->action);
+	return 0;
+}
+
 int apply_check_object(const struct mr_object *o, struct mr_error *err)
 {
 	switch (o->type) {
@@ -182,6 +206,8 @@ int apply_check_object(const struct mr_object *o, struct mr_error *err)
 		return check_service(o, err);
 	case MR_OBJ_BACKEND:
 		return check_backend(o, err);
+	case MR_OBJ_ACL:
+		return check_acl(o, err);
 	default:
 		return refuse(err, o, "object type %u is unknown", o->type);
 	}
@@ -209,9 +235,11 @@ struct parts {
 	struct mr_snat *snats;
 	struct mr_service *services;
 	struct mr_backend *backends;
+	struct mr_acl *acls;
 	struct mr_ip *vips;
 	struct mr_ip snat_slots[NATPORT_SLOTS_MAX];
-	unsigned n_settings, n_addrs, n_gateways, n_snats, n_services, n_backends, n_snat_slots;
+	unsigned n_settings, n_addrs, n_gateways, n_snats, n_services, n_backends, n_acls,
+		n_snat_slots;
 };
 
 static void parts_fini(struct parts *p)
@@ -222,6 +250,7 @@ static void parts_fini(struct parts *p)
 	free(p->snats);
 	free(p->services);
 	free(p->backends);
+	free(p->acls);
 	free(p->vips);
 }
 
@@ -234,9 +263,10 @@ static int parts_init(struct parts *p, const struct model *m)
 	p->snats = collect(m, MR_OBJ_SNAT, sizeof(*p->snats), &p->n_snats);
 	p->services = collect(m, MR_OBJ_SERVICE, sizeof(*p->services), &p->n_services);
 	p->backends = collect(m, MR_OBJ_BACKEND, sizeof(*p->backends), &p->n_backends);
+	p->acls = collect(m, MR_OBJ_ACL, sizeof(*p->acls), &p->n_acls);
 	p->vips = calloc(p->n_services ? p->n_services : 1, sizeof(*p->vips));
 	if (!p->settings || !p->addrs || !p->gateways || !p->snats || !p->services || !p->backends
-		|| !p->vips)
+		|| !p->acls || !p->vips)
 		return -ENOMEM;
 	for (unsigned i = 0; i < p->n_services; i++)
 		p->vips[i] = p->services[i].vip;
@@ -270,8 +300,10 @@ static int build_lb(struct lb_conf **out, const struct apply_env *env, const str
 	const struct lb_spec spec = {.services = p->services,
 		.backends = p->backends,
 		.snats = p->snats,
+		.acls = p->acls,
 		.n_services = p->n_services,
 		.n_backends = p->n_backends,
+		.n_acls = p->n_acls,
 		.n_snats = p->n_snats,
 		.hash_key = p->n_settings ? p->settings[0].hash_key : no_key,
 		.addrs = addrs,

@@ -142,6 +142,7 @@ int rows_on_services(
 		for (unsigned w = 0; w < s->p.n_workers; w++) {
 			row.conns += lb_worker_service_conns(s->p.workers[w]->lb, i);
 			row.drops += lb_worker_service_drops(s->p.workers[w]->lb, i);
+			row.acl_drops += lb_worker_service_acl_drops(s->p.workers[w]->lb, i);
 		}
 		server_row(c, f, &mr_service_row_msg, &row);
 	}

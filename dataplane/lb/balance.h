@@ -62,6 +62,7 @@ void lb_kill(struct worker *w, const uint32_t *idx, unsigned n);
 const struct lb_backend_tally *lb_worker_backend_tally(
 	const struct lb_worker *lw, uint32_t backend_idx);
 uint64_t lb_worker_service_drops(const struct lb_worker *lw, uint32_t service_idx);
+uint64_t lb_worker_service_acl_drops(const struct lb_worker *lw, uint32_t service_idx);
 uint64_t lb_worker_service_conns(const struct lb_worker *lw, uint32_t service_idx);
 uint32_t lb_worker_snat_used(const struct lb_worker *lw, uint32_t snat_slot);
 const struct conn_table *lb_worker_conns(const struct lb_worker *lw);

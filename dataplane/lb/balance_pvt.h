@@ -10,7 +10,7 @@
 
 struct service_tally {
 	uint64_t conns;                    /* w: worker  r: manager (relaxed) */
-	uint64_t drops;                    /* w: worker  r: manager (relaxed) */
+	uint64_t drops, acl_drops;         /* w: worker  r: manager (relaxed) */
 	uint32_t cursor;                   /* of the scheduler; worker only */
 	struct rate_bucket flows, inserts; /* worker only */
 };
@@ -94,7 +94,11 @@ uint64_t newflow_hash(const struct call *x, const struct flows *f, unsigned k);
  * SCHED_NONE when there is none. Once per ICMP error. */
 uint32_t newflow_stateless(const struct lb_conf *c, const struct pkt *client);
 
-/* Whether the limits of the service admit one more flow; if not, *reason says which (guard.c). */
+/* Whether the service, which has an acl, lets the source in; if not, *reason says so (guard.c). */
+bool guard_allows(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	enum pkt_drop *reason);
+
+/* Whether lists and limits of the service admit one more flow; if not, *reason says which (guard.c). */
 bool guard_admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
 	enum pkt_drop *reason);
 

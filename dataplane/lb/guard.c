@@ -26,6 +26,16 @@ static bool take_source(const struct call *x, const struct lb_service *s, const 
 		x->lw->sources, keyhash(&key, sizeof(key)), &s->source_rate, x->now_ms);
 }
 
+bool guard_allows(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	enum pkt_drop *reason)
+{
+	if (likely(acl_allows(s->acl, p->src)))
+		return true;
+	add(&x->lw->services[s->idx].acl_drops, 1);
+	*reason = PKT_DROP_acl;
+	return false;
+}
+
 /* What refuses without changing anything is asked first; then the source, so that one which asks for too much
  * takes nothing from the others. */
 bool guard_admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
@@ -33,6 +43,8 @@ bool guard_admits(const struct call *x, const struct lb_service *s, const struct
 {
 	struct service_tally *tally = &x->lw->services[s->idx];
 
+	if (s->acl != NULL && !guard_allows(x, s, p, reason))
+		return false;
 	if (tally->conns >= s->max_conns) {
 		*reason = PKT_DROP_service_limit;
 		return false;

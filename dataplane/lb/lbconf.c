@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * lbconf — see lbconf.h. A generation is built in four steps: SNAT addresses get their slots; every
- * service is taken over from the previous generation when it and its backends are equal, else built
+ * service is taken over from the previous generation when it, its backends and its prefixes are equal, else built
  * anew with its scheduler table; the backend array is filled, with routes and next hops; the VIP
  * table is taken over when the services are the same. Each step leaves the half-built generation in a state
  * that lb_conf_destroy() undoes, which is all there is to a failed build.
@@ -205,6 +205,11 @@ static bool same_hash_key(const struct build *b)
 	return memcmp(b->prev->hash_key, b->next->hash_key, sizeof(b->next->hash_key)) == 0;
 }
 
+static bool is_acl_of(const struct lb_service *s, const struct lbspec_group *g)
+{
+	return s->acl == NULL ? g->n_acls == 0 : acl_is_of(s->acl, g->acls, g->n_acls);
+}
+
 static bool can_share(
 	const struct build *b, const struct lb_service *s, const struct lbspec_group *g)
 {
@@ -215,7 +220,7 @@ static bool can_share(
 		if (!backend_equal(&s->backends[i], g->backends[i]))
 			return false;
 	}
-	return true;
+	return is_acl_of(s, g);
 }
 
 /* Gives back n_slots backend slots and frees; table may not be there yet. */
@@ -225,6 +230,7 @@ static void service_free(struct lb_registry *r, struct lb_service *s, unsigned n
 		slots_put(r->backends, s->backend_idx[i]);
 	if (s->table != NULL)
 		s->sched->destroy(&s->table);
+	acl_put(&s->acl);
 	free(s->backends);
 	free(s->backend_idx);
 	free(s);
@@ -300,6 +306,25 @@ uint32_t lbconf_share(const struct lb_registry *r, uint32_t limit)
 	return limit == 0 ? UINT32_MAX : (limit + r->limits.n_workers - 1) / r->limits.n_workers;
 }
 
+/* Which clients may begin flows. A change of backends, each of health too, leaves the table as it is. */
+static int set_acl(struct build *b, struct lb_service *s, const struct lbspec_group *g,
+	const struct lb_service *prev)
+{
+	int rc;
+
+	if (g->n_acls == 0)
+		return 0;
+	if (prev != NULL && is_acl_of(prev, g)) {
+		s->acl = acl_get(prev->acl);
+		return 0;
+	}
+	rc = acl_create(&s->acl, s->spec.vip.family, g->acls, g->n_acls);
+	if (rc == -EEXIST)
+		return lbspec_refuse_service(b->err, -EINVAL, &s->spec,
+			"a prefix of its allow and deny lists is given twice; leave one out");
+	return rc;
+}
+
 /* What is limited, and what that forbids: who forwards without entries counts nothing. */
 static int set_limits(struct build *b, struct lb_service *s)
 {
@@ -314,8 +339,8 @@ static int set_limits(struct build *b, struct lb_service *s)
 	/* an IPv6 network of 64 bits is one client's: counting its addresses limits nobody */
 	addr_mask(
 		s->source_rate_mask, s->spec.source_rate_prefix ? s->spec.source_rate_prefix : 64);
-	s->is_guarded =
-		s->spec.max_conns != 0 || s->spec.flow_rate != 0 || s->spec.source_rate != 0;
+	s->is_guarded = s->acl != NULL || s->spec.max_conns != 0 || s->spec.flow_rate != 0
+		|| s->spec.source_rate != 0;
 	for (unsigned i = 0; i < s->n_backends; i++)
 		s->has_backend_limits |= s->backends[i].max_conns != 0;
 	s->is_stateless_able = s->sched->is_consistent && mr_mode_is_direct(s->spec.mode)
@@ -370,6 +395,8 @@ static int build_service(
 		return -ENOMEM;
 	set_hash(s);
 	rc = get_backend_slots(b, s, g, &n_slots);
+	if (rc == 0)
+		rc = set_acl(b, s, g, prev);
 	if (rc == 0)
 		rc = set_limits(b, s);
 	if (rc == 0)

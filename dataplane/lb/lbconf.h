@@ -14,6 +14,7 @@
  * a new holder, and flows of the old one end by themselves.
  */
 #include "core/snapshot.h"
+#include "lb/acl.h"
 #include "lb/connfsm.h"
 #include "lb/natport.h"
 #include "lb/rate.h"
@@ -32,6 +33,7 @@ struct lb_service {
 	bool is_guarded;         /* something is to be asked of each new flow (guard.c) */
 	bool has_backend_limits; /* of any backend: max_conns */
 	bool is_stateless_able;  /* may be forwarded by hash without entries */
+	struct acl *acl;         /* NULL: every client may begin flows */
 	uint32_t max_conns;      /* a worker's share; UINT32_MAX: no limit */
 	rte_be16_t gue_port;
 	uint32_t sum_weight;     /* of backends that take new flows */
@@ -95,7 +97,8 @@ struct lb_spec {
 	const struct mr_service *services;
 	const struct mr_backend *backends;
 	const struct mr_snat *snats;
-	unsigned n_services, n_backends, n_snats;
+	const struct mr_acl *acls;
+	unsigned n_services, n_backends, n_snats, n_acls;
 	const uint8_t *hash_key;       /* 16 bytes */
 	const struct addr_conf *addrs; /* of the same generation: routes to backends */
 	uint32_t now_ms;
@@ -119,7 +122,7 @@ void lb_registry_set_on_give(
 int lb_registry_snats(struct lb_registry *r, const struct mr_snat *snats, unsigned n,
 	struct mr_ip *ips, struct mr_error *err);
 
-/* Builds the next generation. Validates all that needs the whole model (services of backends exist,
+/* Builds the next generation. Validates all that needs the whole model (services of backends and prefixes exist,
  * families agree, full-nat has a SNAT address of its family, dsr-l2 ports equal, backend on-link for
  * dsr-l2, routes exist, VIP unique, limits). prev: running one or NULL. Nothing visible changes. 0, or -errno with
  * *err filled. */

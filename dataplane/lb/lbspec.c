@@ -44,6 +44,17 @@ int lbspec_refuse_backend(
 	return rc;
 }
 
+int lbspec_refuse_acl(struct mr_error *err, int rc, const struct mr_acl *a, const char *format, ...)
+{
+	const struct mr_object o = {.type = MR_OBJ_ACL, .acl = *a};
+	va_list ap;
+
+	va_start(ap, format);
+	fill_error(err, rc, &o, format, ap);
+	va_end(ap);
+	return rc;
+}
+
 int lbspec_refuse_snat(
 	struct mr_error *err, int rc, const struct mr_snat *s, const char *format, ...)
 {
@@ -186,6 +197,42 @@ out:
 	return rc;
 }
 
+/* As above, for prefixes. */
+static int group_acls(struct lbspec *g, const struct lb_spec *spec, struct mr_error *err)
+{
+	unsigned *owner = malloc((spec->n_acls + 1) * sizeof(*owner));
+	unsigned at = 0;
+	int rc = 0;
+
+	if (owner == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < spec->n_acls; i++) {
+		at = find_group(g, spec->acls[i].service, at);
+		if (at == g->n_groups) {
+			rc = lbspec_refuse_acl(err, -EINVAL, &spec->acls[i],
+				"service \"%s\" does not exist; add it or remove the prefix",
+				spec->acls[i].service);
+			goto out;
+		}
+		owner[i] = at;
+		g->groups[at].n_acls++;
+	}
+	at = 0;
+	for (unsigned i = 0; i < g->n_groups; i++) {
+		g->groups[i].acls = &g->acls[at];
+		at += g->groups[i].n_acls;
+		g->groups[i].n_acls = 0;
+	}
+	for (unsigned i = 0; i < spec->n_acls; i++) {
+		struct lbspec_group *group = &g->groups[owner[i]];
+
+		group->acls[group->n_acls++] = &spec->acls[i];
+	}
+out:
+	free(owner);
+	return rc;
+}
+
 int lbspec_init(struct lbspec *g, const struct lb_spec *spec, struct mr_error *err)
 {
 	int rc = -ENOMEM;
@@ -193,10 +240,13 @@ int lbspec_init(struct lbspec *g, const struct lb_spec *spec, struct mr_error *e
 	g->n_groups = spec->n_services;
 	g->groups = calloc(spec->n_services + 1, sizeof(g->groups[0]));
 	g->backends = calloc(spec->n_backends + 1, sizeof(g->backends[0]));
-	if (g->groups != NULL && g->backends != NULL)
+	g->acls = calloc(spec->n_acls + 1, sizeof(g->acls[0]));
+	if (g->groups != NULL && g->backends != NULL && g->acls != NULL)
 		rc = sort_services(g, spec, err);
 	if (rc == 0)
 		rc = group_backends(g, spec, err);
+	if (rc == 0)
+		rc = group_acls(g, spec, err);
 	if (rc != 0)
 		lbspec_fini(g);
 	return rc;
@@ -206,8 +256,10 @@ void lbspec_fini(struct lbspec *g)
 {
 	free(g->groups);
 	free(g->backends);
+	free(g->acls);
 	g->groups = NULL;
 	g->backends = NULL;
+	g->acls = NULL;
 }
 
 static int check_backend(
@@ -257,9 +309,28 @@ static int check_names(const struct lbspec_group *g, struct mr_error *err)
 	return rc;
 }
 
+static int check_acls(const struct lbspec_group *g, struct mr_error *err)
+{
+	const struct mr_service *s = g->service;
+
+	if (g->n_acls > MR_ACL_MAX)
+		return lbspec_refuse_service(err, -ENOSPC, s,
+			"%u allow and deny prefixes are more than the %u a service may have; "
+			"join neighbouring ones",
+			g->n_acls, MR_ACL_MAX);
+	for (unsigned i = 0; i < g->n_acls; i++) {
+		if (g->acls[i]->ip.family != s->vip.family)
+			return lbspec_refuse_acl(err, -EINVAL, g->acls[i],
+				"it is IPv%u but the VIP is IPv%u, whose clients it cannot match",
+				g->acls[i]->ip.family, s->vip.family);
+	}
+	return 0;
+}
+
 int lbspec_check_group(const struct lbspec_group *g, struct mr_error *err)
 {
 	const struct mr_service *s = g->service;
+	int rc;
 
 	if (mr_ip_len(&s->vip) == 0 || s->port == 0)
 		return lbspec_refuse_service(err, -EINVAL, s, "VIP or port is missing");
@@ -272,10 +343,10 @@ int lbspec_check_group(const struct lbspec_group *g, struct mr_error *err)
 	if (sched_ops_of(s->sched) == NULL)
 		return lbspec_refuse_service(err, -EINVAL, s, "scheduler %u is unknown", s->sched);
 	for (unsigned i = 0; i < g->n_backends; i++) {
-		const int rc = check_backend(s, g->backends[i], err);
-
+		rc = check_backend(s, g->backends[i], err);
 		if (rc != 0)
 			return rc;
 	}
-	return check_names(g, err);
+	rc = check_acls(g, err);
+	return rc != 0 ? rc : check_names(g, err);
 }

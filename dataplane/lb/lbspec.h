@@ -10,16 +10,18 @@
 struct lbspec_group {
 	const struct mr_service *service;
 	const struct mr_backend **backends; /* in the model's order */
-	unsigned n_backends;
+	const struct mr_acl **acls;         /* likewise */
+	unsigned n_backends, n_acls;
 };
 
 struct lbspec {
 	unsigned n_groups;
 	struct lbspec_group *groups;        /* by service name */
 	const struct mr_backend **backends; /* of all groups */
+	const struct mr_acl **acls;         /* of all groups */
 };
 
-/* Groups the backends. Refuses duplicate service names and backends without a service. 0, -EINVAL with
+/* Groups backends and prefixes. Refuses duplicate service names, and what names a service that is not there. 0, -EINVAL with
  * *err filled, -ENOMEM. */
 int lbspec_init(struct lbspec *g, const struct lb_spec *spec, struct mr_error *err);
 void lbspec_fini(struct lbspec *g);
@@ -35,5 +37,7 @@ int lbspec_refuse_service(struct mr_error *err, int rc, const struct mr_service 
 	const char *format, ...) __rte_format_printf(4, 5);
 int lbspec_refuse_backend(struct mr_error *err, int rc, const struct mr_backend *b,
 	const char *format, ...) __rte_format_printf(4, 5);
+int lbspec_refuse_acl(struct mr_error *err, int rc, const struct mr_acl *a, const char *format, ...)
+	__rte_format_printf(4, 5);
 int lbspec_refuse_snat(struct mr_error *err, int rc, const struct mr_snat *s, const char *format,
 	...) __rte_format_printf(4, 5);

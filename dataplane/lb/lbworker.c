@@ -73,6 +73,11 @@ uint64_t lb_worker_service_drops(const struct lb_worker *lw, uint32_t service_id
 	return __atomic_load_n(&lw->services[service_idx].drops, __ATOMIC_RELAXED);
 }
 
+uint64_t lb_worker_service_acl_drops(const struct lb_worker *lw, uint32_t service_idx)
+{
+	return __atomic_load_n(&lw->services[service_idx].acl_drops, __ATOMIC_RELAXED);
+}
+
 uint64_t lb_worker_service_conns(const struct lb_worker *lw, uint32_t service_idx)
 {
 	return __atomic_load_n(&lw->services[service_idx].conns, __ATOMIC_RELAXED);
@@ -104,6 +109,8 @@ void lb_worker_clear(struct lb_worker *lw, enum lb_slot_kind kind, uint32_t slot
 {
 	if (kind == LB_SLOT_BACKEND)
 		memset(&lw->backends[slot], 0, sizeof(lw->backends[slot]));
-	else if (kind == LB_SLOT_SERVICE)
-		__atomic_store_n(&lw->services[slot].drops, 0, __ATOMIC_RELAXED);
+	if (kind != LB_SLOT_SERVICE)
+		return;
+	__atomic_store_n(&lw->services[slot].drops, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&lw->services[slot].acl_drops, 0, __ATOMIC_RELAXED);
 }

@@ -233,9 +233,20 @@ static inline bool is_from_us(const struct call *x, const struct pkt *p)
 	return addr_is_ours(x->addrs, p->family, p->src);
 }
 
-/* A packet without an entry. A segment that cannot begin a flow is refused, except where a service is
- * stateless-able: the hash leads it to the backend it had before this balancer was restarted, or before a
- * peer failed, so flows outlive their balancer. Returns the new entry or CONN_NONE. */
+/* Whether the service takes a packet without an entry. A segment that cannot begin a flow is refused, except where
+ * a service is stateless-able: the hash leads it to the backend it had before this balancer was restarted, or
+ * before a peer failed, so flows outlive their balancer. No limit counts these, but the lists hold: what has no
+ * entry is known to nobody, and would be let in by its flags alone. */
+static inline bool admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	enum pkt_drop *reason)
+{
+	if (p->proto != MR_PROTO_TCP || connfsm_opens(p->tcp_flags))
+		return likely(!s->is_guarded) || guard_admits(x, s, p, reason);
+	*reason = PKT_DROP_no_conn;
+	return s->is_stateless_able && (likely(s->acl == NULL) || guard_allows(x, s, p, reason));
+}
+
+/* A packet without an entry. Returns the new entry or CONN_NONE. */
 uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_t hash)
 {
 	const unsigned i = f->sel[k];
@@ -249,12 +260,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 		pkt_drop(p, PKT_DROP_bad_ip_source);
 		return CONN_NONE;
 	}
-	if (p->proto == MR_PROTO_TCP && !connfsm_opens(p->tcp_flags)) {
-		if (!s->is_stateless_able) {
-			pkt_drop(p, PKT_DROP_no_conn);
-			return CONN_NONE;
-		}
-	} else if (unlikely(s->is_guarded) && !guard_admits(x, s, p, &reason)) {
+	if (!admits(x, s, p, &reason)) {
 		pkt_drop(p, reason);
 		return CONN_NONE;
 	}

@@ -66,6 +66,16 @@ MR_MSG(mr_service, MR_SERVICE_FIELDS)
 	F(T, U32, max_conns, 26, MR_OPTIONAL, "connections, no new ones above; 0 = no limit")
 MR_MSG(mr_backend, MR_BACKEND_FIELDS)
 
+/* A prefix of clients a service lets in or keeps out. One object each, so that a long list that changes in one
+ * place sends one object. With any allow prefix, clients that match none are kept out. */
+#define MR_ACL_FIELDS(F, T) \
+	F(T, NAME, service, 16, MR_REQUIRED, "service it belongs to") \
+	F(T, IP, ip, 17, MR_REQUIRED, "of the VIP's family, no bits beyond prefix_len") \
+	F(T, U8, prefix_len, 18, MR_REQUIRED, "0..32, 0..128; the longest that matches decides") \
+	F(T, U8, action, 19, MR_REQUIRED, "enum mr_acl_action")
+MR_MSG(mr_acl, MR_ACL_FIELDS)
+
+#define MR_ACL_MAX 10000u /* prefixes of a service */
 #define MR_WEIGHT_MAX 1000
 #define MR_GUE_PORT 6080u /* IANA's port for GUE */
 #define MR_LOAD_BOUND_MIN_PCT 101
@@ -86,7 +96,8 @@ MR_MSG(mr_backend, MR_BACKEND_FIELDS)
 	X(MR_OBJ_GATEWAY, 3, "gateway", mr_gateway, gateway) \
 	X(MR_OBJ_SNAT, 4, "snat", mr_snat, snat) \
 	X(MR_OBJ_SERVICE, 5, "service", mr_service, service) \
-	X(MR_OBJ_BACKEND, 6, "backend", mr_backend, backend)
+	X(MR_OBJ_BACKEND, 6, "backend", mr_backend, backend) \
+	X(MR_OBJ_ACL, 8, "acl", mr_acl, acl)
 
 #define MR_OBJ_ENUM(sym, value, name, type, member) sym = value,
 #define MR_OBJ_MEMBER(sym, value, name, type, member) struct type member;
@@ -140,6 +151,10 @@ static inline const char *mr_object_key_text(const struct mr_object *o, char *bu
 		break;
 	case MR_OBJ_BACKEND:
 		snprintf(buf, size, "backend/%s/%s", o->backend.service, o->backend.name);
+		break;
+	case MR_OBJ_ACL:
+		snprintf(buf, size, "acl/%s/%s/%u", o->acl.service,
+			mr_ip_text(&o->acl.ip, ip, sizeof(ip)), o->acl.prefix_len);
 		break;
 	default:
 		snprintf(buf, size, "?");

@@ -46,7 +46,9 @@ MR_MSG(mr_counter_row, MR_COUNTER_ROW_FIELDS)
 	F(T, U64, rx_bytes, 6, MR_REQUIRED, "from clients, whole frames") \
 	F(T, U64, tx_packets, 7, MR_REQUIRED, "to clients (none with direct return)") \
 	F(T, U64, tx_bytes, 8, MR_REQUIRED, "to clients, whole frames") \
-	F(T, U64, drops, 9, MR_REQUIRED, "packets of this service dropped")
+	F(T, U64, drops, 9, MR_REQUIRED, "packets of this service dropped") \
+	F(T, U64, acl_drops, 10, MR_OPTIONAL, \
+		"of these: its allow and deny lists keep the client out")
 MR_MSG(mr_service_row, MR_SERVICE_ROW_FIELDS)
 
 #define MR_BACKEND_ROW_FIELDS(F, T) \

@@ -51,6 +51,7 @@
 	X(foreign_mac, "destination MAC address is not ours") \
 	X(no_service, "virtual address without a service on this port") \
 	X(no_backend, "no backend of the service takes new flows") \
+	X(acl, "new flow of a client that the service's allow and deny lists keep out") \
 	X(source_rate, "new flow of a source above the source_rate of the service") \
 	X(service_rate, "new flow above the new_connections_per_second of the service") \
 	X(service_limit, "new flow of a service that has its max_connections") \

@@ -53,6 +53,11 @@ struct mr_ip {
 	X(MR_HASH_SOURCE, 1, "source") \
 	X(MR_HASH_SOURCE_PORT, 2, "source-port")
 
+/* What a service does with new flows of clients of a prefix. */
+#define MR_ACL_ACTIONS(X) \
+	X(MR_ACL_ALLOW, 1, "allow") \
+	X(MR_ACL_DENY, 2, "deny")
+
 /* What the dataplane does with a backend: UP takes new flows; DRAIN keeps its flows and takes no
  * new ones; DOWN is dead: no new flows, a SYN on a pinned flow is scheduled again, and the others are what the
  * service's enum mr_down says; EVICT is what comes after DRAIN: as DOWN, but flows that would be kept are
@@ -119,6 +124,7 @@ struct mr_ip {
 MR_ENUM(mode, MR_MODES)
 MR_ENUM(sched, MR_SCHEDS)
 MR_ENUM(hash, MR_HASHES)
+MR_ENUM(acl_action, MR_ACL_ACTIONS)
 MR_ENUM(backend_state, MR_BACKEND_STATES)
 MR_ENUM(down, MR_DOWNS)
 MR_ENUM(proto, MR_PROTOS)

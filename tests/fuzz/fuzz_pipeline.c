@@ -145,6 +145,17 @@ static const struct {
 	{"dnat6", "n1", "fd00:2::11", 5353},
 };
 
+/* What services of the family may have as lists. */
+static const struct {
+	const char *ip;
+	uint8_t len, action;
+} lists[] = {
+	{"10.1.0.10", 32, MR_ACL_DENY},
+	{"10.1.0.0", 24, MR_ACL_ALLOW},
+	{"fd00:1::10", 128, MR_ACL_DENY},
+	{"fd00:1::", 64, MR_ACL_ALLOW},
+};
+
 static void put_service(unsigned i)
 {
 	struct mr_object o = {.type = MR_OBJ_SERVICE,
@@ -247,11 +258,31 @@ static void del_service(const char *name)
 		snprintf(key, sizeof(key), "backend/%s/%s", name, backends[i].name);
 		model_del(h.model, key);
 	}
+	for (unsigned i = 0; i < RTE_DIM(lists); i++) {
+		snprintf(key, sizeof(key), "acl/%s/%s/%u", name, lists[i].ip, lists[i].len);
+		model_del(h.model, key);
+	}
 	snprintf(key, sizeof(key), "service/%s", name);
 	model_del(h.model, key);
 }
 
-/* Edits: a backend UP, DRAIN, DOWN or absent; a service gone or back; a SNAT address gone or back. */
+/* The prefix if the service has it not, else it goes. */
+static void edit_list(const char *service, unsigned i)
+{
+	struct mr_object o = {.type = MR_OBJ_ACL,
+		.acl = {.ip = ip_of(lists[i].ip),
+			.prefix_len = lists[i].len,
+			.action = lists[i].action}};
+	char key[MR_TEXT_MAX];
+
+	snprintf(o.acl.service, sizeof(o.acl.service), "%s", service);
+	mr_object_key_text(&o, key, sizeof(key));
+	if (model_del(h.model, key) != 0)
+		put(&o);
+}
+
+/* Edits: a backend UP, DRAIN, DOWN or absent; a service gone or back; a list other or gone; a SNAT address gone or
+ * back. */
 static void edit(uint8_t e)
 {
 	const unsigned b = (e >> 2) % RTE_DIM(backends), s = e % RTE_DIM(services);
@@ -260,6 +291,10 @@ static void edit(uint8_t e)
 	if (e >= 0xf0) {
 		if (model_del(h.model, "snat/10.2.0.101") != 0)
 			put_snat("10.2.0.101");
+	} else if (e >= 0xe0) {
+		if (has_service(services[s].name))
+			edit_list(services[s].name,
+				(e & 1) + (strchr(services[s].vip, ':') != NULL ? 2 : 0));
 	} else if (e >= 0xc0) {
 		if (has_service(services[s].name))
 			del_service(services[s].name);

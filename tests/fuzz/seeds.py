@@ -150,6 +150,9 @@ def pipeline_seeds():
         where = F_OUR_MAC | F_REPAIR | F_ROOM | (F_SOUTH if all_[error].dst == SOUTH else 0)
         write("pipeline", f"error-{name}", RESOLVE + rx(all_[flow]) + RESOLVE + rx(all_[error], where)
               + bytes([RUN]) + rx(all_[error], where | F_QUEUE1) + RESOLVE)
+    for name, first, lists in ("dsr4", "dsr4", (0xe0, 0xeb)), ("dsr6", "dsr6", (0xec, 0xe1)), ("tcp4", "tcp4-syn", (0xe7,)):
+        turns = b"".join(bytes([EDIT, e]) + rx(all_[first]) + bytes([RUN, FLOOD, 20]) for e in lists * 2)
+        write("pipeline", f"lists-{name}", RESOLVE + turns + at(700) + turns)
     syn, fin, ack, rst = (rx(all_["tcp4-" + f]) for f in ("syn", "fin", "ack", "rst"))
     write("pipeline", "close", RESOLVE + syn + bytes([RUN]) + back() + bytes([RUN]) + ack + fin + bytes([RUN])
           + back(0x11) + bytes([RUN]) + syn + at(700) + ack + rst + at(2000) + syn + bytes([RUN]))
@@ -184,6 +187,8 @@ def ip(tag, s):
 
 
 SETTINGS, ADDR, GATEWAY, SNAT, SERVICE, BACKEND = range(1, 7)
+ACL = 8
+ALLOW, DENY = 1, 2
 FULLNAT, DSR = 1, 2
 MAGLEV, WRR = 1, 2
 TCP_, UDP_ = 6, 17
@@ -220,6 +225,10 @@ def backend(srv, name, a, port, weight=1, state=1):
                num(20, U16, weight), num(21, U8, state))
 
 
+def acl(srv, a, length, action):
+    return obj(ACL, text(16, srv), ip(17, a), num(18, U8, length), num(19, U8, action))
+
+
 MODEL = [settings(), addr("north", "10.1.0.1", 24), addr("south", "10.2.0.1", 24),
          addr("north", "fd00:1::1", 64), addr("south", "fd00:2::1", 64), gateway("north", "10.1.0.254"),
          gateway("north", "fd00:1::fe"), snat("10.2.0.100"), snat("fd00:2::100"),
@@ -229,6 +238,7 @@ MODEL = [settings(), addr("north", "10.1.0.1", 24), addr("south", "10.2.0.1", 24
          backend("dns", "d1", "10.2.0.13", 5353, state=2),
          service("direct", "10.1.0.90", 8080, mode=DSR, sched=MAGLEV, size=13),
          backend("direct", "w1", "10.2.0.11", 8080), backend("direct", "w3", "10.2.0.13", 8080, state=3)]
+ACLS = [acl("direct", "0.0.0.0", 0, DENY), acl("direct", "10.1.0.0", 24, ALLOW), acl("six", "fd00:1::10", 128, DENY)]
 
 HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP = range(1, 10)
 PORTS, COUNTERS, SERVICES, BACKENDS, CONNS, NEIGHS, WORKERS, CONN_KILL = range(16, 24)
@@ -269,7 +279,7 @@ ROWS = {
     + num(6, U8, 1) + num(7, U32, 10000) + num(8, U16, 1500) + num(9, U16, 2) + num(10, U16, 2)
     + text(11, "rss") + text(12, "rss") + text(13, "mr-north") + u64s(20, 8),
     COUNTERS: text(2, "ttl") + text(3, "packets") + num(4, U8, 1) + num(5, U64, 3) + text(6, "help"),
-    SERVICES: text(2, "web") + u64s(3, 7), BACKENDS: text(2, "web") + text(3, "w1") + u64s(4, 6),
+    SERVICES: text(2, "web") + u64s(3, 8), BACKENDS: text(2, "web") + text(3, "w1") + u64s(4, 6),
     CONNS: CONN_ROW,
     NEIGHS: text(2, "south") + ip(3, "10.2.0.11") + tlv(4, b"\2\xbb\0\0\0\1") + num(5, U8, 2) + num(6, U32, 5),
     WORKERS: num(2, U16, 0) + num(3, U16, 1) + u64s(4, 8), CONN_KILL: num(2, U64, 3),
@@ -292,6 +302,9 @@ def object_seeds():
             write("object", f"row-{r}", bytes([2 + 2 * i]) + ROWS[r])
     for i, o in enumerate(MODEL[:10] + MODEL[10:11]):
         write("object", f"object-{i}", b"\xff" + o)
+    write("object", "object-acl", b"\xff" + ACLS[1])
+    write("object", "model-acl", b"\xfd" + b"".join(bytes([2 * (i & 1), len(o)]) + o for i, o in enumerate(ACLS + ACLS[:1]))
+          + bytes([1, len("acl/direct/0.0.0.0/0")]) + b"acl/direct/0.0.0.0/0")
     write("object", "unknown-tag", b"\xff" + settings() + tlv(999, b"later"))
     write("object", "twice", b"\xff" + settings() + tlv(16, bytes(16)))
     write("object", "frames", b"\xfe" + frame(HELLO, hello_body()) + frame(STATUS) + frame(DUMP)[:7])
@@ -322,6 +335,9 @@ def frames_seeds():
         + turn * 2 + txn[1:] + ask(DEL, text(2, "backend/web/w1")) + bytes([prepare(), commit()]))
     write("frames", "model", txn + b"".join(ask(PUT, o) for o in MODEL) + bytes([prepare(), commit(), poll()])
           + ask(DUMP) + bytes([work(), 4, 0]) + ask(CONNS, num(7, U8, 1)))
+    write("frames", "acl", txn + b"".join(ask(PUT, o) for o in MODEL + ACLS) + bytes([prepare(), commit(), poll()])
+          + ask(DUMP) + txn[1:] + ask(DEL, text(2, "acl/direct/0.0.0.0/0")) + ask(DEL, text(2, "service/six"))
+          + bytes([prepare(), commit(), poll()]))
     write("frames", "conn-clients", up + ask(CONNS, num(6, U32, 5) + num(7, U8, 2) + num(13, U8, 24) + num(14, U8, 64))
           + bytes([poll(), work(), 0, 1] * 4) + turn + ask(CONNS, num(7, U8, 2) + num(13, U8, 33)))
     write("frames", "conn-kill", up + ask(CONN_KILL) + ask(CONN_KILL, num(15, U8, 1)) + bytes([poll(), work(), 0, 1] * 3)
@@ -379,7 +395,7 @@ services:
     pool: six
     timeouts: { syn: 10s, established: 15m, fin: 30s, udp: 60s }
   gue: { vip: "fd00:1::91", port: 8080, mode: gue, gue_port: 5555, pool: web }
-  ipip: { vip: 10.1.0.91, port: 8080, mode: ipip, pool: none }
+  ipip: { vip: 10.1.0.91, port: 8080, mode: ipip, pool: none, allow: [10.0.0.0/8, 192.0.2.1], deny: [0.0.0.0/0] }
 """
 
 CHECKS = r"""version: 1

@@ -197,6 +197,41 @@ static void rates_have_limits(void **state)
 	check(&s, -EINVAL);
 }
 
+static void prefixes_have_no_bits_beyond_their_length(void **state)
+{
+	static const struct {
+		const char *service, *ip;
+		uint8_t len, action;
+		int want;
+	} rows[] = {
+		{"web", "0.0.0.0", 0, MR_ACL_DENY, 0},
+		{"web", "10.1.2.0", 23, MR_ACL_ALLOW, 0},
+		{"web", "10.1.2.3", 32, MR_ACL_ALLOW, 0},
+		{"web", "::", 0, MR_ACL_ALLOW, 0},
+		{"web", "2001:db8::1", 128, MR_ACL_DENY, 0},
+		{"web", "10.1.2.0", 22, MR_ACL_ALLOW, -EINVAL},
+		{"web", "10.1.2.3", 33, MR_ACL_ALLOW, -EINVAL},
+		{"web", "2001:db8::1", 127, MR_ACL_DENY, -EINVAL},
+		{"web", "2001:db8::", 129, MR_ACL_DENY, -EINVAL},
+		{"web", "128.0.0.0", 0, MR_ACL_DENY, -EINVAL},
+		{"web", "10.0.0.0", 8, 0, -EINVAL},
+		{"web", "10.0.0.0", 8, MR_ACL_DENY + 1, -EINVAL},
+		{"", "10.0.0.0", 8, MR_ACL_DENY, -EINVAL},
+		{"w/eb", "10.0.0.0", 8, MR_ACL_DENY, -EINVAL},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(rows); i++) {
+		struct mr_object o = {.type = MR_OBJ_ACL,
+			.acl = {.prefix_len = rows[i].len, .action = rows[i].action}};
+
+		snprintf(o.acl.service, sizeof(o.acl.service), "%s", rows[i].service);
+		check(&o, -EINVAL); /* no address */
+		assert_int_equal(mr_ip_parse(&o.acl.ip, rows[i].ip), 0);
+		check(&o, rows[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +241,7 @@ int main(void)
 		cmocka_unit_test(numbers_have_limits),
 		cmocka_unit_test(what_is_hashed_fits_the_scheduler),
 		cmocka_unit_test(rates_have_limits),
+		cmocka_unit_test(prefixes_have_no_bits_beyond_their_length),
 	};
 
 	return cmocka_run_group_tests_name("apply", tests, NULL, NULL);
