@@ -2,6 +2,31 @@
 /* cmd_service — `millrace service …`; see cmd.h. */
 #include "cli/families.h"
 
+#define PREFIXES_MAX 8 /* of a list in its line; all of them are in the JSON */
+
+static void put_prefixes(const json_t *list, char *buf, size_t size)
+{
+	const size_t n = json_array_size(list);
+	size_t used = 0;
+
+	snprintf(buf, size, "-");
+	for (size_t i = 0; i < n && i < PREFIXES_MAX && used < size; i++)
+		used += (size_t)snprintf(buf + used, size - used, "%s%s", i > 0 ? "," : "",
+			json_string_value(json_array_get(list, i)));
+	if (n > PREFIXES_MAX && used < size)
+		snprintf(buf + used, size - used, " and %zu more", n - PREFIXES_MAX);
+}
+
+static void put_allow(const json_t *item, char *buf, size_t size)
+{
+	put_prefixes(json_object_get(item, "allow"), buf, size);
+}
+
+static void put_deny(const json_t *item, char *buf, size_t size)
+{
+	put_prefixes(json_object_get(item, "deny"), buf, size);
+}
+
 static const struct cmd_param show_params[] = {
 	{.name = "NAME", .key = "name", .kind = CMD_SERVICE, .help = "only this service"},
 };
@@ -33,6 +58,8 @@ static const struct cmd_col show_record[] = {
 	{"hash", "hash", FMT_ANY},
 	{"source_prefix", "source prefix", FMT_UINT},
 	{"load_bound_percent", "load bound %", FMT_UINT},
+	{.header = "allow", .custom = put_allow},
+	{.header = "deny", .custom = put_deny},
 	{"max_connections", "max connections", FMT_UINT},
 	{"new_connections_per_second", "max connections/s", FMT_UINT},
 	{"source_rate", "of one source", FMT_UINT},
@@ -58,6 +85,7 @@ static const struct cmd_col show_record[] = {
 	{"tx_bytes", "tx bytes", FMT_UINT},
 	{"tx_bytes_per_second", "tx bytes/s", FMT_RATE},
 	{"drops", "dropped packets", FMT_UINT},
+	{"acl_drops", "of these by allow, deny", FMT_UINT},
 	{0},
 };
 

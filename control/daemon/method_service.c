@@ -4,6 +4,7 @@
 #include "daemon/method.h"
 #include "daemon/rates.h"
 #include "daemon/rowjson.h"
+#include "lib/prefix.h"
 
 static const struct mr_service_row *find_row(const struct fetch_result *result, const char *name)
 {
@@ -64,6 +65,24 @@ static void put_rates(json_t *item, const struct rates *rates, const char *name)
 			item, fields[i].key, is_known ? json_real(fields[i].value) : json_null());
 }
 
+/* The lists themselves, which may be long, only where one service is asked for. */
+static void put_prefixes(
+	json_t *item, const char *list, const struct conf_prefixes *p, bool is_whole)
+{
+	char key[32], text[PREFIX_TEXT_MAX];
+	json_t *prefixes;
+
+	snprintf(key, sizeof(key), "%s_prefixes", list);
+	json_object_set_new(item, key, p->n != 0 ? json_integer((json_int_t)p->n) : json_null());
+	if (!is_whole)
+		return;
+	prefixes = json_array();
+	for (size_t i = 0; i < p->n; i++)
+		json_array_append_new(
+			prefixes, json_string(prefix_text(text, &p->items[i].ip, p->items[i].len)));
+	json_object_set_new(item, list, prefixes);
+}
+
 static void put_limits(json_t *item, const struct conf_service *s)
 {
 	const struct {
@@ -91,8 +110,8 @@ static void put_panic(json_t *item, const struct loop *l, const struct conf_serv
 	json_object_set_new(item, "panic_since", rowjson_time(since));
 }
 
-static json_t *build_item(
-	const struct loop *l, const struct conf_service *s, const struct mr_service_row *row)
+static json_t *build_item(const struct loop *l, const struct conf_service *s,
+	const struct mr_service_row *row, bool is_whole)
 {
 	json_t *item = json_pack("{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:o}", "name", s->name, "vip",
 		rowjson_ip(&s->vip), "port", s->port, "proto", mr_proto_name(s->proto), "mode",
@@ -108,6 +127,8 @@ static json_t *build_item(
 		s->source_prefix != 0 ? json_integer(s->source_prefix) : json_null());
 	json_object_set_new(item, "load_bound_percent",
 		s->load_bound_pct != 0 ? json_integer(s->load_bound_pct) : json_null());
+	put_prefixes(item, "allow", &s->allow, is_whole);
+	put_prefixes(item, "deny", &s->deny, is_whole);
 	put_limits(item, s);
 	json_object_set_new(item, "on_backend_down", json_string(mr_down_name(s->on_down)));
 	put_panic(item, l, s);
@@ -128,8 +149,8 @@ static void on_rows(void *arg, const struct fetch_result *result)
 		const struct conf_service *s = &c->services[i];
 
 		if (name == NULL || strcmp(name, s->name) == 0)
-			json_array_append_new(
-				items, build_item(r->loop, s, find_row(result, s->name)));
+			json_array_append_new(items,
+				build_item(r->loop, s, find_row(result, s->name), name != NULL));
 	}
 	ctlsrv_answer(r, "service", items, NULL);
 }

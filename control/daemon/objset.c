@@ -42,6 +42,11 @@ int objset_compare(const struct mr_object *a, const struct mr_object *b)
 	case MR_OBJ_BACKEND:
 		d = strcmp(a->backend.service, b->backend.service);
 		return d != 0 ? d : strcmp(a->backend.name, b->backend.name);
+	case MR_OBJ_ACL:
+		d = strcmp(a->acl.service, b->acl.service);
+		if (d == 0)
+			d = compare_ip(&a->acl.ip, &b->acl.ip);
+		return d != 0 ? d : (int)a->acl.prefix_len - (int)b->acl.prefix_len;
 	default: /* MR_OBJ_SETTINGS: there is one */
 		return 0;
 	}

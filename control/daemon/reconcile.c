@@ -3,7 +3,7 @@
  * reconcile — see reconcile.h. One merge over the two sorted sets marks what to delete and what to
  * put; the marks are then read backwards for deletions and forwards for puts, which is the order of
  * R3 because enum mr_obj, and so the sets, are in dependency order. O(n), plus a binary search for
- * each backend of a service that R4 applies to.
+ * each backend and prefix, for R4.
  */
 #include "daemon/reconcile.h"
 
@@ -12,7 +12,7 @@
 
 static_assert(MR_OBJ_SETTINGS < MR_OBJ_ADDR && MR_OBJ_ADDR < MR_OBJ_GATEWAY
 		&& MR_OBJ_GATEWAY < MR_OBJ_SNAT && MR_OBJ_SNAT < MR_OBJ_SERVICE
-		&& MR_OBJ_SERVICE < MR_OBJ_BACKEND,
+		&& MR_OBJ_SERVICE < MR_OBJ_BACKEND && MR_OBJ_BACKEND < MR_OBJ_ACL,
 	"R3 reads the order of dependency from the order of types");
 
 /* Whether a changed object must go before it comes back (R4). */
@@ -28,14 +28,17 @@ static bool is_replaced(const struct mr_object *from, const struct mr_object *to
 		|| from->service.mode != to->service.mode;
 }
 
-/* Whether the backend's service is in both sets and replaced. */
+/* Whether the object belongs to a service that is in both sets and replaced. */
 static bool is_service_replaced(
-	const struct mr_object *backend, const struct objset *running, const struct objset *wanted)
+	const struct mr_object *o, const struct objset *running, const struct objset *wanted)
 {
 	struct mr_object key = {.type = MR_OBJ_SERVICE};
 	const struct mr_object *from, *to;
 
-	memcpy(key.service.name, backend->backend.service, sizeof(key.service.name));
+	if (o->type != MR_OBJ_BACKEND && o->type != MR_OBJ_ACL)
+		return false;
+	memcpy(key.service.name, o->type == MR_OBJ_ACL ? o->acl.service : o->backend.service,
+		sizeof(key.service.name));
 	from = objset_find(running, &key);
 	to = objset_find(wanted, &key);
 	return from != NULL && to != NULL && is_replaced(from, to);
@@ -47,7 +50,7 @@ static void mark_common(bool *is_del, bool *is_put, const struct mr_object *from
 {
 	const bool is_same = objset_is_same(from, to);
 
-	if (from->type == MR_OBJ_BACKEND && is_service_replaced(from, running, wanted))
+	if (is_service_replaced(from, running, wanted))
 		*is_del = *is_put = true;
 	else if (!is_same) {
 		*is_put = true;

@@ -4,12 +4,12 @@
  * reconcile — what to send so that the running model becomes the wanted one. Pure.
  *
  * R1  Applying the operations in order to `running` gives exactly `wanted`.
- * R2  An object that is the same in both is not touched, but for the backends of R4.
- * R3  All deletions come before all puts. Deletions go backends, services, SNAT addresses, gateways,
- *     addresses; puts go settings, addresses, gateways, SNAT addresses, services, backends. So no
- *     step leaves a backend without its service, and what gives up a resource (a VIP, an address) goes
- *     before what takes it.
- * R4  A service whose VIP, port, protocol or mode changes is deleted with its backends and put
+ * R2  An object that is the same in both is not touched, but for backends and prefixes of R4.
+ * R3  All deletions come before all puts. Deletions go prefixes, backends, services, SNAT addresses,
+ *     gateways, addresses; puts go settings, addresses, gateways, SNAT addresses, services, backends,
+ *     prefixes. So no step leaves a backend or a prefix without its service, and what gives up a resource
+ *     (a VIP, an address) goes before what takes it.
+ * R4  A service whose VIP, port, protocol or mode changes is deleted with its backends and prefixes and put
  *     again, and so is a gateway that changes: as plain puts, services that swap VIPs would both
  *     hold one for a moment.
  */

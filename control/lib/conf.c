@@ -191,6 +191,10 @@ void conf_destroy(struct conf **cp)
 	}
 	for (size_t i = 0; i < c->n_pools; i++)
 		free(c->pools[i].backends);
+	for (size_t i = 0; i < c->n_services; i++) {
+		free(c->services[i].allow.items);
+		free(c->services[i].deny.items);
+	}
 	free(c->hash_key_file);
 	free(c->ports);
 	free(c->snats);

@@ -15,6 +15,7 @@
 #define CONF_DEPTH_MAX 16         /* mappings and sequences within each other */
 #define CONF_SNAT_MAX 64          /* addresses, ranges expanded */
 #define CONF_BACKENDS_MAX 262144u /* backends of all services, a shared pool counted each time */
+#define CONF_PREFIXES_MAX 262144u /* allow and deny prefixes of all services */
 #define CONF_WEIGHT_DEFAULT 100
 
 struct conf;
@@ -52,6 +53,12 @@ struct conf_host {
 struct conf_prefix {
 	struct mr_ip ip; /* as written, host bits kept */
 	uint8_t len;
+};
+
+/* Of clients: ascending by address and length, no host bits, none twice. */
+struct conf_prefixes {
+	struct conf_prefix *items;
+	size_t n; /* 0: the list is not given */
 };
 
 /* Arrays are in the order of the file. Names are unique in their array. */
@@ -126,9 +133,10 @@ struct conf_service {
 	enum mr_mode mode;
 	uint16_t gue_port; /* mode gue; 0: the default */
 	enum mr_sched sched;
-	enum mr_hash hash;          /* of what; scheduler sh: source */
-	uint8_t source_prefix;      /* 0: the whole address */
-	uint16_t load_bound_pct;    /* 0: none */
+	enum mr_hash hash;       /* of what; scheduler sh: source */
+	uint8_t source_prefix;   /* 0: the whole address */
+	uint16_t load_bound_pct; /* 0: none */
+	struct conf_prefixes allow, deny;
 	uint32_t max_conns;         /* 0: no limit */
 	uint32_t flow_rate;         /* new connections per second; 0: no limit */
 	uint32_t source_rate;       /* of one source; 0: no limit */

@@ -6,6 +6,7 @@
  */
 #include "lib/confdiff.h"
 
+#include "lib/confacl.h"
 #include "lib/confcheck.h"
 #include "lib/confread.h"
 
@@ -77,6 +78,8 @@ static const struct effect effects_of_change[] = {
 	{SECTION_SERVICE, "hash", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, "source_prefix", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, "load_bound", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "allow", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "deny", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "max_connections", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "new_connections_per_second", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "source_rate", "it counts for new flows; flows stay"},
@@ -90,7 +93,8 @@ static const struct effect effects_of_change[] = {
 
 struct flat_field {
 	const char *name;
-	char *value; /* NULL: not there */
+	char *value;                          /* NULL: not there */
+	const struct conf_prefixes *prefixes; /* compared instead of the value, if there */
 	bool is_secret;
 };
 
@@ -162,6 +166,7 @@ static void add_field(struct flats *f, struct flat *o, const char *name, const c
 	field = &o->fields[o->n_fields++];
 	field->name = name;
 	field->value = NULL;
+	field->prefixes = NULL;
 	field->is_secret = false;
 	if (fmt == NULL)
 		return;
@@ -253,6 +258,22 @@ static void print_expect(FILE *out, const void *arg)
 		if (k->expect[i].last != k->expect[i].first)
 			fprintf(out, "-%u", k->expect[i].last);
 	}
+}
+
+static void print_prefixes(FILE *out, const void *arg)
+{
+	confacl_print(out, arg, NULL);
+}
+
+static void add_prefixes(
+	struct flats *f, struct flat *o, const char *name, const struct conf_prefixes *p)
+{
+	if (p->n > 0)
+		add_list(f, o, name, print_prefixes, p);
+	else
+		add_field(f, o, name, NULL);
+	if (o != NULL && !f->is_out_of_memory)
+		o->fields[o->n_fields - 1].prefixes = p;
 }
 
 static void flatten_node(struct flats *f, const struct conf *c)
@@ -376,6 +397,8 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 		mr_hash_name(s->hash));
 	add_field(f, o, "source_prefix", s->source_prefix != 0 ? "%u" : NULL, s->source_prefix);
 	add_field(f, o, "load_bound", s->load_bound_pct != 0 ? "%u%%" : NULL, s->load_bound_pct);
+	add_prefixes(f, o, "allow", &s->allow);
+	add_prefixes(f, o, "deny", &s->deny);
 	add_limit(f, o, "max_connections", s->max_conns);
 	add_limit(f, o, "new_connections_per_second", s->flow_rate);
 	add_limit(f, o, "source_rate", s->source_rate);
@@ -535,6 +558,37 @@ static bool has_values(const struct flat *o)
 	return o->section != SECTION_NODE && o->section != SECTION_NETWORK;
 }
 
+/* NULL for a list that is not given. */
+static char *tell_prefixes(
+	struct writer *w, const struct conf_prefixes *p, const struct conf_prefixes *other)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = p->n > 0 ? open_memstream(&text, &len) : NULL;
+
+	if (out != NULL) {
+		confacl_print(out, p, other);
+		w->is_out_of_memory |= fclose(out) != 0;
+	} else if (p->n > 0) {
+		w->is_out_of_memory = true;
+	}
+	return text;
+}
+
+static void compare_prefixes(struct writer *w, const struct flat_field *a, const struct flat *to,
+	const struct flat_field *b)
+{
+	char *from_text, *to_text;
+
+	if (confacl_is_same(a->prefixes, b->prefixes))
+		return;
+	from_text = tell_prefixes(w, a->prefixes, b->prefixes);
+	to_text = tell_prefixes(w, b->prefixes, a->prefixes);
+	add_row(w, '~', to, b->name, from_text, to_text, effect_of_change(to->section, b->name));
+	free(from_text);
+	free(to_text);
+}
+
 static void compare_fields(struct writer *w, const struct flat *from, const struct flat *to)
 {
 	for (unsigned k = 0; k < to->n_fields; k++) {
@@ -543,7 +597,9 @@ static void compare_fields(struct writer *w, const struct flat *from, const stru
 			? a->value == b->value
 			: strcmp(a->value, b->value) == 0;
 
-		if (!is_same)
+		if (b->prefixes != NULL)
+			compare_prefixes(w, a, to, b);
+		else if (!is_same)
 			add_row(w, '~', to, b->name,
 				a->value != NULL && a->is_secret ? "(secret)" : a->value,
 				b->value != NULL && b->is_secret ? "(secret)" : b->value,

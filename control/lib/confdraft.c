@@ -5,6 +5,7 @@
  */
 #include "lib/confdraft.h"
 
+#include "lib/confacl.h"
 #include "lib/confcheck.h"
 #include "millrace/api_lb.h"
 
@@ -98,6 +99,8 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_HASH] = {"hash", false},
 	[CONFDRAFT_SERVICE_SOURCE_PREFIX] = {"source_prefix", false},
 	[CONFDRAFT_SERVICE_LOAD_BOUND] = {"load_bound", false},
+	[CONFDRAFT_SERVICE_ALLOW] = {"allow", false},
+	[CONFDRAFT_SERVICE_DENY] = {"deny", false},
 	[CONFDRAFT_SERVICE_MAX_CONNECTIONS] = {"max_connections", false},
 	[CONFDRAFT_SERVICE_FLOW_RATE] = {"new_connections_per_second", false},
 	[CONFDRAFT_SERVICE_SOURCE_RATE] = {"source_rate", false},
@@ -617,6 +620,7 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 		read_gue_port(d->read, s, at->at[CONFDRAFT_SERVICE_GUE_PORT]);
 	read_service_words(d->read, s, at->at);
 	read_hash_numbers(d->read, s, at->at);
+	confacl_read(d->read, s, at->at[CONFDRAFT_SERVICE_ALLOW], at->at[CONFDRAFT_SERVICE_DENY]);
 	read_max_connections(d->read, at->at[CONFDRAFT_SERVICE_MAX_CONNECTIONS], &s->max_conns);
 	read_rates(d->read, s, at->at);
 	if (at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE] != NULL)

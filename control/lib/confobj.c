@@ -12,7 +12,8 @@ static size_t count_objects(const struct conf *c)
 	for (size_t i = 0; i < c->n_ports; i++)
 		n += c->ports[i].n_addresses + c->ports[i].n_gateways;
 	for (size_t i = 0; i < c->n_services; i++)
-		n += c->services[i].pool->n_backends;
+		n += c->services[i].pool->n_backends + c->services[i].allow.n
+			+ c->services[i].deny.n;
 	return n;
 }
 
@@ -41,6 +42,19 @@ static struct mr_object *put_ports(struct mr_object *o, const struct conf *c)
 			copy_name(o->gateway.port, p->name);
 			o->gateway.ip = p->gateways[k];
 		}
+	}
+	return o;
+}
+
+static struct mr_object *put_prefixes(struct mr_object *o, const struct conf_service *s,
+	const struct conf_prefixes *p, enum mr_acl_action action)
+{
+	for (size_t i = 0; i < p->n; i++, o++) {
+		o->type = MR_OBJ_ACL;
+		copy_name(o->acl.service, s->name);
+		o->acl.ip = p->items[i].ip;
+		o->acl.prefix_len = p->items[i].len;
+		o->acl.action = (uint8_t)action;
 	}
 	return o;
 }
@@ -82,7 +96,8 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 		o->backend.max_conns = conf_backend_max_conns(s->pool, b);
 		o->backend.state = MR_BACKEND_UP;
 	}
-	return o;
+	o = put_prefixes(o, s, &s->allow, MR_ACL_ALLOW);
+	return put_prefixes(o, s, &s->deny, MR_ACL_DENY);
 }
 
 int confobj_create(struct mr_object **out, size_t *n_out, const struct conf *c)

@@ -480,6 +480,26 @@ static void check_panic(
 			s->name, s->pool->name);
 }
 
+/* Each prefix is an object of the dataplane's model. */
+static void check_prefixes(struct rules *u)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < u->c->n_services; i++) {
+		const struct conf_service *s = &u->c->services[i];
+		const struct confdraft_service *at = &u->d->services[i];
+
+		if (n <= CONF_PREFIXES_MAX && n + s->allow.n + s->deny.n > CONF_PREFIXES_MAX)
+			CONFREAD_ERROR(u->r,
+				at->at[s->allow.n > 0 ? CONFDRAFT_SERVICE_ALLOW
+						      : CONFDRAFT_SERVICE_DENY],
+				"the services up to here have more than %u allow and deny prefixes "
+				"in all",
+				CONF_PREFIXES_MAX);
+		n += s->allow.n + s->deny.n;
+	}
+}
+
 static void check_services(struct rules *u)
 {
 	char path[2 * MR_NAME_MAX];
@@ -661,6 +681,7 @@ void confrule_check(struct confdraft *d)
 		check_checks(&u);
 		check_pools(&u);
 		check_services(&u);
+		check_prefixes(&u);
 		check_dnat(&u);
 		if (confreport_sink_n_errors(u.r->sink) == 0)
 			warn_unused(&u);

@@ -16,7 +16,8 @@ static struct mr_ip network_of(const struct mr_ip *ip, unsigned len)
 	return n;
 }
 
-int prefix_parse(struct mr_ip *ip, unsigned *len, const char *text, char why[PREFIX_WHY_MAX])
+static int parse(
+	struct mr_ip *ip, unsigned *len, unsigned min, const char *text, char why[PREFIX_WHY_MAX])
 {
 	const char *slash = strchr(text, '/');
 	const size_t n = slash != NULL ? (size_t)(slash - text) : strlen(text);
@@ -33,9 +34,10 @@ int prefix_parse(struct mr_ip *ip, unsigned *len, const char *text, char why[PRE
 	}
 	v = 8 * mr_ip_len(&parsed);
 	if (slash != NULL
-		&& (text_uint_parse(slash + 1, &v) != 0 || v < 1 || v > 8 * mr_ip_len(&parsed))) {
-		snprintf(why, PREFIX_WHY_MAX, "the prefix length of %s must be 1...%u, got '%.32s'",
-			address, 8 * mr_ip_len(&parsed), slash + 1);
+		&& (text_uint_parse(slash + 1, &v) != 0 || v < min || v > 8 * mr_ip_len(&parsed))) {
+		snprintf(why, PREFIX_WHY_MAX,
+			"the prefix length of %s must be %u...%u, got '%.32s'", address, min,
+			8 * mr_ip_len(&parsed), slash + 1);
 		return -EINVAL;
 	}
 	whole = network_of(&parsed, (unsigned)v);
@@ -48,6 +50,16 @@ int prefix_parse(struct mr_ip *ip, unsigned *len, const char *text, char why[PRE
 	*ip = parsed;
 	*len = (unsigned)v;
 	return 0;
+}
+
+int prefix_parse(struct mr_ip *ip, unsigned *len, const char *text, char why[PREFIX_WHY_MAX])
+{
+	return parse(ip, len, 1, text, why);
+}
+
+int prefix_parse_any(struct mr_ip *ip, unsigned *len, const char *text, char why[PREFIX_WHY_MAX])
+{
+	return parse(ip, len, 0, text, why);
 }
 
 const char *prefix_text(char buf[PREFIX_TEXT_MAX], const struct mr_ip *ip, unsigned len)

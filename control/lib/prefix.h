@@ -13,5 +13,8 @@
  * is not what was meant. 0, or -EINVAL and why. */
 int prefix_parse(struct mr_ip *ip, unsigned *len, const char *text, char why[PREFIX_WHY_MAX]);
 
+/* As above, but the length may be 0, which is every address of the family. */
+int prefix_parse_any(struct mr_ip *ip, unsigned *len, const char *text, char why[PREFIX_WHY_MAX]);
+
 /* Writes the address, and the length when it is not the whole one. Returns buf. */
 const char *prefix_text(char buf[PREFIX_TEXT_MAX], const struct mr_ip *ip, unsigned len);

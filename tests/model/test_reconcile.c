@@ -18,7 +18,7 @@
 #include <stdlib.h>
 
 #define ROUNDS 4000u
-#define N_MAX 64u
+#define N_MAX 80u
 
 /* --- pure */
 
@@ -101,6 +101,15 @@ static void sketch_service(struct sketch *s, unsigned i, unsigned vip, unsigned 
 		o->backend.weight = chance(80) ? 100 : 7;
 		o->backend.state = (uint8_t)(chance(80) ? MR_BACKEND_UP : MR_BACKEND_DOWN);
 	}
+	for (unsigned k = 0; k < 3; k++) { /* one within the other */
+		if (!chance(50))
+			continue;
+		o = add(s, MR_OBJ_ACL);
+		snprintf(o->acl.service, MR_NAME_MAX, "s%u", i);
+		o->acl.ip = ip4(192, 0, 0, 0);
+		o->acl.prefix_len = (uint8_t)(8 + 8 * k);
+		o->acl.action = chance(50) ? MR_ACL_ALLOW : MR_ACL_DENY;
+	}
 }
 
 static void shuffle(struct sketch *s)
@@ -140,8 +149,10 @@ static void sketch_change(struct sketch *s)
 	for (unsigned n = (unsigned)rand() % 4; n > 0 && s->n > 0; n--) {
 		struct mr_object *o = &s->o[(unsigned)rand() % s->n];
 
-		if (o->type == MR_OBJ_BACKEND && chance(30))
+		if ((o->type == MR_OBJ_BACKEND || o->type == MR_OBJ_ACL) && chance(30))
 			*o = s->o[--s->n];
+		else if (o->type == MR_OBJ_ACL)
+			o->acl.action ^= MR_ACL_ALLOW ^ MR_ACL_DENY;
 		else if (o->type == MR_OBJ_BACKEND)
 			o->backend.weight = (uint16_t)(rand() % 1001);
 		else if (o->type == MR_OBJ_SERVICE)
@@ -198,6 +209,8 @@ static bool comes_anew(
 
 	if (o->type == MR_OBJ_BACKEND)
 		memcpy(key.service.name, o->backend.service, MR_NAME_MAX);
+	else if (o->type == MR_OBJ_ACL)
+		memcpy(key.service.name, o->acl.service, MR_NAME_MAX);
 	else
 		key = *o;
 	a = find(from, &key);
@@ -243,6 +256,10 @@ static void assert_runnable(const struct model *m)
 
 		if (s.o[i].type == MR_OBJ_BACKEND) {
 			memcpy(key.service.name, s.o[i].backend.service, MR_NAME_MAX);
+			assert_non_null(find(&s, &key));
+		}
+		if (s.o[i].type == MR_OBJ_ACL) {
+			memcpy(key.service.name, s.o[i].acl.service, MR_NAME_MAX);
 			assert_non_null(find(&s, &key));
 		}
 		for (unsigned k = 0; k < s.n; k++) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Limits of a service with real clients and servers: connections of a backend and of the service, and the rate of
-# one source while another is served.
+# Limits of a service with real clients and servers: connections of a backend and of the service, the rate of one
+# source while another is served, and lists of who may connect.
 . "$(dirname "$0")/story.sh"
 
 limits() { # limits SERVICE-OPTIONS POOL-OPTIONS
@@ -12,6 +12,14 @@ use() { # use SERVICE-OPTIONS POOL-OPTIONS
 	limits "$@"
 	t_cli config apply "$T_DIR/limits.yaml" >/dev/null || fail "config apply of $1 $2"
 	t_wait 30 "the change to be in force" t_in_sync
+}
+
+different() { # different SERVICE-OPTIONS : the file with these is not what runs
+	limits "$1" ""
+	local rc=0
+	t_cli config diff "$T_DIR/limits.yaml" >"$T_DIR/diff" || rc=$?
+	cat "$T_DIR/diff"
+	[ $rc = 5 ]
 }
 
 conns() { t_cli -o json service show shop | t_json 'a["items"][0]["conns"]'; }
@@ -69,3 +77,20 @@ expect "another client is served" t_curl --interface 10.1.0.11 -o /dev/null http
 expect "the first is served when it tries again" t_curl -o /dev/null http://10.1.0.80/
 expect "refused ones were counted" test "$(counter source_rate)" -ge 1
 expect "told" test "$(t_cli -o json service show shop | t_json 'a["items"][0]["source_rate"]')" = 1
+
+say "a client that a list keeps out is refused, another is served"
+acl_drops() { t_cli -o json service show shop | t_json 'a["items"][0]["acl_drops"]'; }
+use "" ""
+hold 1
+use "allow: [10.1.0.0\/24], deny: [10.1.0.10, 10.1.0.128\/25]," ""
+expect "its connection goes on" has_conns 1
+expect_fail "it begins no other" 28 t_curl --max-time 0.5 -o /dev/null http://10.1.0.80/
+expect "another is served" t_curl --interface 10.1.0.11 -o /dev/null http://10.1.0.80/
+expect "the refused ones were counted" test "$(counter acl)" -ge 1
+expect "for the service too" test "$(acl_drops)" = "$(counter acl)"
+expect "the lists are told" test "$(t_cli -o json service show shop | t_json 'a["items"][0]["deny"]')" = "['10.1.0.10', '10.1.0.128/25']"
+expect "a file with another list differs" different "deny: [10.1.0.11],"
+unhold
+use "deny: [10.1.0.11]," ""
+expect "the first is let in" t_curl -o /dev/null http://10.1.0.80/
+expect_fail "and the other out" 28 t_curl --interface 10.1.0.11 --max-time 0.5 -o /dev/null http://10.1.0.80/

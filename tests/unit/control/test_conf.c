@@ -156,6 +156,89 @@ static void limits_reach_the_objects(void **state)
 	}
 }
 
+/* In the order of the addresses, once each. */
+static void lists_reach_the_objects(void **state)
+{
+	static const char *const keys[] = {"acl/shop/10.0.0.0/8", "acl/shop/10.0.0.0/9",
+		"acl/shop/192.0.2.1/32", "acl/shop/0.0.0.0/0", "acl/shop/10.0.0.0/16"};
+	char *text = edited("pool: web }",
+		"pool: web, deny: [10.0.0.0/16, 0.0.0.0/0],\n"
+		"    allow: [192.0.2.1, 10.0.0.0/9, 10.0.0.0/8, 192.0.2.1/32] }");
+	struct confreport *r;
+	struct conf *c = NULL;
+	struct mr_object *o;
+	char key[MR_TEXT_MAX];
+	size_t n, k = 0;
+
+	assert_int_equal(load(&c, &r, text), 0);
+	assert_int_equal(r->n_warnings, 1);
+	assert_string_equal(r->items[0].message,
+		"services.shop.allow[3]: 192.0.2.1 is there already (line 17)");
+	assert_int_equal(confobj_create(&o, &n, c), 0);
+	while (k < n && o[k].type != MR_OBJ_ACL)
+		k++;
+	assert_int_equal(n - k, sizeof(keys) / sizeof(keys[0]));
+	for (size_t i = 0; k + i < n; i++) {
+		assert_string_equal(mr_object_key_text(&o[k + i], key, sizeof(key)), keys[i]);
+		assert_int_equal(o[k + i].acl.action, i < 3 ? MR_ACL_ALLOW : MR_ACL_DENY);
+	}
+	free(o);
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	free(text);
+}
+
+/* A file with n services of so many prefixes each. */
+static char *long_lists(unsigned n, unsigned n_prefixes)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_non_null(f);
+	fputs("version: 1\nnetwork: { ports: { p: { addresses: [10.1.0.1/24] } } }\n"
+	      "pools: { web: { backends: [{ name: a, ip: 10.1.0.11 }] } }\nservices:\n",
+		f);
+	for (unsigned s = 0; s < n; s++) {
+		fprintf(f, "  s%u: { vip: 10.1.0.80, port: %u, mode: dsr-l2, pool: web, deny: [", s,
+			s + 1);
+		for (unsigned i = 0; i < n_prefixes; i++)
+			fprintf(f, "%s10.%u.%u.%u", i > 0 ? "," : "", i >> 16, i >> 8 & 255,
+				i & 255);
+		fputs("] }\n", f);
+	}
+	fclose(f);
+	return text;
+}
+
+static void lists_have_limits(void **state)
+{
+	static const struct {
+		unsigned n, n_prefixes;
+		const char *message;
+	} rows[] = {
+		{1, 10000, NULL},
+		{1, 10001,
+			"services.s0 may have at most 10000 prefixes in 'allow' and 'deny' together, got 10001"},
+		{27, 10000,
+			"the services up to here have more than 262144 allow and deny prefixes in all"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *text = long_lists(rows[i].n, rows[i].n_prefixes);
+		struct confreport *r;
+		struct conf *c = NULL;
+
+		assert_int_equal(load(&c, &r, text), rows[i].message == NULL ? 0 : -EINVAL);
+		assert_int_equal(r->n_errors, rows[i].message != NULL);
+		if (rows[i].message != NULL)
+			assert_string_equal(r->items[0].message, rows[i].message);
+		confreport_destroy(&r);
+		conf_destroy(&c);
+		free(text);
+	}
+}
+
 static void what_is_hashed_reaches_the_object(void **state)
 {
 	static const struct {
@@ -421,6 +504,32 @@ static const struct bad panic_bads[] = {
 	{"pool: web }", "pool: web, panic_threshold: 100% }", "", NULL, NULL}, /* valid */
 };
 
+/* Of allow and deny lists. */
+static const struct bad bad_lists[] = {
+	{"pool: web }", "pool: web, deny: [0.0.0.0/0, 10.0.0.0/8], allow: [10.1.2.3] }", "", NULL,
+		NULL}, /* valid */
+	{"pool: web }", "pool: web, allow: 10.0.0.0/8 }", "16:71",
+		"services.shop.allow must be a list, got '10.0.0.0/8'", NULL},
+	{"pool: web }", "pool: web, deny: [] }", "16:70", "services.shop.deny is empty", NULL},
+	{"pool: web }", "pool: web, deny: [10.0.0.0/8, [10.1.0.0/16]] }", "16:83",
+		"services.shop.deny[1] must be ADDRESS or ADDRESS/LENGTH, got a list", NULL},
+	{"pool: web }", "pool: web, allow: [10.0.0.0/33] }", "16:72",
+		"services.shop.allow[0]: the prefix length of 10.0.0.0 must be 0...32, got '33'",
+		NULL},
+	{"pool: web }", "pool: web, allow: [10.0.0.1, 10.1.2.3/24] }", "16:82",
+		"services.shop.allow[1]: 10.1.2.3/24 has bits beyond its prefix: for the network "
+		"write 10.1.2.0/24",
+		NULL},
+	{"pool: web }", "pool: web, deny: [shop.example] }", "16:71",
+		"services.shop.deny[0]: 'shop.example' is not an IP address", NULL},
+	{"pool: web }", "pool: web, deny: [\"::/0\"] }", "16:71",
+		"services.shop.deny[0]: ::/0 is IPv6, the service's clients are IPv4", NULL},
+	{"pool: web }", "pool: web, allow: [10.0.0.0/8, 10.1.0.1], deny: [10.1.0.1/32] }", "16:102",
+		"services.shop.deny[0]: 10.1.0.1 is in 'allow' already (line 16)", NULL},
+	{"pool: web }", "pool: web, deny: [10.0.0.0/8], allow: [10.0.0.0/8] }", "16:92",
+		"services.shop.allow[0]: 10.0.0.0/8 is in 'deny' already (line 16)", NULL},
+};
+
 /* How many of the rows are answered in another way than they say. */
 static unsigned count_wrong(const struct bad *bad, size_t n)
 {
@@ -465,6 +574,7 @@ static void every_mistake_is_located(void **state)
 		count_wrong(bad_services, sizeof(bad_services) / sizeof(bad_services[0])), 0);
 	assert_int_equal(count_wrong(check_bads, sizeof(check_bads) / sizeof(check_bads[0])), 0);
 	assert_int_equal(count_wrong(panic_bads, sizeof(panic_bads) / sizeof(panic_bads[0])), 0);
+	assert_int_equal(count_wrong(bad_lists, sizeof(bad_lists) / sizeof(bad_lists[0])), 0);
 }
 
 static void all_mistakes_come_at_once(void **state)
@@ -675,6 +785,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(defaults_are_filled_in),
 		cmocka_unit_test(what_is_hashed_reaches_the_object),
 		cmocka_unit_test(limits_reach_the_objects),
+		cmocka_unit_test(lists_reach_the_objects),
+		cmocka_unit_test(lists_have_limits),
 		cmocka_unit_test(objects_follow_from_the_file),
 		cmocka_unit_test(every_mistake_is_located),
 		cmocka_unit_test(all_mistakes_come_at_once),

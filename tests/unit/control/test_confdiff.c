@@ -169,6 +169,52 @@ static void from_nothing_everything_is_added(void **state)
 	conf_destroy(&a);
 }
 
+/* one[] with a list for its service. */
+static struct conf *with_list(const char *list)
+{
+	char text[sizeof(one) + 4096];
+
+	snprintf(text, sizeof(text), "%.*s, %s }\n", (int)(strlen(one) - 3), one, list);
+	return load(text);
+}
+
+static void lists_are_compared_as_sets(void **state)
+{
+	static const struct {
+		const char *from, *to, *field, *from_text, *to_text; /* field NULL: no difference */
+	} rows[] = {
+		{"deny: [10.0.0.0/8, 192.0.2.1]", "deny: [192.0.2.1/32, 10.0.0.0/8]", NULL, NULL,
+			NULL},
+		{"proto: tcp", "deny: [10.0.0.0/8]", "deny", NULL, "10.0.0.0/8"},
+		{"allow: [10.0.0.0/8, 10.1.0.0/16]", "allow: [10.0.0.0/8]", "allow",
+			"10.0.0.0/8, 10.1.0.0/16", "10.0.0.0/8"},
+		{"deny: [1.0.0.1, 1.0.0.2, 1.0.0.3, 1.0.0.4, 1.0.0.5, 1.0.0.6, 1.0.0.7, 1.0.0.8, 1.0.0.9]",
+			"deny: [1.0.0.9, 1.0.0.2, 1.0.0.3, 1.0.0.4, 1.0.0.5, 1.0.0.6, 1.0.0.7, 1.0.0.8, "
+			"1.0.0.10, 1.0.1.0/24]",
+			"deny", "9 prefixes, only here 1.0.0.1",
+			"10 prefixes, only here 1.0.0.10, 1.0.1.0/24"},
+		{"proto: tcp",
+			"deny: [1.0.0.1, 1.0.0.2, 1.0.0.3, 1.0.0.4, 1.0.0.5, 1.0.0.6, 1.0.0.7, 1.0.0.8, 1.0.0.9]",
+			"deny", NULL,
+			"9 prefixes, only here 1.0.0.1, 1.0.0.2, 1.0.0.3, 1.0.0.4, 1.0.0.5, 1.0.0.6, 1.0.0.7, "
+			"1.0.0.8 and 1 more"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct conf *a = with_list(rows[i].from), *b = with_list(rows[i].to);
+		struct confdiff *d;
+
+		assert_int_equal(confdiff_create(&d, a, b), 0);
+		assert_int_equal(d->n_rows, rows[i].field != NULL);
+		if (rows[i].field != NULL)
+			assert_row(&d->rows[0], '~', "services.s", rows[i].field, rows[i].from_text,
+				rows[i].to_text);
+		confdiff_destroy(&d);
+		conf_destroy(&a);
+		conf_destroy(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +223,7 @@ int main(void)
 		cmocka_unit_test(payloads_of_checks_are_compared),
 		cmocka_unit_test(commands_of_checks_are_compared),
 		cmocka_unit_test(from_nothing_everything_is_added),
+		cmocka_unit_test(lists_are_compared_as_sets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
