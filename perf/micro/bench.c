@@ -30,8 +30,8 @@
 #define TRIES 1000u
 
 const struct bench_subject *const bench_subjects[] = {&bench_csum, &bench_hash, &bench_parse,
-	&bench_vip, &bench_steer, &bench_natport, &bench_mailbox, &bench_sched, &bench_conn,
-	&bench_publish, &bench_path};
+	&bench_vip, &bench_steer, &bench_natport, &bench_mailbox, &bench_sched, &bench_acl,
+	&bench_conn, &bench_publish, &bench_path};
 const size_t bench_n_subjects = RTE_DIM(bench_subjects);
 
 static enum bench_pages pages_got;

@@ -32,8 +32,8 @@ struct bench_subject {
 	size_t n;
 };
 
-extern const struct bench_subject bench_conn, bench_csum, bench_hash, bench_mailbox, bench_natport,
-	bench_parse, bench_path, bench_publish, bench_sched, bench_steer, bench_vip;
+extern const struct bench_subject bench_acl, bench_conn, bench_csum, bench_hash, bench_mailbox,
+	bench_natport, bench_parse, bench_path, bench_publish, bench_sched, bench_steer, bench_vip;
 
 /* All subjects in the order they run. */
 extern const struct bench_subject *const bench_subjects[];
