@@ -576,6 +576,63 @@ static void long_names_and_comments_do_not_fail_an_apply(void **state)
 	hang_up(&c);
 }
 
+/* conf_text with a list for its service, which is the last line. */
+static void apply_list(struct fix *f, struct caller *c, const char *list)
+{
+	char text[sizeof(conf_text) + 256], line[2 * sizeof(text)];
+	size_t n;
+	json_t *v;
+
+	snprintf(text, sizeof(text), "%.*s, %s }\n", (int)(strlen(conf_text) - 3), conf_text, list);
+	v = json_pack("{s:i, s:s, s:{s:s, s:s}}", "id", 1, "method", "config.apply", "params",
+		"name", "x", "text", text);
+	n = json_dumpb(v, line, sizeof(line) - 2, JSON_COMPACT);
+	json_decref(v);
+	assert_true(n > 0 && n < sizeof(line) - 2);
+	memcpy(line + n, "\n", 2);
+	memset(f->dp->n_requests, 0, sizeof(f->dp->n_requests));
+	expect_item(f, c, line, &v);
+	json_decref(v);
+	ctlfix_run_until(f->base, is_in_sync, f);
+}
+
+static void a_list_that_changes_alone_is_sent_and_shown(void **state)
+{
+	struct fix *f = *state;
+	struct caller c;
+	json_t *v, *item;
+
+	call(f, &c);
+	apply_list(f, &c, "allow: [10.0.0.0/8], deny: [10.9.0.0/16, 10.9.0.1]");
+	assert_int_equal(f->dp->n_requests[MR_REQ_PUT], 3);
+	assert_int_equal(f->dp->n_requests[MR_REQ_DEL], 0);
+	assert_int_equal(fakedp_find(f->dp, "acl/shop/10.0.0.0/8")->acl.action, MR_ACL_ALLOW);
+	assert_int_equal(fakedp_find(f->dp, "acl/shop/10.9.0.1/32")->acl.action, MR_ACL_DENY);
+	apply_list(f, &c, "allow: [10.0.0.0/8, 10.9.0.1], deny: [10.9.0.0/17]");
+	assert_int_equal(f->dp->n_requests[MR_REQ_PUT], 2); /* the one that changed sides too */
+	assert_int_equal(f->dp->n_requests[MR_REQ_DEL], 1);
+	assert_int_equal(fakedp_find(f->dp, "acl/shop/10.9.0.1/32")->acl.action, MR_ACL_ALLOW);
+	assert_null(fakedp_find(f->dp, "acl/shop/10.9.0.0/16"));
+	item = expect_item(f, &c,
+		"{\"id\": 1, \"method\": \"service.show\", \"params\": {\"name\": \"shop\"}}\n",
+		&v);
+	assert_int_equal(json_integer_value(json_object_get(item, "allow_prefixes")), 2);
+	assert_int_equal(json_integer_value(json_object_get(item, "deny_prefixes")), 1);
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(item, "allow"), 1)), "10.9.0.1");
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(item, "deny"), 0)), "10.9.0.0/17");
+	assert_non_null(json_object_get(item, "acl_drops"));
+	json_decref(v);
+	item = expect_item(f, &c, "{\"id\": 1, \"method\": \"service.show\"}\n", &v);
+	assert_int_equal(json_integer_value(json_object_get(item, "allow_prefixes")), 2);
+	assert_null(json_object_get(item, "allow"));
+	json_decref(v);
+	apply_list(f, &c, "proto: tcp");
+	assert_int_equal(f->dp->n_requests[MR_REQ_DEL], 3);
+	hang_up(&c);
+}
+
 static void without_the_dataplane_what_is_known_is_told(void **state)
 {
 	struct fix *f = *state;
@@ -792,6 +849,7 @@ int main(void)
 		TEST(what_is_wrong_is_said_and_the_client_stays),
 		TEST(orders_are_attributed_and_carried_out),
 		TEST(long_names_and_comments_do_not_fail_an_apply),
+		TEST(a_list_that_changes_alone_is_sent_and_shown),
 		TEST(without_the_dataplane_what_is_known_is_told),
 		TEST(clients_beyond_the_limit_are_told_so),
 		TEST(a_client_that_does_not_read_is_not_read_from),
