@@ -106,6 +106,31 @@ static int check_rates(const struct mr_object *o, struct mr_error *err)
 	return 0;
 }
 
+static int check_quic(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_service *s = &o->service;
+
+	if (s->quic_id_len == 0) {
+		if (s->quic_id_offset != 0 || s->quic_config != 0)
+			return refuse(err, o, "quic_id_offset or quic_config without quic_id_len");
+		return 0;
+	}
+	if (s->proto != MR_PROTO_UDP)
+		return refuse(
+			err, o, "quic_id_len is for udp, not for %s", mr_proto_name(s->proto));
+	if (s->quic_id_len > MR_QUIC_ID_MAX)
+		return refuse(err, o, "quic_id_len %u is above %d", s->quic_id_len, MR_QUIC_ID_MAX);
+	if (s->quic_id_offset + s->quic_id_len > MR_QUIC_CID_MAX)
+		return refuse(err, o, "a server id of %u bytes at %u: connection ids have %d",
+			s->quic_id_len, s->quic_id_offset, MR_QUIC_CID_MAX);
+	if (s->quic_config > 1 + MR_QUIC_CONFIG_MAX)
+		return refuse(err, o, "quic_config %u is above %d", s->quic_config,
+			1 + MR_QUIC_CONFIG_MAX);
+	if (s->quic_config != 0 && s->quic_id_offset == 0)
+		return refuse(err, o, "quic_config and a server id have the same first byte");
+	return 0;
+}
+
 static int check_service(const struct mr_object *o, struct mr_error *err)
 {
 	const struct mr_service *s = &o->service;
@@ -134,9 +159,21 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "max_conns %u is above %u", s->max_conns, MR_MAX_CONNS_MAX);
 	if (s->on_down > MR_DOWN_RESET)
 		return refuse(err, o, "on_down %u is unknown", s->on_down);
-	if (check_hash(o, err) != 0 || check_rates(o, err) != 0)
+	if (check_quic(o, err) != 0 || check_hash(o, err) != 0 || check_rates(o, err) != 0)
 		return -EINVAL;
 	return check_timeouts(o, err);
+}
+
+/* A length of at most 15, and zeroes behind the id: equal ids are equal bytes. */
+static bool is_server_id(const uint8_t id[16])
+{
+	if (id[0] > MR_QUIC_ID_MAX)
+		return false;
+	for (unsigned i = 1u + id[0]; i < 16; i++) {
+		if (id[i] != 0)
+			return false;
+	}
+	return true;
 }
 
 static int check_backend(const struct mr_object *o, struct mr_error *err)
@@ -157,6 +194,8 @@ static int check_backend(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "state %u is unknown", b->state);
 	if (b->max_conns > MR_MAX_CONNS_MAX)
 		return refuse(err, o, "max_conns %u is above %u", b->max_conns, MR_MAX_CONNS_MAX);
+	if (!is_server_id(b->quic_server_id))
+		return refuse(err, o, "quic_server_id is not a length, an id and zeroes");
 	return 0;
 }
 

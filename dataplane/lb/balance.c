@@ -173,6 +173,9 @@ static inline void on_client_packet(struct call *x, const struct flows *f, unsig
 			return;
 		follow_tcp(
 			x, idx, e, x->conf->services[e->service_idx], CONNFSM_CLIENT, p->tcp_flags);
+	} else if (unlikely(be->is_quic)) {
+		newflow_follow_id(x, f, k);
+		be = &x->conf->backends[e->backend_idx];
 	}
 	e->last_seen_ms = x->now_ms;
 	forward(x, i, e, be, e->mode);

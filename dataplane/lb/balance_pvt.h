@@ -110,6 +110,10 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
  * when that cannot be: the entry is as before then, and *reason says why. */
 bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_drop *reason);
 
+/* A QUIC packet of a flow that has an entry: the entry is the backend's that the connection id names when this
+ * returns, and the flow begins again there if that is another one. Else all is as before. */
+void newflow_follow_id(struct call *x, const struct flows *f, unsigned k);
+
 /* What an entry holds besides its place in the table: its port, its part in the counts. */
 void newflow_put_port(struct lb_worker *lw, const struct conn *e);
 void newflow_detach(struct lb_worker *lw, const struct conn *e);

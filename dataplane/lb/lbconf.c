@@ -188,7 +188,9 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->flow_rate == b->flow_rate && a->source_rate == b->source_rate
 			&& a->source_rate_prefix == b->source_rate_prefix
 			&& a->insert_rate == b->insert_rate && a->gue_port == b->gue_port
-			&& a->on_down == b->on_down);
+			&& a->on_down == b->on_down && a->quic_id_len == b->quic_id_len
+			&& a->quic_id_offset == b->quic_id_offset
+			&& a->quic_config == b->quic_config);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)
@@ -197,7 +199,9 @@ static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b
 		|| (strcmp(a->service, b->service) == 0 && strcmp(a->name, b->name) == 0
 			&& mr_ip_equal(&a->ip, &b->ip) && a->port == b->port
 			&& a->weight == b->weight && a->state == b->state
-			&& a->max_conns == b->max_conns);
+			&& a->max_conns == b->max_conns
+			&& memcmp(a->quic_server_id, b->quic_server_id, sizeof(a->quic_server_id))
+				== 0);
 }
 
 static bool same_hash_key(const struct build *b)
@@ -231,6 +235,7 @@ static void service_free(struct lb_registry *r, struct lb_service *s, unsigned n
 	if (s->table != NULL)
 		s->sched->destroy(&s->table);
 	acl_put(&s->acl);
+	quic_table_destroy(&s->quic);
 	free(s->backends);
 	free(s->backend_idx);
 	free(s);
@@ -380,6 +385,32 @@ static int build_table(struct build *b, struct lb_service *s, const struct lb_se
 	return rc;
 }
 
+/* Server ids to backend slots, of backends in any state: whether one serves is in its record. */
+static int build_quic(struct build *b, struct lb_service *s)
+{
+	const struct quic_layout layout = {.id_len = s->spec.quic_id_len,
+		.id_offset = s->spec.quic_id_offset,
+		.config = s->spec.quic_config};
+	struct quic_entry *e;
+	int rc;
+
+	if (layout.id_len == 0)
+		return 0;
+	e = calloc(s->n_backends + 1, sizeof(*e));
+	if (e == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < s->n_backends; i++) {
+		e[i].id = quic_id_of(&s->backends[i]);
+		e[i].backend_idx = s->backend_idx[i];
+	}
+	rc = quic_table_create(&s->quic, &layout, e, s->n_backends);
+	free(e);
+	if (rc == -EEXIST)
+		return lbspec_refuse_service(b->err, -EINVAL, &s->spec,
+			"two backends have one quic_server_id; each needs its own");
+	return rc;
+}
+
 /* The service of this group in slot, made anew. */
 static int build_service(
 	struct build *b, const struct lbspec_group *g, uint32_t slot, const struct lb_service *prev)
@@ -401,6 +432,8 @@ static int build_service(
 		rc = set_limits(b, s);
 	if (rc == 0)
 		rc = build_table(b, s, prev);
+	if (rc == 0)
+		rc = build_quic(b, s);
 	if (rc != 0) {
 		service_free(b->r, s, n_slots);
 		return rc;

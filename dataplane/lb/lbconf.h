@@ -17,6 +17,7 @@
 #include "lb/acl.h"
 #include "lb/connfsm.h"
 #include "lb/natport.h"
+#include "lb/quic.h"
 #include "lb/rate.h"
 #include "lb/sched.h"
 #include "lb/vip.h"
@@ -27,8 +28,9 @@ struct lb_service {
 	uint32_t n_refs; /* w, r: manager */
 	const struct sched_ops *sched;
 	struct sched_table *table;
-	uint8_t vip[16]; /* as in spec: hot */
-	uint8_t hash;    /* enum mr_hash: of what the scheduler wants a hash */
+	struct quic_table *quic; /* NULL: the service is not routed by connection id */
+	uint8_t vip[16];         /* as in spec: hot */
+	uint8_t hash;            /* enum mr_hash: of what the scheduler wants a hash */
 	uint16_t load_bound_pct;
 	bool is_guarded;         /* something is to be asked of each new flow (guard.c) */
 	bool has_backend_limits; /* of any backend: max_conns */
@@ -61,7 +63,8 @@ struct lb_backend { /* hot: one line */
 	uint32_t max_conns;     /* a worker's share; UINT32_MAX: no limit */
 	bool is_out;            /* its flows begin again elsewhere: DOWN, EVICT, absent */
 	uint8_t on_packet; /* enum mr_down: of a TCP client in the midst of a flow, while it is out */
-	uint8_t spare[10];
+	bool is_quic;      /* packets of its flows may be for others: newflow_follow_id() */
+	uint8_t spare[9];
 };
 _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 

@@ -110,6 +110,7 @@ static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 	be->state = m->state;
 	be->mode = s->spec.mode;
 	be->weight = m->weight;
+	be->is_quic = s->quic != NULL;
 	be->max_conns = lbconf_share(b->r, m->max_conns);
 	be->service_idx = s->idx;
 	set_pinned(be, s->spec.on_down);

@@ -144,6 +144,47 @@ static uint32_t choose(
 	return choose_with_room(x, s, &ask, backend_idx);
 }
 
+/* The backend that the packet's QUIC connection id names; SCHED_NONE: go by addresses and ports. Backends that
+ * drain, or have weight 0 or their max_connections, are named as well: the connection is one they have.
+ *
+ * Nothing here is a secret: who forges ids reaches the backend he likes with packets of his own addresses and
+ * ports, as who tries ports does. What he can change is the entry of the addresses and ports he sends from; an
+ * entry of others only by sending in their name, which UDP without this has as well. */
+static uint32_t backend_by_id(const struct call *x, const struct lb_service *s, unsigned i)
+{
+	const struct pkt *p = &x->b->p[i];
+	const uint8_t *udp = rte_pktmbuf_mtod_offset(x->b->m[i], const uint8_t *, p->l4_off);
+	const uint32_t len = (uint32_t)(udp[4] << 8 | udp[5]); /* checked by the parser */
+	struct quic_id id;
+
+	switch (quic_parse(quic_layout_of(s->quic), udp + 8, len - 8, &id)) {
+	case QUIC_CLIENTS:
+		return SCHED_NONE;
+	case QUIC_ROUTABLE: {
+		const uint32_t idx = quic_find(s->quic, &id);
+
+		if (idx != QUIC_NONE && !x->conf->backends[idx].is_out) {
+			x->w->tally->quic_by_id++;
+			return idx;
+		}
+		break;
+	}
+	default:
+		break;
+	}
+	x->w->tally->quic_unknown_id++;
+	return SCHED_NONE;
+}
+
+/* The backend of packet i without one: the one it names, else the scheduler's. */
+static uint32_t choose_for(const struct call *x, const struct lb_service *s, unsigned i,
+	uint64_t hash, enum pkt_drop *reason)
+{
+	const uint32_t named = unlikely(s->quic != NULL) ? backend_by_id(x, s, i) : SCHED_NONE;
+
+	return named != SCHED_NONE ? named : choose(x, s, hash, reason);
+}
+
 /* Gives the entry a SNAT address and port: from the address the hash says, the next where that has no port
  * left. False when all are exhausted; the entry is as before then. */
 static bool take_port(struct call *x, uint32_t idx, struct conn *e, uint64_t hash)
@@ -264,7 +305,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 		pkt_drop(p, reason);
 		return CONN_NONE;
 	}
-	backend_idx = choose(x, s, hash, &reason);
+	backend_idx = choose_for(x, s, i, hash, &reason);
 	if (backend_idx == SCHED_NONE) {
 		pkt_drop(p, reason);
 		return CONN_NONE;
@@ -335,26 +376,17 @@ static bool admits_again(const struct call *x, const struct lb_service *s, const
 		|| !connfsm_reusable((enum mr_conn_state)e->state) || guard_admits(x, s, p, reason);
 }
 
-/* The packet begins a new flow on an entry of the same addresses and ports. False when that cannot be: the
- * entry is as before then, and *reason says why. */
-bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_drop *reason)
+/* The entry's next flow, at this backend; its old one is no longer counted, and is again when this is false. */
+static bool begin_again(
+	struct call *x, const struct flows *f, unsigned k, uint32_t backend_idx, uint64_t hash)
 {
 	const uint32_t idx = f->idx[k];
 	const struct pkt *p = &x->b->p[f->sel[k]];
 	const struct lb_service *s = x->conf->services[p->service_idx];
-	const uint64_t hash = newflow_hash(x, f, k);
 	struct conn *e = conn_at(x->lw->conns, idx);
-	uint32_t backend_idx;
 
-	count(x->lw, e, (uint64_t)-1); /* the old flow makes room for the new one */
-	backend_idx = admits_again(x, s, p, e, reason) ? choose(x, s, hash, reason) : SCHED_NONE;
-	if (backend_idx == SCHED_NONE) {
-		count(x->lw, e, 1);
-		return false;
-	}
 	flush_flow(x, e);
 	if (!renew_port(x, idx, e, s, hash)) {
-		*reason = PKT_DROP_snat_exhausted;
 		count(x->lw, e, 1);
 		return false;
 	}
@@ -362,4 +394,44 @@ bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_
 	begin_flow(x, idx, e, s, p);
 	x->w->tally->conn_reused++;
 	return true;
+}
+
+/* The packet begins a new flow on an entry of the same addresses and ports. False when that cannot be: the
+ * entry is as before then, and *reason says why. */
+bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_drop *reason)
+{
+	const struct pkt *p = &x->b->p[f->sel[k]];
+	const struct lb_service *s = x->conf->services[p->service_idx];
+	const uint64_t hash = newflow_hash(x, f, k);
+	const struct conn *e = conn_at(x->lw->conns, f->idx[k]);
+	uint32_t backend_idx;
+
+	count(x->lw, e, (uint64_t)-1); /* the old flow makes room for the new one */
+	backend_idx = admits_again(x, s, p, e, reason) ? choose_for(x, s, f->sel[k], hash, reason)
+						       : SCHED_NONE;
+	if (backend_idx == SCHED_NONE) {
+		count(x->lw, e, 1);
+		return false;
+	}
+	*reason = PKT_DROP_snat_exhausted;
+	return begin_again(x, f, k, backend_idx, hash);
+}
+
+/* Two connections of one client's port, at two backends, take the entry from each other: each packet arrives, but
+ * with NAT an answer of the backend that does not have the entry finds no flow. Clients use a port for each
+ * connection that lasts. */
+void newflow_follow_id(struct call *x, const struct flows *f, unsigned k)
+{
+	const unsigned i = f->sel[k];
+	const struct lb_service *s = x->conf->services[x->b->p[i].service_idx];
+	const struct conn *e = conn_at(x->lw->conns, f->idx[k]);
+	uint32_t named;
+
+	if (s->quic == NULL)
+		return;
+	named = backend_by_id(x, s, i);
+	if (named == SCHED_NONE || likely(named == e->backend_idx))
+		return;
+	count(x->lw, e, (uint64_t)-1);
+	begin_again(x, f, k, named, newflow_hash(x, f, k));
 }

@@ -53,7 +53,10 @@ MR_MSG(mr_snat, MR_SNAT_FIELDS)
 	F(T, U8, source_rate_prefix, 43, MR_OPTIONAL, "bits of a source; 0 = 32, with IPv6 64") \
 	F(T, U32, insert_rate, 44, MR_OPTIONAL, \
 		"new entries in a second, the rest goes by hash; 0 = all") \
-	F(T, U16, gue_port, 55, MR_OPTIONAL, "UDP port of the backends' GUE; 0 = default")
+	F(T, U16, gue_port, 55, MR_OPTIONAL, "UDP port of the backends' GUE; 0 = default") \
+	F(T, U8, quic_id_len, 60, MR_OPTIONAL, "bytes of a QUIC server id; 0 = none is looked at") \
+	F(T, U8, quic_id_offset, 61, MR_OPTIONAL, "where in the connection id it begins") \
+	F(T, U8, quic_config, 62, MR_OPTIONAL, "1 + QUIC-LB configuration id; 0 = any first byte")
 MR_MSG(mr_service, MR_SERVICE_FIELDS)
 
 #define MR_BACKEND_FIELDS(F, T) \
@@ -63,7 +66,8 @@ MR_MSG(mr_service, MR_SERVICE_FIELDS)
 	F(T, U16, port, 19, MR_REQUIRED, "with dsr-l2, ipip and gue the service's own port") \
 	F(T, U16, weight, 20, MR_REQUIRED, "0..1000; 0 takes no new flows") \
 	F(T, U8, state, 21, MR_REQUIRED, "enum mr_backend_state") \
-	F(T, U32, max_conns, 26, MR_OPTIONAL, "connections, no new ones above; 0 = no limit")
+	F(T, U32, max_conns, 26, MR_OPTIONAL, "connections, no new ones above; 0 = no limit") \
+	F(T, BLOB16, quic_server_id, 27, MR_OPTIONAL, "its length in bytes, the id, zeroes")
 MR_MSG(mr_backend, MR_BACKEND_FIELDS)
 
 /* A prefix of clients a service lets in or keeps out. One object each, so that a long list that changes in one
@@ -77,7 +81,10 @@ MR_MSG(mr_acl, MR_ACL_FIELDS)
 
 #define MR_ACL_MAX 10000u /* prefixes of a service */
 #define MR_WEIGHT_MAX 1000
-#define MR_GUE_PORT 6080u /* IANA's port for GUE */
+#define MR_GUE_PORT 6080u    /* IANA's port for GUE */
+#define MR_QUIC_ID_MAX 15    /* bytes of a server id, as in draft-ietf-quic-load-balancers */
+#define MR_QUIC_CID_MAX 20   /* bytes of a connection id, RFC 9000 17.2 */
+#define MR_QUIC_CONFIG_MAX 6 /* QUIC-LB configuration id; 7 marks what is not routable */
 #define MR_LOAD_BOUND_MIN_PCT 101
 #define MR_LOAD_BOUND_MAX_PCT 1000
 #define MR_MAX_CONNS_MAX 1000000000u

@@ -35,7 +35,10 @@
 	X(conn_reused, flows, "entries given to a new flow of the same addresses and ports") \
 	X(conn_moved, flows, "flows of a backend that is down given to another, in their midst") \
 	X(resets_sent, packets, "TCP resets to clients whose backend is down or evicted") \
-	X(stateless, packets, "forwarded by consistent hash: table full, or above an insert_rate")
+	X(stateless, packets, "forwarded by consistent hash: table full, or above an insert_rate") \
+	X(quic_by_id, packets, \
+		"to the backend that the server id in the QUIC connection id names") \
+	X(quic_unknown_id, packets, "whose connection id names no backend that serves: by address")
 
 #define MR_DROPS(X) \
 	X(short_frame, "frame shorter than its headers say") \

@@ -101,9 +101,9 @@ def service(box, name="web", vip="10.1.0.80", port=80, proto=TCP_PROTO, mode=FUL
     box.put("service", name=name, vip=vip, port=port, proto=proto, mode=mode, sched=sched, **more)
 
 
-def backend(box, n, service_="web", ip=None, port=8080, weight=1, state=UP):
+def backend(box, n, service_="web", ip=None, port=8080, weight=1, state=UP, **more):
     box.put("backend", service=service_, name=f"web{n}", ip=ip or f"10.2.0.{10 + n}", port=port,
-            weight=weight, state=state)
+            weight=weight, state=state, **more)
 
 
 class PacketTest(unittest.TestCase):

@@ -79,6 +79,48 @@ static void gue_port_is_for_gue(void **state)
 	check(&s, 0);
 }
 
+/* QUIC is on UDP, and its connection ids have 20 bytes at most. */
+static void server_ids_are_of_udp_and_fit_connection_ids(void **state)
+{
+	static const struct {
+		uint8_t proto, len, offset, config;
+		int want;
+	} cases[] = {
+		{MR_PROTO_TCP, 4, 1, 1, -EINVAL},
+		{MR_PROTO_UDP, 4, 1, 1, 0},
+		{MR_PROTO_UDP, 4, 0, 0, 0},
+		{MR_PROTO_UDP, 4, 0, 1, -EINVAL}, /* one byte for two things */
+		{MR_PROTO_UDP, 15, 5, 7, 0},
+		{MR_PROTO_UDP, 15, 5, 8, -EINVAL}, /* configuration 7 is none */
+		{MR_PROTO_UDP, 15, 6, 0, -EINVAL},
+		{MR_PROTO_UDP, 15, 255, 0, -EINVAL},
+		{MR_PROTO_UDP, 16, 1, 0, -EINVAL},
+		{MR_PROTO_UDP, 0, 1, 0, -EINVAL},
+		{MR_PROTO_UDP, 0, 0, 1, -EINVAL},
+	};
+	struct mr_object b = backend("web", "a");
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		struct mr_object s = service("web");
+
+		s.service.proto = cases[i].proto;
+		s.service.quic_id_len = cases[i].len;
+		s.service.quic_id_offset = cases[i].offset;
+		s.service.quic_config = cases[i].config;
+		check(&s, cases[i].want);
+	}
+	for (unsigned len = 0; len <= UINT8_MAX; len++) {
+		b.backend.quic_server_id[0] = (uint8_t)len;
+		check(&b, len <= MR_QUIC_ID_MAX ? 0 : -EINVAL);
+	}
+	b.backend.quic_server_id[0] = 3;
+	b.backend.quic_server_id[3] = 1;
+	check(&b, 0);
+	b.backend.quic_server_id[4] = 1; /* behind the id */
+	check(&b, -EINVAL);
+}
+
 /* Backend b/c of service a and backend c of service a/b would have one key. */
 static void only_a_backend_has_a_pool_before_its_name(void **state)
 {
@@ -238,6 +280,7 @@ int main(void)
 		cmocka_unit_test(names_are_those_of_configuration_files),
 		cmocka_unit_test(only_a_backend_has_a_pool_before_its_name),
 		cmocka_unit_test(gue_port_is_for_gue),
+		cmocka_unit_test(server_ids_are_of_udp_and_fit_connection_ids),
 		cmocka_unit_test(numbers_have_limits),
 		cmocka_unit_test(what_is_hashed_fits_the_scheduler),
 		cmocka_unit_test(rates_have_limits),
