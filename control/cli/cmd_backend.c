@@ -85,6 +85,7 @@ static const struct cmd_col show_record[] = {
 	{"effective.weight", "weight", FMT_UINT},
 	{"desired.weight", "weight in the file", FMT_UINT},
 	{"max_connections", "max connections", FMT_UINT},
+	{"quic_server_id", "QUIC server id", FMT_ANY},
 	{"administrative", "override", FMT_ANY, .custom = put_override},
 	{"administrative.deadline", "drain deadline", FMT_ANY},
 	{"administrative.author", "override by", FMT_ANY},

@@ -83,6 +83,7 @@ static json_t *build_item(
 	const struct passive_backend *t = loop_passive(l, pool, backend);
 	const struct weight_result w = loop_effective(l, pool, backend);
 	const uint32_t max_conns = conf_backend_max_conns(p, b);
+	char server_id[2 * CONF_QUIC_ID_MAX + 1];
 	json_t *item = json_pack(
 		"{s:s, s:s, s:o, s:o, s:o, s:{s:i}, s:o, s:{s:s, s:o, s:o}, s:{s:i, "
 		"s:s}}",
@@ -98,6 +99,8 @@ static json_t *build_item(
 	json_object_set_new(item, "panic_services", build_services(l, p, true));
 	json_object_set_new(
 		item, "max_connections", max_conns != 0 ? json_integer(max_conns) : json_null());
+	json_object_set_new(
+		item, "quic_server_id", rowjson_text(conf_backend_quic_id(b, server_id)));
 	json_object_set_new(item, "ejected_until", rowjson_time(o->ejected_ms));
 	put_counters(item, c, p, b, result);
 	return item;

@@ -101,6 +101,16 @@ static void put_limits(json_t *item, const struct conf_service *s)
 			limits[i].limit != 0 ? json_integer(limits[i].limit) : json_null());
 }
 
+static void put_quic(json_t *item, const struct conf_quic *q)
+{
+	json_object_set_new(item, "quic_server_id_length",
+		q->id_len != 0 ? json_integer(q->id_len) : json_null());
+	json_object_set_new(item, "quic_server_id_offset",
+		q->id_len != 0 ? json_integer(q->id_offset) : json_null());
+	json_object_set_new(item, "quic_config_id",
+		q->config_id >= 0 ? json_integer(q->config_id) : json_null());
+}
+
 static void put_panic(json_t *item, const struct loop *l, const struct conf_service *s)
 {
 	const int64_t since = loop_panic_since_ms(l, (size_t)(s - loop_desired(l)->conf->services));
@@ -121,6 +131,7 @@ static json_t *build_item(const struct loop *l, const struct conf_service *s,
 	json_object_set_new(item, "gue_port",
 		s->mode == MR_MODE_GUE ? json_integer(s->gue_port != 0 ? s->gue_port : MR_GUE_PORT)
 				       : json_null());
+	put_quic(item, &s->quic);
 	json_object_set_new(item, "hash",
 		mr_sched_is_hashing(s->sched) ? json_string(mr_hash_name(s->hash)) : json_null());
 	json_object_set_new(item, "source_prefix",

@@ -17,6 +17,7 @@
 #define CONF_BACKENDS_MAX 262144u /* backends of all services, a shared pool counted each time */
 #define CONF_PREFIXES_MAX 262144u /* allow and deny prefixes of all services */
 #define CONF_WEIGHT_DEFAULT 100
+#define CONF_QUIC_ID_MAX 15 /* bytes */
 
 struct conf;
 struct confreport;
@@ -97,12 +98,21 @@ struct conf_check {
 	uint8_t jitter_pct; /* of interval_ms */
 };
 
+/* Where the server id is in the connection ids of a service's QUIC packets. */
+struct conf_quic {
+	uint8_t id_len; /* 0: packets are not routed by it */
+	uint8_t id_offset;
+	int8_t config_id; /* -1: any */
+};
+
 struct conf_backend {
 	char name[MR_NAME_MAX]; /* unique in its pool */
 	struct mr_ip ip;
 	uint16_t port; /* 0: the service's */
 	uint16_t weight;
 	uint32_t max_conns; /* of each service; 0: no limit */
+	uint8_t quic_id_len;
+	uint8_t quic_id[CONF_QUIC_ID_MAX];
 };
 
 /* When traffic takes a backend out (control/daemon/passive.h). */
@@ -132,6 +142,7 @@ struct conf_service {
 	enum mr_proto proto;
 	enum mr_mode mode;
 	uint16_t gue_port; /* mode gue; 0: the default */
+	struct conf_quic quic;
 	enum mr_sched sched;
 	enum mr_hash hash;       /* of what; scheduler sh: source */
 	uint8_t source_prefix;   /* 0: the whole address */
@@ -197,4 +208,14 @@ static inline uint32_t conf_backend_max_conns(
 	const struct conf_pool *p, const struct conf_backend *b)
 {
 	return b->max_conns != 0 ? b->max_conns : p->max_conns;
+}
+
+/* The backend's QUIC server id in hexadecimal, "" where it has none. Returns buf. */
+static inline const char *conf_backend_quic_id(
+	const struct conf_backend *b, char buf[2 * CONF_QUIC_ID_MAX + 1])
+{
+	buf[0] = '\0';
+	for (unsigned i = 0; i < b->quic_id_len; i++)
+		snprintf(buf + 2 * i, 3, "%02x", b->quic_id[i]);
+	return buf;
 }

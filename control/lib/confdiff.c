@@ -67,12 +67,16 @@ static const struct effect effects_of_change[] = {
 	{SECTION_POOL, NULL, "backends are checked in the new way"},
 	{SECTION_BACKEND, "weight", "its share of new flows changes; flows stay"},
 	{SECTION_BACKEND, "max_connections", "it counts for new flows; flows stay"},
+	{SECTION_BACKEND, "quic_server_id", "packets with the new id go to it at once"},
 	{SECTION_BACKEND, NULL, "new flows go to the new address"},
 	{SECTION_SERVICE, "vip", "the service is replaced: its flows end"},
 	{SECTION_SERVICE, "port", "the service is replaced: its flows end"},
 	{SECTION_SERVICE, "proto", "the service is replaced: its flows end"},
 	{SECTION_SERVICE, "mode", "the service is replaced: its flows end"},
 	{SECTION_SERVICE, "gue_port", "packets go to the new port at once"},
+	{SECTION_SERVICE, "quic.server_id_length", "packets go by the new server ids at once"},
+	{SECTION_SERVICE, "quic.server_id_offset", "packets go by the new server ids at once"},
+	{SECTION_SERVICE, "quic.config_id", "packets go by the new server ids at once"},
 	{SECTION_SERVICE, "pool", "new flows go to the new pool; flows stay"},
 	{SECTION_SERVICE, "scheduler", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, "hash", "new flows are spread anew; flows stay"},
@@ -358,6 +362,14 @@ static void add_passive(struct flats *f, struct flat *o, const struct conf_passi
 		p->max_ejected_pct);
 }
 
+static void add_server_id(struct flats *f, struct flat *o, const struct conf_backend *b)
+{
+	char hex[2 * CONF_QUIC_ID_MAX + 1];
+
+	add_field(f, o, "quic_server_id", b->quic_id_len != 0 ? "%s" : NULL,
+		conf_backend_quic_id(b, hex));
+}
+
 static void flatten_pool(struct flats *f, const struct conf_pool *p)
 {
 	struct flat *o = add_flat(f, SECTION_POOL, "pools.%s", p->name);
@@ -379,6 +391,7 @@ static void flatten_pool(struct flats *f, const struct conf_pool *p)
 		add_port_number(f, o, b->port);
 		add_field(f, o, "weight", "%u", b->weight);
 		add_limit(f, o, "max_connections", b->max_conns);
+		add_server_id(f, o, b);
 	}
 }
 
@@ -392,6 +405,10 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 	add_field(f, o, "proto", "%s", mr_proto_name(s->proto));
 	add_field(f, o, "mode", "%s", mr_mode_name(s->mode));
 	add_field(f, o, "gue_port", s->gue_port != 0 ? "%u" : NULL, s->gue_port);
+	add_field(f, o, "quic.server_id_length", s->quic.id_len != 0 ? "%u" : NULL, s->quic.id_len);
+	add_field(f, o, "quic.server_id_offset", s->quic.id_len != 0 ? "%u" : NULL,
+		s->quic.id_offset);
+	add_field(f, o, "quic.config_id", s->quic.config_id >= 0 ? "%d" : NULL, s->quic.config_id);
 	add_field(f, o, "scheduler", "%s", mr_sched_name(s->sched));
 	add_field(f, o, "hash", s->hash != MR_HASH_FLOW && s->sched != MR_SCHED_SH ? "%s" : NULL,
 		mr_hash_name(s->hash));

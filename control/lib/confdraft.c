@@ -71,6 +71,7 @@ static const struct confread_key backend_keys[CONFDRAFT_BACKEND_KEYS] = {
 	[CONFDRAFT_BACKEND_PORT] = {"port", false},
 	[CONFDRAFT_BACKEND_WEIGHT] = {"weight", false},
 	[CONFDRAFT_BACKEND_MAX_CONNECTIONS] = {"max_connections", false},
+	[CONFDRAFT_BACKEND_QUIC_SERVER_ID] = {"quic_server_id", false},
 };
 
 static const struct confread_key pool_keys[CONFDRAFT_POOL_KEYS] = {
@@ -95,6 +96,7 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_PROTO] = {"proto", false},
 	[CONFDRAFT_SERVICE_MODE] = {"mode", true},
 	[CONFDRAFT_SERVICE_GUE_PORT] = {"gue_port", false},
+	[CONFDRAFT_SERVICE_QUIC] = {"quic", false},
 	[CONFDRAFT_SERVICE_SCHEDULER] = {"scheduler", false},
 	[CONFDRAFT_SERVICE_HASH] = {"hash", false},
 	[CONFDRAFT_SERVICE_SOURCE_PREFIX] = {"source_prefix", false},
@@ -114,6 +116,12 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 };
 
 _Static_assert(CONFDRAFT_SERVICE_KEYS <= CONFREAD_KEYS_MAX, "the longest schema");
+
+static const struct confread_key quic_keys[CONFDRAFT_QUIC_KEYS] = {
+	[CONFDRAFT_QUIC_SERVER_ID_LENGTH] = {"server_id_length", true},
+	[CONFDRAFT_QUIC_SERVER_ID_OFFSET] = {"server_id_offset", false},
+	[CONFDRAFT_QUIC_CONFIG_ID] = {"config_id", false},
+};
 
 static const struct confread_key timeout_keys[CONFDRAFT_TIMEOUT_KEYS] = {
 	[CONFDRAFT_TIMEOUT_SYN] = {"syn", false},
@@ -408,6 +416,9 @@ static void read_backend(struct confdraft *d, struct conf_backend *b, struct con
 			d->read, at->at[CONFDRAFT_BACKEND_WEIGHT], "weight", 0, 1000, &weight))
 		b->weight = (uint16_t)weight;
 	read_max_connections(d->read, at->at[CONFDRAFT_BACKEND_MAX_CONNECTIONS], &b->max_conns);
+	if (at->at[CONFDRAFT_BACKEND_QUIC_SERVER_ID] != NULL)
+		confread_hex(d->read, at->at[CONFDRAFT_BACKEND_QUIC_SERVER_ID], "quic_server_id",
+			CONF_QUIC_ID_MAX, b->quic_id, &b->quic_id_len);
 }
 
 /* All of it has defaults: `passive: {}` is a whole one. */
@@ -490,6 +501,36 @@ static void read_timeouts(struct confread *r, struct conf_service *s, struct con
 			confread_duration(r, at->timeouts[k], timeout_keys[k].name,
 				FLOW_TIMEOUT_MIN_MS, MR_FLOW_TIMEOUT_MAX_MS, values[k]);
 	}
+}
+
+/* A server id must fit into the connection id; with a configuration id, behind the first byte, which has that. */
+static void read_quic(
+	struct confread *r, struct conf_service *s, const struct confdraft_service *at)
+{
+	const struct yamltree_node *map = at->at[CONFDRAFT_SERVICE_QUIC];
+	const struct yamltree_node *node[CONFDRAFT_QUIC_KEYS];
+	const struct yamltree_node *config_at, *offset_at;
+	uint32_t len, offset = 1, config;
+
+	confread_path(r, "services.%.63s.quic", at->key->text);
+	if (!confread_map(r, map, map, quic_keys, N_OF(quic_keys), node)
+		|| node[CONFDRAFT_QUIC_SERVER_ID_LENGTH] == NULL
+		|| !confread_uint(r, node[CONFDRAFT_QUIC_SERVER_ID_LENGTH], "server_id_length", 1,
+			CONF_QUIC_ID_MAX, &len))
+		return;
+	config_at = node[CONFDRAFT_QUIC_CONFIG_ID];
+	offset_at = node[CONFDRAFT_QUIC_SERVER_ID_OFFSET];
+	if (config_at != NULL
+		&& !confread_uint(r, config_at, "config_id", 0, MR_QUIC_CONFIG_MAX, &config))
+		return;
+	if (offset_at != NULL
+		&& !confread_uint(r, offset_at, "server_id_offset", config_at != NULL,
+			MR_QUIC_CID_MAX - len, &offset))
+		return;
+	s->quic.id_len = (uint8_t)len;
+	s->quic.id_offset = (uint8_t)offset;
+	if (config_at != NULL)
+		s->quic.config_id = (int8_t)config;
 }
 
 static bool is_prime(uint32_t n)
@@ -607,6 +648,7 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 	s->established_timeout_ms = MR_ESTABLISHED_TIMEOUT_MS;
 	s->fin_timeout_ms = MR_FIN_TIMEOUT_MS;
 	s->udp_timeout_ms = MR_UDP_TIMEOUT_MS;
+	s->quic.config_id = -1;
 	confread_path(d->read, "services");
 	confread_name(d->read, key, "NAME", s->name);
 	confread_path(d->read, "services.%.63s", key->text);
@@ -631,6 +673,8 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 		s->panic_pct = (uint8_t)panic_pct;
 	if (at->at[CONFDRAFT_SERVICE_TIMEOUTS] != NULL)
 		read_timeouts(d->read, s, at);
+	if (at->at[CONFDRAFT_SERVICE_QUIC] != NULL)
+		read_quic(d->read, s, at);
 }
 
 /* Reads each entry of a mapping of names; the arrays have room for all of them. */

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+_Static_assert(CONF_QUIC_ID_MAX == MR_QUIC_ID_MAX, "what can be read can be sent");
+
 static size_t count_objects(const struct conf *c)
 {
 	size_t n = 1 + c->n_snats + c->n_services;
@@ -68,6 +70,9 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 	o->service.proto = (uint8_t)s->proto;
 	o->service.mode = (uint8_t)s->mode;
 	o->service.gue_port = s->gue_port;
+	o->service.quic_id_len = s->quic.id_len;
+	o->service.quic_id_offset = s->quic.id_offset;
+	o->service.quic_config = (uint8_t)(s->quic.config_id + 1);
 	o->service.sched = (uint8_t)s->sched;
 	o->service.maglev_size = s->maglev_size;
 	o->service.hash = (uint8_t)s->hash;
@@ -94,6 +99,10 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 		o->backend.port = conf_backend_port(s, b);
 		o->backend.weight = b->weight;
 		o->backend.max_conns = conf_backend_max_conns(s->pool, b);
+		if (s->quic.id_len != 0) {
+			o->backend.quic_server_id[0] = b->quic_id_len;
+			memcpy(o->backend.quic_server_id + 1, b->quic_id, b->quic_id_len);
+		}
 		o->backend.state = MR_BACKEND_UP;
 	}
 	o = put_prefixes(o, s, &s->allow, MR_ACL_ALLOW);

@@ -259,6 +259,37 @@ bool confread_token(struct confread *r, const struct yamltree_node *node, const 
 	return *out != NULL;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
+		return (c | 0x20) - 'a' + 10;
+	return -1;
+}
+
+bool confread_hex(struct confread *r, const struct yamltree_node *node, const char *key,
+	unsigned max, uint8_t *out, uint8_t *len)
+{
+	char what[80];
+	unsigned n = 0;
+
+	snprintf(what, sizeof(what), "1..%u bytes in hexadecimal, two digits each", max);
+	if (node->kind != YAMLTREE_SCALAR)
+		return refuse(r, node, key, what);
+	for (const char *p = node->text; *p != '\0'; p += 2, n++) {
+		if (n == max || hex_digit(p[0]) < 0 || hex_digit(p[1]) < 0)
+			return refuse(r, node, key, what);
+	}
+	if (n == 0)
+		return refuse(r, node, key, what);
+	for (unsigned i = 0; i < n; i++)
+		out[i] = (uint8_t)(hex_digit(node->text[2 * i]) << 4
+			| hex_digit(node->text[2 * i + 1]));
+	*len = (uint8_t)n;
+	return true;
+}
+
 /* One host on a network can have it: no group, no loopback, not "any", no IPv4 in IPv6 clothes. */
 static bool is_unicast(const struct mr_ip *ip)
 {

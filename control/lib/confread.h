@@ -65,6 +65,10 @@ bool confread_percent(struct confread *r, const struct yamltree_node *node, cons
 bool confread_token(struct confread *r, const struct yamltree_node *node, const char *key,
 	size_t max, char **out);
 
+/* 1..max bytes in hexadecimal, two digits for each. */
+bool confread_hex(struct confread *r, const struct yamltree_node *node, const char *key,
+	unsigned max, uint8_t *out, uint8_t *len);
+
 /* An address one host can have. */
 bool confread_ip(
 	struct confread *r, const struct yamltree_node *node, const char *key, struct mr_ip *out);

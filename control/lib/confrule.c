@@ -410,6 +410,69 @@ static void check_service_pool(
 			s->name, n);
 }
 
+struct server_id {
+	const struct conf_backend *b;
+	const struct yamltree_node *at;
+};
+
+static int by_server_id(const void *a, const void *b)
+{
+	const struct server_id *x = a, *y = b;
+	const int d = memcmp(x->b->quic_id, y->b->quic_id, sizeof(x->b->quic_id));
+
+	return d != 0 ? d : (x->b > y->b) - (x->b < y->b);
+}
+
+/* All of one length, which the caller has seen to. */
+static void check_server_ids_differ(
+	struct rules *u, const struct conf_service *s, struct server_id *ids, size_t n)
+{
+	qsort(ids, n, sizeof(*ids), by_server_id);
+	for (size_t i = 1; i < n; i++) {
+		if (memcmp(ids[i - 1].b->quic_id, ids[i].b->quic_id, sizeof(ids[i].b->quic_id))
+			== 0)
+			CONFREAD_ERROR(u->r, ids[i].at,
+				"services.%s: backend '%s' has the quic_server_id of '%s' (line "
+				"%u)",
+				s->name, ids[i].b->name, ids[i - 1].b->name,
+				ids[i - 1].at->span.line);
+	}
+}
+
+/* Every backend has a server id, of the service's length, that no other one has. */
+static void check_quic_pool(
+	struct rules *u, const struct conf_service *s, const struct confdraft_service *at)
+{
+	const struct confdraft_pool *pool = &u->d->pools[s->pool - u->c->pools];
+	struct server_id *ids = calloc(s->pool->n_backends + 1, sizeof(*ids));
+	size_t n = 0;
+
+	if (ids == NULL) {
+		u->r->is_out_of_memory = true;
+		return;
+	}
+	for (size_t k = 0; k < s->pool->n_backends; k++) {
+		const struct conf_backend *b = &s->pool->backends[k];
+		const struct yamltree_node *place =
+			pool->backends[k].at[CONFDRAFT_BACKEND_QUIC_SERVER_ID];
+
+		if (place == NULL)
+			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_QUIC],
+				"services.%s has quic, so its backend '%s' of pools.%s needs a "
+				"quic_server_id",
+				s->name, b->name, s->pool->name);
+		else if (b->quic_id_len != 0 && b->quic_id_len != s->quic.id_len)
+			CONFREAD_ERROR(u->r, place,
+				"services.%s has server ids of %u bytes, the quic_server_id of its "
+				"backend '%s' has %u",
+				s->name, s->quic.id_len, b->name, b->quic_id_len);
+		else if (b->quic_id_len != 0)
+			ids[n++] = (struct server_id){b, place};
+	}
+	check_server_ids_differ(u, s, ids, n);
+	free(ids);
+}
+
 /* Keys that say how to hash are for schedulers that do. */
 static void check_hash(
 	struct rules *u, const struct conf_service *s, const struct confdraft_service *at)
@@ -519,6 +582,9 @@ static void check_services(struct rules *u)
 		if (at->at[CONFDRAFT_SERVICE_GUE_PORT] != NULL && s->mode != MR_MODE_GUE)
 			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_GUE_PORT],
 				"services.%s.gue_port is only for mode 'gue'", s->name);
+		if (at->at[CONFDRAFT_SERVICE_QUIC] != NULL && s->proto != MR_PROTO_UDP)
+			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_QUIC],
+				"services.%s.quic is only for 'proto: udp'", s->name);
 		if (s->sched != MR_SCHED_MAGLEV && s->maglev_size != 0)
 			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE],
 				"services.%s.maglev_size is only for scheduler 'maglev'", s->name);
@@ -533,6 +599,8 @@ static void check_services(struct rules *u)
 		check_insert_rate(u, s, at);
 		warn_blind_passive(u, s, pool);
 		check_panic(u, s, at);
+		if (s->quic.id_len != 0)
+			check_quic_pool(u, s, at);
 		if (n_backends <= CONF_BACKENDS_MAX
 			&& n_backends + s->pool->n_backends > CONF_BACKENDS_MAX)
 			CONFREAD_ERROR(u->r, pool,

@@ -279,6 +279,47 @@ static void what_is_hashed_reaches_the_object(void **state)
 	}
 }
 
+static void server_ids_reach_the_objects_of_quic_services(void **state)
+{
+	static const struct {
+		const char *quic;
+		uint8_t len, offset, config;
+	} cases[] = {
+		{"", 0, 0, 0},
+		{"quic: { server_id_length: 2 }, ", 2, 1, 0},
+		{"quic: { server_id_length: 2, server_id_offset: 0 }, ", 2, 0, 0},
+		{"quic: { server_id_length: 2, config_id: 0 }, ", 2, 1, 1},
+		{"quic: { server_id_length: 2, server_id_offset: 18, config_id: 6 }, ", 2, 18, 7},
+	};
+	static const uint8_t none[16], id[16] = {2, 0x0a, 0xff};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[1024];
+		struct mr_object *o;
+		struct conf *c;
+		struct confreport *r;
+		size_t n;
+
+		snprintf(text, sizeof(text),
+			"version: 1\n"
+			"network: { ports: { north: { addresses: [10.2.0.1/24] } } }\n"
+			"pools: { p: { backends: [{ name: a, ip: 10.2.0.11, quic_server_id: 0aFF }] } }\n"
+			"services: { s: { vip: 10.1.0.80, port: 443, proto: udp, mode: dsr-l2, %spool: p } }\n",
+			cases[i].quic);
+		assert_int_equal(load(&c, &r, text), 0);
+		assert_int_equal(confobj_create(&o, &n, c), 0);
+		assert_int_equal(o[n - 2].service.quic_id_len, cases[i].len);
+		assert_int_equal(o[n - 2].service.quic_id_offset, cases[i].offset);
+		assert_int_equal(o[n - 2].service.quic_config, cases[i].config);
+		assert_memory_equal(
+			o[n - 1].backend.quic_server_id, cases[i].len != 0 ? id : none, 16);
+		free(o);
+		confreport_destroy(&r);
+		conf_destroy(&c);
+	}
+}
+
 static void objects_follow_from_the_file(void **state)
 {
 	struct mr_object *o;
@@ -530,6 +571,56 @@ static const struct bad bad_lists[] = {
 		"services.shop.allow[0]: 10.0.0.0/8 is in 'deny' already (line 16)", NULL},
 };
 
+/* The service routes by server ids of 2 bytes; those of its backends. */
+#define QUIC_FROM \
+	"      - { name: a, ip: 10.2.0.11, port: 80 }\n" \
+	"      - { name: b, ip: 10.2.0.12, port: 80, weight: 7 }\n" \
+	"services:\n" \
+	"  shop: { vip: 10.1.0.80, port: 80,"
+#define QUIC_TO(a, b) \
+	"      - { name: a, ip: 10.2.0.11, port: 80, quic_server_id: " a " }\n" \
+	"      - { name: b, ip: 10.2.0.12, port: 80, weight: 7, quic_server_id: " b " }\n" \
+	"services:\n" \
+	"  shop: { vip: 10.1.0.80, port: 80, proto: udp, quic: { server_id_length: 2 },"
+
+static const struct bad quic_bads[] = {
+	{"mode: full-nat", "mode: full-nat, quic: { server_id_length: 2 }", "16:59",
+		"services.shop.quic is only for 'proto: udp'", NULL},
+	{"mode: full-nat", "mode: full-nat, proto: udp, quic: { server_id_length: 2 }", "16:71",
+		"services.shop has quic, so its backend 'a' of pools.web needs a quic_server_id",
+		NULL},
+	{"mode: full-nat", "mode: full-nat, proto: udp, quic: { server_id_length: 16 }", "16:91",
+		"services.shop.quic.server_id_length must be 1..15, got '16'", NULL},
+	{"mode: full-nat", "mode: full-nat, proto: udp, quic: { server_id_offset: 1 }", "16:71",
+		"server_id_length", NULL},
+	{"mode: full-nat",
+		"mode: full-nat, proto: udp, quic: { server_id_length: 15, server_id_offset: 6 }",
+		"16:113", "services.shop.quic.server_id_offset must be 0..5, got '6'", NULL},
+	{"mode: full-nat",
+		"mode: full-nat, proto: udp, quic: { server_id_length: 4, server_id_offset: 0, config_id: 0 }",
+		"16:112", "services.shop.quic.server_id_offset must be 1..16, got '0'", NULL},
+	{"mode: full-nat",
+		"mode: full-nat, proto: udp, quic: { server_id_length: 4, config_id: 7 }", "16:105",
+		"services.shop.quic.config_id must be 0..6, got '7'", NULL},
+	{"port: 80 }", "port: 80, quic_server_id: 0a0 }", "13:61",
+		"quic_server_id must be 1..15 bytes in hexadecimal, two digits each, got '0a0'",
+		NULL},
+	{"port: 80 }", "port: 80, quic_server_id: 0g }", "13:61",
+		"quic_server_id must be 1..15 bytes in hexadecimal, two digits each, got '0g'",
+		NULL},
+	{"port: 80 }", "port: 80, quic_server_id: 000102030405060708090a0b0c0d0e0f }", "13:61",
+		"quic_server_id must be 1..15 bytes in hexadecimal", NULL},
+	{"port: 80 }", "port: 80, quic_server_id: \"\" }", "13:61",
+		"quic_server_id must be 1..15 bytes in hexadecimal", NULL},
+	{"port: 80 }", "port: 80, quic_server_id: 0A0f }", "", NULL, NULL}, /* no service asks */
+	{QUIC_FROM, QUIC_TO("0a01", "0a02"), "", NULL, NULL},               /* valid */
+	{QUIC_FROM, QUIC_TO("0a01", "0A01"), "14:72",
+		"services.shop: backend 'b' has the quic_server_id of 'a' (line 13)", NULL},
+	{QUIC_FROM, QUIC_TO("0a01", "0a0203"), "14:72",
+		"services.shop has server ids of 2 bytes, the quic_server_id of its backend 'b' has 3",
+		NULL},
+};
+
 /* How many of the rows are answered in another way than they say. */
 static unsigned count_wrong(const struct bad *bad, size_t n)
 {
@@ -574,6 +665,7 @@ static void every_mistake_is_located(void **state)
 		count_wrong(bad_services, sizeof(bad_services) / sizeof(bad_services[0])), 0);
 	assert_int_equal(count_wrong(check_bads, sizeof(check_bads) / sizeof(check_bads[0])), 0);
 	assert_int_equal(count_wrong(panic_bads, sizeof(panic_bads) / sizeof(panic_bads[0])), 0);
+	assert_int_equal(count_wrong(quic_bads, sizeof(quic_bads) / sizeof(quic_bads[0])), 0);
 	assert_int_equal(count_wrong(bad_lists, sizeof(bad_lists) / sizeof(bad_lists[0])), 0);
 }
 
@@ -787,6 +879,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(limits_reach_the_objects),
 		cmocka_unit_test(lists_reach_the_objects),
 		cmocka_unit_test(lists_have_limits),
+		cmocka_unit_test(server_ids_reach_the_objects_of_quic_services),
 		cmocka_unit_test(objects_follow_from_the_file),
 		cmocka_unit_test(every_mistake_is_located),
 		cmocka_unit_test(all_mistakes_come_at_once),

@@ -53,6 +53,18 @@ static const char other[] = "version: 1\n"
 			    "  s: { vip: 10.0.0.9, port: 80, mode: full-nat, pool: web, "
 			    "scheduler: wrr }\n";
 
+#define UDP_TEXT(id, quic) \
+	"version: 1\n" \
+	"network: { ports: { p: { addresses: [10.0.0.1/24] } } }\n" \
+	"pools: { web: { backends: [{ name: a, ip: 10.0.0.3" id " }] } }\n" \
+	"services:\n" \
+	"  s: { vip: 10.0.0.9, port: 443, proto: udp, mode: dsr-l2, pool: web" quic " }\n"
+
+static const char udp[] = UDP_TEXT("", "");
+static const char quic[] = UDP_TEXT(", quic_server_id: 0A0b", ", quic: { server_id_length: 2 }");
+static const char quic_other[] = UDP_TEXT(", quic_server_id: 0a0b0c",
+	", quic: { server_id_length: 3, server_id_offset: 4, config_id: 0 }");
+
 static void spelling_does_not_count(void **state)
 {
 	struct conf *a = load(one), *b = load(same);
@@ -156,6 +168,29 @@ static void commands_of_checks_are_compared(void **state)
 	}
 }
 
+static void quic_is_compared(void **state)
+{
+	struct conf *a = load(udp), *b = load(quic), *c = load(quic_other);
+	struct confdiff *d;
+
+	assert_int_equal(confdiff_create(&d, a, b), 0);
+	assert_int_equal(d->n_rows, 3);
+	assert_row(&d->rows[0], '~', "pools.web.backends.a", "quic_server_id", NULL, "0a0b");
+	assert_row(&d->rows[1], '~', "services.s", "quic.server_id_length", NULL, "2");
+	assert_row(&d->rows[2], '~', "services.s", "quic.server_id_offset", NULL, "1");
+	confdiff_destroy(&d);
+	assert_int_equal(confdiff_create(&d, b, c), 0);
+	assert_int_equal(d->n_rows, 4);
+	assert_row(&d->rows[0], '~', "pools.web.backends.a", "quic_server_id", "0a0b", "0a0b0c");
+	assert_row(&d->rows[1], '~', "services.s", "quic.server_id_length", "2", "3");
+	assert_row(&d->rows[2], '~', "services.s", "quic.server_id_offset", "1", "4");
+	assert_row(&d->rows[3], '~', "services.s", "quic.config_id", NULL, "0");
+	confdiff_destroy(&d);
+	conf_destroy(&a);
+	conf_destroy(&b);
+	conf_destroy(&c);
+}
+
 static void from_nothing_everything_is_added(void **state)
 {
 	struct conf *a = load(one);
@@ -222,6 +257,7 @@ int main(void)
 		cmocka_unit_test(changes_are_rows),
 		cmocka_unit_test(payloads_of_checks_are_compared),
 		cmocka_unit_test(commands_of_checks_are_compared),
+		cmocka_unit_test(quic_is_compared),
 		cmocka_unit_test(from_nothing_everything_is_added),
 		cmocka_unit_test(lists_are_compared_as_sets),
 	};
