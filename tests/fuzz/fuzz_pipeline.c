@@ -115,6 +115,7 @@ static const struct {
 	{"direct", "10.1.0.90", 8080, MR_PROTO_TCP, MR_MODE_DSR_L2, MR_SCHED_MAGLEV, 0, 0, 0},
 	{"quic6", "fd00:1::90", 443, MR_PROTO_UDP, MR_MODE_DSR_L2, MR_SCHED_RENDEZVOUS,
 		MR_HASH_SOURCE_PORT, 0, 0},
+	{"quic", "10.1.0.90", 443, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
 	{"ipip", "10.1.0.91", 80, MR_PROTO_TCP, MR_MODE_IPIP, MR_SCHED_MAGLEV, 0, 0, 0},
 	{"gue6", "fd00:1::91", 80, MR_PROTO_TCP, MR_MODE_GUE, MR_SCHED_MAGLEV, 0, 0, 0},
 	{"gue", "10.1.0.92", 53, MR_PROTO_UDP, MR_MODE_GUE, MR_SCHED_RENDEZVOUS, 0, 0, 0},
@@ -136,6 +137,9 @@ static const struct {
 	{"direct", "w1", "10.2.0.11", 8080},
 	{"direct", "w2", "10.2.0.12", 8080},
 	{"quic6", "q1", "fd00:2::11", 443},
+	{"quic6", "q2", "fd00:2::12", 443},
+	{"quic", "q1", "10.2.0.11", 4433},
+	{"quic", "q2", "10.2.0.12", 4433},
 	{"ipip", "i1", "fd00:2::13", 80},
 	{"ipip", "i2", "10.2.0.13", 80}, /* a dataplane takes both, a configuration file one */
 	{"gue6", "g1", "10.2.0.12", 80},
@@ -155,6 +159,12 @@ static const struct {
 	{"fd00:1::10", 128, MR_ACL_DENY},
 	{"fd00:1::", 64, MR_ACL_ALLOW},
 };
+
+/* These services route by server ids of 2 bytes. */
+static bool is_quic(const char *service)
+{
+	return strncmp(service, "quic", 4) == 0;
+}
 
 static void put_service(unsigned i)
 {
@@ -178,6 +188,11 @@ static void put_service(unsigned i)
 			.fin_timeout_ms = 600,
 			.udp_timeout_ms = 1000}};
 
+	if (is_quic(services[i].name)) {
+		o.service.quic_id_len = 2;
+		o.service.quic_id_offset = 1;
+		o.service.quic_config = 1;
+	}
 	snprintf(o.service.name, sizeof(o.service.name), "%s", services[i].name);
 	put(&o);
 }
@@ -190,6 +205,10 @@ static void put_backend(unsigned i, uint8_t state)
 			.weight = 1,
 			.state = state}};
 
+	if (is_quic(backends[i].service)) { /* "q1" has 00 01 */
+		o.backend.quic_server_id[0] = 2;
+		o.backend.quic_server_id[2] = (uint8_t)(backends[i].name[1] - '0');
+	}
 	snprintf(o.backend.service, sizeof(o.backend.service), "%s", backends[i].service);
 	snprintf(o.backend.name, sizeof(o.backend.name), "%s", backends[i].name);
 	put(&o);

@@ -35,6 +35,14 @@ def eth(**kw):
     return Ether(src=CLIENT, dst=kw.pop("dst", NORTH), **kw)
 
 
+def quic_long(kind, dcid, version=b"\0\0\0\1"):
+    return bytes([0xc0 | kind << 4]) + version + bytes([len(dcid)]) + dcid + b"\4scid" + b"data"
+
+
+def quic_short(n):
+    return bytes([0x41, 0x1f, 0, n]) + b"nonce" + b"data"
+
+
 def packets():
     """name → frame, everything the parser and the pipeline tell apart"""
     ip4, ip6 = IP(src="10.1.0.10", dst="10.1.0.80"), IPv6(src="fd00:1::10", dst="fd00:1::80")
@@ -53,6 +61,18 @@ def packets():
         "udp6": eth() / ip6 / UDP(sport=5000, dport=53) / Raw(b"query!"),
         "dsr4": eth() / IP(src="10.1.0.10", dst="10.1.0.90") / TCP(sport=40001, dport=8080, flags="S"),
         "dsr6": eth() / IPv6(src="fd00:1::10", dst="fd00:1::90") / UDP(sport=40002, dport=443),
+        "quic4-initial": eth() / IP(src="10.1.0.10", dst="10.1.0.90") / UDP(sport=40010, dport=443)
+        / Raw(quic_long(0, b"12345678")),
+        "quic4-short": eth() / IP(src="10.1.0.10", dst="10.1.0.90") / UDP(sport=40010, dport=443)
+        / Raw(quic_short(1)),
+        "quic4-other": eth() / IP(src="10.1.0.10", dst="10.1.0.90") / UDP(sport=40010, dport=443)
+        / Raw(quic_short(2)),
+        "quic4-unknown": eth() / IP(src="10.1.0.10", dst="10.1.0.90") / UDP(sport=40010, dport=443)
+        / Raw(quic_short(9)),
+        "quic6-handshake": eth() / IPv6(src="fd00:1::10", dst="fd00:1::90") / UDP(sport=40011, dport=443)
+        / Raw(quic_long(2, b"\x1f\0\2nonce")),
+        "quic6-short": eth() / IPv6(src="fd00:1::10", dst="fd00:1::90") / UDP(sport=40011, dport=443)
+        / Raw(quic_short(1)),
         "options4": eth() / IP(src="10.1.0.10", dst="10.1.0.80", options=[b"\x94\x04\x00\x00"])
         / TCP(sport=40003, dport=80, flags="S"),
         "ext6": eth() / ip6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / TCP(dport=80, flags="S"),
@@ -109,6 +129,19 @@ def parse_seeds():
     write("parse", "short", bytes([8, 0, 0]) + frame[:33])
 
 
+def quic_seeds():
+    layout = bytes([1, 1, 1])  # 2 bytes at 1, configuration 0
+    for name, payload in {
+            "short": quic_short(1), "short-cut": quic_short(1)[:3], "unroutable": b"\x41\xff\0\1",
+            "initial": quic_long(0, b"12345678"), "handshake": quic_long(2, b"\x1f\0\1nonce"),
+            "handshake-2": quic_long(3, b"\x1f\0\1nonce", bytes.fromhex("6b3343cf")), "retry": quic_long(3, b"\x1f\0\1"),
+            "negotiation": quic_long(2, b"\x1f\0\1nonce", bytes(4)), "no-cid": quic_long(2, b""),
+            "long-cid": quic_long(2, bytes(21)), "cut": quic_long(2, b"\x1f\0\1nonce")[:10]}.items():
+        write("quic", name, layout + payload)
+    write("quic", "longest", bytes([14, 5, 0]) + b"\x41" + bytes(range(20)))
+    write("quic", "empty", layout)
+
+
 FRAME, FLOOD, REFLECT, ANSWER, TIME, RUN, EDIT = range(7)
 F_SOUTH, F_QUEUE1, F_OUR_MAC, F_REPAIR, F_ROOM, F_SEGMENTS = 1, 2, 4, 8, 16, 32
 
@@ -137,7 +170,8 @@ def pipeline_seeds():
         write("pipeline", name, rx(p, flags) + bytes([RUN]))
     for name, first in (("tcp4", "tcp4-syn"), ("tcp6", "tcp6-syn"), ("udp4", "udp4"), ("udp6", "udp6"),
                         ("dsr4", "dsr4"), ("dsr6", "dsr6"), ("ipip4", "ipip4"), ("gue6", "gue6"), ("gue4", "gue4"),
-                        ("dnat4", "dnat4"), ("dnat6", "dnat6")):
+                        ("dnat4", "dnat4"), ("dnat6", "dnat6"), ("quic4", "quic4-short"),
+                        ("quic6", "quic6-short")):
         syn = rx(all_[first])
         flow = RESOLVE + syn + bytes([RUN]) + back() + RESOLVE + back(0x10) + bytes([RUN])
         write("pipeline", f"flow-{name}", flow)
@@ -156,6 +190,10 @@ def pipeline_seeds():
     syn, fin, ack, rst = (rx(all_["tcp4-" + f]) for f in ("syn", "fin", "ack", "rst"))
     write("pipeline", "close", RESOLVE + syn + bytes([RUN]) + back() + bytes([RUN]) + ack + fin + bytes([RUN])
           + back(0x11) + bytes([RUN]) + syn + at(700) + ack + rst + at(2000) + syn + bytes([RUN]))
+    quic = [rx(all_["quic4-" + f]) for f in ("initial", "short", "other", "short", "unknown", "other")]
+    write("pipeline", "quic-moves", RESOLVE + b"".join(quic) + RESOLVE + back() + bytes([RUN])
+          + b"".join(q + bytes([RUN]) + back() + bytes([RUN]) for q in quic) + rx(all_["quic6-handshake"])
+          + rx(all_["quic6-short"]) * 2 + bytes([RUN]))
     write("pipeline", "held", syn + ack * 12 + bytes([RUN]) + at(1000) + bytes([RUN]) + at(1000)
           + bytes([RUN, ANSWER, RUN]) + at(31000) + syn + RESOLVE + at(3000) + bytes([RUN]))
     write("pipeline", "segments", RESOLVE + rx(all_["tcp4-ack"], 4 | 8 | 32) + rx(all_["udp4"], 4 | 8 | 32)
@@ -381,7 +419,7 @@ pools:
     backends:
       - { name: w1, ip: 10.2.0.11, port: 8080, weight: 100, max_connections: 7 }
       - { name: w2, ip: 10.2.0.12, weight: 0 }
-  six: { check: t, backends: [ { name: w1, ip: "fd00:2::11" } ] }
+  six: { check: t, backends: [ { name: w1, ip: "fd00:2::11", quic_server_id: 0aFF00 } ] }
   none: { backends: [] }
 services:
   shop: { vip: 10.1.0.80, port: 80, proto: tcp, mode: full-nat, scheduler: maglev, maglev_size: 251, pool: web, max_connections: 900,
@@ -394,6 +432,7 @@ services:
     scheduler: wrr
     pool: six
     timeouts: { syn: 10s, established: 15m, fin: 30s, udp: 60s }
+    quic: { server_id_length: 3, server_id_offset: 1, config_id: 6 }
   gue: { vip: "fd00:1::91", port: 8080, mode: gue, gue_port: 5555, pool: web }
   ipip: { vip: 10.1.0.91, port: 8080, mode: ipip, pool: none, allow: [10.0.0.0/8, 192.0.2.1], deny: [0.0.0.0/0] }
 """
@@ -422,6 +461,8 @@ BAD_CONFS = {
     "folded": "version: 1\nnode:\n  name: a\n    b\n", "crlf": CONF.replace("\n", "\r\n"),
     "family": CONF.replace("10.2.0.12", "fd00:2::12"), "overlap": CONF.replace("10.2.0.100-", "10.2.0.1-"),
     "vip-twice": CONF.replace("services:", "services:\n  too: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web }"),
+    "quic-length": CONF.replace("0aFF00", "0aFF"), "quic-hex": CONF.replace("0aFF00", "0aFF0"),
+    "quic-tcp": CONF.replace("proto: udp", "proto: tcp"),
     "range": CONF.replace("10.2.0.101", "10.2.1.101"), "flow": "{version: 1, network: {ports: {}}}",
 }
 
@@ -523,6 +564,7 @@ def reply_seeds():
 
 if __name__ == "__main__":
     parse_seeds()
+    quic_seeds()
     pipeline_seeds()
     object_seeds()
     frames_seeds()
