@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * maglev — see maglev.h. Every member has a permutation of the slots, (offset + i · skip) mod M with M
- * prime, from a keyed hash of its name; members take turns in claiming the next free slot of their
- * permutation until the table is full. Shares differ by at most one turn; when a member leaves, few slots of
- * others move.
+ * maglev — see maglev.h. The table has two layers, each a function of the configuration and of nothing else:
  *
- * Few is not none: with 1,000 members and 65,537 slots the paper's rebuild moves 0.66 % where 0.10 % would
- * do. Health changes are the common change here, so the table has two layers:
- *
- *   base    built as in the paper over all members with weight > 0, available or not. Changes only when
- *           members or weights change.
+ *   base    who has which slot when all members with weight > 0 are available: maglevfill.c. Changes only
+ *           when members or weights change, and then little more than it must.
  *   slots   base, but a slot whose member is not available walks its own probe sequence, other slots of
  *           base chosen by a hash of (slot, step), to the first available member.
  *
@@ -17,14 +11,15 @@
  * drawn from base), its coming back restores the very same table, and the result depends on the set of
  * members and of available ones, not on history or order: two boxes agree.
  *
- * Weights: member i claims a slot in a turn when its credit, growing by weight/max_weight each turn,
- * reaches one. Cost: build O(M) expected claims × O(1) with at most M·n/… collisions, about 1 ms at
- * M = 65,537; patch O(M) plus probes for the slots of unavailable members.
+ * Cost: base 1 to 2 ms at 65,537 slots, copied from the table before where members and weights are the same;
+ * slots O(M) plus probes for the slots of unavailable members, 0.1 ms.
  *
  *  I1  base[s] < n_members for every s, when n_members > 0
  *  I2  slots[s] is the backend_idx of an available member, or SCHED_NONE when there is none
  */
 #include "lb/maglev.h"
+
+#include "lb/maglevfill.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -103,51 +98,22 @@ static void fill_members(struct sched_table *t, const struct sched_member *m, un
 	qsort(t->members, t->n_members, sizeof(*t->members), by_id);
 }
 
-struct walk { /* a member's place in its permutation, and its credit */
-	uint32_t at, skip, credit;
-};
-
-static uint32_t next_free(const uint16_t *base, struct walk *w, uint32_t n_slots)
+/* Into base; the members' hashes are keyed, so nobody outside knows their permutations. */
+static int fill_base(struct sched_table *t)
 {
-	uint32_t slot = w->at;
+	struct maglevfill_member *m = calloc(t->n_members + 1, sizeof(*m));
+	int rc = 0;
 
-	while (base[slot] != UINT16_MAX) {
-		slot += w->skip;
-		if (slot >= n_slots)
-			slot -= n_slots;
-	}
-	w->at = slot + w->skip >= n_slots ? slot + w->skip - n_slots : slot + w->skip;
-	return slot;
-}
-
-static int build_base(struct sched_table *t)
-{
-	struct walk *walks = calloc(t->n_members + 1, sizeof(*walks));
-	uint32_t max_weight = 1, n_filled = 0;
-
-	if (walks == NULL)
+	if (m == NULL)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < t->n_members; i++) {
-		const uint64_t h = XXH3_64bits_withSeed(&t->members[i].id, 8, t->key + 1);
-
-		walks[i].at = (uint32_t)(h % t->n_slots);
-		walks[i].skip = (uint32_t)((h >> 32) % (t->n_slots - 1)) + 1;
-		if (t->members[i].weight > max_weight)
-			max_weight = t->members[i].weight;
-	}
-	memset(t->base, 0xff, t->n_slots * sizeof(*t->base));
-	while (n_filled < t->n_slots && t->n_members > 0) {
-		for (uint32_t i = 0; i < t->n_members && n_filled < t->n_slots; i++) {
-			walks[i].credit += t->members[i].weight;
-			if (walks[i].credit < max_weight)
-				continue;
-			walks[i].credit -= max_weight;
-			t->base[next_free(t->base, &walks[i], t->n_slots)] = (uint16_t)i;
-			n_filled++;
-		}
-	}
-	free(walks);
-	return 0;
+	for (uint32_t i = 0; i < t->n_members; i++)
+		m[i] = (struct maglevfill_member){
+			.hash = XXH3_64bits_withSeed(&t->members[i].id, 8, t->key + 1),
+			.weight = t->members[i].weight};
+	if (t->n_members > 0)
+		rc = maglevfill_run(t->base, t->n_slots, m, t->n_members);
+	free(m);
+	return rc;
 }
 
 /* Backend for a slot whose own member is not available; any: some member that is. */
@@ -230,7 +196,7 @@ static int build(struct sched_table **out, const struct sched_member *m, unsigne
 		if (has_same_base(t, prev))
 			memcpy(t->base, prev->base, t->n_slots * sizeof(*t->base));
 		else
-			rc = build_base(t);
+			rc = fill_base(t);
 	}
 	if (rc != 0) {
 		destroy(&t);

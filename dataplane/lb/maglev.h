@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * maglev — consistent hashing by a lookup table, weighted, with minimal movement when a backend goes
- * down or comes back (Eisenbud et al., "Maglev", NSDI 2016, section 3.4; what differs is in maglev.c).
+ * maglev — consistent hashing by a lookup table, weighted, where changes of health move nothing but the slots
+ * concerned, and changes of members or weights little more. After Eisenbud et al., "Maglev", NSDI 2016, section
+ * 3.4: a table of prime size, a permutation of it for each member. Who gets a slot that several want is
+ * decided otherwise (maglevfill.c).
  */
 #include "lb/sched.h"
 
