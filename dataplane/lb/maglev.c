@@ -5,7 +5,8 @@
  *   base    who has which slot when all members with weight > 0 are available: maglevfill.c. Changes only
  *           when members or weights change, and then little more than it must.
  *   slots   base, but a slot whose member is not available walks its own probe sequence, other slots of
- *           base chosen by a hash of (slot, step), to the first available member.
+ *           base chosen by a hash of (slot, step), to the first available member. Where 64 steps find none,
+ *           below 15 % of members available, a base of the available ones serves.
  *
  * So a member going down moves exactly its own slots, to the others in proportion to their weight (they are
  * drawn from base), its coming back restores the very same table, and the result depends on the set of
@@ -98,26 +99,33 @@ static void fill_members(struct sched_table *t, const struct sched_member *m, un
 	qsort(t->members, t->n_members, sizeof(*t->members), by_id);
 }
 
-/* Into base; the members' hashes are keyed, so nobody outside knows their permutations. */
-static int fill_base(struct sched_table *t)
+/* Shares slots out among the members, or those available: table[slot] becomes a position in t->members. Their
+ * hashes are keyed, so nobody outside knows their permutations. */
+static int share_out(const struct sched_table *t, bool is_available_only, uint16_t *table)
 {
 	struct maglevfill_member *m = calloc(t->n_members + 1, sizeof(*m));
-	int rc = 0;
+	uint32_t *chosen = calloc(t->n_members + 1, sizeof(*chosen)), n = 0;
+	int rc = m == NULL || chosen == NULL ? -ENOMEM : 0;
 
-	if (m == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < t->n_members; i++)
-		m[i] = (struct maglevfill_member){
+	for (uint32_t i = 0; rc == 0 && i < t->n_members; i++) {
+		if (is_available_only && !t->members[i].is_available)
+			continue;
+		chosen[n] = i;
+		m[n++] = (struct maglevfill_member){
 			.hash = XXH3_64bits_withSeed(&t->members[i].id, 8, t->key + 1),
 			.weight = t->members[i].weight};
-	if (t->n_members > 0)
-		rc = maglevfill_run(t->base, t->n_slots, m, t->n_members);
+	}
+	if (n > 0)
+		rc = maglevfill_run(table, t->n_slots, m, n);
+	for (uint32_t s = 0; rc == 0 && n > 0 && s < t->n_slots; s++)
+		table[s] = (uint16_t)chosen[table[s]];
 	free(m);
+	free(chosen);
 	return rc;
 }
 
-/* Backend for a slot whose own member is not available; any: some member that is. */
-static uint32_t probe(const struct sched_table *t, uint32_t slot, const struct member *any)
+/* Backend for a slot whose own member is not available. */
+static uint32_t probe(const struct sched_table *t, uint32_t slot)
 {
 	for (uint32_t step = 1; step <= MAX_PROBES; step++) {
 		const uint64_t k = (uint64_t)step << 32 | slot;
@@ -127,25 +135,38 @@ static uint32_t probe(const struct sched_table *t, uint32_t slot, const struct m
 		if (m->is_available)
 			return m->backend_idx;
 	}
-	/* nearly all are down: by slot among the available, found once per build */
-	return any->backend_idx;
+	return SCHED_NONE;
 }
 
-static void fill_slots(struct sched_table *t)
+/* Slots whose probes found nobody: nearly all members are down. The rest share them as they would a table. */
+static int fill_rest(struct sched_table *t)
 {
-	const struct member *any = NULL;
+	uint16_t *table = malloc(t->n_slots * sizeof(*table));
+	int rc = table == NULL ? -ENOMEM : share_out(t, true, table);
 
-	for (uint32_t i = 0; i < t->n_members && any == NULL; i++) {
-		if (t->members[i].is_available)
-			any = &t->members[i];
+	for (uint32_t s = 0; rc == 0 && s < t->n_slots; s++) {
+		if (t->slots[s] == SCHED_NONE)
+			t->slots[s] = t->members[table[s]].backend_idx;
 	}
+	free(table);
+	return rc;
+}
+
+static int fill_slots(struct sched_table *t)
+{
+	uint32_t n_available = 0, n_rest = 0;
+
+	for (uint32_t i = 0; i < t->n_members; i++)
+		n_available += t->members[i].is_available;
 	for (uint32_t s = 0; s < t->n_slots; s++) {
-		const struct member *m = any != NULL ? &t->members[t->base[s]] : NULL;
+		const struct member *m = n_available > 0 ? &t->members[t->base[s]] : NULL;
 
 		t->slots[s] = m == NULL   ? SCHED_NONE
 			: m->is_available ? m->backend_idx
-					  : probe(t, s, any);
+					  : probe(t, s);
+		n_rest += t->slots[s] == SCHED_NONE;
 	}
+	return n_available > 0 && n_rest > 0 ? fill_rest(t) : 0;
 }
 
 /* True when prev's base serves: same size, key, members and weights. */
@@ -196,13 +217,14 @@ static int build(struct sched_table **out, const struct sched_member *m, unsigne
 		if (has_same_base(t, prev))
 			memcpy(t->base, prev->base, t->n_slots * sizeof(*t->base));
 		else
-			rc = fill_base(t);
+			rc = share_out(t, false, t->base);
 	}
+	if (rc == 0)
+		rc = fill_slots(t);
 	if (rc != 0) {
 		destroy(&t);
 		return rc;
 	}
-	fill_slots(t);
 	*out = t;
 	return 0;
 }

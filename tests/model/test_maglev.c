@@ -179,6 +179,28 @@ static void slots_of_a_dead_member_are_shared_out_evenly(void **state)
 	maglev_ops.destroy(&t);
 }
 
+/* Few are left of many: each gets its part, not one of them what nobody else was found for. */
+static void few_that_are_left_share_evenly(void **state)
+{
+	static struct sched_member m[N];
+	static uint32_t hits[N];
+
+	(void)state;
+	make_members(m, N);
+	for (unsigned n_up = 2; n_up <= 64; n_up *= 2) {
+		struct sched_table *t;
+
+		for (unsigned i = 0; i < N; i++)
+			m[i].is_available = i < n_up;
+		t = build(m, N, NULL);
+		count(t, hits, N);
+		for (unsigned i = 0; i < n_up; i++)
+			assert_in_range(hits[i], maglev_n_slots(t) / n_up * 9 / 10,
+				maglev_n_slots(t) / n_up * 11 / 10);
+		maglev_ops.destroy(&t);
+	}
+}
+
 /* Of 65,537 slots; the slots of the member itself, 0.10 %, are not counted. The paper's table moves 375. */
 #define N_SLOTS 65537u
 #define MOVED_MAX 98u /* 0.15 % */
@@ -350,6 +372,7 @@ int main(void)
 		cmocka_unit_test(changes_of_one_member_of_1000_move_little),
 		cmocka_unit_test(history_does_not_matter),
 		cmocka_unit_test(nobody_available_gives_nobody),
+		cmocka_unit_test(few_that_are_left_share_evenly),
 		cmocka_unit_test(last_one_standing_gets_everything),
 		cmocka_unit_test(sizes_that_cannot_be_filled_are_refused),
 	};
