@@ -16,7 +16,7 @@
 struct sched_bench {
 	const struct sched_ops *ops;
 	struct sched_member *members;
-	unsigned n;
+	unsigned n, n_members;
 	struct sched_params params;
 	struct sched_table *table;
 	uint64_t hashes[N_PICKS];
@@ -46,7 +46,7 @@ static void *up(const struct bench_case *c)
 	uint64_t seed = 11;
 
 	x->ops = sched_ops_of((unsigned)c->kind & 0xff);
-	x->n = c->size;
+	x->n = x->n_members = c->size;
 	x->tallies = shim_alloc(x->n * sizeof(x->tallies[0]));
 	x->members = shim_alloc(x->n * sizeof(x->members[0]));
 	x->at = shim_alloc(x->n * sizeof(x->at[0]));
@@ -117,6 +117,33 @@ static unsigned rebuild(void *ctx)
 	return 1;
 }
 
+/* What a backend that is removed from the file and added again costs, each time. */
+static unsigned change_members(void *ctx)
+{
+	struct sched_bench *x = ctx;
+	struct sched_table *t = NULL;
+
+	x->n_members = x->n_members == x->n ? x->n - 1 : x->n;
+	if (x->ops->build(&t, x->members, x->n_members, &x->params, x->table) != 0)
+		return 0;
+	x->ops->destroy(&x->table);
+	x->table = t;
+	return 1;
+}
+
+static unsigned change_weight(void *ctx)
+{
+	struct sched_bench *x = ctx;
+	struct sched_table *t = NULL;
+
+	x->members[0].weight = x->members[0].weight == 1 ? 2 : 1;
+	if (x->ops->build(&t, x->members, x->n, &x->params, x->table) != 0)
+		return 0;
+	x->ops->destroy(&x->table);
+	x->table = t;
+	return 1;
+}
+
 static unsigned build_ref(void *ctx)
 {
 	struct sched_bench *x = ctx;
@@ -166,8 +193,12 @@ static const struct bench_case cases[] = {
 	PICK("rendezvous/pick/100", MR_SCHED_RENDEZVOUS, 100),
 	PICK("rendezvous/pick-weighted/10", MR_SCHED_RENDEZVOUS | HAS_WEIGHTS, 10),
 	BUILD("maglev/build/3", build, 3),
+	BUILD("maglev/build/10", build, 10),
 	BUILD("maglev/build/100", build, 100),
 	BUILD("maglev/build/1000", build, 1000),
+	BUILD("maglev/build/10000", build, 10000),
+	BUILD("maglev/one-removed/1000", change_members, 1000),
+	BUILD("maglev/one-weight/1000", change_weight, 1000),
 	BUILD("maglev/one-down/1000", rebuild, 1000),
 };
 BENCH_SUBJECT(bench_sched, cases);
