@@ -34,6 +34,8 @@ const struct bench_subject *const bench_subjects[] = {&bench_csum, &bench_hash, 
 	&bench_conn, &bench_publish, &bench_path};
 const size_t bench_n_subjects = RTE_DIM(bench_subjects);
 
+struct bench_shape bench_shape = {1000, 16, 10};
+
 static enum bench_pages pages_got;
 
 static const struct bench_case *current;
@@ -93,7 +95,7 @@ int bench_start(enum bench_pages pages)
 
 	pages_got = choose(pages);
 	lcore_map(map, sizeof(map));
-	snprintf(mb, sizeof(mb), "%u", MEMORY_MB);
+	snprintf(mb, sizeof(mb), "%u", MEMORY_MB + bench_shape.n_flows / 1000000 * 320);
 	if (pages_got == BENCH_PAGES_HUGE) {
 		argv[9] = in_memory;
 		argv[argc = 10] = NULL;

@@ -33,7 +33,8 @@ struct bench_subject {
 };
 
 extern const struct bench_subject bench_acl, bench_conn, bench_csum, bench_hash, bench_mailbox,
-	bench_natport, bench_parse, bench_path, bench_publish, bench_sched, bench_steer, bench_vip;
+	bench_natport, bench_parse, bench_path, bench_publish, bench_sched, bench_shaped,
+	bench_steer, bench_vip;
 
 /* All subjects in the order they run. */
 extern const struct bench_subject *const bench_subjects[];
@@ -49,6 +50,14 @@ enum bench_pages {
 	BENCH_PAGES_THP,  /* transparent hugepages: 2 MB as well, no reservation, no root */
 	BENCH_PAGES_4K,
 };
+
+/* What the cases of bench_shaped find: DSR services over IPv4, flows over all of them alike. Set before
+ * bench_start(). They do not run beside others: there is one dataplane in a process. */
+struct bench_shape {
+	uint32_t n_flows, n_services,
+		n_backends; /* n_backends: of the first service; the others have 10 */
+};
+extern struct bench_shape bench_shape;
 
 /* Starts DPDK. 0, or -errno with a line on stderr. */
 int bench_start(enum bench_pages pages);

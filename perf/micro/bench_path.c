@@ -60,12 +60,13 @@ static bool open_flows(unsigned family, unsigned mode, uint32_t n, bool is_new)
 static void *up(const struct bench_case *c)
 {
 	const unsigned what = c->kind >> 16, mode = c->kind >> 8 & 0xff, family = c->kind & 0xff;
+	const uint32_t n = c->size != 0 ? c->size : bench_shape.n_flows;
 
-	path.h = world_get();
+	path.h = world_get(mode == WORLD_SHAPED);
 	if (path.h == NULL)
 		return NULL;
 	path.s = what == BACK ? &path.back : &path.out;
-	if (what != EMPTY_POLL && !open_flows(family, mode, c->size, what == NEW_FLOW))
+	if (what != EMPTY_POLL && !open_flows(family, mode, n, what == NEW_FLOW))
 		return NULL;
 	return &path;
 }
@@ -210,4 +211,10 @@ static const struct bench_case cases[] = {
 	NEW("dsr-l2", 6, WORLD_DSR),
 	NEW("full-nat", 6, WORLD_FULLNAT),
 };
+/* Of as many flows as bench_shape has. */
+static const struct bench_case shaped[] = {
+	FLOWS("shaped/hit", OUT, 4, WORLD_SHAPED, 0),
+	NEW("shaped", 4, WORLD_SHAPED),
+};
+BENCH_SUBJECT(bench_shaped, shaped);
 BENCH_SUBJECT(bench_path, cases);

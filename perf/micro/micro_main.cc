@@ -155,19 +155,39 @@ class Table : public benchmark::BenchmarkReporter
 
 int usage()
 {
-	std::fprintf(stderr, "usage: micro_bench [--pages=auto|huge|thp|4k] [--benchmark_…]\n");
+	std::fprintf(stderr,
+		"usage: micro_bench [--pages=auto|huge|thp|4k] [--flows=N] [--services=N] "
+		"[--backends=N] [--benchmark_…]\n");
 	return 2;
 }
 
-// Takes --pages out of argv.
-bool take_pages(int *argc, char **argv, bench_pages *pages)
+// Takes NAME=NUMBER.
+bool take_number(const char *arg, const char *name, uint32_t *value)
+{
+	const size_t len = std::strlen(name);
+
+	if (std::strncmp(arg, name, len) != 0)
+		return false;
+	*value = static_cast<uint32_t>(std::strtoul(arg + len, nullptr, 10));
+	return true;
+}
+
+// Takes --pages and the shape out of argv.
+bool take_options(int *argc, char **argv, bench_pages *pages, bool *is_shaped)
 {
 	static const std::map<std::string, bench_pages> names = {{"auto", BENCH_PAGES_AUTO},
 		{"huge", BENCH_PAGES_HUGE}, {"thp", BENCH_PAGES_THP}, {"4k", BENCH_PAGES_4K}};
 	int n = 1;
 
+	*is_shaped = false;
 	*pages = BENCH_PAGES_AUTO;
 	for (int i = 1; i < *argc; i++) {
+		if (take_number(argv[i], "--flows=", &bench_shape.n_flows)
+			|| take_number(argv[i], "--services=", &bench_shape.n_services)
+			|| take_number(argv[i], "--backends=", &bench_shape.n_backends)) {
+			*is_shaped = true;
+			continue;
+		}
 		if (std::strncmp(argv[i], "--pages=", 8) != 0) {
 			argv[n++] = argv[i];
 			continue;
@@ -186,14 +206,18 @@ bool take_pages(int *argc, char **argv, bench_pages *pages)
 
 int main(int argc, char **argv)
 {
+	const bench_subject *const shaped[] = {&bench_shaped};
 	bench_pages pages;
+	bool is_shaped;
 	Table table;
 
-	if (!take_pages(&argc, argv, &pages))
+	if (!take_options(&argc, argv, &pages, &is_shaped))
 		return usage();
-	for (size_t i = 0; i < bench_n_subjects; i++) {
-		for (size_t k = 0; k < bench_subjects[i]->n; k++) {
-			const bench_case *c = &bench_subjects[i]->cases[k];
+	for (size_t i = 0; i < (is_shaped ? 1 : bench_n_subjects); i++) {
+		const bench_subject *subject = (is_shaped ? shaped : bench_subjects)[i];
+
+		for (size_t k = 0; k < subject->n; k++) {
+			const bench_case *c = &subject->cases[k];
 
 			table.add(c);
 			benchmark::RegisterBenchmark(c->name, measure, c)->UseManualTime();

@@ -7,7 +7,7 @@
 #include <rte_ip.h>
 
 #define N_CONNS (1u << 20) /* of each family */
-#define N_SERVICES 16u
+#define N_BASIC 16u        /* services that are always there */
 #define N_BACKENDS 10u
 #define N_SNATS 16u /* of each family: 64,512 ports each */
 #define NORTH 0u
@@ -15,6 +15,7 @@
 #define L3 14u
 
 static struct harness world;
+static bool world_is_shaped;
 
 /* --- configuration --- */
 
@@ -50,8 +51,9 @@ static void put_backend(struct model *m, const struct mr_service *s, unsigned k)
 
 	memcpy(o.backend.service, s->name, MR_NAME_MAX);
 	snprintf(o.backend.name, MR_NAME_MAX, "pool/backend-%u", k);
-	o.backend.ip = s->vip.family == 4 ? ip4(10, 2, 0, (uint8_t)(11 + k))
-					  : ip6(2, 0, (uint8_t)(0x11 + k));
+	o.backend.ip = s->vip.family == 6 ? ip6(2, 0, (uint8_t)(0x11 + k))
+		: k < N_BACKENDS          ? ip4(10, 2, 0, (uint8_t)(11 + k))
+				 : ip4(10, 2, (uint8_t)(2 + k / 250), (uint8_t)(1 + k % 250));
 	o.backend.port = mr_mode_is_direct(s->mode) ? s->port : 8080;
 	o.backend.weight = 1;
 	o.backend.state = MR_BACKEND_UP;
@@ -65,7 +67,14 @@ static struct mr_ip vip_of(unsigned family, enum world_mode mode)
 	return family == 4 ? ip4(10, 9, 0, host) : ip6(9, 0, host);
 }
 
-static void put_service(struct model *m, const char *name, struct mr_ip vip, uint8_t mode)
+/* The i-th service of those that path/shaped/ has its flows to. */
+static struct mr_ip shaped_vip(uint32_t i)
+{
+	return ip4(10, 9, (uint8_t)(2 + i / 250), (uint8_t)(1 + i % 250));
+}
+
+static void put_service(
+	struct model *m, const char *name, struct mr_ip vip, uint8_t mode, unsigned n_backends)
 {
 	struct mr_object o = {.type = MR_OBJ_SERVICE,
 		.service = {.vip = vip,
@@ -76,7 +85,7 @@ static void put_service(struct model *m, const char *name, struct mr_ip vip, uin
 
 	snprintf(o.service.name, MR_NAME_MAX, "%s", name);
 	model_put(m, &o);
-	for (unsigned k = 0; k < N_BACKENDS; k++)
+	for (unsigned k = 0; k < n_backends; k++)
 		put_backend(m, &o.service, k);
 }
 
@@ -96,21 +105,36 @@ static void fill_model(struct model *m)
 		o.snat.ip = ip6(2, 1, (uint8_t)(1 + i));
 		model_put(m, &o);
 	}
-	put_service(m, "nat4", vip_of(4, WORLD_FULLNAT), MR_MODE_FULLNAT);
-	put_service(m, "nat6", vip_of(6, WORLD_FULLNAT), MR_MODE_FULLNAT);
-	put_service(m, "dsr4", vip_of(4, WORLD_DSR), MR_MODE_DSR_L2);
-	put_service(m, "dsr6", vip_of(6, WORLD_DSR), MR_MODE_DSR_L2);
-	put_service(m, "ipip4", vip_of(4, WORLD_IPIP), MR_MODE_IPIP);
-	put_service(m, "ipip6", vip_of(6, WORLD_IPIP), MR_MODE_IPIP);
-	put_service(m, "gue4", vip_of(4, WORLD_GUE), MR_MODE_GUE);
-	put_service(m, "gue6", vip_of(6, WORLD_GUE), MR_MODE_GUE);
-	put_service(m, "dnat4", vip_of(4, WORLD_DNAT), MR_MODE_DNAT);
-	put_service(m, "dnat6", vip_of(6, WORLD_DNAT), MR_MODE_DNAT);
-	for (unsigned i = 10; i < N_SERVICES; i++) {
+	put_service(m, "nat4", vip_of(4, WORLD_FULLNAT), MR_MODE_FULLNAT, N_BACKENDS);
+	put_service(m, "nat6", vip_of(6, WORLD_FULLNAT), MR_MODE_FULLNAT, N_BACKENDS);
+	put_service(m, "dsr4", vip_of(4, WORLD_DSR), MR_MODE_DSR_L2, N_BACKENDS);
+	put_service(m, "dsr6", vip_of(6, WORLD_DSR), MR_MODE_DSR_L2, N_BACKENDS);
+	put_service(m, "ipip4", vip_of(4, WORLD_IPIP), MR_MODE_IPIP, N_BACKENDS);
+	put_service(m, "ipip6", vip_of(6, WORLD_IPIP), MR_MODE_IPIP, N_BACKENDS);
+	put_service(m, "gue4", vip_of(4, WORLD_GUE), MR_MODE_GUE, N_BACKENDS);
+	put_service(m, "gue6", vip_of(6, WORLD_GUE), MR_MODE_GUE, N_BACKENDS);
+	put_service(m, "dnat4", vip_of(4, WORLD_DNAT), MR_MODE_DNAT, N_BACKENDS);
+	put_service(m, "dnat6", vip_of(6, WORLD_DNAT), MR_MODE_DNAT, N_BACKENDS);
+	for (unsigned i = 10; i < N_BASIC; i++) {
 		char name[MR_NAME_MAX];
 
 		snprintf(name, sizeof(name), "other-%u", i);
-		put_service(m, name, ip4(10, 9, 1, (uint8_t)i), MR_MODE_DSR_L2);
+		put_service(m, name, ip4(10, 9, 1, (uint8_t)i), MR_MODE_DSR_L2, N_BACKENDS);
+	}
+}
+
+/* The world of path/shaped/: nothing but what was asked for. */
+static void fill_shaped(struct model *m)
+{
+	put_addr(m, "north", ip4(10, 1, 0, 1));
+	put_addr(m, "south", ip4(10, 2, 0, 1));
+	put_gateway(m, ip4(10, 1, 0, 254));
+	for (uint32_t i = 0; i < bench_shape.n_services; i++) {
+		char name[MR_NAME_MAX];
+
+		snprintf(name, sizeof(name), "shaped-%u", i);
+		put_service(m, name, shaped_vip(i), MR_MODE_DSR_L2,
+			i == 0 ? bench_shape.n_backends : N_BACKENDS);
 	}
 }
 
@@ -132,13 +156,14 @@ static void resolve(struct harness *h)
 		if (*word >> 56 == 0)
 			continue;
 		*word = (*word & (0xffull << 48)) | (uint64_t)MR_NEIGH_REACHABLE << 56
-			| (uint64_t)(i + 1) << 40 | 2;
+			| (uint64_t)(i + 1) << 32 | 2;
 	}
 }
 
-struct harness *world_get(void)
+struct harness *world_get(bool is_shaped)
 {
-	static const struct harness_params p = {.n_workers = 1,
+	const struct bench_shape *shape = &bench_shape;
+	struct harness_params p = {.n_workers = 1,
 		.n_queues = 1,
 		.n_conns4 = N_CONNS,
 		.n_conns6 = N_CONNS,
@@ -147,10 +172,18 @@ struct harness *world_get(void)
 	struct mr_error err;
 
 	if (is_up)
-		return &world;
+		return is_shaped == world_is_shaped ? &world : NULL;
+	world_is_shaped = is_shaped;
+	if (is_shaped) { /* a table that is three quarters full takes no entries of such services */
+		p.n_conns4 = shape->n_flows * 3 / 2 > 65536 ? shape->n_flows * 3 / 2 : 65536;
+		p.n_conns6 = 1024;
+		p.n_neighs = 32768;
+		p.n_services = shape->n_services + 1;
+		p.n_backends = shape->n_backends + shape->n_services * N_BACKENDS;
+	}
 	harness_init(&world, &p);
 	is_up = true;
-	fill_model(world.model);
+	(is_shaped ? fill_shaped : fill_model)(world.model);
 	if (harness_apply(&world, &err) != 0) {
 		fprintf(stderr, "world: %s: %s\n", err.object, err.message);
 		return NULL;
@@ -234,13 +267,16 @@ static void set_tcp_flags(struct world_stream *s, uint8_t tcp_flags)
 void world_stream_init(struct world_stream *s, unsigned family, enum world_mode mode, uint32_t n,
 	uint8_t tcp_flags)
 {
-	const struct mr_ip vip = vip_of(family, mode);
+	struct mr_ip vip = vip_of(family, mode);
 	uint32_t *order = shim_shuffled(n);
 
 	stream_alloc(s, family, WORLD_OUT, n);
 	set_tcp_flags(s, tcp_flags);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		if (mode == WORLD_SHAPED)
+			vip = shaped_vip(order[i] % bench_shape.n_services);
 		set_flow(s, i, order[i], &vip);
+	}
 	free(order);
 }
 

@@ -11,7 +11,7 @@
 #include "shim.h"
 
 /* What a stream's packets are. */
-enum world_mode { WORLD_FULLNAT, WORLD_DSR, WORLD_IPIP, WORLD_GUE, WORLD_DNAT };
+enum world_mode { WORLD_FULLNAT, WORLD_DSR, WORLD_IPIP, WORLD_GUE, WORLD_DNAT, WORLD_SHAPED };
 enum world_way { WORLD_OUT, WORLD_BACK }; /* client → backend, backend → client */
 
 /* Addresses and ports of one packet, as they stand in it. */
@@ -38,8 +38,9 @@ struct world_stream {
 	uint32_t n, at;
 };
 
-/* NULL, with a line on stderr, when it cannot be had. */
-struct harness *world_get(void);
+/* is_shaped: of bench_shape, for streams of WORLD_SHAPED, and of nothing else. NULL when it cannot be had, as when the
+ * other one is there. */
+struct harness *world_get(bool is_shaped);
 
 /* Ends all flows: lets their time pass. */
 void world_clear(struct harness *h);

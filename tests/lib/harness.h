@@ -40,7 +40,9 @@ struct harness_params {
 	unsigned n_queues; /* receive queues per port, 1 or n_workers */
 	uint32_t n_conns4, n_conns6;
 	uint32_t n_mbufs;
-	uint32_t n_neighs; /* 0 = 4096 */
+	uint32_t n_neighs;   /* 0 = 4096 */
+	uint32_t n_services; /* 0 = 64 */
+	uint32_t n_backends; /* 0 = 1024 */
 };
 
 /* EAL must run (tests/lib/eal.h). Dies with a message when something cannot be had. */
