@@ -70,8 +70,8 @@ static inline uint16_t csum_add(uint16_t a, uint16_t b)
 	return csum_fold((uint64_t)a + b);
 }
 
-/* The checksum field after a change (RFC 1624, equation 3). */
-static inline uint16_t csum_apply(uint16_t field, uint16_t delta)
+/* The checksum field after a change (RFC 1624, equation 3). Several deltas may be given as their plain sum. */
+static inline uint16_t csum_apply(uint16_t field, uint32_t delta)
 {
 	return (uint16_t)~csum_fold((uint64_t)(uint16_t)~field + delta);
 }

@@ -50,8 +50,10 @@ struct conn {
 	uint8_t proto;
 	uint8_t state; /* enum mr_conn_state */
 	uint8_t mode;  /* enum mr_mode */
-	/* checksum corrections, one's complement, RFC 1624: add to what the packet carries */
-	uint16_t fwd_l3, fwd_l4, rev_l3, rev_l4;
+	/* checksum corrections, one's complement, RFC 1624: add to what the packet carries. The way back has the
+	 * complement of these, see fwd_nat.c */
+	uint16_t fwd_l3, fwd_l4;
+	uint32_t spare;
 	uint8_t client_ip[16];
 	uint8_t client_iface;
 	uint8_t fins;       /* connfsm: who has sent FIN */

@@ -9,8 +9,9 @@
  *
  * Checksums are updated, not computed (RFC 1624): what changes in a flow's packets is the same in each,
  * so the entry keeps one delta per direction and layer, and a packet costs one addition. The way back is the
- * complement of the way there. The IPv4 delta includes the time to live going down by one. A damaged packet
- * stays damaged, which is for the receiver to see.
+ * complement of the way there. The IPv4 delta includes the time to live going down by one, whose complement is
+ * it going up: twice the step down is added on the way back. A damaged packet stays damaged, which is for the
+ * receiver to see.
  *
  * The client's next hop is asked for once and remembered in the entry (client_neigh, client_iface); it is
  * asked again when the neighbour is gone or the generation has other routes (route_gen).
@@ -55,9 +56,7 @@ static inline void open_flow(struct conn *e, const struct lb_conf *conf, bool is
 	memcpy(to.dst, be->ip, 16);
 	addrs = csum_delta(&from, &to, offsetof(__typeof__(from), sport));
 	e->fwd_l4 = csum_delta(&from, &to, sizeof(from));
-	e->rev_l4 = (uint16_t)~e->fwd_l4;
 	e->fwd_l3 = csum_add(addrs, CSUM_TTL_DELTA);
-	e->rev_l3 = csum_add((uint16_t)~addrs, CSUM_TTL_DELTA);
 	e->client_neigh = NEIGH_NONE;
 }
 
@@ -75,7 +74,8 @@ static void open_dest(struct conn *e, const struct lb_conf *conf)
 struct rewrite {
 	const uint8_t *src, *dst; /* 4 or 16 bytes */
 	rte_be16_t sport, dport;
-	uint16_t l3, l4;
+	uint32_t l3; /* as csum_apply() takes it */
+	uint16_t l4;
 };
 
 /* False when the time to live has run out; nothing is changed then. */
@@ -195,8 +195,8 @@ static void return_batch(const struct fwd_env *env, const struct fwd_batch *batc
 			.dst = e->client_ip,
 			.sport = e->vip_port,
 			.dport = e->client_port,
-			.l3 = e->rev_l3,
-			.l4 = e->rev_l4};
+			.l3 = (uint32_t)(uint16_t)~e->fwd_l3 + 2 * CSUM_TTL_DELTA,
+			.l4 = (uint16_t)~e->fwd_l4};
 
 		if (unlikely(!rewrite_packet(env->b->m[i], p, &r))) {
 			pkt_drop(p, PKT_DROP_ttl);
