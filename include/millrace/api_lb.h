@@ -85,6 +85,7 @@ MR_MSG(mr_acl, MR_ACL_FIELDS)
 #define MR_QUIC_ID_MAX 15    /* bytes of a server id, as in draft-ietf-quic-load-balancers */
 #define MR_QUIC_CID_MAX 20   /* bytes of a connection id, RFC 9000 17.2 */
 #define MR_QUIC_CONFIG_MAX 6 /* QUIC-LB configuration id; 7 marks what is not routable */
+#define MR_MSS_MIN 88u /* with 40 bytes of options, all there can be, more than half is data */
 #define MR_LOAD_BOUND_MIN_PCT 101
 #define MR_LOAD_BOUND_MAX_PCT 1000
 #define MR_MAX_CONNS_MAX 1000000000u

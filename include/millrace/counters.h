@@ -26,8 +26,13 @@
 	X(arp_replies, packets, "ARP requests answered") \
 	X(nd_replies, packets, "neighbour solicitations answered") \
 	X(echo_replies, packets, "ICMP and ICMPv6 echo requests answered") \
-	X(too_big_replies, packets, "packets too big for a tunnel answered with ICMP or ICMPv6") \
+	X(too_big_replies, packets, \
+		"packets answered with ICMP or ICMPv6: with what is put in too big for the port") \
 	X(icmp_errors, packets, "ICMP errors passed on to the backend or client of their flow") \
+	X(mss_clamped, packets, "SYN and SYN+ACK whose maximum segment size was lowered") \
+	X(proxy_headers, packets, "client's packets that got a PROXY header") \
+	X(toa_options, packets, "client's segments that got its address as an option") \
+	X(toa_skipped, packets, "client's segments without room for its address as an option") \
 	X(conn_hits, packets, "packets of balanced services with a connection entry") \
 	X(conn_created, flows, "connection entries created") \
 	X(conn_expired, flows, "connection entries removed by time") \
@@ -48,8 +53,8 @@
 	X(bad_l4_header, "TCP or UDP header is truncated or malformed") \
 	X(ttl, "time to live or hop limit ran out") \
 	X(fragment, "fragment of a balanced flow: fragments are not supported yet") \
-	X(too_big, "encapsulated, longer than the port's MTU, and may not be reported") \
-	X(no_headroom, "buffer has no room in front for the outer header") \
+	X(too_big, "with what is put in longer than the port's MTU, and may not be reported") \
+	X(no_headroom, "buffer has no room in front for what is to be put in") \
 	X(ip_extension, "IPv6 extension header chain too long or malformed") \
 	X(foreign_mac, "destination MAC address is not ours") \
 	X(no_service, "virtual address without a service on this port") \

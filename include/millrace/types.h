@@ -46,6 +46,13 @@ struct mr_ip {
 	X(MR_SCHED_SH, 7, "sh") \
 	X(MR_SCHED_RENDEZVOUS, 8, "rendezvous")
 
+/* How a full-NAT backend is told its client: not at all; by a TCP option; by a header of the PROXY protocol,
+ * version 2, in front of the stream or of each datagram. */
+#define MR_CLIENT_ADDRESSES(X) \
+	X(MR_CLIENT_ADDRESS_NONE, 0, "none") \
+	X(MR_CLIENT_ADDRESS_TOA, 1, "toa") \
+	X(MR_CLIENT_ADDRESS_PROXY_V2, 2, "proxy-v2")
+
 /* What a hashing scheduler hashes of a client's packet: addresses, ports and protocol; the client's
  * address; its address and port. */
 #define MR_HASHES(X) \
@@ -125,6 +132,7 @@ MR_ENUM(mode, MR_MODES)
 MR_ENUM(sched, MR_SCHEDS)
 MR_ENUM(hash, MR_HASHES)
 MR_ENUM(acl_action, MR_ACL_ACTIONS)
+MR_ENUM(client_address, MR_CLIENT_ADDRESSES)
 MR_ENUM(backend_state, MR_BACKEND_STATES)
 MR_ENUM(down, MR_DOWNS)
 MR_ENUM(proto, MR_PROTOS)

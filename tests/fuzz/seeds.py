@@ -142,6 +142,27 @@ def quic_seeds():
     write("quic", "empty", layout)
 
 
+def tcpopt_seeds():
+    def seed(name, options, ack=5000, first=1000, less=28, max_=1220):
+        write("tcpopt", name, struct.pack(">HBIB", max_, less, first, 28) + raw(TCP(ack=ack, options=options)))
+
+    nop, ts = ("NOP", None), ("Timestamp", (1, 2))
+    seed("none", [])
+    seed("mss", [("MSS", 1460)])
+    seed("mss-odd", [nop, ("MSS", 1460), ("SAckOK", b""), ts, ("WScale", 7)], less=0)
+    seed("mss-twice", [("MSS", 9000), ("MSS", 8000)])
+    seed("mss-small", [("MSS", 90)])
+    seed("ended", [("EOL", None), ("MSS", 1460)])
+    seed("sack", [nop, nop, ts, nop, nop, ("SAck", (6000, 7000, 8000, 9000))])
+    seed("sack-duplicate", [nop, nop, ("SAck", (1000, 1028, 6000, 7000))])
+    seed("sack-nothing-else", [nop, nop, ("SAck", (1000, 1028))])
+    seed("sack-wraps", [nop, nop, ("SAck", (20, 40))], ack=0xffffff00, first=0xfffffff0)
+    seed("toa", [(254, b"\x9c\x40\x0a\1\0\x0a"), ("MSS", 1460)])
+    for n, bad in enumerate((b"\2", b"\2\0\0\0", b"\2\1\0\0", b"\1\2\4\5", b"\5\xff\0\0", b"\5\x0b" + bytes(10))):
+        head = raw(TCP(options=[nop] * (-(-len(bad) // 4) * 4)))[:20]
+        write("tcpopt", f"bad-{n}", struct.pack(">HBIB", 1220, 28, 1000, 28) + head + bad)
+
+
 FRAME, FLOOD, REFLECT, ANSWER, TIME, RUN, EDIT = range(7)
 F_SOUTH, F_QUEUE1, F_OUR_MAC, F_REPAIR, F_ROOM, F_SEGMENTS = 1, 2, 4, 8, 16, 32
 
@@ -565,6 +586,7 @@ def reply_seeds():
 if __name__ == "__main__":
     parse_seeds()
     quic_seeds()
+    tcpopt_seeds()
     pipeline_seeds()
     object_seeds()
     frames_seeds()
