@@ -131,6 +131,31 @@ static int check_quic(const struct mr_object *o, struct mr_error *err)
 	return 0;
 }
 
+/* What is changed in packets besides their addresses: only modes that see both directions can. */
+static int check_edits(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_service *s = &o->service;
+	const char *mode = mr_mode_name(s->mode);
+
+	if (s->mss != 0 && s->mss < MR_MSS_MIN)
+		return refuse(err, o, "mss %u is not 0 or %u..%u", s->mss, MR_MSS_MIN, UINT16_MAX);
+	if (s->mss != 0 && s->proto != MR_PROTO_TCP)
+		return refuse(err, o, "mss is for tcp, not for %s", mr_proto_name(s->proto));
+	if (s->mss != 0 && s->mode != MR_MODE_FULLNAT && s->mode != MR_MODE_DNAT)
+		return refuse(err, o,
+			"mss is for full-nat and dnat: with %s the SYN+ACK does not pass here",
+			mode);
+	if (s->client_address > MR_CLIENT_ADDRESS_PROXY_V2)
+		return refuse(err, o, "client_address %u is unknown", s->client_address);
+	if (s->client_address != MR_CLIENT_ADDRESS_NONE && s->mode != MR_MODE_FULLNAT)
+		return refuse(
+			err, o, "client_address is for full-nat: with %s backends see it", mode);
+	if (s->client_address == MR_CLIENT_ADDRESS_TOA && s->proto != MR_PROTO_TCP)
+		return refuse(err, o, "client_address toa is for tcp, not for %s",
+			mr_proto_name(s->proto));
+	return 0;
+}
+
 static int check_service(const struct mr_object *o, struct mr_error *err)
 {
 	const struct mr_service *s = &o->service;
@@ -159,7 +184,8 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "max_conns %u is above %u", s->max_conns, MR_MAX_CONNS_MAX);
 	if (s->on_down > MR_DOWN_RESET)
 		return refuse(err, o, "on_down %u is unknown", s->on_down);
-	if (check_quic(o, err) != 0 || check_hash(o, err) != 0 || check_rates(o, err) != 0)
+	if (check_quic(o, err) != 0 || check_hash(o, err) != 0 || check_rates(o, err) != 0
+		|| check_edits(o, err) != 0)
 		return -EINVAL;
 	return check_timeouts(o, err);
 }

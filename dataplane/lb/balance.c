@@ -92,7 +92,7 @@ void balance_run_batches(struct call *x, enum connfsm_dir dir)
 {
 	const struct fwd_env env = {.w = x->w, .conf = x->conf, .addrs = x->addrs, .b = x->b};
 
-	for (unsigned mode = 0; mode < FWD_N_MODES; mode++) {
+	for (unsigned mode = 0; mode < FWD_N; mode++) {
 		if (x->batch[mode].n == 0)
 			continue;
 		if (dir == CONNFSM_CLIENT)
@@ -279,7 +279,7 @@ static void call_init(struct call *x, struct worker *w, const struct lb_conf *c,
 	x->b = b;
 	x->now_ms = w->now_ms;
 	x->n_hits = 0;
-	for (unsigned mode = 0; mode < FWD_N_MODES; mode++)
+	for (unsigned mode = 0; mode < FWD_N; mode++)
 		x->batch[mode].n = 0;
 }
 
@@ -319,7 +319,7 @@ void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_con
 static inline bool is_of_flow(
 	const struct conn *e, const struct lb_backend *be, const struct pkt *p)
 {
-	return e->mode == MR_MODE_FULLNAT && e->proto == p->proto && e->family == p->family
+	return fwd_is_fullnat(e->mode) && e->proto == p->proto && e->family == p->family
 		&& e->snat_slot == p->snat_slot && be->port == p->sport
 		&& memcmp(be->ip, p->src, sizeof(be->ip)) == 0;
 }
@@ -419,7 +419,7 @@ static void revert_flows(struct call *x, struct flows *f)
 		if (f->idx[k] != CONN_NONE) {
 			e = conn_at(x->lw->conns, f->idx[k]);
 			be = &x->conf->backends[e->backend_idx];
-			if (likely(e->mode == MR_MODE_DNAT && be->port == p->sport
+			if (likely(fwd_is_dnat(e->mode) && be->port == p->sport
 				    && memcmp(be->ip, p->src, sizeof(be->ip)) == 0)) {
 				on_answer(x, i, f->idx[k], e, be);
 				continue;

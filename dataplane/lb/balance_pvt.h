@@ -32,7 +32,7 @@ struct call {
 	struct burst *b;
 	uint32_t now_ms;
 	uint32_t n_hits;
-	struct fwd_batch batch[FWD_N_MODES];
+	struct fwd_batch batch[FWD_N];
 };
 
 /* Packets of one family on their way through the connection table. */

@@ -49,14 +49,14 @@ struct conn {
 	uint8_t family;
 	uint8_t proto;
 	uint8_t state; /* enum mr_conn_state */
-	uint8_t mode;  /* enum mr_mode */
+	uint8_t mode;  /* index in fwd_modes[]: enum mr_mode, or one of fwd.h's own */
 	/* checksum corrections, one's complement, RFC 1624: add to what the packet carries. The way back has the
 	 * complement of these, see fwd_nat.c */
 	uint16_t fwd_l3, fwd_l4;
-	uint32_t spare;
+	uint32_t iss; /* the client's first sequence number: fwd_edit.c */
 	uint8_t client_ip[16];
 	uint8_t client_iface;
-	uint8_t fins;       /* connfsm: who has sent FIN */
+	uint8_t fins;       /* connfsm: who has sent FIN; the other bits are fwd_edit.c's */
 	uint16_t route_gen; /* of client_neigh: lb_conf */
 	uint32_t n_packets;
 	uint32_t began_ms; /* the flow that has the entry now */

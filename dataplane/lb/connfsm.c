@@ -51,7 +51,7 @@ enum mr_conn_state connfsm_tcp(
 
 	if (unlikely(kind == FIN))
 		*fins |= (uint8_t)(1u << dir);
-	return next == FI && *fins == 3 ? CL : (enum mr_conn_state)next;
+	return next == FI && (*fins & 3) == 3 ? CL : (enum mr_conn_state)next;
 }
 
 bool connfsm_reusable(enum mr_conn_state s)

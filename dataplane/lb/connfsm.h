@@ -13,7 +13,7 @@
 enum connfsm_dir { CONNFSM_CLIENT, CONNFSM_BACKEND };
 
 /* Next state for a TCP segment with these header flags. A FIN from each side closes: *fins (of the
- * entry, 0 at first) remembers who has sent one. */
+ * entry, 0 at first) remembers in two bits who has sent one. */
 enum mr_conn_state connfsm_tcp(
 	enum mr_conn_state s, enum connfsm_dir dir, uint8_t tcp_flags, uint8_t *fins);
 

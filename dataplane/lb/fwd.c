@@ -2,16 +2,19 @@
 /* fwd — the table of forwarding modes; see fwd.h. */
 #include "lb/fwd.h"
 
+#include "lb/fwd_edit.h"
 #include "lb/fwd_l2.h"
 #include "lb/fwd_nat.h"
 #include "lb/fwd_tunnel.h"
 
-const struct fwd_ops *const fwd_modes[FWD_N_MODES] = {
+const struct fwd_ops *const fwd_modes[FWD_N] = {
 	[MR_MODE_FULLNAT] = &fwd_nat_full_ops,
 	[MR_MODE_DSR_L2] = &fwd_l2_ops,
 	[MR_MODE_IPIP] = &fwd_tunnel_ipip_ops,
 	[MR_MODE_GUE] = &fwd_tunnel_gue_ops,
 	[MR_MODE_DNAT] = &fwd_nat_dest_ops,
+	[FWD_FULLNAT_EDIT] = &fwd_edit_full_ops,
+	[FWD_DNAT_EDIT] = &fwd_edit_dest_ops,
 };
 
 #define COUNT_MODE(sym, value, name) +1

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * fwd — how a packet that has its connection gets to the other side. One mode, or family of modes, per file
- * (fwd_l2.c, fwd_tunnel.c, fwd_nat.c) behind struct fwd_ops; called with all packets of one mode of a burst,
+ * (fwd_l2.c, fwd_tunnel.c, fwd_nat.c, fwd_edit.c) behind struct fwd_ops; called with all packets of one mode of a burst,
  * and once per new flow. Context: worker.
  */
 #include "core/worker.h"
@@ -45,8 +45,35 @@ struct fwd_ops {
 
 #define FWD_N_MODES 6 /* enum mr_mode is below this */
 
-/* Operations by enum mr_mode. */
-extern const struct fwd_ops *const fwd_modes[FWD_N_MODES];
+/* Ways to forward that are not modes of their own in a configuration: flows of services that want more of a mode take
+ * another index of fwd_modes[], so that the mode itself has no branch for them. */
+enum fwd_own {
+	FWD_FULLNAT_EDIT = FWD_N_MODES, /* fwd_edit.h */
+	FWD_DNAT_EDIT,
+	FWD_N,
+};
+
+/* Operations by enum mr_mode and enum fwd_own. */
+extern const struct fwd_ops *const fwd_modes[FWD_N];
+
+/* The index for new flows of a service. */
+static inline uint8_t fwd_of(const struct mr_service *s)
+{
+	if (s->mss == 0 && s->client_address == MR_CLIENT_ADDRESS_NONE)
+		return s->mode;
+	return s->mode == MR_MODE_FULLNAT ? FWD_FULLNAT_EDIT : FWD_DNAT_EDIT;
+}
+
+/* Whether an entry's mode is full NAT, DNAT, of whatever kind. */
+static inline bool fwd_is_fullnat(uint8_t mode)
+{
+	return mode == MR_MODE_FULLNAT || mode == FWD_FULLNAT_EDIT;
+}
+
+static inline bool fwd_is_dnat(uint8_t mode)
+{
+	return mode == MR_MODE_DNAT || mode == FWD_DNAT_EDIT;
+}
 
 /* For modes: completes a packet whose next hop is known by reference; p->family is that of the next hop. The
  * frame's Ethernet header is at eth; the packet goes out of iface, or to the hold queue of ref, or of next_hop

@@ -211,7 +211,7 @@ static void return_batch(const struct fwd_env *env, const struct fwd_batch *batc
 static void send_error(const struct fwd_env *env, unsigned i, const struct conn *e,
 	const struct lb_backend *be, const struct icmpquote *q)
 {
-	const bool is_full = e->mode == MR_MODE_FULLNAT;
+	const bool is_full = fwd_is_fullnat(e->mode);
 	const struct seen seen = seen_of(e, env->conf, is_full);
 	const struct icmpquote_to to = {.src = is_full ? seen.ip : NULL,
 		.dst = be->ip,

@@ -155,8 +155,8 @@ static bool to_client(
 	if (idx == CONN_NONE)
 		return false;
 	e = conn_at(lw->conns, idx);
-	if (e->mode != (kind == ADDR_SNAT ? MR_MODE_FULLNAT : MR_MODE_DNAT) || e->proto != q->proto
-		|| e->family != q->family
+	if (!(kind == ADDR_SNAT ? fwd_is_fullnat(e->mode) : fwd_is_dnat(e->mode))
+		|| e->proto != q->proto || e->family != q->family
 		|| !is_backend(&env->conf->backends[e->backend_idx], q->dst, q->dport)
 		|| env->conf->services[e->service_idx] == NULL)
 		return false;

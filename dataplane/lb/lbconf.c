@@ -18,6 +18,7 @@
 #define XXH_INLINE_ALL
 #include "lb/lbconf.h"
 
+#include "lb/fwd.h"
 #include "lb/lbconf_pvt.h"
 #include "net/addr.h"
 
@@ -190,7 +191,8 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->insert_rate == b->insert_rate && a->gue_port == b->gue_port
 			&& a->on_down == b->on_down && a->quic_id_len == b->quic_id_len
 			&& a->quic_id_offset == b->quic_id_offset
-			&& a->quic_config == b->quic_config);
+			&& a->quic_config == b->quic_config && a->mss == b->mss
+			&& a->client_address == b->client_address);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)
@@ -255,6 +257,8 @@ static struct lb_service *service_alloc(const struct lbspec_group *g, uint32_t s
 	s->n_backends = g->n_backends;
 	memcpy(s->vip, g->service->vip.bytes, sizeof(s->vip));
 	s->gue_port = rte_cpu_to_be_16(s->spec.gue_port ? s->spec.gue_port : MR_GUE_PORT);
+	s->mss = s->spec.mss ? s->spec.mss : UINT16_MAX;
+	s->fwd = fwd_of(&s->spec);
 	connfsm_timeouts(&s->timeouts, &s->spec);
 	s->backends = calloc(g->n_backends + 1, sizeof(s->backends[0]));
 	s->backend_idx = calloc(g->n_backends + 1, sizeof(s->backend_idx[0]));

@@ -38,6 +38,8 @@ struct lb_service {
 	struct acl *acl;         /* NULL: every client may begin flows */
 	uint32_t max_conns;      /* a worker's share; UINT32_MAX: no limit */
 	rte_be16_t gue_port;
+	uint16_t mss;            /* UINT16_MAX: no limit */
+	uint8_t fwd;             /* of new flows: fwd_of() */
 	uint32_t sum_weight;     /* of backends that take new flows */
 	uint8_t source_mask[16]; /* of the client's address, where that is hashed */
 	struct connfsm_timeouts timeouts;

@@ -230,7 +230,7 @@ void newflow_detach(struct lb_worker *lw, const struct conn *e)
 static void begin_flow(struct call *x, uint32_t idx, struct conn *e, const struct lb_service *s,
 	const struct pkt *p)
 {
-	e->mode = s->spec.mode;
+	e->mode = s->fwd;
 	e->fins = 0;
 	e->n_packets = 0;
 	e->state = p->proto == MR_PROTO_TCP

@@ -54,6 +54,8 @@ MR_MSG(mr_snat, MR_SNAT_FIELDS)
 	F(T, U32, insert_rate, 44, MR_OPTIONAL, \
 		"new entries in a second, the rest goes by hash; 0 = all") \
 	F(T, U16, gue_port, 55, MR_OPTIONAL, "UDP port of the backends' GUE; 0 = default") \
+	F(T, U16, mss, 56, MR_OPTIONAL, "TCP segments of both sides, at most; 0 = no limit") \
+	F(T, U8, client_address, 59, MR_OPTIONAL, "enum mr_client_address; full-nat") \
 	F(T, U8, quic_id_len, 60, MR_OPTIONAL, "bytes of a QUIC server id; 0 = none is looked at") \
 	F(T, U8, quic_id_offset, 61, MR_OPTIONAL, "where in the connection id it begins") \
 	F(T, U8, quic_config, 62, MR_OPTIONAL, "1 + QUIC-LB configuration id; 0 = any first byte")

@@ -121,7 +121,20 @@ static const struct {
 	{"gue", "10.1.0.92", 53, MR_PROTO_UDP, MR_MODE_GUE, MR_SCHED_RENDEZVOUS, 0, 0, 0},
 	{"dnat", "10.1.0.93", 80, MR_PROTO_TCP, MR_MODE_DNAT, MR_SCHED_RR, 0, 0, 0},
 	{"dnat6", "fd00:1::93", 53, MR_PROTO_UDP, MR_MODE_DNAT, MR_SCHED_MAGLEV, 0, 0, 0},
+	{"toa", "10.1.0.94", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
+	{"toa6", "fd00:1::94", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
+	{"proxy", "10.1.0.95", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
+	{"proxy6", "fd00:1::95", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
+	{"proxydns", "10.1.0.95", 53, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
 };
+
+/* By the name. */
+static uint8_t client_address_of(const char *service)
+{
+	if (strncmp(service, "toa", 3) == 0)
+		return MR_CLIENT_ADDRESS_TOA;
+	return strncmp(service, "proxy", 5) == 0 ? MR_CLIENT_ADDRESS_PROXY_V2 : 0;
+}
 
 static const struct {
 	const char *service, *name, *ip;
@@ -147,6 +160,11 @@ static const struct {
 	{"dnat", "n1", "10.2.0.11", 8080},
 	{"dnat", "n2", "10.2.0.12", 8080},
 	{"dnat6", "n1", "fd00:2::11", 5353},
+	{"toa", "t1", "10.2.0.11", 8080},
+	{"toa6", "t1", "fd00:2::11", 8080},
+	{"proxy", "p1", "10.2.0.11", 8080},
+	{"proxy6", "p1", "fd00:2::11", 8080},
+	{"proxydns", "p1", "10.2.0.11", 5353},
 };
 
 /* What services of the family may have as lists. */
@@ -178,6 +196,10 @@ static void put_service(unsigned i)
 			.hash = services[i].hash,
 			.source_prefix = services[i].source_prefix,
 			.load_bound_pct = services[i].load_bound_pct,
+			.mss = services[i].mode == MR_MODE_DNAT && services[i].proto == MR_PROTO_TCP
+				? 1000
+				: 0,
+			.client_address = client_address_of(services[i].name),
 			.max_conns = i % 2 == 0 ? 200 : 0,
 			.insert_rate = i == 5 ? 50 : 0,
 			.flow_rate = i % 3 == 0 ? 100 : 0,

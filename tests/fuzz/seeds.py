@@ -217,6 +217,18 @@ def pipeline_seeds():
           + rx(all_["quic6-short"]) * 2 + bytes([RUN]))
     write("pipeline", "held", syn + ack * 12 + bytes([RUN]) + at(1000) + bytes([RUN]) + at(1000)
           + bytes([RUN, ANSWER, RUN]) + at(31000) + syn + RESOLVE + at(3000) + bytes([RUN]))
+    sack = [("NOP", None)] * 2 + [("SAck", (1001, 1029, 1100, 1200))]
+    for name, vip in (("toa", "10.1.0.94"), ("toa6", "fd00:1::94"), ("proxy", "10.1.0.95"), ("proxy6", "fd00:1::95")):
+        family = IPv6(src="fd00:1::10", dst=vip) if ":" in vip else IP(src="10.1.0.10", dst=vip)
+        head = eth() / family
+        tell = [rx(head / TCP(sport=40000, dport=80, seq=seq, ack=1, flags=f, options=o) / Raw(d)) for seq, f, o, d in (
+            (1000, "S", [("MSS", 1460)], b"cut"), (1001, "A", [], b""), (1001, "PA", sack, b"data"),
+            (1005, "PAU", [], b"more"), (1001, "R", [], b""))]
+        write("pipeline", f"tell-{name}", RESOLVE + tell[0] + bytes([RUN]) + back() + RESOLVE + tell[1] + bytes([RUN])
+              + back(0x10) + tell[2] + tell[3] + bytes([RUN]) + back(0x18) + bytes([RUN]) + tell[1] + tell[4]
+              + bytes([RUN]))
+    write("pipeline", "tell-udp", RESOLVE + rx(eth() / IP(src="10.1.0.10", dst="10.1.0.95")
+          / UDP(sport=40000, dport=53) / Raw(b"ask")) + bytes([RUN]) + back() + bytes([RUN]))
     write("pipeline", "segments", RESOLVE + rx(all_["tcp4-ack"], 4 | 8 | 32) + rx(all_["udp4"], 4 | 8 | 32)
           + rx(all_["echo4"], 4 | 8 | 32) + rx(all_["echo6"], 4 | 8 | 32) + bytes([RUN]))
 
@@ -484,6 +496,7 @@ BAD_CONFS = {
     "vip-twice": CONF.replace("services:", "services:\n  too: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web }"),
     "quic-length": CONF.replace("0aFF00", "0aFF"), "quic-hex": CONF.replace("0aFF00", "0aFF0"),
     "quic-tcp": CONF.replace("proto: udp", "proto: tcp"),
+    "edits": CONF.replace("pool: web, max", "pool: web, mss: 1400, client_address: proxy-v2, max"),
     "range": CONF.replace("10.2.0.101", "10.2.1.101"), "flow": "{version: 1, network: {ports: {}}}",
 }
 

@@ -121,6 +121,34 @@ static void server_ids_are_of_udp_and_fit_connection_ids(void **state)
 	check(&b, -EINVAL);
 }
 
+/* Each of the two in the modes and protocols that can have it, and in no other. */
+static void edits_need_both_directions(void **state)
+{
+	(void)state;
+	for (uint8_t mode = MR_MODE_FULLNAT; mode <= MR_MODE_DNAT; mode++) {
+		for (unsigned is_udp = 0; is_udp < 2; is_udp++) {
+			const bool is_nat = mode == MR_MODE_FULLNAT || mode == MR_MODE_DNAT;
+			const bool is_full = mode == MR_MODE_FULLNAT;
+			struct mr_object s = service("web");
+
+			s.service.mode = mode;
+			s.service.proto = is_udp ? MR_PROTO_UDP : MR_PROTO_TCP;
+			check(&s, 0);
+			s.service.mss = MR_MSS_MIN;
+			check(&s, is_nat && !is_udp ? 0 : -EINVAL);
+			s.service.mss = MR_MSS_MIN - 1;
+			check(&s, -EINVAL);
+			s.service.mss = 0;
+			s.service.client_address = MR_CLIENT_ADDRESS_TOA;
+			check(&s, is_full && !is_udp ? 0 : -EINVAL);
+			s.service.client_address = MR_CLIENT_ADDRESS_PROXY_V2;
+			check(&s, is_full ? 0 : -EINVAL);
+			s.service.client_address = MR_CLIENT_ADDRESS_PROXY_V2 + 1;
+			check(&s, -EINVAL);
+		}
+	}
+}
+
 /* Backend b/c of service a and backend c of service a/b would have one key. */
 static void only_a_backend_has_a_pool_before_its_name(void **state)
 {
@@ -281,6 +309,7 @@ int main(void)
 		cmocka_unit_test(only_a_backend_has_a_pool_before_its_name),
 		cmocka_unit_test(gue_port_is_for_gue),
 		cmocka_unit_test(server_ids_are_of_udp_and_fit_connection_ids),
+		cmocka_unit_test(edits_need_both_directions),
 		cmocka_unit_test(numbers_have_limits),
 		cmocka_unit_test(what_is_hashed_fits_the_scheduler),
 		cmocka_unit_test(rates_have_limits),
