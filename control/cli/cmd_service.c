@@ -57,6 +57,8 @@ static const struct cmd_col show_record[] = {
 	{"quic_server_id_length", "QUIC server id bytes", FMT_UINT},
 	{"quic_server_id_offset", "QUIC server id at", FMT_UINT},
 	{"quic_config_id", "QUIC-LB config id", FMT_UINT},
+	{"mss", "MSS", FMT_UINT},
+	{"client_address", "client address", FMT_ANY},
 	{"scheduler", "scheduler", FMT_ANY},
 	{"hash", "hash", FMT_ANY},
 	{"source_prefix", "source prefix", FMT_UINT},

@@ -132,6 +132,11 @@ static json_t *build_item(const struct loop *l, const struct conf_service *s,
 		s->mode == MR_MODE_GUE ? json_integer(s->gue_port != 0 ? s->gue_port : MR_GUE_PORT)
 				       : json_null());
 	put_quic(item, &s->quic);
+	json_object_set_new(item, "mss", s->mss != 0 ? json_integer(s->mss) : json_null());
+	json_object_set_new(item, "client_address",
+		s->client_address != MR_CLIENT_ADDRESS_NONE
+			? json_string(mr_client_address_name(s->client_address))
+			: json_null());
 	json_object_set_new(item, "hash",
 		mr_sched_is_hashing(s->sched) ? json_string(mr_hash_name(s->hash)) : json_null());
 	json_object_set_new(item, "source_prefix",

@@ -143,6 +143,8 @@ struct conf_service {
 	enum mr_mode mode;
 	uint16_t gue_port; /* mode gue; 0: the default */
 	struct conf_quic quic;
+	uint16_t mss; /* 0: no limit */
+	enum mr_client_address client_address;
 	enum mr_sched sched;
 	enum mr_hash hash;       /* of what; scheduler sh: source */
 	uint8_t source_prefix;   /* 0: the whole address */

@@ -77,6 +77,8 @@ static const struct effect effects_of_change[] = {
 	{SECTION_SERVICE, "quic.server_id_length", "packets go by the new server ids at once"},
 	{SECTION_SERVICE, "quic.server_id_offset", "packets go by the new server ids at once"},
 	{SECTION_SERVICE, "quic.config_id", "packets go by the new server ids at once"},
+	{SECTION_SERVICE, "mss", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "client_address", "new flows tell it so; flows go on as they began"},
 	{SECTION_SERVICE, "pool", "new flows go to the new pool; flows stay"},
 	{SECTION_SERVICE, "scheduler", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, "hash", "new flows are spread anew; flows stay"},
@@ -409,6 +411,9 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 	add_field(f, o, "quic.server_id_offset", s->quic.id_len != 0 ? "%u" : NULL,
 		s->quic.id_offset);
 	add_field(f, o, "quic.config_id", s->quic.config_id >= 0 ? "%d" : NULL, s->quic.config_id);
+	add_limit(f, o, "mss", s->mss);
+	add_field(f, o, "client_address", s->client_address != MR_CLIENT_ADDRESS_NONE ? "%s" : NULL,
+		mr_client_address_name(s->client_address));
 	add_field(f, o, "scheduler", "%s", mr_sched_name(s->sched));
 	add_field(f, o, "hash", s->hash != MR_HASH_FLOW && s->sched != MR_SCHED_SH ? "%s" : NULL,
 		mr_hash_name(s->hash));

@@ -97,6 +97,8 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_MODE] = {"mode", true},
 	[CONFDRAFT_SERVICE_GUE_PORT] = {"gue_port", false},
 	[CONFDRAFT_SERVICE_QUIC] = {"quic", false},
+	[CONFDRAFT_SERVICE_MSS] = {"mss", false},
+	[CONFDRAFT_SERVICE_CLIENT_ADDRESS] = {"client_address", false},
 	[CONFDRAFT_SERVICE_SCHEDULER] = {"scheduler", false},
 	[CONFDRAFT_SERVICE_HASH] = {"hash", false},
 	[CONFDRAFT_SERVICE_SOURCE_PREFIX] = {"source_prefix", false},
@@ -143,6 +145,8 @@ static const char *const hash_words[] = {MR_HASHES(WORD_TEXT)};
 static const enum mr_hash hash_values[] = {MR_HASHES(WORD_VALUE)};
 static const char *const down_words[] = {MR_DOWNS(WORD_TEXT)};
 static const enum mr_down down_values[] = {MR_DOWNS(WORD_VALUE)};
+static const char *const client_address_words[] = {MR_CLIENT_ADDRESSES(WORD_TEXT)};
+static const enum mr_client_address client_address_values[] = {MR_CLIENT_ADDRESSES(WORD_VALUE)};
 #define CHECK_TEXT(sym, text) text,
 #define CHECK_VALUE(sym, text) CONF_CHECK_##sym,
 static const char *const check_words[] = {CONF_CHECK_TYPES(CHECK_TEXT)};
@@ -597,6 +601,21 @@ static void read_gue_port(
 		s->gue_port = 0;
 }
 
+static void read_edits(
+	struct confread *r, struct conf_service *s, const struct yamltree_node *const *at)
+{
+	unsigned word;
+	uint32_t v;
+
+	if (at[CONFDRAFT_SERVICE_MSS] != NULL
+		&& confread_uint(r, at[CONFDRAFT_SERVICE_MSS], "mss", MR_MSS_MIN, UINT16_MAX, &v))
+		s->mss = (uint16_t)v;
+	if (at[CONFDRAFT_SERVICE_CLIENT_ADDRESS] != NULL
+		&& confread_word(r, at[CONFDRAFT_SERVICE_CLIENT_ADDRESS], "client_address",
+			client_address_words, N_OF(client_address_words), &word))
+		s->client_address = client_address_values[word];
+}
+
 static void read_hash_numbers(
 	struct confread *r, struct conf_service *s, const struct yamltree_node *const *at)
 {
@@ -661,6 +680,7 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 	if (at->at[CONFDRAFT_SERVICE_GUE_PORT] != NULL)
 		read_gue_port(d->read, s, at->at[CONFDRAFT_SERVICE_GUE_PORT]);
 	read_service_words(d->read, s, at->at);
+	read_edits(d->read, s, at->at);
 	read_hash_numbers(d->read, s, at->at);
 	confacl_read(d->read, s, at->at[CONFDRAFT_SERVICE_ALLOW], at->at[CONFDRAFT_SERVICE_DENY]);
 	read_max_connections(d->read, at->at[CONFDRAFT_SERVICE_MAX_CONNECTIONS], &s->max_conns);

@@ -73,6 +73,8 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 	o->service.quic_id_len = s->quic.id_len;
 	o->service.quic_id_offset = s->quic.id_offset;
 	o->service.quic_config = (uint8_t)(s->quic.config_id + 1);
+	o->service.mss = s->mss;
+	o->service.client_address = (uint8_t)s->client_address;
 	o->service.sched = (uint8_t)s->sched;
 	o->service.maglev_size = s->maglev_size;
 	o->service.hash = (uint8_t)s->hash;

@@ -563,6 +563,32 @@ static void check_prefixes(struct rules *u)
 	}
 }
 
+/* What is changed in packets besides their addresses: only modes that see both directions can. */
+static void check_edits(
+	struct rules *u, const struct conf_service *s, const struct confdraft_service *at)
+{
+	if (s->mss != 0 && s->proto != MR_PROTO_TCP)
+		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_MSS],
+			"services.%s.mss is only for tcp", s->name);
+	if (s->mss != 0 && mr_mode_is_direct(s->mode))
+		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_MSS],
+			"services.%s.mss is only for full-nat and dnat: with %s the backend's SYN+ACK "
+			"does not pass here; set the route's advmss on the backends",
+			s->name, mr_mode_name(s->mode));
+	if (s->client_address == MR_CLIENT_ADDRESS_NONE)
+		return;
+	if (s->mode != MR_MODE_FULLNAT)
+		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_CLIENT_ADDRESS],
+			"services.%s.client_address is only for full-nat: with %s the backends see the "
+			"client's address",
+			s->name, mr_mode_name(s->mode));
+	if (s->client_address == MR_CLIENT_ADDRESS_TOA && s->proto != MR_PROTO_TCP)
+		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_CLIENT_ADDRESS],
+			"services.%s.client_address: 'toa' is a TCP option, the service is %s; use "
+			"'proxy-v2'",
+			s->name, mr_proto_name(s->proto));
+}
+
 static void check_services(struct rules *u)
 {
 	char path[2 * MR_NAME_MAX];
@@ -585,6 +611,7 @@ static void check_services(struct rules *u)
 		if (at->at[CONFDRAFT_SERVICE_QUIC] != NULL && s->proto != MR_PROTO_UDP)
 			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_QUIC],
 				"services.%s.quic is only for 'proto: udp'", s->name);
+		check_edits(u, s, at);
 		if (s->sched != MR_SCHED_MAGLEV && s->maglev_size != 0)
 			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE],
 				"services.%s.maglev_size is only for scheduler 'maglev'", s->name);

@@ -621,6 +621,31 @@ static const struct bad quic_bads[] = {
 		NULL},
 };
 
+/* mss, client_address */
+static const struct bad bad_edits[] = {
+	{"mode: full-nat", "mode: full-nat, mss: 87", "16:58",
+		"services.shop.mss must be 88..65535, got '87'", NULL},
+	{"mode: full-nat", "mode: dsr-l2, mss: 1400", "16:56",
+		"services.shop.mss is only for full-nat and dnat: with dsr-l2 the backend's SYN+ACK "
+		"does not pass here",
+		NULL},
+	{"mode: full-nat", "proto: udp, mode: full-nat, mss: 1400", "16:70",
+		"services.shop.mss is only for tcp", NULL},
+	{"mode: full-nat", "mode: dnat, mss: 1400", "", NULL, NULL}, /* valid */
+	{"mode: full-nat", "mode: full-nat, client_address: proxy-v1", "16:69",
+		"services.shop.client_address must be 'none', 'toa' or 'proxy-v2', got 'proxy-v1'",
+		"did you mean 'proxy-v2'?"},
+	{"mode: full-nat", "mode: dnat, client_address: toa", "16:65",
+		"services.shop.client_address is only for full-nat: with dnat the backends see",
+		NULL},
+	{"mode: full-nat", "proto: udp, mode: full-nat, client_address: toa", "16:81",
+		"services.shop.client_address: 'toa' is a TCP option, the service is udp", NULL},
+	{"mode: full-nat", "proto: udp, mode: full-nat, client_address: proxy-v2", "", NULL,
+		NULL}, /* valid */
+	{"mode: full-nat", "mode: full-nat, mss: 1400, client_address: toa", "", NULL,
+		NULL}, /* valid */
+};
+
 /* How many of the rows are answered in another way than they say. */
 static unsigned count_wrong(const struct bad *bad, size_t n)
 {
@@ -667,6 +692,7 @@ static void every_mistake_is_located(void **state)
 	assert_int_equal(count_wrong(panic_bads, sizeof(panic_bads) / sizeof(panic_bads[0])), 0);
 	assert_int_equal(count_wrong(quic_bads, sizeof(quic_bads) / sizeof(quic_bads[0])), 0);
 	assert_int_equal(count_wrong(bad_lists, sizeof(bad_lists) / sizeof(bad_lists[0])), 0);
+	assert_int_equal(count_wrong(bad_edits, sizeof(bad_edits) / sizeof(bad_edits[0])), 0);
 }
 
 static void all_mistakes_come_at_once(void **state)
