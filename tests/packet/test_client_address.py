@@ -486,5 +486,75 @@ class Proxy(Edits):
         self.assertEqual(self.dropped("too_big_replies"), 2)
 
 
+class Lossy(Edits):
+    """A client and a backend that keep to the rules of TCP over a network that loses, repeats and reorders: what the
+    backend has in the end is the header and what the client has sent, and neither hears of bytes that are not its."""
+    N, SEGMENT = 1500, 100
+
+    def backend_takes(self, seq, payload):
+        """Returns what it answers: its acknowledgment, and a block beyond it or one that came twice."""
+        at = (seq - self.iss - 1 + (1 << 31)) % (1 << 32) - (1 << 31)
+        self.assertTrue(0 <= at <= self.N + len(header(self.family)), at)
+        is_twice = len(payload) > 0 and all(at + i in self.got for i in range(len(payload)))
+        for i, byte in enumerate(payload):
+            self.assertEqual(self.got.setdefault(at + i, byte), byte)  # never another byte at the same place
+        have = 0
+        while have in self.got:
+            have += 1
+        blocks = [(at, at + len(payload))] if is_twice else []
+        later = sorted(k for k in self.got if k > have)
+        if later:
+            end = later[0]
+            while end in self.got:
+                end += 1
+            blocks.append((later[0], end))
+        return have, blocks
+
+    def carry(self, random, frame, port):
+        """What comes out when the network may lose or repeat the frame on either side."""
+        copies = random.choices((0, 1, 2), (25, 65, 10))[0]
+        out = [got for _ in range(copies) for _, got in self.send(frame, port=port)]
+        return [got for got in out if random.random() < 0.8]
+
+    def run_stream(self, random, family):
+        self.iss = random.choice((5000, 0xffffffff - 700, 0xffffffff))
+        want = bytes(random.randrange(256) for _ in range(self.N))
+        self.same_to_backend(flags="S", seq=self.iss)
+        self.same_to_client(flags="SA", seq=ISN, ack=add(self.iss, 1))
+        self.got, una, n_rounds, answers = {}, 0, 0, []
+        while una < self.N:
+            n_rounds += 1
+            self.assertLess(n_rounds, 400)
+            starts = list(range(una, min(una + 5 * self.SEGMENT, self.N), self.SEGMENT))
+            at = random.choice(starts + [una])
+            payload = want[at:at + self.SEGMENT] if random.random() < 0.9 else b""
+            frame = self.from_client(Raw(payload) if payload else b"", flags="A", seq=add(self.iss, 1 + at), ack=ISN + 1)
+            for got in self.carry(random, frame, "north"):
+                answers.append(self.backend_takes(got[TCP].seq, bytes(got[TCP].payload)))
+            if random.random() < 0.3:
+                random.shuffle(answers)
+            while answers and random.random() < 0.6:
+                have, blocks = answers.pop(0)
+                edges = [add(self.iss, 1 + e) for block in blocks for e in block]
+                options = [("NOP", None)] * 2 + [("SAck", tuple(edges))] if edges else []
+                back = self.from_backend(flags="A", seq=ISN + 1, ack=add(self.iss, 1 + have), options=options)
+                for got in self.carry(random, back, "south"):
+                    ack = (got[TCP].ack - self.iss - 1 + (1 << 31)) % (1 << 32) - (1 << 31)
+                    self.assertTrue(-len(header(family)) <= ack <= self.N, ack)  # below una: old, not looked at
+                    for kind, edges in got[TCP].options:
+                        for e in edges if kind == "SAck" else ():
+                            edge = (e - self.iss - 1 + (1 << 31)) % (1 << 32) - (1 << 31)
+                            self.assertTrue(0 <= edge <= self.N and edge % self.SEGMENT == 0, edge)
+                    una = max(una, ack - ack % self.SEGMENT)
+        self.assertEqual(bytes(self.got[i] for i in range(len(self.got))), header(family) + want)
+
+    def test_streams(self):
+        import random
+        for seed in range(4):
+            self.each_family(lambda family: self.run_stream(random.Random(seed), family), client_address=PROXY)
+            self.box.time(1000000)
+            self.send(self.from_client(flags="A"))  # and so the entries end
+
+
 if __name__ == "__main__":
     unittest.main()
