@@ -33,7 +33,7 @@ static struct {
 
 static bool has_way_back(unsigned mode)
 {
-	return mode == WORLD_FULLNAT || mode == WORLD_DNAT;
+	return mode == WORLD_FULLNAT || mode == WORLD_DNAT || mode == WORLD_PROXY;
 }
 
 static bool open_flows(unsigned family, unsigned mode, uint32_t n, bool is_new)
@@ -202,6 +202,9 @@ static const struct bench_case cases[] = {
 	NAT(6, "1k", 1000),
 	NAT(6, "100k", 100000),
 	NAT(6, "1M", 1000000),
+	BOTH("full-nat-proxy", WORLD_PROXY, 4, "1k", 1000),
+	BOTH("full-nat-proxy", WORLD_PROXY, 4, "1M", 1000000),
+	BOTH("full-nat-proxy", WORLD_PROXY, 6, "1k", 1000),
 	BOTH("dnat", WORLD_DNAT, 4, "1k", 1000),
 	BOTH("dnat", WORLD_DNAT, 4, "1M", 1000000),
 	BOTH("dnat", WORLD_DNAT, 6, "1k", 1000),

@@ -73,20 +73,27 @@ static struct mr_ip shaped_vip(uint32_t i)
 	return ip4(10, 9, (uint8_t)(2 + i / 250), (uint8_t)(1 + i % 250));
 }
 
-static void put_service(
-	struct model *m, const char *name, struct mr_ip vip, uint8_t mode, unsigned n_backends)
+static void put_service_telling(struct model *m, const char *name, struct mr_ip vip, uint8_t mode,
+	unsigned n_backends, uint8_t client_address)
 {
 	struct mr_object o = {.type = MR_OBJ_SERVICE,
 		.service = {.vip = vip,
 			.port = 80,
 			.proto = MR_PROTO_TCP,
 			.mode = mode,
-			.sched = MR_SCHED_MAGLEV}};
+			.sched = MR_SCHED_MAGLEV,
+			.client_address = client_address}};
 
 	snprintf(o.service.name, MR_NAME_MAX, "%s", name);
 	model_put(m, &o);
 	for (unsigned k = 0; k < n_backends; k++)
 		put_backend(m, &o.service, k);
+}
+
+static void put_service(
+	struct model *m, const char *name, struct mr_ip vip, uint8_t mode, unsigned n_backends)
+{
+	put_service_telling(m, name, vip, mode, n_backends, MR_CLIENT_ADDRESS_NONE);
 }
 
 static void fill_model(struct model *m)
@@ -115,7 +122,11 @@ static void fill_model(struct model *m)
 	put_service(m, "gue6", vip_of(6, WORLD_GUE), MR_MODE_GUE, N_BACKENDS);
 	put_service(m, "dnat4", vip_of(4, WORLD_DNAT), MR_MODE_DNAT, N_BACKENDS);
 	put_service(m, "dnat6", vip_of(6, WORLD_DNAT), MR_MODE_DNAT, N_BACKENDS);
-	for (unsigned i = 10; i < N_BASIC; i++) {
+	put_service_telling(m, "proxy4", vip_of(4, WORLD_PROXY), MR_MODE_FULLNAT, N_BACKENDS,
+		MR_CLIENT_ADDRESS_PROXY_V2);
+	put_service_telling(m, "proxy6", vip_of(6, WORLD_PROXY), MR_MODE_FULLNAT, N_BACKENDS,
+		MR_CLIENT_ADDRESS_PROXY_V2);
+	for (unsigned i = 12; i < N_BASIC; i++) {
 		char name[MR_NAME_MAX];
 
 		snprintf(name, sizeof(name), "other-%u", i);
@@ -264,6 +275,13 @@ static void set_tcp_flags(struct world_stream *s, uint8_t tcp_flags)
 	s->frame.bytes[L3 + (s->family == 4 ? 20 : 40) + 13] = tcp_flags;
 }
 
+static void set_ack(struct world_stream *s, uint32_t ack)
+{
+	const rte_be32_t be = rte_cpu_to_be_32(ack);
+
+	memcpy(s->frame.bytes + L3 + (s->family == 4 ? 20 : 40) + 8, &be, sizeof(be));
+}
+
 void world_stream_init(struct world_stream *s, unsigned family, enum world_mode mode, uint32_t n,
 	uint8_t tcp_flags)
 {
@@ -383,8 +401,10 @@ bool world_open(struct harness *h, struct world_stream *out, struct world_stream
 {
 	bool is_ok;
 
-	if (back != NULL)
+	if (back != NULL) {
 		stream_alloc(back, out->family, WORLD_BACK, out->n);
+		set_ack(back, 1000); /* beyond anything that was put in front of a stream */
+	}
 	set_tcp_flags(out, 0x02);
 	is_ok = send_all(h, out, back);
 	set_tcp_flags(out, 0x10);

@@ -11,7 +11,15 @@
 #include "shim.h"
 
 /* What a stream's packets are. */
-enum world_mode { WORLD_FULLNAT, WORLD_DSR, WORLD_IPIP, WORLD_GUE, WORLD_DNAT, WORLD_SHAPED };
+enum world_mode {
+	WORLD_FULLNAT,
+	WORLD_DSR,
+	WORLD_IPIP,
+	WORLD_GUE,
+	WORLD_DNAT,
+	WORLD_PROXY,
+	WORLD_SHAPED
+};
 enum world_way { WORLD_OUT, WORLD_BACK }; /* client → backend, backend → client */
 
 /* Addresses and ports of one packet, as they stand in it. */
