@@ -132,6 +132,24 @@ static void classify(
  * is over the same tuple, so that with as many queues as workers nothing is handed over (nic.c fills the
  * redirection tables by the same rule). Return packets: by the SNAT port's block; of DNAT by the hash that the
  * client's packets have. */
+static unsigned flow_owner(
+	const struct lb_conf *lb, unsigned n_workers, const struct burst *b, unsigned i)
+{
+	const struct pkt *p = &b->p[i];
+
+	if (p->verdict == PKT_REVERT) {
+		struct pkt as;
+
+		lb_revert_client(lb, p, &as);
+		return NIC_RSS_OWNER(nic_softrss(&as), n_workers);
+	}
+	if (p->verdict == PKT_RETURN)
+		return natport_owner(rte_be_to_cpu_16(p->dport), n_workers);
+	if (b->has_rss && (b->m[i]->ol_flags & RTE_MBUF_F_RX_RSS_HASH))
+		return NIC_RSS_OWNER(b->m[i]->hash.rss, n_workers);
+	return NIC_RSS_OWNER(nic_softrss(p), n_workers);
+}
+
 static unsigned owner_of(const struct worker *w, const struct lb_conf *lb, const struct burst *b,
 	unsigned i, uint8_t kind)
 {
@@ -139,18 +157,7 @@ static unsigned owner_of(const struct worker *w, const struct lb_conf *lb, const
 
 	if (p->verdict == PKT_ICMP_ERROR)
 		return icmperr_owner(lb, b->m[i], p, (enum addr_kind)kind, w->n_workers, w->id);
-
-	if (p->verdict == PKT_REVERT) {
-		struct pkt as;
-
-		lb_revert_client(lb, p, &as);
-		return NIC_RSS_OWNER(nic_softrss(&as), w->n_workers);
-	}
-	if (p->verdict == PKT_RETURN)
-		return natport_owner(rte_be_to_cpu_16(p->dport), w->n_workers);
-	if (b->has_rss && (b->m[i]->ol_flags & RTE_MBUF_F_RX_RSS_HASH))
-		return NIC_RSS_OWNER(b->m[i]->hash.rss, w->n_workers);
-	return NIC_RSS_OWNER(nic_softrss(p), w->n_workers);
+	return flow_owner(lb, w->n_workers, b, i);
 }
 
 static void steer(struct worker *w, const struct lb_conf *lb, struct burst *b, const uint8_t *kinds)
@@ -263,6 +270,18 @@ static void on_burst(struct worker *w, struct burst *b, bool is_handover)
 	answer(w, ac, b, kinds);
 	balance(w, lb, ac, b, kinds);
 	finish(w, b);
+}
+
+void pipeline_classify(const struct snapshot *snap, struct burst *b)
+{
+	uint8_t kinds[BURST_MAX];
+
+	classify(b, lb_conf_of(snap), addr_conf_of(snap), kinds);
+}
+
+unsigned pipeline_owner(const struct snapshot *snap, const struct burst *b, unsigned n_workers)
+{
+	return flow_owner(lb_conf_of(snap), n_workers, b, 0);
 }
 
 static void on_tick(struct worker *w)

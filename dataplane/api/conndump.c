@@ -11,6 +11,7 @@
  */
 #include "api/clientcount.h"
 #include "api/connmatch.h"
+#include "api/explain.h"
 #include "api/server_pvt.h"
 #include "base/log.h"
 #include "lb/balance.h"
@@ -230,9 +231,11 @@ static int start(
 }
 
 /* Reads the filter, once nobody else's is at work. */
-static int read_filter(struct conndump *d, const struct mr_frame *f, struct mr_error *err)
+static int read_filter(const struct api_server *s, const struct mr_frame *f, struct mr_error *err)
 {
-	if (d->is_running)
+	struct conndump *d = s->dump;
+
+	if (d->is_running || explain_is_running(s))
 		return server_refuse(err, -EBUSY, MR_ERR_BUSY, "conns",
 			"another client is listing connections: retry in a moment");
 	return server_decode(f, &mr_conn_filter_msg, &d->filter, err);
@@ -244,7 +247,7 @@ int conndump_on_conns(
 	static const enum conndump_kind kinds[] = {
 		CONNDUMP_ROWS, CONNDUMP_COUNTS, CONNDUMP_CLIENTS};
 	struct conndump *d = s->dump;
-	const int rc = read_filter(d, f, err);
+	const int rc = read_filter(s, f, err);
 
 	if (rc != 0)
 		return rc;
@@ -262,7 +265,7 @@ int conndump_on_conn_kill(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
 {
 	struct conndump *d = s->dump;
-	const int rc = read_filter(d, f, err);
+	const int rc = read_filter(s, f, err);
 
 	if (rc != 0)
 		return rc;
@@ -473,4 +476,9 @@ void conndump_forget(struct api_server *s, const struct api_client *c)
 {
 	if (s->dump->client == c)
 		s->dump->client = NULL;
+}
+
+bool conndump_is_running(const struct api_server *s)
+{
+	return s->dump->is_running;
 }

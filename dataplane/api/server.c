@@ -4,6 +4,7 @@
  * with an error reply when it is well framed and wrong, and its client is closed when the bytes
  * themselves make no sense (length out of range, first frame not HELLO, another API version).
  */
+#include "api/explain.h"
 #include "api/server_pvt.h"
 #include "base/log.h"
 
@@ -169,9 +170,10 @@ static const struct handler handlers[] = {
 	HANDLER(MR_REQ_NEIGHS, rows_on_neighs),
 	HANDLER(MR_REQ_WORKERS, rows_on_workers),
 	HANDLER(MR_REQ_CONN_KILL, conndump_on_conn_kill),
+	HANDLER(MR_REQ_EXPLAIN, explain_on_explain),
 };
 #define N_HANDLERS (sizeof(handlers) / sizeof(handlers[0]))
-_Static_assert(N_HANDLERS == MR_REQ_CONN_KILL + 1, "the last request has a handler");
+_Static_assert(N_HANDLERS == MR_REQ_EXPLAIN + 1, "the last request has a handler");
 
 static int dispatch(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
@@ -228,6 +230,7 @@ static void close_client(struct api_server *s, unsigned i)
 		txn_abort(s);
 	}
 	conndump_forget(s, c);
+	explain_forget(s, c);
 	close(c->fd);
 	free(c->in);
 	free(c->out);
@@ -406,7 +409,7 @@ bool api_server_poll(struct api_server *s, int timeout_ms)
 {
 	struct epoll_event ev[API_CLIENTS_MAX + 1];
 	const int n = epoll_wait(s->epoll_fd, ev, API_CLIENTS_MAX + 1, timeout_ms);
-	bool is_dumping;
+	bool is_at_work;
 
 	for (int k = 0; k < n; k++) {
 		const uint32_t id = ev[k].data.u32;
@@ -418,7 +421,8 @@ bool api_server_poll(struct api_server *s, int timeout_ms)
 				ev[k].events & (EPOLLIN | EPOLLHUP | EPOLLERR)
 					&& !s->clients[id - 1]->is_blocked);
 	}
-	is_dumping = conndump_poll(s);
+	is_at_work = conndump_poll(s);
+	is_at_work |= explain_poll(s);
 	/* frames already read and replies of dumps do not wake epoll */
 	for (unsigned i = 0; i < API_CLIENTS_MAX; i++) {
 		const struct api_client *c = s->clients[i];
@@ -428,7 +432,7 @@ bool api_server_poll(struct api_server *s, int timeout_ms)
 		if (s->clients[i] != NULL)
 			close_late(s, i);
 	}
-	return is_dumping;
+	return is_at_work;
 }
 
 /* ---- the listening socket ---- */
@@ -532,9 +536,12 @@ int api_server_create(struct api_server **out, const struct api_params *p)
 	rc = conndump_create(&s->dump, p->n_workers);
 	if (rc != 0)
 		goto err_lock;
+	rc = explain_create(&s->explain);
+	if (rc != 0)
+		goto err_dump;
 	rc = s->listen_fd = listen_on(p);
 	if (rc < 0)
-		goto err_dump;
+		goto err_explain;
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll_fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->listen_fd, &ev) != 0) {
 		rc = -errno;
@@ -546,6 +553,8 @@ int api_server_create(struct api_server **out, const struct api_params *p)
 err_listen:
 	close(s->listen_fd);
 	unlink(p->socket_path);
+err_explain:
+	explain_destroy(&s->explain);
 err_dump:
 	conndump_destroy(&s->dump);
 err_lock:
@@ -565,6 +574,7 @@ void api_server_destroy(struct api_server **s)
 	}
 	txn_abort(*s);
 	conndump_destroy(&(*s)->dump);
+	explain_destroy(&(*s)->explain);
 	model_destroy(&(*s)->model);
 	close((*s)->listen_fd);
 	close((*s)->epoll_fd);

@@ -6,12 +6,13 @@
 #include "api/server.h"
 
 struct conndump;
+struct explain;
 
 struct api_client {
 	int fd;
 	bool said_hello;
 	bool may_change;
-	bool is_blocked;   /* a connection dump is under way: frames wait */
+	bool is_blocked;   /* a connection dump or an explanation is under way: frames wait */
 	bool is_closing;   /* flush what is there, then close */
 	uint32_t moved_ms; /* when it last sent a whole step on or took replies */
 	uid_t uid;
@@ -28,6 +29,7 @@ struct api_server {
 	int listen_fd, epoll_fd, lock_fd;
 	struct api_client *clients[API_CLIENTS_MAX];
 	struct conndump *dump;
+	struct explain *explain;
 
 	/* the transaction */
 	struct api_client *txn_owner;
@@ -109,3 +111,11 @@ int conndump_on_conn_kill(
 /* Moves the dump under way on; true while there is one. */
 bool conndump_poll(struct api_server *s);
 void conndump_forget(struct api_server *s, const struct api_client *c);
+bool conndump_is_running(const struct api_server *s);
+
+/* explain.c; see explain.h */
+int explain_on_explain(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+/* Answers when the worker has; true while it is at work. */
+bool explain_poll(struct api_server *s);
+void explain_forget(struct api_server *s, const struct api_client *c);

@@ -313,6 +313,28 @@ void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_con
 	count_drops(w->lb, b, sel, n);
 }
 
+/* --- without a packet --- */
+
+void balance_find(struct call *x, struct flows *f)
+{
+	const struct pkt *p = &x->b->p[0];
+
+	x->lw = x->w->lb;
+	x->now_ms = x->w->now_ms;
+	f->n = 0;
+	f->is_v6 = p->family == 6;
+	if (f->is_v6)
+		add_key6(f, 0, p);
+	else
+		add_key4(f, 0, p);
+	find_flows(x, f);
+}
+
+bool balance_is_new_chance(const struct conn *e, const struct lb_backend *be, const struct pkt *p)
+{
+	return is_new_chance(e, be, p);
+}
+
 /* --- the way back --- */
 
 /* Whether the packet is from the backend that the entry of its port talks to. */

@@ -102,6 +102,25 @@ bool guard_allows(const struct call *x, const struct lb_service *s, const struct
 bool guard_admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
 	enum pkt_drop *reason);
 
+/* What the source rate of the service knows this source by (guard.c). */
+uint64_t guard_source(const struct lb_service *s, const struct pkt *p);
+
+/* The flow of a burst's only packet: x as for lb_balance(), f with its key and what the table says of it. */
+void balance_find(struct call *x, struct flows *f);
+/* Whether a packet of a known flow is the chance to schedule it again. */
+bool balance_is_new_chance(const struct conn *e, const struct lb_backend *be, const struct pkt *p);
+
+/* The decisions of the two below, which act on them; trial.c only wants to know. They may take tokens and move the
+ * scheduler's cursor. named: the backend that the packet names itself (QUIC), or SCHED_NONE. */
+uint32_t newflow_decide(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	uint32_t named, uint64_t hash, enum pkt_drop *reason);
+uint32_t newflow_decide_again(const struct call *x, const struct conn *e, const struct pkt *p,
+	uint32_t named, uint64_t hash, enum pkt_drop *reason);
+bool newflow_is_worth_entry(const struct call *x, const struct lb_service *s, bool is_v6);
+uint16_t newflow_peek_port(
+	const struct call *x, const struct pkt *p, uint64_t hash, uint16_t *slot);
+bool newflow_keeps_port(const struct call *x, const struct conn *e);
+
 /* A packet without an entry: forwards it, with a new entry or without, or drops it. Returns the entry or
  * CONN_NONE. */
 uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_t hash);

@@ -232,6 +232,13 @@ bool conn_is_crowded(const struct conn_table *t, bool is_v6)
 	return h->n >= h->max - h->max / 4;
 }
 
+bool conn_is_full(const struct conn_table *t, bool is_v6)
+{
+	const struct half *h = is_v6 ? &t->v6 : &t->v4;
+
+	return h->n >= h->max;
+}
+
 uint32_t conn_count(const struct conn_table *t)
 {
 	return __atomic_load_n(&t->v4.n, __ATOMIC_RELAXED)

@@ -100,6 +100,9 @@ unsigned conn_due_bulk(struct conn_table *t, uint32_t now_ms, uint32_t *idx, uns
 /* More than three quarters of the family's entries are taken. */
 bool conn_is_crowded(const struct conn_table *t, bool is_v6);
 
+/* All are taken: the next conn_add4() or conn_add6() gives CONN_NONE. */
+bool conn_is_full(const struct conn_table *t, bool is_v6);
+
 uint32_t conn_count(const struct conn_table *t);
 uint32_t conn_max(const struct conn_table *t);
 

@@ -12,7 +12,7 @@
 #include "lb/balance_pvt.h"
 
 /* A source counts for each service by itself. */
-static bool take_source(const struct call *x, const struct lb_service *s, const struct pkt *p)
+uint64_t guard_source(const struct lb_service *s, const struct pkt *p)
 {
 	struct {
 		uint8_t ip[16];
@@ -22,8 +22,12 @@ static bool take_source(const struct call *x, const struct lb_service *s, const 
 	memcpy(key.ip, p->src, p->family == 4 ? 4 : 16);
 	for (unsigned i = 0; i < 16; i++)
 		key.ip[i] &= s->source_rate_mask[i];
-	return rate_take_source(
-		x->lw->sources, keyhash(&key, sizeof(key)), &s->source_rate, x->now_ms);
+	return keyhash(&key, sizeof(key));
+}
+
+static bool take_source(const struct call *x, const struct lb_service *s, const struct pkt *p)
+{
+	return rate_take_source(x->lw->sources, guard_source(s, p), &s->source_rate, x->now_ms);
 }
 
 bool guard_allows(const struct call *x, const struct lb_service *s, const struct pkt *p,

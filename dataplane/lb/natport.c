@@ -107,6 +107,13 @@ uint16_t natport_get(struct natport *np, unsigned slot, uint8_t proto, uint32_t 
 	return port;
 }
 
+uint16_t natport_peek(const struct natport *np, unsigned slot, uint8_t proto)
+{
+	const struct block *b = &np->blocks[slot][proto == MR_PROTO_UDP];
+
+	return slot >= np->n_slots || b->n_free == 0 ? 0 : b->free_ports[b->head];
+}
+
 void natport_put(struct natport *np, unsigned slot, uint8_t proto, uint16_t port)
 {
 	struct block *b = block_of(np, slot, proto);

@@ -34,6 +34,8 @@ void natport_destroy(struct natport **np);
 
 /* Takes a free port and ties it to the connection: the port (host order), 0 when none is left. */
 uint16_t natport_get(struct natport *np, unsigned slot, uint8_t proto, uint32_t conn_idx);
+/* The port that natport_get() would take; it takes none. */
+uint16_t natport_peek(const struct natport *np, unsigned slot, uint8_t proto);
 void natport_put(struct natport *np, unsigned slot, uint8_t proto, uint16_t port);
 
 /* Connection of a port, or CONN_NONE. Ports of other workers and free ports: CONN_NONE. */

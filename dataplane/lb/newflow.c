@@ -176,35 +176,50 @@ static uint32_t backend_by_id(const struct call *x, const struct lb_service *s, 
 	return SCHED_NONE;
 }
 
-/* The backend of packet i without one: the one it names, else the scheduler's. */
-static uint32_t choose_for(const struct call *x, const struct lb_service *s, unsigned i,
-	uint64_t hash, enum pkt_drop *reason)
+/* The backend that packet i names itself; SCHED_NONE as a rule. */
+static inline uint32_t named_backend(const struct call *x, const struct lb_service *s, unsigned i)
 {
-	const uint32_t named = unlikely(s->quic != NULL) ? backend_by_id(x, s, i) : SCHED_NONE;
-
-	return named != SCHED_NONE ? named : choose(x, s, hash, reason);
+	return unlikely(s->quic != NULL) ? backend_by_id(x, s, i) : SCHED_NONE;
 }
 
-/* Gives the entry a SNAT address and port: from the address the hash says, the next where that has no port
- * left. False when all are exhausted; the entry is as before then. */
-static bool take_port(struct call *x, uint32_t idx, struct conn *e, uint64_t hash)
+/* A SNAT address and port: from the address the hash says, the next where that has no port left. 0 when all are
+ * exhausted. The port is the entry's then; with CONN_NONE it is only looked at. */
+static __rte_always_inline uint16_t find_port(
+	const struct call *x, uint32_t idx, const struct pkt *p, uint64_t hash, uint16_t *slot)
 {
-	const unsigned six = e->family == 6;
+	const unsigned six = p->family == 6;
 	const uint32_t n = x->conf->n_snat_choice[six];
 	uint32_t at = (uint32_t)(((hash & UINT32_MAX) * n) >> 32);
 
 	for (uint32_t tries = 0; tries < n; tries++) {
-		const uint8_t slot = x->conf->snat_choice[six][at];
-		const uint16_t port = natport_get(x->lw->ports, slot, e->proto, idx);
+		const uint16_t port = idx != CONN_NONE
+			? natport_get(x->lw->ports, x->conf->snat_choice[six][at], p->proto, idx)
+			: natport_peek(x->lw->ports, x->conf->snat_choice[six][at], p->proto);
 
 		if (port != 0) {
-			e->snat_slot = slot;
-			e->snat_port = port;
-			return true;
+			*slot = x->conf->snat_choice[six][at];
+			return port;
 		}
 		at = at + 1 == n ? 0 : at + 1;
 	}
-	return false;
+	return 0;
+}
+
+/* Gives the entry a SNAT address and port. False when there is none; the entry is as before then. */
+static bool take_port(
+	struct call *x, uint32_t idx, struct conn *e, const struct pkt *p, uint64_t hash)
+{
+	const uint16_t port = find_port(x, idx, p, hash, &e->snat_slot);
+
+	if (port == 0)
+		return false;
+	e->snat_port = port;
+	return true;
+}
+
+uint16_t newflow_peek_port(const struct call *x, const struct pkt *p, uint64_t hash, uint16_t *slot)
+{
+	return find_port(x, CONN_NONE, p, hash, slot);
 }
 
 static void count(struct lb_worker *lw, const struct conn *e, uint64_t n)
@@ -253,6 +268,11 @@ static inline bool is_worth_entry(const struct call *x, const struct lb_service 
 		|| rate_take(&x->lw->services[s->idx].inserts, &s->insert_rate, x->now_ms);
 }
 
+bool newflow_is_worth_entry(const struct call *x, const struct lb_service *s, bool is_v6)
+{
+	return is_worth_entry(x, s, is_v6);
+}
+
 /* No entry. A flood must not refuse service to anybody it need not. */
 static uint32_t forward_stateless(
 	struct call *x, unsigned i, const struct lb_service *s, uint32_t backend_idx)
@@ -287,6 +307,16 @@ static inline bool admits(const struct call *x, const struct lb_service *s, cons
 	return s->is_stateless_able && (likely(s->acl == NULL) || guard_allows(x, s, p, reason));
 }
 
+/* The backend of a packet without an entry; SCHED_NONE and why when there is none. */
+uint32_t newflow_decide(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	uint32_t named, uint64_t hash, enum pkt_drop *reason)
+{
+	*reason = PKT_DROP_bad_ip_source;
+	if (unlikely(is_from_us(x, p)) || !admits(x, s, p, reason))
+		return SCHED_NONE;
+	return named != SCHED_NONE ? named : choose(x, s, hash, reason);
+}
+
 /* A packet without an entry. Returns the new entry or CONN_NONE. */
 uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_t hash)
 {
@@ -297,15 +327,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 	enum pkt_drop reason;
 	struct conn *e;
 
-	if (unlikely(is_from_us(x, p))) {
-		pkt_drop(p, PKT_DROP_bad_ip_source);
-		return CONN_NONE;
-	}
-	if (!admits(x, s, p, &reason)) {
-		pkt_drop(p, reason);
-		return CONN_NONE;
-	}
-	backend_idx = choose_for(x, s, i, hash, &reason);
+	backend_idx = newflow_decide(x, s, p, named_backend(x, s, i), hash, &reason);
 	if (backend_idx == SCHED_NONE) {
 		pkt_drop(p, reason);
 		return CONN_NONE;
@@ -317,7 +339,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 	if (idx == CONN_NONE)
 		return forward_stateless(x, i, s, backend_idx);
 	e = conn_at(x->lw->conns, idx);
-	if (s->spec.mode == MR_MODE_FULLNAT && !take_port(x, idx, e, hash)) {
+	if (s->spec.mode == MR_MODE_FULLNAT && !take_port(x, idx, e, p, hash)) {
 		conn_del(x->lw->conns, idx);
 		pkt_drop(p, PKT_DROP_snat_exhausted);
 		return CONN_NONE;
@@ -335,10 +357,15 @@ void newflow_put_port(struct lb_worker *lw, const struct conn *e)
 		natport_put(lw->ports, e->snat_slot, e->proto, e->snat_port);
 }
 
+bool newflow_keeps_port(const struct call *x, const struct conn *e)
+{
+	return e->snat_port != 0 && x->conf->snat_active[e->snat_slot];
+}
+
 /* The port of a flow that begins again: a fresh one, so that the backend does not take the new flow for the
  * old; when there is none left, its old one if its address is still in the model. */
-static bool renew_port(
-	struct call *x, uint32_t idx, struct conn *e, const struct lb_service *s, uint64_t hash)
+static bool renew_port(struct call *x, uint32_t idx, struct conn *e, const struct lb_service *s,
+	const struct pkt *p, uint64_t hash)
 {
 	const struct conn old = *e;
 
@@ -347,11 +374,11 @@ static bool renew_port(
 		e->snat_port = 0;
 		return true;
 	}
-	if (take_port(x, idx, e, hash)) {
+	if (take_port(x, idx, e, p, hash)) {
 		newflow_put_port(x->lw, &old);
 		return true;
 	}
-	return old.snat_port != 0 && x->conf->snat_active[old.snat_slot];
+	return newflow_keeps_port(x, &old);
 }
 
 /* Before an entry changes hands: packets of its old flow that wait in a batch go out as they are. */
@@ -376,7 +403,22 @@ static bool admits_again(const struct call *x, const struct lb_service *s, const
 		|| !connfsm_reusable((enum mr_conn_state)e->state) || guard_admits(x, s, p, reason);
 }
 
-/* The entry's next flow, at this backend; its old one is no longer counted, and is again when this is false. */
+/* The backend of a packet that begins a new flow on this entry; SCHED_NONE and why when there is none. The old flow
+ * is not counted meanwhile: it makes room for the new one. */
+uint32_t newflow_decide_again(const struct call *x, const struct conn *e, const struct pkt *p,
+	uint32_t named, uint64_t hash, enum pkt_drop *reason)
+{
+	const struct lb_service *s = x->conf->services[p->service_idx];
+	uint32_t backend_idx = SCHED_NONE;
+
+	count(x->lw, e, (uint64_t)-1);
+	if (admits_again(x, s, p, e, reason))
+		backend_idx = named != SCHED_NONE ? named : choose(x, s, hash, reason);
+	count(x->lw, e, 1);
+	return backend_idx;
+}
+
+/* The entry's next flow, at this backend. False when there is no port for it. */
 static bool begin_again(
 	struct call *x, const struct flows *f, unsigned k, uint32_t backend_idx, uint64_t hash)
 {
@@ -386,10 +428,9 @@ static bool begin_again(
 	struct conn *e = conn_at(x->lw->conns, idx);
 
 	flush_flow(x, e);
-	if (!renew_port(x, idx, e, s, hash)) {
-		count(x->lw, e, 1);
+	if (!renew_port(x, idx, e, s, p, hash))
 		return false;
-	}
+	count(x->lw, e, (uint64_t)-1);
 	attach(x, e, s->idx, backend_idx);
 	begin_flow(x, idx, e, s, p);
 	x->w->tally->conn_reused++;
@@ -403,16 +444,11 @@ bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_
 	const struct pkt *p = &x->b->p[f->sel[k]];
 	const struct lb_service *s = x->conf->services[p->service_idx];
 	const uint64_t hash = newflow_hash(x, f, k);
-	const struct conn *e = conn_at(x->lw->conns, f->idx[k]);
-	uint32_t backend_idx;
+	const uint32_t backend_idx = newflow_decide_again(x, conn_at(x->lw->conns, f->idx[k]), p,
+		named_backend(x, s, f->sel[k]), hash, reason);
 
-	count(x->lw, e, (uint64_t)-1); /* the old flow makes room for the new one */
-	backend_idx = admits_again(x, s, p, e, reason) ? choose_for(x, s, f->sel[k], hash, reason)
-						       : SCHED_NONE;
-	if (backend_idx == SCHED_NONE) {
-		count(x->lw, e, 1);
+	if (backend_idx == SCHED_NONE)
 		return false;
-	}
 	*reason = PKT_DROP_snat_exhausted;
 	return begin_again(x, f, k, backend_idx, hash);
 }
@@ -432,6 +468,5 @@ void newflow_follow_id(struct call *x, const struct flows *f, unsigned k)
 	named = backend_by_id(x, s, i);
 	if (named == SCHED_NONE || likely(named == e->backend_idx))
 		return;
-	count(x->lw, e, (uint64_t)-1);
 	begin_again(x, f, k, named, newflow_hash(x, f, k));
 }

@@ -16,6 +16,7 @@
 #include <rte_malloc.h>
 
 #include <errno.h>
+#include <string.h>
 
 #define WAYS 4u
 #define N_LINES (RATE_SOURCES_MAX / WAYS)
@@ -33,6 +34,7 @@ struct rate_sources {
 };
 
 _Static_assert(sizeof(struct rate_sources) == N_LINES * 64, "a line is a cache line");
+_Static_assert(sizeof(struct rate_saved) == WAYS * sizeof(struct source), "a line is saved");
 
 int rate_sources_create(struct rate_sources **out, int socket_id)
 {
@@ -80,4 +82,29 @@ bool rate_take_source(
 	s->tokens = (uint32_t)b.tokens;
 	s->at_ms = now_ms;
 	return is_taken;
+}
+
+void rate_save(const struct rate_sources *t, uint64_t hash, struct rate_saved *saved)
+{
+	memcpy(saved, t->lines[hash % N_LINES].of, sizeof(*saved));
+}
+
+void rate_restore(struct rate_sources *t, uint64_t hash, const struct rate_saved *saved)
+{
+	memcpy(t->lines[hash % N_LINES].of, saved, sizeof(*saved));
+}
+
+uint32_t rate_source_left(
+	const struct rate_sources *t, uint64_t hash, const struct rate_limit *l, uint32_t now_ms)
+{
+	const struct source *line = t->lines[hash % N_LINES].of;
+	struct rate_bucket b = {.tokens = l->cap, .at_ms = now_ms};
+
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (line[i].tag == (hash != 0 ? hash : 1)) {
+			b.tokens = line[i].tokens;
+			b.at_ms = line[i].at_ms;
+		}
+	}
+	return rate_left(&b, l, now_ms);
 }

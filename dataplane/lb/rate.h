@@ -46,7 +46,21 @@ static inline bool rate_take(struct rate_bucket *b, const struct rate_limit *l, 
 	return true;
 }
 
+/* Flows that the bucket admits now; takes none. */
+static inline uint32_t rate_left(
+	const struct rate_bucket *b, const struct rate_limit *l, uint32_t now_ms)
+{
+	const uint64_t tokens = b->tokens + (uint64_t)(now_ms - b->at_ms) * l->gain;
+
+	return (uint32_t)((tokens < l->cap ? tokens : l->cap) / l->cost);
+}
+
 struct rate_sources; /* opaque */
+
+/* What is kept of the sources near one: rate_save(), rate_take_source() and rate_restore() leave no trace. */
+struct rate_saved {
+	uint64_t words[8];
+};
 
 /* Cold. Context: manager, before workers start. 0 or -ENOMEM. */
 int rate_sources_create(struct rate_sources **out, int socket_id);
@@ -56,3 +70,11 @@ void rate_sources_destroy(struct rate_sources **t); /* NULL-safe, clears *t */
  * into 32 bits. */
 bool rate_take_source(
 	struct rate_sources *t, uint64_t hash, const struct rate_limit *l, uint32_t now_ms);
+
+/* Cold. Context: the owning worker. */
+void rate_save(const struct rate_sources *t, uint64_t hash, struct rate_saved *saved);
+void rate_restore(struct rate_sources *t, uint64_t hash, const struct rate_saved *saved);
+
+/* Flows that the source may begin now; takes none. */
+uint32_t rate_source_left(
+	const struct rate_sources *t, uint64_t hash, const struct rate_limit *l, uint32_t now_ms);

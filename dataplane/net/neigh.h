@@ -63,6 +63,25 @@ void neigh_table_destroy(struct neigh_table **t);
 void neigh_find_bulk(const struct neigh_table *t, const struct neigh_key *const *keys, unsigned n,
 	uint32_t *ref);
 
+/* MAC and state of ref in one word; 0 when the entry has a new owner. */
+static inline uint64_t neigh_word(const struct neigh_table *t, uint32_t ref)
+{
+	const uint64_t word = __atomic_load_n(&t->slots[ref & 0xffffff].word, __ATOMIC_RELAXED);
+
+	return (uint8_t)(word >> 48) == ref >> 24 ? word : 0;
+}
+
+/* The state of ref, enum mr_neigh_state, and its MAC where it has one; 0: unknown. Unlike neigh_fill() it is no
+ * use of the entry. Context: worker. */
+static inline unsigned neigh_look(
+	const struct neigh_table *t, uint32_t ref, struct rte_ether_addr *mac)
+{
+	const uint64_t word = ref != NEIGH_NONE ? neigh_word(t, ref) : 0;
+
+	memcpy(mac, &word, 6); /* little-endian: the low six bytes are the address */
+	return (unsigned)(word >> 56);
+}
+
 /* Hot. Writes the destination MAC of ref. False when the entry is unresolved, failed or has a new
  * owner: hold the packet (worker: PKT_HOLD with the note). */
 static inline bool neigh_fill(const struct neigh_table *t, uint32_t ref, struct rte_ether_addr *dst)
@@ -73,10 +92,9 @@ static inline bool neigh_fill(const struct neigh_table *t, uint32_t ref, struct 
 
 	if (ref == NEIGH_NONE)
 		return false;
-	word = __atomic_load_n(&t->slots[idx].word, __ATOMIC_RELAXED);
+	word = neigh_word(t, ref);
 	state = (uint8_t)(word >> 56);
-	if ((uint8_t)(word >> 48) != ref >> 24
-		|| (state != MR_NEIGH_REACHABLE && state != MR_NEIGH_STALE))
+	if (state != MR_NEIGH_REACHABLE && state != MR_NEIGH_STALE)
 		return false;
 	memcpy(dst, &word, 6); /* little-endian: the low six bytes are the address */
 	if (__atomic_load_n(&t->used[idx], __ATOMIC_RELAXED) == 0)

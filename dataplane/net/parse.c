@@ -73,6 +73,11 @@ static bool is_bad_source6(const struct pkt *p)
 	return memcmp(p->src, any, 16) == 0 && p->proto != IPPROTO_ICMPV6;
 }
 
+bool parse_is_bad_source(const struct pkt *p)
+{
+	return p->family == 4 ? is_bad_source4(p) : is_bad_source6(p);
+}
+
 /* opt: without options the length is a constant, and the sum a few additions instead of a loop */
 static inline bool is_sum_right(const uint8_t *ip, uint32_t header)
 {

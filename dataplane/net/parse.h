@@ -24,3 +24,6 @@ uint32_t parse_extensions(struct pkt *p, const uint8_t *ip, uint32_t len, bool *
 /* One frame in plain memory, for fuzzing and tests: as above, without mbuf. */
 void parse_frame(
 	struct pkt *p, const uint8_t *frame, uint32_t len, const struct rte_ether_addr *mac);
+
+/* Whether the source is one that never comes from the wire; such packets are PKT_DROP_bad_ip_source. */
+bool parse_is_bad_source(const struct pkt *p);

@@ -108,6 +108,66 @@ MR_MSG(mr_conn_row, MR_CONN_ROW_FIELDS)
 #define MR_CONN_KILL_ROW_FIELDS(F, T) F(T, U64, killed, 2, MR_REQUIRED, "connections removed")
 MR_MSG(mr_conn_kill_row, MR_CONN_KILL_ROW_FIELDS)
 
+#define MR_EXPLAIN_FIELDS(F, T) \
+	F(T, U8, proto, 2, MR_REQUIRED, "enum mr_proto") \
+	F(T, IP, client, 3, MR_REQUIRED, "source address of the packet") \
+	F(T, U16, client_port, 4, MR_REQUIRED, "") \
+	F(T, IP, vip, 5, MR_REQUIRED, "destination address, same family") \
+	F(T, U16, vip_port, 6, MR_REQUIRED, "") \
+	F(T, U8, segment, 7, MR_OPTIONAL, "1 = TCP without SYN: a packet that begins no flow")
+MR_MSG(mr_explain, MR_EXPLAIN_FIELDS)
+
+#define MR_EXPLAIN_NO_LIMIT UINT32_MAX
+
+/* What would become of a packet, and why. Counts and limits are the owner's alone. What does not apply is 0 or
+ * empty. */
+#define MR_EXPLAIN_ROW_FIELDS(F, T) \
+	F(T, U8, verdict, 2, MR_REQUIRED, "enum mr_verdict") \
+	F(T, NAME, drop, 3, MR_OPTIONAL, "dropped: the reason, as in counters.h") \
+	F(T, TEXT, drop_help, 4, MR_OPTIONAL, "dropped: what the reason means") \
+	F(T, NAME, address, 5, MR_OPTIONAL, \
+		"what the destination is: virtual | snat | own | none") \
+	F(T, NAME, service, 6, MR_OPTIONAL, "") \
+	F(T, U8, mode, 7, MR_OPTIONAL, "enum mr_mode: of the entry, else of the service") \
+	F(T, U8, scheduler, 8, MR_OPTIONAL, "enum mr_sched") \
+	F(T, U16, worker, 9, MR_OPTIONAL, "owner of the flow") \
+	F(T, U16, n_workers, 10, MR_OPTIONAL, "0: the packet is not steered") \
+	F(T, U32, rss_hash, 11, MR_OPTIONAL, "Toeplitz hash of addresses and ports") \
+	F(T, U8, has_entry, 12, MR_OPTIONAL, "1 = the flow is known") \
+	F(T, U8, conn_state, 13, MR_OPTIONAL, "enum mr_conn_state, of the entry") \
+	F(T, NAME, conn_backend, 14, MR_OPTIONAL, "of the entry") \
+	F(T, U32, age_ms, 15, MR_OPTIONAL, "of the entry") \
+	F(T, U32, idle_ms, 16, MR_OPTIONAL, "of the entry") \
+	F(T, U32, expires_ms, 17, MR_OPTIONAL, "of the entry") \
+	F(T, U64, packets, 18, MR_OPTIONAL, "of the entry") \
+	F(T, U8, is_new, 19, MR_OPTIONAL, "1 = the packet begins a flow") \
+	F(T, U8, is_stateless, 20, MR_OPTIONAL, "1 = forwarded by hash, without an entry") \
+	F(T, U64, service_conns, 21, MR_OPTIONAL, "now") \
+	F(T, U32, service_conns_max, 22, MR_OPTIONAL, "MR_EXPLAIN_NO_LIMIT") \
+	F(T, U32, flows_left, 23, MR_OPTIONAL, \
+		"new flows the service takes at once; MR_EXPLAIN_NO_LIMIT") \
+	F(T, U32, source_left, 24, MR_OPTIONAL, "of this source; MR_EXPLAIN_NO_LIMIT") \
+	F(T, U64, flow_hash, 25, MR_OPTIONAL, "of what the service hashes") \
+	F(T, NAME, scheduled, 26, MR_OPTIONAL, "backend that the scheduler names for a new flow") \
+	F(T, NAME, backend, 27, MR_OPTIONAL, "where the packet goes") \
+	F(T, IP, backend_ip, 28, MR_OPTIONAL, "") \
+	F(T, U16, backend_port, 29, MR_OPTIONAL, "") \
+	F(T, U8, backend_state, 30, MR_OPTIONAL, "enum mr_backend_state; 0 = left the model") \
+	F(T, U16, backend_weight, 31, MR_OPTIONAL, "") \
+	F(T, U64, backend_conns, 32, MR_OPTIONAL, "now") \
+	F(T, U32, backend_conns_max, 33, MR_OPTIONAL, "MR_EXPLAIN_NO_LIMIT") \
+	F(T, NAME, port, 34, MR_OPTIONAL, "logical port to the backend") \
+	F(T, IP, next_hop, 35, MR_OPTIONAL, "the backend or a gateway") \
+	F(T, U8, neigh_state, 36, MR_OPTIONAL, "enum mr_neigh_state, of the next hop") \
+	F(T, MAC, mac, 37, MR_OPTIONAL, "of the next hop") \
+	F(T, IP, snat, 38, MR_OPTIONAL, "full NAT: source address towards the backend") \
+	F(T, U16, snat_port, 39, MR_OPTIONAL, "full NAT: a new flow's if it came now") \
+	F(T, NAME, answer_port, 40, MR_OPTIONAL, \
+		"NAT: logical port to the client; empty: no route") \
+	F(T, IP, answer_next_hop, 41, MR_OPTIONAL, "NAT: the client or a gateway") \
+	F(T, U8, answer_neigh_state, 42, MR_OPTIONAL, "enum mr_neigh_state; 0: not known yet")
+MR_MSG(mr_explain_row, MR_EXPLAIN_ROW_FIELDS)
+
 #define MR_NEIGH_ROW_FIELDS(F, T) \
 	F(T, NAME, port, 2, MR_REQUIRED, "logical port") \
 	F(T, IP, ip, 3, MR_REQUIRED, "") \

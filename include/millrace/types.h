@@ -104,6 +104,14 @@ struct mr_ip {
 	X(MR_NEIGH_STALE, 3, "stale") \
 	X(MR_NEIGH_FAILED, 4, "failed")
 
+/* What becomes of a packet, as EXPLAIN says it. */
+#define MR_VERDICTS(X) \
+	X(MR_VERDICT_FORWARDED, 1, "forwarded") \
+	X(MR_VERDICT_HELD, 2, "held") \
+	X(MR_VERDICT_DROPPED, 3, "dropped") \
+	X(MR_VERDICT_KERNEL, 4, "kernel") \
+	X(MR_VERDICT_ANSWER, 5, "answer")
+
 /* Declares enum mr_T from list L, mr_T_name(value) → text or "?", and mr_T_find(text) → value or
  * -1. */
 #define MR_ENUM_MEMBER(sym, value, text) sym = value,
@@ -138,6 +146,7 @@ MR_ENUM(down, MR_DOWNS)
 MR_ENUM(proto, MR_PROTOS)
 MR_ENUM(conn_state, MR_CONN_STATES)
 MR_ENUM(neigh_state, MR_NEIGH_STATES)
+MR_ENUM(verdict, MR_VERDICTS)
 
 /* Whether the scheduler chooses by hash: equal hashes give equal backends while none changes. */
 static inline bool mr_sched_is_hashing(unsigned sched)

@@ -96,6 +96,12 @@ class Box:
             found.append(line.split(" "))
         return found
 
+    def explain(self, src, sport, dst, dport, proto=TCP_PROTO, segment=False):
+        """Fields of mr_explain_row; numbers as int, what is empty left out."""
+        self.say(f"explain {proto} {src} {sport} {dst} {dport} {int(segment)}")
+        found = dict(word.split("=", 1) for word in self.hear().split(" ")[1:])
+        return {k: int(v) if v.isdigit() else v for k, v in found.items() if v != ""}
+
 
 def service(box, name="web", vip="10.1.0.80", port=80, proto=TCP_PROTO, mode=FULLNAT, sched=WRR, **more):
     box.put("service", name=name, vip=vip, port=port, proto=proto, mode=mode, sched=sched, **more)

@@ -12,9 +12,13 @@
  *     counters                  → counter NAME VALUE (those not 0) … then balanced | unbalanced
  *     outcomes                  → NAME OPENED FAILED of each backend … then end
  *     conns                     → conn STATE BACKEND-ADDRESS PORT … then end
+ *     explain PROTO CLIENT PORT VIP PORT SEGMENT   → explain NAME=VALUE … (fields of mr_explain_row, numbers
+ *                               as they are); dies when it has changed anything
  */
+#include "api/explain.h"
 #include "eal.h"
 #include "harness.h"
+#include "lb/balance_pvt.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -241,6 +245,96 @@ static void outcomes(struct harness *h)
 	printf("end\n");
 }
 
+/* All of a worker that an explanation might change. */
+struct state {
+	struct tally tally;
+	struct service_tally services[64];
+	struct lb_backend_tally backends[1024];
+	uint8_t sources[RATE_SOURCES_MAX * 16];
+	uint32_t snat_used[NATPORT_SLOTS_MAX], n_conns;
+	uint16_t next_ports[NATPORT_SLOTS_MAX];
+};
+
+static void take_state(const struct worker *w, struct state *to)
+{
+	const struct lb_worker *lw = w->lb;
+
+	if (lw->limits.n_services > RTE_DIM(to->services)
+		|| lw->limits.n_backends > RTE_DIM(to->backends))
+		die("too many slots", "explain");
+	memset(to, 0, sizeof(*to));
+	to->tally = *w->tally;
+	memcpy(to->services, lw->services, lw->limits.n_services * sizeof(to->services[0]));
+	memcpy(to->backends, lw->backends, lw->limits.n_backends * sizeof(to->backends[0]));
+	memcpy(to->sources, lw->sources, sizeof(to->sources));
+	for (unsigned i = 0; i < lw->limits.n_snats; i++) {
+		to->snat_used[i] = natport_used(lw->ports, i);
+		to->next_ports[i] = natport_peek(lw->ports, i, MR_PROTO_TCP);
+	}
+	to->n_conns = conn_count(lw->conns);
+}
+
+static void print_field(const struct mr_field *f, const void *row)
+{
+	const uint8_t *p = (const uint8_t *)row + f->offset;
+	char text[INET6_ADDRSTRLEN];
+	uint64_t v = 0;
+
+	switch (f->kind) {
+	case MR_IP:
+		printf(" %s=%s", f->name,
+			mr_ip_text((const struct mr_ip *)(const void *)p, text, sizeof(text)));
+		break;
+	case MR_NAME:
+		printf(" %s=%s", f->name, (const char *)p);
+		break;
+	case MR_MAC:
+	case MR_TEXT:
+		break;
+	default:
+		memcpy(&v, p, f->size); /* little-endian */
+		printf(" %s=%" PRIu64, f->name, v);
+	}
+}
+
+static void explain(struct harness *h, char *args)
+{
+	static struct explain_flow flow;
+	static struct state before, after;
+	struct mr_explain ask = {0};
+	struct mr_explain_row row;
+	char *words[6];
+
+	for (unsigned i = 0; i < RTE_DIM(words); i++) {
+		words[i] = strtok(i == 0 ? args : NULL, " ");
+		if (words[i] == NULL)
+			die("explain needs PROTO CLIENT PORT VIP PORT SEGMENT", "");
+	}
+	ask.proto = (uint8_t)number(words[0]);
+	if (mr_ip_parse(&ask.client, words[1]) != 0 || mr_ip_parse(&ask.vip, words[3]) != 0)
+		die("bad address", words[1]);
+	ask.client_port = (uint16_t)number(words[2]);
+	ask.vip_port = (uint16_t)number(words[4]);
+	ask.segment = (uint8_t)number(words[5]);
+	explain_begin(&flow, &ask, snapshot_get(), h->n_workers);
+	if (flow.is_balanced) {
+		struct worker *w = h->workers[flow.worker];
+
+		w->now_ms = h->now_ms;
+		w->snap = snapshot_get();
+		take_state(w, &before);
+		explain_run(w, &flow);
+		take_state(w, &after);
+		if (memcmp(&before, &after, sizeof(before)) != 0)
+			die("an explanation has changed something", words[3]);
+	}
+	explain_fill(&flow, h->registry, &h->ifaces, lb_conf_of(snapshot_get()), &row);
+	printf("explain");
+	for (unsigned i = 0; i < mr_explain_row_msg.n_fields; i++)
+		print_field(&mr_explain_row_msg.fields[i], &row);
+	printf("\n");
+}
+
 int main(int argc, char **argv)
 {
 	const unsigned n_workers = argc > 1 ? number(argv[1]) : 1;
@@ -283,6 +377,8 @@ int main(int argc, char **argv)
 			conns(&h);
 		else if (strcmp(line, "outcomes") == 0)
 			outcomes(&h);
+		else if (strcmp(line, "explain") == 0)
+			explain(&h, args);
 		else if (strcmp(line, "del") != 0)
 			die("unknown command", line);
 	}
