@@ -4,6 +4,7 @@
 #include "cli/cliopt.h"
 
 #include "cli/report.h"
+#include "lib/endpoint.h"
 #include "lib/prefix.h"
 #include "lib/text.h"
 
@@ -143,6 +144,7 @@ static int set_value(const struct cmd_call *call, const struct cmd_param *param,
 	char why[PREFIX_WHY_MAX];
 	struct mr_ip ip;
 	unsigned len;
+	uint16_t port;
 	json_t *text;
 	int rc = 0;
 
@@ -162,6 +164,11 @@ static int set_value(const struct cmd_call *call, const struct cmd_param *param,
 		if (prefix_parse(&ip, &len, value, why) != 0)
 			rc = report_usage(call, "for example 192.0.2.7, 192.0.2.0/24", "%s: %s",
 				param->name, why);
+		break;
+	case CMD_ENDPOINT:
+		if (endpoint_parse(&ip, &port, value, why) != 0)
+			rc = report_usage(call, "for example 192.0.2.7:80, [2001:db8::7]:80",
+				"%s: %s", param->name, why);
 		break;
 	case CMD_SERVICE:
 	case CMD_POOL:

@@ -111,6 +111,7 @@ static void put_cell(
 	const json_t *v;
 
 	if (col->custom != NULL) {
+		buf[0] = '\0';
 		col->custom(item, buf, size);
 		return;
 	}

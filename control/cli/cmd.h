@@ -35,6 +35,7 @@ enum cmd_kind {
 	CMD_UINT,         /* min…max → integer */
 	CMD_WEIGHT,       /* min…max → integer, "default" → null */
 	CMD_PREFIX,       /* IPv4 or IPv6 address, with a prefix length or without */
+	CMD_ENDPOINT,     /* ADDRESS:PORT or [ADDRESS]:PORT */
 	CMD_DURATION,     /* above 0 → integer, milliseconds */
 	CMD_CHOICE,       /* one of .choices */
 	CMD_FILE,         /* path, "-" = standard input; stays with the CLI */
@@ -80,7 +81,7 @@ struct cmd_col {
 	const char *header;
 	enum cmd_format format;
 	const char *key2;
-	/* Instead of a format: writes the cell, at most size bytes. */
+	/* Instead of a format: writes the cell, empty before, at most size bytes. */
 	void (*custom)(const json_t *item, char *buf, size_t size);
 };
 

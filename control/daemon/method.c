@@ -20,6 +20,7 @@ const struct ctlsrv_method method_table[] = {
 	{"conn.show", false, method_conn_show},
 	{"conn.count", false, method_conn_count},
 	{"conn.kill", true, method_conn_kill},
+	{"explain", false, method_explain_flow},
 	{"port.show", false, method_rows_port},
 	{"port.stats", false, method_rows_port},
 	{"neigh.show", false, method_rows_neigh},

@@ -21,6 +21,7 @@ void method_health_show(struct ctlsrv_request *r);
 void method_conn_show(struct ctlsrv_request *r);
 void method_conn_count(struct ctlsrv_request *r);
 void method_conn_kill(struct ctlsrv_request *r);
+void method_explain_flow(struct ctlsrv_request *r);
 void method_rows_port(struct ctlsrv_request *r);
 void method_rows_neigh(struct ctlsrv_request *r);
 void method_rows_worker(struct ctlsrv_request *r);
@@ -39,3 +40,7 @@ ssize_t method_find_backend(
 /* Refuses because the dataplane did not answer; message is fetch's. */
 void method_unreachable(struct ctlsrv_request *r, const char *message);
 void method_no_memory(struct ctlsrv_request *r);
+
+/* Writes POOL/NAME of a service's backend, or just the name when the service has left the configuration. */
+const char *method_conn_backend_text(
+	const struct loop *l, const char *service, const char *name, char buf[2 * MR_NAME_MAX]);

@@ -56,8 +56,7 @@ static void forget(struct question *q)
 	free(q);
 }
 
-/* Writes POOL/NAME, or just the name when the service has left the configuration. */
-static const char *backend_text(
+const char *method_conn_backend_text(
 	const struct loop *l, const char *service, const char *name, char buf[2 * MR_NAME_MAX])
 {
 	const struct conf_service *s = conf_find_service(loop_desired(l)->conf, service);
@@ -159,7 +158,7 @@ static bool on_conns(struct question *q, const void *array, size_t n_rows)
 		item = rowjson_build(&mr_conn_row_msg, &rows[i]);
 		json_object_del(item, "count");
 		json_object_set_new(item, "backend",
-			json_string(backend_text(
+			json_string(method_conn_backend_text(
 				q->r->loop, rows[i].service, rows[i].backend, backend)));
 		json_array_append_new(q->items, item);
 		q->left--;
@@ -219,7 +218,7 @@ static void put_key(
 	const struct mr_conn_filter *f = &q->which.filter;
 
 	if (strcmp(q->by, "backend") == 0)
-		backend_text(q->r->loop, row->service, row->backend, key);
+		method_conn_backend_text(q->r->loop, row->service, row->backend, key);
 	else if (strcmp(q->by, "state") == 0)
 		snprintf(key, 2 * MR_NAME_MAX, "%s", mr_conn_state_name(row->state));
 	else if (strcmp(q->by, "client") == 0)

@@ -102,6 +102,25 @@ t_cli conn kill --all >/dev/null
 expect "no client has a connection" test "$(t_cli -o json conn count --by client | t_json 'a["items"]')" = "[]"
 expect "the service has none" test "$(t_cli -o json service show shop | t_json 'a["items"][0]["conns"]')" = 0
 
+say "explain says beforehand where a flow goes, and afterwards why"
+explained() { t_cli -o json explain "$@" | t_json 'a["items"][0][sys.argv[1]]' "$KEY"; }
+flow="10.1.0.10:40404 10.1.0.80:80"
+# shellcheck disable=SC2086
+{
+	to=$(KEY=backend explained tcp $flow)
+	expect "nothing has come of it" test "$(conns --client 10.1.0.10)" = 0
+	expect "the client is served" t_curl --local-port 40404 -o /dev/null http://10.1.0.80/
+	expect "by the backend it said" test "$(t_cli -o json conn show --client 10.1.0.10 \
+		| t_json '[i["backend"] for i in a["items"] if i["client_port"] == 40404][0]')" = "$to"
+	expect "and now it knows the flow" test "$(KEY=conn_backend explained tcp $flow --segment)" = "$to"
+	t_cli explain tcp $flow >"$T_DIR/out"
+	expect "in text" grep -q "^verdict  *forwarded to web/" "$T_DIR/out"
+	t_cli explain tcp 10.1.0.10:1 10.1.0.80:81 >"$T_DIR/out"
+	expect "a port without a service" grep -q "^verdict  *dropped: no_service (virtual address" "$T_DIR/out"
+}
+expect_fail "families must agree" 2 t_cli explain tcp 10.1.0.10:1 '[fd00:1::80]:80'
+expect_says "of different families"
+
 say "completion"
 cat >"$T_DIR/complete" <<-EOF
 	PATH=$T_BUILD/control/cli:\$PATH
