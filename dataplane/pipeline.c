@@ -6,6 +6,7 @@
  */
 #include "pipeline.h"
 
+#include "core/capture.h"
 #include "core/nic.h"
 #include "lb/balance.h"
 #include "lb/icmperr.h"
@@ -245,7 +246,7 @@ static void finish(struct worker *w, struct burst *b)
 			/* the rest of the ring is for neighbours: without them nothing is forwarded */
 			if (p->punt_class != PUNT_NEIGH
 				&& mailbox_is_crowded(w->mail, w->id, w->n_workers))
-				worker_drop(w, m, PKT_DROP_punt_limited);
+				worker_drop_late(w, m, p->in_iface, PKT_DROP_punt_limited);
 			else
 				worker_to_manager(w, m);
 			break;
@@ -269,6 +270,8 @@ static void on_burst(struct worker *w, struct burst *b, bool is_handover)
 		steer(w, lb, b, kinds);
 	answer(w, ac, b, kinds);
 	balance(w, lb, ac, b, kinds);
+	if (unlikely(w->capture != NULL))
+		capture_drops(w->capture, b);
 	finish(w, b);
 }
 

@@ -171,9 +171,12 @@ static const struct handler handlers[] = {
 	HANDLER(MR_REQ_WORKERS, rows_on_workers),
 	HANDLER(MR_REQ_CONN_KILL, conndump_on_conn_kill),
 	HANDLER(MR_REQ_EXPLAIN, explain_on_explain),
+	HANDLER(MR_REQ_CAPTURE_START, capturereq_on_start),
+	HANDLER(MR_REQ_CAPTURE_READ, capturereq_on_read),
+	HANDLER(MR_REQ_CAPTURE_STOP, capturereq_on_stop),
 };
 #define N_HANDLERS (sizeof(handlers) / sizeof(handlers[0]))
-_Static_assert(N_HANDLERS == MR_REQ_EXPLAIN + 1, "the last request has a handler");
+_Static_assert(N_HANDLERS == MR_REQ_CAPTURE_STOP + 1, "the last request has a handler");
 
 static int dispatch(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
@@ -423,6 +426,7 @@ bool api_server_poll(struct api_server *s, int timeout_ms)
 	}
 	is_at_work = conndump_poll(s);
 	is_at_work |= explain_poll(s);
+	capturereq_poll(s);
 	/* frames already read and replies of dumps do not wake epoll */
 	for (unsigned i = 0; i < API_CLIENTS_MAX; i++) {
 		const struct api_client *c = s->clients[i];
@@ -539,9 +543,12 @@ int api_server_create(struct api_server **out, const struct api_params *p)
 	rc = explain_create(&s->explain);
 	if (rc != 0)
 		goto err_dump;
+	rc = capturereq_create(&s->capture, p->n_workers);
+	if (rc != 0)
+		goto err_explain;
 	rc = s->listen_fd = listen_on(p);
 	if (rc < 0)
-		goto err_explain;
+		goto err_capture;
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll_fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->listen_fd, &ev) != 0) {
 		rc = -errno;
@@ -553,6 +560,8 @@ int api_server_create(struct api_server **out, const struct api_params *p)
 err_listen:
 	close(s->listen_fd);
 	unlink(p->socket_path);
+err_capture:
+	capturereq_destroy(s);
 err_explain:
 	explain_destroy(&s->explain);
 err_dump:
@@ -575,6 +584,7 @@ void api_server_destroy(struct api_server **s)
 	txn_abort(*s);
 	conndump_destroy(&(*s)->dump);
 	explain_destroy(&(*s)->explain);
+	capturereq_destroy(*s);
 	model_destroy(&(*s)->model);
 	close((*s)->listen_fd);
 	close((*s)->epoll_fd);

@@ -7,6 +7,7 @@
 
 struct conndump;
 struct explain;
+struct capturereq;
 
 struct api_client {
 	int fd;
@@ -30,6 +31,7 @@ struct api_server {
 	struct api_client *clients[API_CLIENTS_MAX];
 	struct conndump *dump;
 	struct explain *explain;
+	struct capturereq *capture;
 
 	/* the transaction */
 	struct api_client *txn_owner;
@@ -119,3 +121,15 @@ int explain_on_explain(
 /* Answers when the worker has; true while it is at work. */
 bool explain_poll(struct api_server *s);
 void explain_forget(struct api_server *s, const struct api_client *c);
+
+/* capturereq.c */
+int capturereq_create(struct capturereq **out, unsigned n_workers);
+void capturereq_destroy(struct api_server *s); /* ends the capture under way */
+int capturereq_on_start(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int capturereq_on_read(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int capturereq_on_stop(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+/* Ends a capture that nobody reads. */
+void capturereq_poll(struct api_server *s);

@@ -8,6 +8,7 @@
 #include "core/worker.h"
 
 #include "base/clock.h"
+#include "core/capture.h"
 
 #include <rte_ethdev.h>
 
@@ -24,6 +25,14 @@ void worker_drop(struct worker *w, struct rte_mbuf *m, enum pkt_drop reason)
 	rte_pktmbuf_free(m);
 }
 
+void worker_drop_late(struct worker *w, struct rte_mbuf *m, unsigned iface, enum pkt_drop reason)
+{
+	if (unlikely(w->capture != NULL))
+		capture_burst(w->capture, &m, 1,
+			&(struct capture_at){MR_POINT_DROP, (uint8_t)iface, (uint8_t)reason});
+	worker_drop(w, m, reason);
+}
+
 /* Sends one queue's frames: to the device, or to the worker that owns its queue. */
 static void flush_txq(struct worker *w, struct worker_txq *q)
 {
@@ -36,16 +45,19 @@ static void flush_txq(struct worker *w, struct worker_txq *q)
 	if (unlikely(q->owner != w->id)) {
 		n_sent = (uint16_t)mailbox_send_bulk(w->mail, w->id, q->owner, q->m, n);
 		for (uint16_t i = n_sent; i < n; i++)
-			worker_drop(w, q->m[i], PKT_DROP_mailbox_full);
+			worker_drop_late(w, q->m[i], (unsigned)(q - w->tx), PKT_DROP_mailbox_full);
 		return;
 	}
+	if (unlikely(w->capture != NULL))
+		capture_burst(w->capture, q->m, n,
+			&(struct capture_at){MR_POINT_TX, (uint8_t)(q - w->tx), 0});
 	for (uint16_t i = 0; i < n; i++)
 		n_bytes += q->m[i]->pkt_len;
 	n_sent = rte_eth_tx_burst(q->nic, q->queue, q->m, n);
 	w->tally->tx += n_sent;
 	for (uint16_t i = n_sent; i < n; i++) {
 		n_bytes -= q->m[i]->pkt_len;
-		worker_drop(w, q->m[i], PKT_DROP_tx_full);
+		worker_drop_late(w, q->m[i], (unsigned)(q - w->tx), PKT_DROP_tx_full);
 	}
 	w->tally->tx_bytes += n_bytes;
 }
@@ -77,7 +89,7 @@ void worker_tx_flush(struct worker *w)
 void worker_to_manager(struct worker *w, struct rte_mbuf *m)
 {
 	if (mailbox_send_bulk(w->mail, w->id, w->n_workers, &m, 1) == 0)
-		worker_drop(w, m, PKT_DROP_mailbox_full);
+		worker_drop_late(w, m, pkt_note(m)->iface, PKT_DROP_mailbox_full);
 }
 
 static unsigned poll_queue(struct worker *w, const struct worker_queue *q)
@@ -94,6 +106,9 @@ static unsigned poll_queue(struct worker *w, const struct worker_queue *q)
 		n_bytes += b->m[i]->pkt_len;
 	w->tally->rx += b->n;
 	w->tally->rx_bytes += n_bytes;
+	if (unlikely(w->capture != NULL))
+		capture_burst(
+			w->capture, b->m, b->n, &(struct capture_at){MR_POINT_RX, b->in_iface, 0});
 	w->ops->on_burst(w, b, false);
 	return b->n;
 }
@@ -162,6 +177,8 @@ unsigned worker_poll(struct worker *w, uint32_t now_ms)
 
 	w->now_ms = now_ms;
 	w->snap = snapshot_get();
+	/* pairs(capture-next): the capture is whole before it is seen */
+	w->capture = __atomic_load_n(&w->capture_next, __ATOMIC_ACQUIRE);
 	for (unsigned i = 0; i < w->n_queues; i++)
 		n += poll_queue(w, &w->queues[i]);
 	n += poll_mailbox(w);
@@ -205,6 +222,11 @@ void worker_run(struct worker *w, const bool *stop)
 		}
 	}
 	snapshot_reader_down();
+}
+
+void worker_set_capture(struct worker *w, struct capture *c)
+{
+	__atomic_store_n(&w->capture_next, c, __ATOMIC_RELEASE); /* pairs(capture-next) */
 }
 
 int worker_job_post(struct worker *w, struct worker_job *job)

@@ -15,6 +15,7 @@
 #define WORKER_MAX 32
 #define WORKER_QUEUES_MAX 32
 
+struct capture;     /* core/capture.h */
 struct lb_worker;   /* lb/balance.h */
 struct neigh_table; /* net/neigh.h */
 struct worker;
@@ -72,6 +73,7 @@ struct worker {
 
 	/* w: owner */
 	const struct snapshot *snap; /* of this loop */
+	struct capture *capture;     /* of this loop; NULL: nobody looks at packets */
 	uint32_t now_ms;             /* of this loop; wraps after 49 days: compare differences */
 	uint32_t tick_ms;            /* when on_tick ran last */
 	uint32_t n_tx_pending;       /* frames in tx[] */
@@ -81,6 +83,7 @@ struct worker {
 
 	/* w: manager sets, worker clears  r: both  pairs(worker-job) */
 	struct worker_job *job;
+	struct capture *capture_next; /* w: manager  r: worker  pairs(capture-next) */
 } __rte_cache_aligned;
 
 /* One loop: receive, pipeline, mailbox, job, tick, flush, quiescent. Returns packets received, by port or
@@ -99,8 +102,15 @@ void worker_tx_flush(struct worker *w);
 /* Hands the packet to the manager with the note already filled in; counts a drop when full. */
 void worker_to_manager(struct worker *w, struct rte_mbuf *m);
 
-/* Frees the packet and counts the reason. */
+/* Frees the packet and counts the reason. A capture does not see it: on_burst() has shown it those of the burst. */
 void worker_drop(struct worker *w, struct rte_mbuf *m, enum pkt_drop reason);
+
+/* The same for a packet that was to leave, so that on_burst() has not shown it. */
+void worker_drop_late(struct worker *w, struct rte_mbuf *m, unsigned iface, enum pkt_drop reason);
+
+/* Context: manager. The worker shows its packets to c from its next loop on, NULL: to nobody; snapshot_synchronize()
+ * waits until it no longer uses what it had. */
+void worker_set_capture(struct worker *w, struct capture *c);
 
 /* Context: manager. Gives the worker a job; -EBUSY while it still has one. */
 int worker_job_post(struct worker *w, struct worker_job *job);

@@ -43,7 +43,10 @@ enum mr_role { MR_ROLE_VIEW = 0, MR_ROLE_CHANGE = 1 };
 	X(MR_REQ_NEIGHS, 21, "neighs", mr_empty, mr_neigh_row, MR_ROLE_VIEW) \
 	X(MR_REQ_WORKERS, 22, "workers", mr_empty, mr_worker_row, MR_ROLE_VIEW) \
 	X(MR_REQ_CONN_KILL, 23, "conn-kill", mr_conn_filter, mr_conn_kill_row, MR_ROLE_CHANGE) \
-	X(MR_REQ_EXPLAIN, 24, "explain", mr_explain, mr_explain_row, MR_ROLE_VIEW)
+	X(MR_REQ_EXPLAIN, 24, "explain", mr_explain, mr_explain_row, MR_ROLE_VIEW) \
+	X(MR_REQ_CAPTURE_START, 25, "capture-start", mr_capture, mr_capture_key, MR_ROLE_CHANGE) \
+	X(MR_REQ_CAPTURE_READ, 26, "capture-read", mr_capture_key, mr_packet_row, MR_ROLE_CHANGE) \
+	X(MR_REQ_CAPTURE_STOP, 27, "capture-stop", mr_capture_key, mr_capture_end, MR_ROLE_CHANGE)
 
 #define MR_REQUEST_MEMBER(sym, number, name, req, row, role) sym = number,
 enum mr_request { MR_REQUESTS(MR_REQUEST_MEMBER) };

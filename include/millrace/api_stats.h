@@ -168,6 +168,38 @@ MR_MSG(mr_explain, MR_EXPLAIN_FIELDS)
 	F(T, U8, answer_neigh_state, 42, MR_OPTIONAL, "enum mr_neigh_state; 0: not known yet")
 MR_MSG(mr_explain_row, MR_EXPLAIN_ROW_FIELDS)
 
+/* One capture at a time. Packets wait in the dataplane until they are read; it ends by itself when nobody has for
+ * ten seconds. */
+#define MR_CAPTURE_FIELDS(F, T) \
+	F(T, U8, points, 2, MR_REQUIRED, "sum of 1 << enum mr_point") \
+	F(T, NAME, port, 3, MR_OPTIONAL, "only this logical port") \
+	F(T, U16, snaplen, 4, MR_OPTIONAL, "bytes of each packet; 0 = MR_CAPTURE_SNAPLEN") \
+	F(T, DATA, filter, 5, MR_OPTIONAL, \
+		"classic BPF, 8 bytes an instruction: code:u16 jt:u8 jf:u8 k:u32; none = all")
+MR_MSG(mr_capture, MR_CAPTURE_FIELDS)
+
+#define MR_CAPTURE_SNAPLEN 256u
+#define MR_CAPTURE_ROWS_MAX 256u
+
+#define MR_CAPTURE_KEY_FIELDS(F, T) F(T, U64, id, 2, MR_REQUIRED, "of the capture, from its start")
+MR_MSG(mr_capture_key, MR_CAPTURE_KEY_FIELDS)
+
+/* READ: what has come since, in order of time, at most MR_CAPTURE_ROWS_MAX. */
+#define MR_PACKET_ROW_FIELDS(F, T) \
+	F(T, U64, time_ns, 2, MR_REQUIRED, "since 1970") \
+	F(T, U8, point, 3, MR_REQUIRED, "enum mr_point") \
+	F(T, NAME, port, 4, MR_REQUIRED, "logical port; of a drop the one it came in by") \
+	F(T, U16, worker, 5, MR_REQUIRED, "") \
+	F(T, U32, len_bytes, 6, MR_REQUIRED, "whole frame") \
+	F(T, NAME, drop, 7, MR_OPTIONAL, "reason, as in counters.h") \
+	F(T, DATA, data, 8, MR_REQUIRED, "from the Ethernet header on, as far as snaplen")
+MR_MSG(mr_packet_row, MR_PACKET_ROW_FIELDS)
+
+#define MR_CAPTURE_END_FIELDS(F, T) \
+	F(T, U64, captured, 2, MR_REQUIRED, "packets") \
+	F(T, U64, missed, 3, MR_REQUIRED, "packets that matched and found no room")
+MR_MSG(mr_capture_end, MR_CAPTURE_END_FIELDS)
+
 #define MR_NEIGH_ROW_FIELDS(F, T) \
 	F(T, NAME, port, 2, MR_REQUIRED, "logical port") \
 	F(T, IP, ip, 3, MR_REQUIRED, "") \

@@ -18,7 +18,15 @@
 extern "C" {
 #endif
 
-enum mr_kind { MR_U8, MR_U16, MR_U32, MR_U64, MR_IP, MR_NAME, MR_TEXT, MR_BLOB16, MR_MAC };
+enum mr_kind { MR_U8, MR_U16, MR_U32, MR_U64, MR_IP, MR_NAME, MR_TEXT, MR_BLOB16, MR_MAC, MR_DATA };
+
+#define MR_DATA_MAX 2048 /* bytes */
+
+/* Bytes that are nobody's text: packets, programs. What is not used is 0. */
+struct mr_data {
+	uint16_t n;
+	uint8_t bytes[MR_DATA_MAX];
+};
 
 #define MR_OPTIONAL 0
 #define MR_REQUIRED 1
@@ -49,6 +57,7 @@ struct mr_msg {
 #define MR_CTYPE_TEXT(n) char n[MR_TEXT_MAX]
 #define MR_CTYPE_BLOB16(n) uint8_t n[16]
 #define MR_CTYPE_MAC(n) uint8_t n[6]
+#define MR_CTYPE_DATA(n) struct mr_data n
 
 #define MR_MSG_MEMBER(T, kind, name, tag, req, help) MR_CTYPE_##kind(name);
 #define MR_MSG_FIELD(T, kind_, name_, tag_, req_, help_) \
@@ -93,6 +102,10 @@ static inline void mr_msg_encode(struct mr_writer *w, const struct mr_msg *msg, 
 			mr_put_field(w, f->tag, tmp, 1 + mr_ip_len(ip));
 			break;
 		}
+		case MR_DATA:
+			mr_put_field(w, f->tag, p + offsetof(struct mr_data, bytes),
+				*(const uint16_t *)(const void *)p); /* n */
+			break;
 		case MR_NAME:
 		case MR_TEXT:
 			mr_put_field(
@@ -141,6 +154,13 @@ static inline int mr_msg_decode_field(
 		memcpy(p, &ip, sizeof(ip));
 		return 0;
 	}
+	case MR_DATA:
+		if (t->len > f->size - offsetof(struct mr_data, bytes))
+			return -1;
+		memset(p, 0, f->size);
+		memcpy(p, &t->len, sizeof(t->len)); /* n */
+		memcpy(p + offsetof(struct mr_data, bytes), t->value, t->len);
+		return 0;
 	case MR_NAME:
 	case MR_TEXT:
 		if (t->len >= f->size || memchr(t->value, 0, t->len) != NULL)

@@ -104,6 +104,12 @@ struct mr_ip {
 	X(MR_NEIGH_STALE, 3, "stale") \
 	X(MR_NEIGH_FAILED, 4, "failed")
 
+/* Where workers meet packets: as a port gives them, before a port takes them, where they end. */
+#define MR_POINTS(X) \
+	X(MR_POINT_RX, 1, "rx") \
+	X(MR_POINT_TX, 2, "tx") \
+	X(MR_POINT_DROP, 3, "drop")
+
 /* What becomes of a packet, as EXPLAIN says it. */
 #define MR_VERDICTS(X) \
 	X(MR_VERDICT_FORWARDED, 1, "forwarded") \
@@ -147,6 +153,7 @@ MR_ENUM(proto, MR_PROTOS)
 MR_ENUM(conn_state, MR_CONN_STATES)
 MR_ENUM(neigh_state, MR_NEIGH_STATES)
 MR_ENUM(verdict, MR_VERDICTS)
+MR_ENUM(point, MR_POINTS)
 
 /* Whether the scheduler chooses by hash: equal hashes give equal backends while none changes. */
 static inline bool mr_sched_is_hashing(unsigned sched)

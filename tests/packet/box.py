@@ -7,6 +7,7 @@ identity of counters.h.
 """
 import logging
 import os
+import struct
 import subprocess
 import unittest
 
@@ -101,6 +102,21 @@ class Box:
         self.say(f"explain {proto} {src} {sport} {dst} {dport} {int(segment)}")
         found = dict(word.split("=", 1) for word in self.hear().split(" ")[1:])
         return {k: int(v) if v.isdigit() else v for k, v in found.items() if v != ""}
+
+    def capture(self, points, snaplen=2048, slots=1024, insns=()):
+        """Begins a capture at points (sum of 2: rx, 4: tx, 8: drop) with a BPF program."""
+        program = b"".join(struct.pack("<HBBI", *i) for i in insns).hex()
+        self.say(f"capture {points} {snaplen} {slots} {program or '-'}")
+        return self.hear()
+
+    def captured(self):
+        """Ends it: [(point, port, drop, length, bytes)], how many were captured and missed."""
+        self.say("captured")
+        found = []
+        while (line := self.hear()).startswith("packet "):
+            _, point, port, drop, length, data = line.split(" ")
+            found.append((point, port, drop, int(length), bytes.fromhex(data)))
+        return found, *map(int, line.split(" ")[1:])
 
 
 def service(box, name="web", vip="10.1.0.80", port=80, proto=TCP_PROTO, mode=FULLNAT, sched=WRR, **more):

@@ -14,8 +14,11 @@
  *     conns                     → conn STATE BACKEND-ADDRESS PORT … then end
  *     explain PROTO CLIENT PORT VIP PORT SEGMENT   → explain NAME=VALUE … (fields of mr_explain_row, numbers
  *                               as they are); dies when it has changed anything
+ *     capture POINTS SNAPLEN SLOTS HEX|-   begins to capture on all workers, with that filter → ok | refused AT
+ *     captured                  ends it → packet POINT PORT DROP LEN HEX … then end CAPTURED MISSED
  */
 #include "api/explain.h"
+#include "core/capture.h"
 #include "eal.h"
 #include "harness.h"
 #include "lb/balance_pvt.h"
@@ -335,6 +338,63 @@ static void explain(struct harness *h, char *args)
 	printf("\n");
 }
 
+static struct capture *captures[HARNESS_WORKERS_MAX];
+
+static void capture(struct harness *h, char *args)
+{
+	static uint8_t program[PKTFILTER_INSNS_MAX * PKTFILTER_INSN_BYTES];
+	struct capture_params p = {.ifaces = UINT32_MAX};
+	unsigned at;
+
+	p.points = (uint8_t)number(strtok(args, " "));
+	p.snaplen = (uint16_t)number(strtok(NULL, " "));
+	p.n_slots = number(strtok(NULL, " "));
+	if (pktfilter_load(
+		    &p.filter, program, parse_hex(strtok(NULL, " "), program, sizeof(program)), &at)
+		!= 0) {
+		printf("refused %u\n", at);
+		return;
+	}
+	for (unsigned i = 0; i < h->n_workers; i++) {
+		if (capture_create(&captures[i], &p) != 0)
+			die("no memory", "capture");
+		worker_set_capture(h->workers[i], captures[i]);
+	}
+	printf("ok\n");
+}
+
+static void print_captured(struct harness *h, struct capture *c)
+{
+	static const char *const drops[] = {
+#define PKTBOX_DROP(sym, help) #sym,
+		MR_DROPS(PKTBOX_DROP)};
+	const struct capture_slot *slot;
+
+	for (; (slot = capture_peek(c)) != NULL; capture_pop(c)) {
+		printf("packet %s %s %s %u ", mr_point_name(slot->at.point),
+			h->ifaces.of[slot->at.iface].name,
+			slot->at.point == MR_POINT_DROP ? drops[slot->at.drop] : "-", slot->len);
+		for (unsigned i = 0; i < slot->n; i++)
+			printf("%02x", slot->bytes[i]);
+		printf("\n");
+	}
+}
+
+static void captured(struct harness *h)
+{
+	uint64_t n = 0, n_missed = 0;
+
+	for (unsigned i = 0; i < h->n_workers; i++) {
+		worker_set_capture(h->workers[i], NULL);
+		h->workers[i]->capture = NULL; /* as its next loop would */
+		print_captured(h, captures[i]);
+		n += capture_captured(captures[i]);
+		n_missed += capture_missed(captures[i]);
+		capture_destroy(&captures[i]);
+	}
+	printf("end %" PRIu64 " %" PRIu64 "\n", n, n_missed);
+}
+
 int main(int argc, char **argv)
 {
 	const unsigned n_workers = argc > 1 ? number(argv[1]) : 1;
@@ -377,6 +437,10 @@ int main(int argc, char **argv)
 			conns(&h);
 		else if (strcmp(line, "outcomes") == 0)
 			outcomes(&h);
+		else if (strcmp(line, "capture") == 0)
+			capture(&h, args);
+		else if (strcmp(line, "captured") == 0)
+			captured(&h);
 		else if (strcmp(line, "explain") == 0)
 			explain(&h, args);
 		else if (strcmp(line, "del") != 0)

@@ -46,6 +46,13 @@ void wirefix_fill(const struct mr_msg *msg, void *object, uint64_t *state)
 			memcpy(p, &ip, sizeof(ip));
 			break;
 		}
+		case MR_DATA: {
+			struct mr_data *d = (struct mr_data *)(void *)p;
+
+			d->n = (uint16_t)(wirefix_random(state) % (MR_DATA_MAX + 1));
+			fill_bytes(d->bytes, d->n, state, 0);
+			break;
+		}
 		case MR_NAME:
 		case MR_TEXT: /* any byte but NUL: the wire does not ask for a character set */
 			fill_bytes(p, (unsigned)(wirefix_random(state) % f->size), state, 1);
@@ -67,6 +74,8 @@ void wirefix_fill_max(const struct mr_msg *msg, void *object)
 		memset(p, 0xff, is_text ? f->size - 1u : f->size);
 		if (f->kind == MR_IP)
 			p[offsetof(struct mr_ip, family)] = 6;
+		if (f->kind == MR_DATA)
+			((struct mr_data *)(void *)p)->n = MR_DATA_MAX;
 	}
 }
 
