@@ -13,10 +13,15 @@
 
 int cli_ask(const struct cmd_call *call, json_t *params, json_t **result)
 {
+	return cli_ask_method(call, call->cmd->method, params, result);
+}
+
+int cli_ask_method(const struct cmd_call *call, const char *method, json_t *params, json_t **result)
+{
 	struct request_failure f;
 
-	if (request_call(call->socket, call->cmd->method, params,
-		    request_now_ms() + call->timeout_ms, result, &f)
+	if (request_call(
+		    call->socket, method, params, request_now_ms() + call->timeout_ms, result, &f)
 		!= EXIT_DONE)
 		return report_failure(call, &f);
 	return EXIT_DONE;

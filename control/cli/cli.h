@@ -13,3 +13,7 @@ int cli_run(int argc, char *const *argv, const struct cmd_io *io);
 /* Asks the daemon for call->cmd->method and gives the result, or reports the failure. Returns an
  * exit code. */
 int cli_ask(const struct cmd_call *call, json_t *params, json_t **result);
+
+/* The same for a method of its own. */
+int cli_ask_method(
+	const struct cmd_call *call, const char *method, json_t *params, json_t **result);

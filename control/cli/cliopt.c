@@ -271,6 +271,15 @@ static const struct cmd_param *find_short(const char *arg)
 	return NULL;
 }
 
+static const struct cmd_param *find_letter(const struct cmd *cmd, char letter)
+{
+	for (unsigned i = 0; i < cmd->n_params; i++) {
+		if (letter != '\0' && cmd->params[i].letter == letter)
+			return &cmd->params[i];
+	}
+	return NULL;
+}
+
 const struct cmd_param *cliopt_find(const struct cmd *cmd, const char *arg, struct cliopt_match *m)
 {
 	const bool is_long = arg[1] == '-';
@@ -287,6 +296,8 @@ const struct cmd_param *cliopt_find(const struct cmd *cmd, const char *arg, stru
 		m->value = arg + 2;
 	if (param == NULL && is_long && cmd != NULL)
 		param = find_option(cmd->params, cmd->n_params, arg, len);
+	if (param == NULL && !is_long && cmd != NULL)
+		param = find_letter(cmd, arg[1]);
 	return param;
 }
 

@@ -56,6 +56,7 @@ struct cmd_param {
 	uint64_t min, max;
 	enum cmd_kind kind;
 	bool is_required;
+	char letter; /* "-w" for an option; 0: none */
 	bool is_partial;
 };
 

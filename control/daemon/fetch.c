@@ -16,7 +16,7 @@
 
 #define TIMEOUT_MS \
 	5000u /* less than the CLI waits: what is known without the dataplane is to arrive */
-#define REQUEST_BYTES 512
+#define REQUEST_BYTES 2304
 
 struct ask {
 	TAILQ_ENTRY(ask) link;
@@ -209,7 +209,7 @@ int fetch_rows(struct fetch *f, enum mr_request type, const struct mr_msg *reque
 
 	if (a == NULL)
 		return -ENOMEM;
-	static_assert(sizeof(struct mr_conn_filter) <= REQUEST_BYTES, "the largest request");
+	static_assert(sizeof(struct mr_capture) <= REQUEST_BYTES, "the largest request");
 	a->owner = f;
 	a->type = type;
 	a->request_msg = request_msg;

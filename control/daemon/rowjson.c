@@ -56,6 +56,18 @@ static json_t *mac_of(const uint8_t *mac)
 	return json_string(text);
 }
 
+static json_t *hex_of(const struct mr_data *d)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[2 * MR_DATA_MAX + 1];
+
+	for (unsigned i = 0; i < d->n; i++) {
+		text[2 * i] = digits[d->bytes[i] >> 4];
+		text[2 * i + 1] = digits[d->bytes[i] & 15];
+	}
+	return json_stringn(text, 2u * d->n);
+}
+
 /* Integers that are enumerations or truth values, by the name the contract gives them. */
 static json_t *number_of(const struct mr_msg *msg, const char *name, uint64_t v)
 {
@@ -65,6 +77,8 @@ static json_t *number_of(const struct mr_msg *msg, const char *name, uint64_t v)
 		return json_string(mr_conn_state_name((unsigned)v));
 	if (strcmp(name, "state") == 0)
 		return json_string(mr_neigh_state_name((unsigned)v));
+	if (strcmp(name, "point") == 0)
+		return json_string(mr_point_name((unsigned)v));
 	if (strcmp(name, "link_up") == 0 || strcmp(name, "is_drop") == 0)
 		return json_boolean(v != 0);
 	return json_integer((json_int_t)v);
@@ -85,6 +99,8 @@ static json_t *field_of(const struct mr_msg *msg, const struct mr_field *f, cons
 		return rowjson_ip((const struct mr_ip *)(const void *)p);
 	case MR_MAC:
 		return mac_of(p);
+	case MR_DATA:
+		return hex_of((const struct mr_data *)(const void *)p);
 	case MR_BLOB16: /* has no end that a text has */
 		return json_null();
 	default: /* MR_NAME, MR_TEXT */

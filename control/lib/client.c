@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define OBJECT_BYTES 2048 /* more than any message of fixed fields needs */
+#define OBJECT_BYTES 4096 /* more than any message of fixed fields needs */
 
 struct client_req {
 	TAILQ_ENTRY(client_req) link;

@@ -121,6 +121,43 @@ flow="10.1.0.10:40404 10.1.0.80:80"
 expect_fail "families must agree" 2 t_cli explain tcp 10.1.0.10:1 '[fd00:1::80]:80'
 expect_says "of different families"
 
+say "packets to a file"
+millrace=$T_BUILD/control/cli/millrace
+has_begun() { [ "$(grep -c "begins to capture" "$T_DIR/millraced.log")" = "$1" ]; }
+captures() { # captures N NAME OPTION… : the Nth capture begins in the background, to NAME.pcapng
+	"$millrace" -s "$T_DIR/control.sock" capture -w "$T_DIR/$2.pcapng" "${@:3}" >"$T_DIR/$2.log" 2>&1 &
+	CAPTURE=$!
+	T_PIDS+=($!)
+	t_wait 10 "the capture" has_begun "$1"
+}
+captures 1 web --filter "tcp port 80 and host 10.1.0.10" --port north --count 8
+expect_fail "one at a time" 1 t_cli capture -w "$T_DIR/no.pcapng" --count 1
+expect_says "another capture is under way"
+expect "the client is served meanwhile" t_curl -o /dev/null http://10.1.0.80/
+expect "it ends after 8" wait "$CAPTURE"
+expect "and says so" grep -q "^millrace: 8 packets written, 0 missed" "$T_DIR/web.log"
+expect "scapy reads them" $T_PYTHON - "$T_DIR/web.pcapng" <<-EOF
+	import sys
+	from scapy.all import TCP, rdpcap
+	p = rdpcap(sys.argv[1])
+	assert len(p) == 8 and all(80 in (i[TCP].sport, i[TCP].dport) for i in p), p.summary()
+	assert sorted(str(i[TCP].flags) for i in p[:2]) == ["S", "SA"], p.summary()
+EOF
+captures 2 drops --at drop --count 1
+expect_fail "no service there" 28 t_in client curl -sS --max-time 0.5 -o /dev/null http://10.1.0.80:81/
+expect "the dropped packet was caught" wait "$CAPTURE"
+expect "with the reason" grep -aq "dropped: no_service" "$T_DIR/drops.pcapng"
+captures 3 all
+t_curl -o /dev/null http://10.1.0.80/
+kill -INT "$CAPTURE"
+expect "an interrupt ends it well" wait "$CAPTURE"
+expect_fail "no such port" 1 t_cli capture -w "$T_DIR/no.pcapng" --port nosuch
+expect_says "there is no port 'nosuch'"
+expect_fail "no such filter" 2 t_cli capture -w "$T_DIR/no.pcapng" --filter "tcp prt 80"
+expect_says "syntax error"
+expect_fail "packets are not for everybody" 8 setpriv --reuid nobody --regid nogroup --clear-groups \
+	"$millrace" -s "$T_DIR/control.sock" capture -w /dev/null --count 1
+
 say "completion"
 cat >"$T_DIR/complete" <<-EOF
 	PATH=$T_BUILD/control/cli:\$PATH
