@@ -150,6 +150,8 @@ static void put_flow(const json_t *item, char *buf, size_t size)
 		return;
 	if (is_true(item, "is_stateless"))
 		append(buf, size, "needs no entry and would get none");
+	else if (strcmp(text_of(item, "verdict"), "reset") == 0)
+		append(buf, size, "would end");
 	else if (!is_true(item, "is_new"))
 		append(buf, size, "goes on as its entry says");
 	else if (is_true(item, "has_entry"))
@@ -220,6 +222,9 @@ static void put_verdict(const json_t *item, char *buf, size_t size)
 			text_of(item, "drop_help"));
 	else if (strcmp(verdict, "kernel") == 0)
 		append(buf, size, "to the kernel side");
+	else if (strcmp(verdict, "reset") == 0)
+		append(buf, size,
+			"answered with a reset: its backend is out, and the service says so");
 	else if (strcmp(verdict, "answer") == 0)
 		append(buf, size, "taken for the answer of a backend");
 	else if (strcmp(verdict, "held") == 0)

@@ -131,6 +131,8 @@ static void fill_verdict(const struct explain_flow *e, struct mr_explain_row *ro
 		put_drop(row, e->is_balanced ? e->trial.drop : p->drop);
 	else if (verdict == PKT_TX)
 		row->verdict = MR_VERDICT_FORWARDED;
+	else if (verdict == PKT_REPLY)
+		row->verdict = MR_VERDICT_RESET;
 	else if (verdict == PKT_HOLD)
 		row->verdict = MR_VERDICT_HELD;
 	else if (verdict == PKT_RETURN || verdict == PKT_REVERT)

@@ -111,27 +111,43 @@ static void go_on(const struct call *x, struct trial *t)
 		t->snat = x->conf->snats[t->entry.snat_slot];
 }
 
-/* on_client_packet() */
-static void try_entry(
-	struct call *x, const struct lb_service *s, const struct conn *e, struct trial *t)
+/* newflow_reopen(); may_stay: the flow goes on where it is when nobody else takes it. */
+static void try_again(struct call *x, const struct lb_service *s, const struct conn *e,
+	bool may_stay, struct trial *t)
 {
-	const struct pkt *p = &x->b->p[0];
 	enum pkt_drop reason;
 
-	if (!balance_is_new_chance(e, &x->conf->backends[e->backend_idx], p)) {
-		go_on(x, t);
-		return;
-	}
 	t->is_new = true;
 	t->mode = s->spec.mode;
-	t->backend_idx = newflow_decide_again(x, e, p, SCHED_NONE, t->hash, &reason);
+	t->backend_idx = newflow_decide_again(x, e, &x->b->p[0], SCHED_NONE, t->hash, &reason);
 	if (t->backend_idx == SCHED_NONE)
 		drop(t, reason);
 	else if (s->spec.mode == MR_MODE_FULLNAT)
 		choose_port(x, t);
-	if (t->verdict == PKT_DROP && p->proto != MR_PROTO_TCP) {
+	if (t->verdict == PKT_DROP && may_stay) {
 		t->is_new = false;
 		t->verdict = PKT_TX;
+		go_on(x, t);
+	}
+}
+
+/* on_client_packet(), leave_backend() */
+static void try_entry(
+	struct call *x, const struct lb_service *s, const struct conn *e, struct trial *t)
+{
+	const struct lb_backend *be = &x->conf->backends[e->backend_idx];
+	const struct pkt *p = &x->b->p[0];
+	const bool is_tcp = p->proto == MR_PROTO_TCP;
+
+	if (balance_is_new_chance(e, be, p)) {
+		try_again(x, s, e, !is_tcp, t);
+	} else if (is_tcp && be->on_packet == MR_DOWN_RESET) {
+		t->verdict = PKT_REPLY;
+		t->backend_idx = SCHED_NONE;
+	} else if (is_tcp && be->on_packet != MR_DOWN_KEEP
+		&& !connfsm_reusable((enum mr_conn_state)e->state)) {
+		try_again(x, s, e, true, t);
+	} else {
 		go_on(x, t);
 	}
 }
@@ -211,7 +227,7 @@ void trial_run(struct worker *w, struct burst *b, struct trial *t)
 		try_open(&x, s, f.is_v6, t);
 	}
 	restore(&x, s, &saved);
-	if (t->verdict == PKT_DROP)
+	if (t->backend_idx == SCHED_NONE)
 		return;
 	look_at_next_hop(&x, t);
 	if (!mr_mode_is_direct(t->mode))

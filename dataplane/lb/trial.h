@@ -11,7 +11,7 @@
 
 /* Counts and limits are of this worker. */
 struct trial {
-	uint8_t verdict; /* PKT_TX, PKT_HOLD or PKT_DROP */
+	uint8_t verdict; /* PKT_TX, PKT_HOLD, PKT_DROP, or PKT_REPLY: the client is reset */
 	uint8_t drop;    /* enum pkt_drop, with PKT_DROP */
 	bool has_entry;
 	bool is_new;       /* a flow begins: without an entry, or on this one */

@@ -116,7 +116,8 @@ struct mr_ip {
 	X(MR_VERDICT_HELD, 2, "held") \
 	X(MR_VERDICT_DROPPED, 3, "dropped") \
 	X(MR_VERDICT_KERNEL, 4, "kernel") \
-	X(MR_VERDICT_ANSWER, 5, "answer")
+	X(MR_VERDICT_ANSWER, 5, "answer") \
+	X(MR_VERDICT_RESET, 6, "reset")
 
 /* Declares enum mr_T from list L, mr_T_name(value) → text or "?", and mr_T_find(text) → value or
  * -1. */

@@ -7,7 +7,7 @@ from box import *
 
 SCHEDS = {"maglev": 1, "wrr": 2, "rr": 3, "wlc": 4, "lc": 5, "p2c": 6, "sh": 7, "rendezvous": 8}
 MODES = {"full-nat": FULLNAT, "dsr-l2": DSR_L2, "ipip": IPIP, "gue": GUE, "dnat": DNAT}
-FORWARDED, HELD, DROPPED, KERNEL, ANSWER = 1, 2, 3, 4, 5
+FORWARDED, HELD, DROPPED, KERNEL, ANSWER, RESET = 1, 2, 3, 4, 5, 6
 NO_LIMIT = 0xffffffff
 
 
@@ -47,6 +47,10 @@ class Explain(PacketTest):
         if e["verdict"] == DROPPED:
             self.assertEqual(out, [], told)
             self.assertEqual(after.get(e["drop"], 0), before.get(e["drop"], 0) + 1, told)
+            return e
+        if e["verdict"] == RESET:
+            (port, got), = out
+            self.assertEqual((port, "R" in got[TCP].flags, got[IP].dst), ("north", True, src), told)
             return e
         self.assertIn(e["verdict"], (FORWARDED, HELD))
         (port, got), = out
@@ -106,8 +110,8 @@ class AnyCourse(Explain):
                 self.send()
             else:
                 e = self.agree(f"10.1.0.{rng.randrange(10, 13)}", rng.randrange(3000, 3012), "10.1.0.80", 80,
-                               flags=rng.choice("SSSAAFR"))
-                seen[e.get("drop", "forwarded")] += 1
+                               flags=rng.choice("SSSAAFR" if not fields.get("on_down") else "SSAAA"))
+                seen["reset" if e["verdict"] == RESET else e.get("drop", "forwarded")] += 1
         return seen
 
     def test_backend_limits(self):
@@ -121,6 +125,13 @@ class AnyCourse(Explain):
 
     def test_load_bound(self):
         self.run_course(3, 60, sched=1, load_bound_pct=110, mode=DNAT)
+
+    def test_flows_that_move(self):
+        self.run_course(5, 80, sched=3, on_down=1)
+
+    def test_flows_that_are_reset(self):
+        seen = self.run_course(6, 80, sched=3, on_down=2)
+        self.assertTrue(seen["reset"] and seen["forwarded"], seen)
 
     def test_forwarding_by_hash(self):
         seen = self.run_course(4, 80, sched=1, mode=DSR_L2, insert_rate=2)
