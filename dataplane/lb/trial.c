@@ -3,8 +3,8 @@
  * trial — see trial.h. The order is that of on_client_packet() and newflow_open(), and each answer comes from the
  * function that these ask. Forwarding itself needs bytes (time to live, MTU) and is not tried.
  *
- *  I1  what a decision changes is the service's cursor and buckets and the line of its source: these are saved
- *      before and restored after, and nobody looks at them meanwhile
+ *  I1  what a decision changes is the service's cursor, buckets and acl_drops and the line of its source: these are
+ *      saved before and restored after; nobody but the manager, which counts, looks at them meanwhile
  */
 #include "lb/trial.h"
 
@@ -26,6 +26,7 @@ static void restore(struct call *x, const struct lb_service *s, const struct sav
 {
 	struct service_tally *tally = &x->lw->services[s->idx];
 
+	add(&tally->acl_drops, saved->service.acl_drops - tally->acl_drops);
 	tally->cursor = saved->service.cursor;
 	tally->flows = saved->service.flows;
 	tally->inserts = saved->service.inserts;

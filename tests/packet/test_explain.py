@@ -163,6 +163,13 @@ class Steps(Explain):
         e = self.explain()
         self.assertEqual((e["drop"], e.get("scheduled"), e.get("backend")), ("no_backend", None, None))
 
+    def test_lists(self):
+        self.serve()
+        self.box.put("acl", service="web", ip="10.1.0.66", prefix_len=32, action=2)
+        self.apply()
+        self.assertEqual(self.agree("10.1.0.66", 4000, "10.1.0.80", 80)["drop"], "acl")
+        self.agree("10.1.0.65", 4000, "10.1.0.80", 80)
+
     def test_the_neighbour(self):
         self.serve(n=1)
         self.assertEqual((self.explain()["verdict"], self.explain()["neigh_state"]), (HELD, 1))
