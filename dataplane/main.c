@@ -14,6 +14,7 @@
 #include "core/nic.h"
 #include "lb/balance.h"
 #include "manager.h"
+#include "net/frag.h"
 #include "pipeline.h"
 
 #include <rte_eal.h>
@@ -161,13 +162,19 @@ static int no_memory(const char *what, int rc)
 	return rc;
 }
 
+static void drop_worker(struct worker *w)
+{
+	lb_worker_destroy(&w->lb);
+	frag_table_destroy(&w->frag);
+}
+
 static void down_workers(void *ctx)
 {
 	struct millraced *md = ctx;
 
 	for (unsigned i = 0; i < md->opt.n_workers; i++) {
 		if (md->workers[i] != NULL)
-			lb_worker_destroy(&md->workers[i]->lb);
+			drop_worker(md->workers[i]);
 		rte_free(md->workers[i]);
 		md->workers[i] = NULL;
 	}
@@ -189,6 +196,7 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 		.seed = seed,
 	};
 	struct worker *w = rte_zmalloc_socket("worker", sizeof(*w), RTE_CACHE_LINE_SIZE, socket);
+	int rc;
 
 	if (w == NULL)
 		return -ENOMEM;
@@ -201,7 +209,8 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 	w->ifaces = &md->ifaces;
 	w->mail = md->manager.mail;
 	w->tally = tally_of(md->tallies, id);
-	return lb_worker_create(&w->lb, &lb);
+	rc = frag_table_create(&w->frag, socket);
+	return rc != 0 ? rc : lb_worker_create(&w->lb, &lb);
 }
 
 static int up_workers(void *ctx)

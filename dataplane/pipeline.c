@@ -13,6 +13,7 @@
 #include "lb/natport.h"
 #include "net/addr.h"
 #include "net/arp.h"
+#include "net/frag.h"
 #include "net/icmp.h"
 #include "net/icmpquote.h"
 #include "net/parse.h"
@@ -40,11 +41,36 @@ static void to_kernel(struct pkt *p, enum punt_class class)
 	p->punt_class = (uint8_t) class;
 }
 
-/* Whether the packet may be a DNAT backend's answer to its client. */
-static bool may_revert(const struct pkt *p)
+static inline bool is_balanced(const struct pkt *p)
 {
-	return !(p->flags & (PKT_F_FRAGMENT | PKT_F_BROADCAST))
-		&& (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP);
+	return p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP;
+}
+
+/* A fragment that may be of a flow. The protocol of a later one over IPv6 may be that of a header
+ * which only the first one has. */
+static bool is_piece(const struct pkt *p)
+{
+	if (likely(!pkt_is_piece(p)))
+		return false;
+	return is_balanced(p)
+		|| (p->family == 6 && (p->flags & PKT_F_LATER)
+			&& (p->proto == IPPROTO_DSTOPTS || p->proto == IPPROTO_HOPOPTS
+				|| p->proto == IPPROTO_ROUTING || p->proto == IPPROTO_AH));
+}
+
+/* A packet to nobody of ours that may be a DNAT backend's answer to its client. */
+static void classify_revert(struct pkt *p, const struct lb_conf *lb)
+{
+	if (p->flags & PKT_F_BROADCAST)
+		return;
+	if (is_piece(p)) {
+		if (vip_has_source(lb->reverts, p))
+			p->verdict = PKT_FRAG;
+	} else if (is_balanced(p)) {
+		p->service_idx = vip_find_source(lb->reverts, p);
+		if (p->service_idx != VIP_NONE)
+			p->verdict = PKT_REVERT;
+	}
 }
 
 /* Whether an ICMP packet may be about a flow of ours. */
@@ -81,36 +107,38 @@ static void classify_other(const struct rte_mbuf *m, struct pkt *p, const struct
 		return;
 	case ADDR_VIP:
 		/* later fragments have no port to look a service up by */
-		pkt_drop(p, p->flags & PKT_F_FRAGMENT ? PKT_DROP_fragment : PKT_DROP_no_service);
+		if (is_piece(p))
+			p->verdict = PKT_FRAG;
+		else
+			pkt_drop(p, PKT_DROP_no_service);
 		return;
 	case ADDR_SNAT:
 		p->snat_slot = snat_slot;
-		if (p->flags & PKT_F_FRAGMENT)
-			pkt_drop(p, PKT_DROP_fragment);
-		else if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP)
+		if (is_piece(p))
+			p->verdict = PKT_FRAG;
+		else if (is_balanced(p))
 			p->verdict = PKT_RETURN;
 		else
 			pkt_drop(p, PKT_DROP_snat_unknown);
 		return;
 	default:
 		to_kernel(p, PUNT_OTHER);
-		if (lb->reverts != NULL && may_revert(p)) {
-			p->service_idx = vip_find_source(lb->reverts, p);
-			if (p->service_idx != VIP_NONE)
-				p->verdict = PKT_REVERT;
-		}
+		if (lb->reverts != NULL)
+			classify_revert(p, lb);
 	}
 }
 
-/* Gives every packet that parse left open its verdict. */
-static void classify(
+/* Gives every packet that parse left open its verdict. Returns whether fragments may be among them. */
+static bool classify(
 	struct burst *b, const struct lb_conf *lb, const struct addr_conf *ac, uint8_t *kinds)
 {
 	struct pick ip = {0};
+	uint8_t flags = 0;
 
 	for (unsigned i = 0; i < b->n; i++) {
 		if (b->p[i].verdict != PKT_UNSEEN)
 			continue;
+		flags |= b->p[i].flags;
 		if (b->p[i].flags & PKT_F_VLAN)
 			to_kernel(&b->p[i], PUNT_OTHER); /* the ports are untagged */
 		else
@@ -122,17 +150,18 @@ static void classify(
 
 		if (p->service_idx == VIP_NONE)
 			classify_other(b->m[ip.at[k]], p, lb, ac, &kinds[ip.at[k]]);
-		else if (p->flags & PKT_F_FRAGMENT)
-			pkt_drop(p, PKT_DROP_fragment);
+		else if (unlikely(pkt_is_piece(p)))
+			p->verdict = PKT_FRAG;
 		else
 			p->verdict = PKT_LB;
 	}
+	return flags & PKT_F_FRAGMENT;
 }
 
 /* Worker that owns the flow of a balanced packet. Client flows: by Toeplitz hash, the device's where it
  * is over the same tuple, so that with as many queues as workers nothing is handed over (nic.c fills the
  * redirection tables by the same rule). Return packets: by the SNAT port's block; of DNAT by the hash that the
- * client's packets have. */
+ * client's packets have. A device hashes fragments without ports. */
 static unsigned flow_owner(
 	const struct lb_conf *lb, unsigned n_workers, const struct burst *b, unsigned i)
 {
@@ -146,7 +175,8 @@ static unsigned flow_owner(
 	}
 	if (p->verdict == PKT_RETURN)
 		return natport_owner(rte_be_to_cpu_16(p->dport), n_workers);
-	if (b->has_rss && (b->m[i]->ol_flags & RTE_MBUF_F_RX_RSS_HASH))
+	if (b->has_rss && (b->m[i]->ol_flags & RTE_MBUF_F_RX_RSS_HASH)
+		&& likely(!(p->flags & PKT_F_FRAGMENT)))
 		return NIC_RSS_OWNER(b->m[i]->hash.rss, n_workers);
 	return NIC_RSS_OWNER(nic_softrss(p), n_workers);
 }
@@ -161,29 +191,67 @@ static unsigned owner_of(const struct worker *w, const struct lb_conf *lb, const
 	return flow_owner(lb, w->n_workers, b, i);
 }
 
+static void hand_over(struct worker *w, struct burst *b, unsigned i, unsigned owner)
+{
+	struct pkt *p = &b->p[i];
+	struct pkt_note *note = pkt_note(b->m[i]);
+
+	note->kind = NOTE_HANDOVER;
+	note->iface = b->in_iface;
+	if (unlikely(p->flags & PKT_F_PLACED))
+		frag_note(note, p);
+	if (mailbox_send_bulk(w->mail, w->id, owner, &b->m[i], 1) == 1) {
+		p->verdict = PKT_GONE;
+		w->tally->handed_over++;
+	} else {
+		pkt_drop(p, PKT_DROP_mailbox_full);
+	}
+}
+
+static void steer_one(
+	struct worker *w, const struct lb_conf *lb, struct burst *b, unsigned i, uint8_t kind)
+{
+	const struct pkt *p = &b->p[i];
+	unsigned owner;
+
+	if (p->verdict != PKT_LB && p->verdict != PKT_RETURN && p->verdict != PKT_REVERT
+		&& p->verdict != PKT_ICMP_ERROR)
+		return;
+	owner = owner_of(w, lb, b, i, kind);
+	if (owner != w->id)
+		hand_over(w, b, i, owner);
+}
+
 static void steer(struct worker *w, const struct lb_conf *lb, struct burst *b, const uint8_t *kinds)
 {
+	for (unsigned i = 0; i < b->n; i++)
+		steer_one(w, lb, b, i, kinds[i]);
+}
+
+/* Fragments go to the worker that knows their datagram; there they are classified again, with ports,
+ * and go on to the worker that owns their flow. */
+static void place_fragments(struct worker *w, const struct lb_conf *lb, const struct addr_conf *ac,
+	struct burst *b, uint8_t *kinds)
+{
+	struct pick placed = {0};
+
 	for (unsigned i = 0; i < b->n; i++) {
-		struct pkt *p = &b->p[i];
-		struct pkt_note *note;
 		unsigned owner;
 
-		if (p->verdict != PKT_LB && p->verdict != PKT_RETURN && p->verdict != PKT_REVERT
-			&& p->verdict != PKT_ICMP_ERROR)
+		if (b->p[i].verdict != PKT_FRAG)
 			continue;
-		owner = owner_of(w, lb, b, i, kinds[i]);
-		if (owner == w->id)
+		owner = w->n_workers > 1 ? frag_owner(w, b, i) : w->id;
+		if (owner != w->id) {
+			hand_over(w, b, i, owner);
 			continue;
-		note = pkt_note(b->m[i]);
-		note->kind = NOTE_HANDOVER;
-		note->iface = b->in_iface;
-		if (mailbox_send_bulk(w->mail, w->id, owner, &b->m[i], 1) == 1) {
-			p->verdict = PKT_GONE;
-			w->tally->handed_over++;
-		} else {
-			pkt_drop(p, PKT_DROP_mailbox_full);
 		}
+		frag_input(w, b, i);
+		if (b->p[i].verdict == PKT_UNSEEN)
+			pick_add(&placed, i);
 	}
+	classify(b, lb, ac, kinds);
+	for (unsigned k = 0; k < placed.n && w->n_workers > 1; k++)
+		steer_one(w, lb, b, placed.at[k], kinds[placed.at[k]]);
 }
 
 /* ARP, NDP, echo: rare packets, one at a time. */
@@ -258,16 +326,23 @@ static void finish(struct worker *w, struct burst *b)
 	}
 }
 
-static void on_burst(struct worker *w, struct burst *b, bool is_handover)
+enum from { FROM_PORT, FROM_WORKER, FROM_HOLD }; /* the latter two have notes */
+
+static void run(struct worker *w, struct burst *b, enum from from)
 {
 	const struct addr_conf *ac = addr_conf_of(w->snap);
 	const struct lb_conf *lb = lb_conf_of(w->snap);
 	uint8_t kinds[BURST_MAX];
+	bool has_fragments;
 
 	parse_burst(b, &w->ifaces->of[b->in_iface].mac, b->in_iface);
-	classify(b, lb, ac, kinds);
-	if (w->n_workers > 1 && !is_handover)
+	if (from != FROM_PORT)
+		frag_place_noted(b);
+	has_fragments = classify(b, lb, ac, kinds);
+	if (w->n_workers > 1 && from != FROM_WORKER)
 		steer(w, lb, b, kinds);
+	if (unlikely(has_fragments))
+		place_fragments(w, lb, ac, b, kinds);
 	answer(w, ac, b, kinds);
 	balance(w, lb, ac, b, kinds);
 	if (unlikely(w->capture != NULL))
@@ -287,9 +362,19 @@ unsigned pipeline_owner(const struct snapshot *snap, const struct burst *b, unsi
 	return flow_owner(lb_conf_of(snap), n_workers, b, 0);
 }
 
+static void on_burst(struct worker *w, struct burst *b, bool is_handover)
+{
+	struct burst *late;
+
+	run(w, b, is_handover ? FROM_WORKER : FROM_PORT);
+	while (unlikely((late = frag_release(w)) != NULL))
+		run(w, late, FROM_HOLD);
+}
+
 static void on_tick(struct worker *w)
 {
 	lb_expire(w, lb_conf_of(w->snap));
+	frag_expire(w);
 }
 
 const struct worker_ops pipeline_ops = {.on_burst = on_burst, .on_tick = on_tick};

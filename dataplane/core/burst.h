@@ -9,6 +9,7 @@
 
 #include <rte_mbuf.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define BURST_MAX 64
@@ -19,6 +20,7 @@ enum pkt_verdict {
 	PKT_ARP,        /* ARP message */
 	PKT_ICMP,       /* ICMP, ICMPv6 (NDP included) to one of our addresses or to ND multicast */
 	PKT_ICMP_ERROR, /* ICMP error to a VIP or SNAT address, or to a DNAT client */
+	PKT_FRAG,       /* piece of a datagram whose flow is not known yet (net/frag.h) */
 	PKT_LB,         /* client to VIP; service_idx is set */
 	PKT_RETURN,     /* backend to SNAT address; snat_slot is set */
 	PKT_REVERT,     /* DNAT backend to anybody else; service_idx is set */
@@ -40,6 +42,8 @@ enum punt_class { PUNT_NEIGH, PUNT_OWN, PUNT_OTHER, PUNT_N_CLASSES };
 #define PKT_F_VLAN 0x02      /* one 802.1Q tag before the network header */
 #define PKT_F_OPTIONS 0x04   /* IPv4 options or IPv6 extension headers present */
 #define PKT_F_BROADCAST 0x08 /* link-layer broadcast or multicast */
+#define PKT_F_LATER 0x10     /* fragment other than the first: no layer 4 header, tcp_flags are 0 */
+#define PKT_F_PLACED 0x20 /* fragment whose flow is known: protocol and ports are its datagram's */
 
 struct pkt {
 	uint8_t verdict; /* enum pkt_verdict */
@@ -76,6 +80,7 @@ struct burst {
 /* What a packet carries across a mailbox or to the manager, in the mbuf's private area. */
 enum note_kind {
 	NOTE_HANDOVER, /* worker to worker: run it through the pipeline, do not steer again */
+	NOTE_FRAGMENT, /* the same for a fragment whose flow is known: proto, sport and dport */
 	NOTE_PUNT,     /* worker to manager: give to the kernel side of iface */
 	NOTE_NEIGH, /* worker to manager: ARP reply or neighbour advertisement: learn, then punt */
 	NOTE_LEARN, /* worker to manager: copy of an answered request or solicitation: only learn */
@@ -90,9 +95,13 @@ struct pkt_note {
 	uint8_t family; /* of next_hop */
 	uint32_t neigh_ref;
 	uint8_t next_hop[16]; /* with NOTE_HOLD and neigh_ref == NEIGH_NONE */
+	rte_be16_t sport, dport;
+	uint8_t proto;
+	struct rte_mbuf *next; /* of those that net/frag.c holds */
 };
 
 #define BURST_MBUF_PRIV 64 /* bytes of private area every pool must have */
+_Static_assert(sizeof(struct pkt_note) <= BURST_MBUF_PRIV, "fits");
 
 static inline struct pkt_note *pkt_note(struct rte_mbuf *m)
 {
@@ -102,6 +111,12 @@ static inline struct pkt_note *pkt_note(struct rte_mbuf *m)
 static inline const struct pkt_note *pkt_note_of(const struct rte_mbuf *m)
 {
 	return (const struct pkt_note *)(const void *)(m + 1); /* where rte_mbuf_to_priv() points */
+}
+
+/* Whether it is a fragment whose flow is not known. */
+static inline bool pkt_is_piece(const struct pkt *p)
+{
+	return (p->flags & (PKT_F_FRAGMENT | PKT_F_PLACED)) == PKT_F_FRAGMENT;
 }
 
 static inline void pkt_drop(struct pkt *p, enum pkt_drop reason)

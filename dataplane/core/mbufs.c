@@ -26,8 +26,9 @@ LOG_TYPE(mbufs)
 #define CONN6_BYTES 224u
 #define BACKEND_BYTES 192u /* per worker: counters; per generation: two copies of the record */
 #define NEIGH_BYTES 256u
-#define SNAT_BYTES (1u << 20) /* ports of one address: free queue and connection, two protocols */
-#define FIXED_MB 64u          /* EAL, rings, devices, service tables */
+#define WORKER_BYTES (1u << 20) /* fragments: 4,096 entries of 128 bytes */
+#define SNAT_BYTES (1u << 20)   /* ports of one address: free queue and connection, two protocols */
+#define FIXED_MB 64u            /* EAL, rings, devices, service tables */
 
 uint32_t mbufs_need(const struct opt *o)
 {
@@ -41,6 +42,7 @@ uint32_t mbufs_need(const struct opt *o)
 	/* not n_ends²: should all mailboxes fill at once, receiving pauses (rx_no_mbuf) until they drain */
 	n += 2 * n_ends * MBUFS_MAILBOX_SIZE;
 	n += o->n_workers * (BURST_MAX + 2 * BURST_MAX * (uint64_t)o->n_ports);
+	n += o->n_workers * (uint64_t)MBUFS_FRAGMENTS_HELD_MAX;
 	n += HELD_MAX + n_ends * CACHE * 3 / 2;
 	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
@@ -61,6 +63,7 @@ uint32_t mbufs_memory_mb(const struct opt *o)
 	bytes += (uint64_t)o->n_conns4 * CONN4_BYTES + (uint64_t)o->n_conns6 * CONN6_BYTES;
 	bytes += (uint64_t)o->n_backends * BACKEND_BYTES * (o->n_workers + 1);
 	bytes += (uint64_t)o->n_neighs * NEIGH_BYTES + (uint64_t)o->n_snats * SNAT_BYTES;
+	bytes += (uint64_t)o->n_workers * WORKER_BYTES;
 	return (uint32_t)((bytes + bytes / 8) >> 20) + FIXED_MB;
 }
 

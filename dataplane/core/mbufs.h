@@ -8,7 +8,8 @@
 
 #include <rte_mempool.h>
 
-#define MBUFS_MAILBOX_SIZE 1024u /* packets in each ring of the mailbox square */
+#define MBUFS_MAILBOX_SIZE 1024u      /* packets in each ring of the mailbox square */
+#define MBUFS_FRAGMENTS_HELD_MAX 256u /* packets of a worker that wait for their first fragment */
 
 /* Buffers that queues, rings, hold queues and caches can hold at one time. o: resolved. Pure. */
 uint32_t mbufs_need(const struct opt *o);

@@ -16,6 +16,7 @@
 #define WORKER_QUEUES_MAX 32
 
 struct capture;     /* core/capture.h */
+struct frag_table;  /* net/frag.h */
 struct lb_worker;   /* lb/balance.h */
 struct neigh_table; /* net/neigh.h */
 struct worker;
@@ -69,6 +70,7 @@ struct worker {
 	struct mailbox *mail;
 	struct tally *tally; /* w: owner  r: manager */
 	struct neigh_table *neigh;
+	struct frag_table *frag;
 	struct lb_worker *lb;
 
 	/* w: owner */

@@ -54,6 +54,8 @@ static inline void follow_tcp(struct call *x, uint32_t idx, struct conn *e,
 	/* opt: the table leaves an established flow where it is for all but FIN, SYN and RST */
 	if (likely(e->state == MR_CONN_ESTABLISHED && !(tcp_flags & TCP_TURNS)))
 		return;
+	if (unlikely(tcp_flags == 0)) /* a later fragment, or a segment that no TCP takes */
+		return;
 	next = connfsm_tcp((enum mr_conn_state)e->state, dir, tcp_flags, &e->fins);
 	if (e->state == MR_CONN_SYN)
 		judge_backend(x, e, dir, next, tcp_flags);
@@ -119,7 +121,7 @@ static inline bool is_new_chance(
 	const struct conn *e, const struct lb_backend *be, const struct pkt *p)
 {
 	if (p->proto != MR_PROTO_TCP)
-		return be->is_out;
+		return be->is_out && !(p->flags & PKT_F_LATER);
 	return connfsm_opens(p->tcp_flags)
 		&& (be->is_out || connfsm_reusable((enum mr_conn_state)e->state));
 }
@@ -133,6 +135,11 @@ static bool leave_backend(struct call *x, const struct flows *f, unsigned k, str
 	const struct lb_service *s = x->conf->services[e->service_idx];
 	enum pkt_drop reason;
 
+	if (unlikely(p->flags & PKT_F_LATER)) { /* it goes where its first one went, if that did */
+		if ((*be)->on_packet == MR_DOWN_RESET)
+			pkt_drop(p, PKT_DROP_no_conn);
+		return (*be)->on_packet == MR_DOWN_RESET;
+	}
 	if (p->tcp_flags & RTE_TCP_RST_FLAG)
 		return false;
 	if ((*be)->on_packet == MR_DOWN_RESET) {

@@ -103,6 +103,9 @@ static inline bool rewrite_packet(struct rte_mbuf *m, const struct pkt *p, const
 		memcpy(ip->src_addr, r->src, 16);
 		memcpy(ip->dst_addr, r->dst, 16);
 	}
+	/* the checksum in the first fragment is that of all */
+	if (unlikely(p->flags & PKT_F_LATER))
+		return true;
 	ports[0] = r->sport;
 	ports[1] = r->dport;
 	if (p->proto == MR_PROTO_TCP) {

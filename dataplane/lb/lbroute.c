@@ -278,18 +278,24 @@ int lbroute_build_reverts(struct build *b)
 {
 	struct lb_conf *c = &b->next->c;
 	struct revert *r = calloc(c->n_backends + 1, sizeof(*r));
-	struct vip_entry *e = calloc(c->n_backends + 1, sizeof(*e));
+	struct vip_entry *e = calloc(2 * (size_t)c->n_backends + 1, sizeof(*e));
 	int rc = r == NULL || e == NULL ? -ENOMEM : 0;
-	unsigned n = 0;
+	unsigned n = 0, n_entries = 0;
 
 	if (rc == 0) {
 		n = collect_reverts(c, r);
 		rc = unite_reverts(b, r, &n);
 	}
-	for (unsigned i = 0; rc == 0 && i < n; i++)
-		e[i] = r[i].entry;
+	for (unsigned i = 0; rc == 0 && i < n; i++) {
+		e[n_entries++] = r[i].entry;
+		if (i > 0 && memcmp(&r[i - 1].entry.ip, &r[i].entry.ip, sizeof(r[i].entry.ip)) == 0)
+			continue;
+		e[n_entries] = r[i].entry; /* the address alone: its fragments have no port */
+		e[n_entries].port = 0;
+		e[n_entries++].proto = 0;
+	}
 	if (rc == 0 && n > 0)
-		rc = vip_table_create(&c->reverts, e, n);
+		rc = vip_table_create(&c->reverts, e, n_entries);
 	free(r);
 	free(e);
 	return rc;

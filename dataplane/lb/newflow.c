@@ -301,6 +301,11 @@ static inline bool is_from_us(const struct call *x, const struct pkt *p)
 static inline bool admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
 	enum pkt_drop *reason)
 {
+	if (unlikely(p->flags & PKT_F_LATER)) {
+		/* its first one has an entry, went by the hash, or was refused */
+		*reason = PKT_DROP_no_conn;
+		return s->is_stateless_able && !s->is_guarded;
+	}
 	if (p->proto != MR_PROTO_TCP || connfsm_opens(p->tcp_flags))
 		return likely(!s->is_guarded) || guard_admits(x, s, p, reason);
 	*reason = PKT_DROP_no_conn;
@@ -332,7 +337,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 		pkt_drop(p, reason);
 		return CONN_NONE;
 	}
-	if (s->is_stateless_able && !is_worth_entry(x, s, f->is_v6))
+	if (s->is_stateless_able && ((p->flags & PKT_F_LATER) || !is_worth_entry(x, s, f->is_v6)))
 		return forward_stateless(x, i, s, backend_idx);
 	idx = f->is_v6 ? conn_add6(x->lw->conns, &f->k6[k], x->now_ms)
 		       : conn_add4(x->lw->conns, &f->k4[k], x->now_ms);

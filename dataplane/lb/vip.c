@@ -102,10 +102,20 @@ void vip_find_bulk(const struct vip_table *t, struct pkt *p, const uint8_t *sel,
 		p[sel[i]].service_idx = probe(t, at[i], &keys[i]);
 }
 
-uint32_t vip_find_source(const struct vip_table *t, const struct pkt *p)
+static inline uint32_t find_source(const struct vip_table *t, const struct pkt *p, uint64_t tail)
 {
-	struct key key = {.tail = tail_of(p->family, p->proto, p->sport)};
+	struct key key = {.tail = tail};
 
 	memcpy(key.ip, p->src, 16);
 	return probe(t, (uint32_t)keyhash(&key, sizeof(key)) & t->mask, &key);
+}
+
+uint32_t vip_find_source(const struct vip_table *t, const struct pkt *p)
+{
+	return find_source(t, p, tail_of(p->family, p->proto, p->sport));
+}
+
+bool vip_has_source(const struct vip_table *t, const struct pkt *p)
+{
+	return find_source(t, p, tail_of(p->family, 0, 0)) != VIP_NONE;
 }

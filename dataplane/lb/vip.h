@@ -27,3 +27,6 @@ void vip_find_bulk(const struct vip_table *t, struct pkt *p, const uint8_t *sel,
 
 /* Hot. Service of where the packet comes from, VIP_NONE when there is none. */
 uint32_t vip_find_source(const struct vip_table *t, const struct pkt *p);
+
+/* Hot. Whether any entry has the packet's source address: there is one of it with protocol and port 0 then. */
+bool vip_has_source(const struct vip_table *t, const struct pkt *p);

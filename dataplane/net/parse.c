@@ -23,6 +23,12 @@ static inline void load_port(rte_be16_t *port, const uint8_t *p)
 	memcpy(port, p, 2);
 }
 
+/* A first fragment has the whole header (RFC 1858): who sends less wants to show each of us another one. */
+static enum pkt_drop short_reason(const struct pkt *p)
+{
+	return pkt_is_piece(p) ? PKT_DROP_fragment_tiny : PKT_DROP_bad_l4_header;
+}
+
 /* Layer 4 at l4[0..len): ports and flags. */
 static void parse_l4(struct pkt *p, const uint8_t *l4, uint32_t len)
 {
@@ -30,7 +36,7 @@ static void parse_l4(struct pkt *p, const uint8_t *l4, uint32_t len)
 	case IPPROTO_TCP:
 		if (len < sizeof(struct rte_tcp_hdr) || (l4[12] >> 4) < 5
 			|| (l4[12] >> 4) * 4u > len) {
-			pkt_drop(p, PKT_DROP_bad_l4_header);
+			pkt_drop(p, short_reason(p));
 			return;
 		}
 		p->tcp_flags = l4[13];
@@ -38,8 +44,8 @@ static void parse_l4(struct pkt *p, const uint8_t *l4, uint32_t len)
 	case IPPROTO_UDP:
 		/* a length of 0 is for jumbograms only (RFC 2675), which no port here carries */
 		if (len < sizeof(struct rte_udp_hdr) || load16(l4 + 4) < sizeof(struct rte_udp_hdr)
-			|| load16(l4 + 4) > len) {
-			pkt_drop(p, PKT_DROP_bad_l4_header);
+			|| (load16(l4 + 4) > len && !pkt_is_piece(p))) {
+			pkt_drop(p, short_reason(p));
 			return;
 		}
 		break;
@@ -124,7 +130,9 @@ static uint32_t parse_ipv4(struct pkt *p, const uint8_t *ip, uint32_t len, bool 
 		p->flags |= PKT_F_FRAGMENT;
 	p->l4_off = (uint16_t)(p->l3_off + header);
 	p->l4_len = (uint16_t)(total - header);
-	if ((fragment & 0x1fff) == 0)
+	if ((fragment & 0x1fff) != 0)
+		p->flags |= PKT_F_LATER;
+	else
 		parse_l4(p, ip + header, total - header);
 	return total;
 }
@@ -163,8 +171,14 @@ static inline uint32_t skip_extensions(
 		if (len > total - at || *is_later)
 			break;
 		if (next == IPPROTO_FRAGMENT) {
+			const uint16_t word = load16(ip + at + 2);
+
 			p->flags |= PKT_F_FRAGMENT;
-			*is_later = (load16(ip + at + 2) & 0xfff8) != 0;
+			*is_later = (word & 0xfff8) != 0;
+			if ((word & 0xfff9) == 0) /* a datagram of its own (RFC 6946) */
+				p->flags |= PKT_F_PLACED;
+			if (*is_later)
+				p->flags |= PKT_F_LATER;
 		}
 		p->flags |= PKT_F_OPTIONS;
 		next = ip[at];

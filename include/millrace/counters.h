@@ -8,7 +8,8 @@
  *
  *     rx + injected + generated == tx + punted + consumed + held + sum of drops
  *
- * where held is the number of packets waiting for a neighbour or in a mailbox.
+ * where held is the number of packets waiting for a neighbour (held - released), for their first
+ * fragment (fragments_held - fragments_released) or in a mailbox.
  */
 
 #define MR_COUNTERS(X) \
@@ -22,6 +23,9 @@
 	X(consumed, packets, "ended here: neighbour messages that the kernel side did not take") \
 	X(held, packets, "put in a neighbour's hold queue") \
 	X(released, packets, "taken out of a hold queue, sent or dropped") \
+	X(fragments, packets, "fragments other than the first whose flow was found") \
+	X(fragments_held, packets, "fragments kept until the first one of their datagram comes") \
+	X(fragments_released, packets, "kept fragments that followed their first one, or dropped") \
 	X(handed_over, packets, "passed to the worker that owns the flow") \
 	X(arp_replies, packets, "ARP requests answered") \
 	X(nd_replies, packets, "neighbour solicitations answered") \
@@ -52,7 +56,12 @@
 	X(bad_ip_source, "source address is multicast, loopback, unspecified or one of ours") \
 	X(bad_l4_header, "TCP or UDP header is truncated or malformed") \
 	X(ttl, "time to live or hop limit ran out") \
-	X(fragment, "fragment of a balanced flow: fragments are not supported yet") \
+	X(fragment_tiny, "first fragment that cuts the TCP or UDP header, or one inside of it") \
+	X(fragment_bad, "fragment of a wrong length or end, or of a datagram that had a bad one") \
+	X(fragment_overlap, "fragment that overlaps another, or is one that has passed already") \
+	X(fragment_limit, "fragment of a source with too many datagrams that are not complete") \
+	X(fragment_hold_full, "fragment that came before its first one, and too many wait") \
+	X(fragment_timeout, "fragment whose first one did not come in 5 seconds") \
 	X(too_big, "with what is put in longer than the port's MTU, and may not be reported") \
 	X(no_headroom, "buffer has no room in front for what is to be put in") \
 	X(ip_extension, "IPv6 extension header chain too long or malformed") \

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/keyhash.h"
+#include "net/frag.h"
 #include "net/neigh.h"
 #include "pipeline.h"
 
@@ -115,6 +116,7 @@ static void make_workers(
 		w->mail = h->mail;
 		w->tally = tally_of(h->tallies, i);
 		w->neigh = h->neigh;
+		must_ok(frag_table_create(&w->frag, SOCKET_ID_ANY), "fragments");
 		must_ok(lb_worker_create(&w->lb, &lp), "worker's balancing state");
 		h->workers[i] = w;
 	}
@@ -176,6 +178,7 @@ void harness_fini(struct harness *h)
 	apply_discard(&last, &h->env);
 	for (unsigned i = 0; i < h->n_workers; i++) {
 		lb_worker_destroy(&h->workers[i]->lb);
+		frag_table_destroy(&h->workers[i]->frag);
 		free(h->workers[i]);
 	}
 	model_destroy(&h->model);
@@ -276,6 +279,6 @@ bool harness_balanced(struct harness *h, struct tally *sum)
 	for (unsigned i = 0; i < PKT_N_DROPS; i++)
 		gone += sum->drops[i];
 	return sum->rx + sum->injected + sum->generated
-		== sum->tx + sum->punted + sum->consumed + (sum->held - sum->released) + gone
-		+ mailbox_count(h->mail);
+		== sum->tx + sum->punted + sum->consumed + (sum->held - sum->released)
+		+ (sum->fragments_held - sum->fragments_released) + gone + mailbox_count(h->mail);
 }

@@ -202,21 +202,6 @@ class FullNat(PacketTest):
         self.assertEqual(self.send(f), [])
         self.assertEqual(self.dropped("ttl"), 1)
 
-    def test_later_fragments_are_counted_as_fragments(self):
-        service(self.box)
-        backend(self.box, 1)
-        self.apply()
-        later = Ether(src=CLIENT_MAC, dst=NORTH_MAC) / IP(src="10.1.0.10", dst="10.1.0.80", frag=100, proto=6)
-        self.box.run(later / Raw(b"x" * 64))
-        self.assertEqual(self.dropped("fragment"), 1)
-
-    def test_fragments_are_a_counted_drop(self):
-        self.apply()
-        f = syn()
-        f[IP].flags = "MF"
-        self.assertEqual(self.send(f), [])
-        self.assertEqual(self.dropped("fragment"), 1)
-
 
 class TableFull(PacketTest):
     conns = 64

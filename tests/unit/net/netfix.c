@@ -4,6 +4,7 @@
 
 #include "base/keyhash.h"
 #include "eal.h"
+#include "net/frag.h"
 #include "net/parse.h"
 #include "unit.h"
 
@@ -89,11 +90,13 @@ void net_up(struct net *n)
 	n->w->tally = tally_of(n->tallies, 0);
 	n->w->neigh = n->neigh;
 	n->w->now_ms = 5000;
+	assert_int_equal(frag_table_create(&n->w->frag, SOCKET_ID_ANY), 0);
 	n->b = &n->w->burst;
 }
 
 void net_down(struct net *n)
 {
+	frag_table_destroy(&n->w->frag);
 	assert_int_equal(mailbox_count(n->mail), 0);
 	assert_int_equal(rte_mempool_in_use_count(n->pool), 0);
 	neigh_table_destroy(&n->neigh);

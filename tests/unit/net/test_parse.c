@@ -66,7 +66,7 @@ static const struct good goods[N_KINDS] = {
 	[LATER4] = {
 		"0200000000010200000000aa0800450000201234000340110251c6336407cb00"
 		"710a313233343536373861626364",
-		4, 17, PKT_F_FRAGMENT, 0, 34, 12, 0, 0},
+		4, 17, PKT_F_FRAGMENT | PKT_F_LATER, 0, 34, 12, 0, 0},
 	[GRE4] = {
 		"0200000000010200000000aa08004500001800010000402f1471c6336407cb00"
 		"710a00000800",
@@ -101,7 +101,7 @@ static const struct good goods[N_KINDS] = {
 		"0200000000010200000000aa86dd6000000000142c4020010db8000900000000"
 		"00000000000720010db8000f0000000000000000001011000010000000093132"
 		"33343536373861626364",
-		6, 17, PKT_F_OPTIONS | PKT_F_FRAGMENT, 0, 62, 12, 0, 0},
+		6, 17, PKT_F_OPTIONS | PKT_F_FRAGMENT | PKT_F_LATER, 0, 62, 12, 0, 0},
 	[AH6] = {
 		"0200000000010200000000aa86dd600000000030334020010db8000900000000"
 		"00000000000720010db8000f0000000000000000001006040000000000010000"
@@ -162,6 +162,9 @@ static const struct bad bads[] = {
 	{"unspecified source", TCP4, 26, "00000000", 0, 0, DROPPED(bad_ip_source)},
 	{"padding after the packet", TCP4, 0, "", 64, 0, TAKEN},
 	{"do not fragment is no fragment", TCP4, 20, "4000", 0, 0, TAKEN},
+	{"UDP length above the first fragment", FIRST4, 38, "ffff", 0, 0, TAKEN},
+	{"first fragment cuts the UDP header", FIRST4, 16, "001b", 0, 0, DROPPED(fragment_tiny)},
+	{"first fragment cuts the TCP header", TCP4, 16, "0026123420", 0, 0, DROPPED(fragment_tiny)},
 	{"later fragment with nonsense ports", LATER4, 34, "ffffffff0000", 0, 0, TAKEN},
 	{"options cut by the frame", OPTIONS4, 14, "4a", 0, 0, DROPPED(bad_ip_header)},
 	/* TCP, UDP, ICMP */
@@ -201,6 +204,9 @@ static const struct bad bads[] = {
 	{"fragment header in a fragment header", FIRST6, 54, "2c", 0, 0, TAKEN},
 	{"later fragment of an extension", LATER6, 54, "3c", 0, 0, TAKEN},
 	{"atomic fragment", FIRST6, 56, "0000", 0, 0, TAKEN},
+	{"atomic fragment, UDP length above it", FIRST6, 56, "0000000000099c400035000d", 0, 0, DROPPED(bad_l4_header)},
+	{"UDP length above the first fragment 6", FIRST6, 66, "ffff", 0, 0, TAKEN},
+	{"first fragment cuts the UDP header 6", FIRST6, 18, "000f", 0, 0, DROPPED(fragment_tiny)},
 };
 /* clang-format on */
 
