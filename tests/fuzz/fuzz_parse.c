@@ -86,8 +86,10 @@ static void check_l4(const struct pkt *p, const uint8_t *frame)
 		FUZZ_CHECK(!has_ports, "ports without TCP or UDP (protocol %u)", p->proto);
 		return;
 	}
-	if ((p->flags & PKT_F_FRAGMENT) && !has_ports)
-		return; /* a later fragment, or one whose ports are 0 */
+	if (p->flags & PKT_F_LATER) {
+		FUZZ_CHECK(!has_ports && p->tcp_flags == 0, "a later fragment has ports");
+		return;
+	}
 	FUZZ_CHECK(p->l4_len >= 8, "%u bytes of layer 4", p->l4_len);
 	FUZZ_CHECK(rte_be_to_cpu_16(p->sport) == load16(l4), "source port");
 	FUZZ_CHECK(rte_be_to_cpu_16(p->dport) == load16(l4 + 2), "destination port");
@@ -96,7 +98,8 @@ static void check_l4(const struct pkt *p, const uint8_t *frame)
 		FUZZ_CHECK((l4[12] >> 4) * 4u <= p->l4_len, "TCP options beyond the packet");
 		FUZZ_CHECK(p->tcp_flags == l4[13], "TCP flags");
 	} else {
-		FUZZ_CHECK(load16(l4 + 4) >= 8 && load16(l4 + 4) <= p->l4_len, "UDP length");
+		FUZZ_CHECK(load16(l4 + 4) >= 8 && (load16(l4 + 4) <= p->l4_len || pkt_is_piece(p)),
+			"UDP length");
 	}
 }
 

@@ -20,6 +20,7 @@
 #include "eal.h"
 #include "fuzz.h"
 #include "harness.h"
+#include "net/frag.h"
 #include "net/neigh.h"
 #include "net/parse.h"
 
@@ -700,6 +701,17 @@ static uint32_t conns_now(void)
 	return n;
 }
 
+/* Early fragments that wait for their first one. */
+static uint64_t fragments_now(void)
+{
+	struct tally sum;
+
+	for (unsigned i = 0; i < h.n_workers; i++)
+		FUZZ_CHECK(frag_check(h.workers[i]->frag), "fragments of worker %u", i);
+	tally_sum(h.tallies, &sum);
+	return sum.fragments_held - sum.fragments_released;
+}
+
 static void run(void)
 {
 	struct tally sum;
@@ -715,6 +727,7 @@ static void run(void)
 	FUZZ_CHECK(sum.conn_created - sum.conn_expired == conns_now(),
 		"%lu connections created, %lu expired, %u there", (unsigned long)sum.conn_created,
 		(unsigned long)sum.conn_expired, conns_now());
+	fragments_now();
 }
 
 /* --- the end of an input --- */
@@ -771,6 +784,11 @@ static void end(void)
 		h.now_ms += 300;
 	}
 	FUZZ_CHECK(neighs_now() == 0, "%u neighbours never end", neighs_now());
+	for (unsigned i = 0; i < 32 && fragments_now() > 0; i++) {
+		h.now_ms++;
+		run();
+	}
+	FUZZ_CHECK(fragments_now() == 0, "%lu fragments never end", (unsigned long)fragments_now());
 	run();
 	FUZZ_CHECK(rte_mempool_in_use_count(h.pool) == 0, "%u packet buffers are missing",
 		rte_mempool_in_use_count(h.pool));

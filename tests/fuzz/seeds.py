@@ -119,6 +119,20 @@ def packets():
     }
 
 
+def fragments(vip, port):
+    """Three that make a datagram, one that overlaps the second, and one with another end."""
+    data = raw(UDP(sport=40010, dport=port, len=72, chksum=1) / Raw(b"d" * 64))
+    found = []
+    for a, b, more in ((0, 24, 1), (24, 48, 1), (48, 72, 0), (32, 56, 1), (56, 64, 0)):
+        part = Raw(data[a:b])
+        if ":" in vip:
+            ip = IPv6(src="fd00:1::10", dst=vip) / IPv6ExtHdrFragment(offset=a // 8, m=more, nh=17, id=5)
+        else:
+            ip = IP(src="10.1.0.10", dst=vip, frag=a // 8, flags=more, proto=17, id=5)
+        found.append(eth() / ip / part)
+    return found
+
+
 def parse_seeds():
     for name, p in packets().items():
         write("parse", name, bytes([8, 0, 0]) + raw(p))
@@ -229,6 +243,15 @@ def pipeline_seeds():
               + bytes([RUN]))
     write("pipeline", "tell-udp", RESOLVE + rx(eth() / IP(src="10.1.0.10", dst="10.1.0.95")
           / UDP(sport=40000, dport=53) / Raw(b"ask")) + bytes([RUN]) + back() + bytes([RUN]))
+    for vip, port in (("10.1.0.80", 53), ("10.1.0.92", 53), ("fd00:1::80", 53), ("fd00:1::93", 53)):
+        pieces = fragments(vip, port)
+        flow = RESOLVE + rx(all_["udp6" if ":" in vip else "udp4"]) + RESOLVE
+        orders = {"inorder": (0, 1, 2), "early": (2, 1, 0), "twice": (1, 1, 0, 2, 2), "overlap": (0, 3, 1, 2),
+                  "overlap-early": (1, 3, 0, 2), "two-ends": (0, 2, 4, 1)}
+        for name, order in orders.items():
+            some = b"".join(rx(pieces[k]) for k in order)
+            write("pipeline", f"fragments-{name}-{vip.replace(':', '_')}",
+                  flow + some + RESOLVE + some + at(5000) + bytes([RUN]) + rx(pieces[1]) + bytes([RUN]))
     write("pipeline", "segments", RESOLVE + rx(all_["tcp4-ack"], 4 | 8 | 32) + rx(all_["udp4"], 4 | 8 | 32)
           + rx(all_["echo4"], 4 | 8 | 32) + rx(all_["echo6"], 4 | 8 | 32) + bytes([RUN]))
 
