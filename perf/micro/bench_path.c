@@ -7,19 +7,26 @@
  * through them, and takes it back from the transmit ring. The reference does the same with a loop that only
  * moves bursts from one port to the other: the difference is everything a worker does with a packet.
  */
+#include "base/csum.h"
 #include "world.h"
 
 #include <rte_ethdev.h>
+#include <rte_ip.h>
 
 #define N_BURSTS 256u /* per batch */
 
-enum { OUT, BACK, NEW_FLOW, EMPTY_POLL };
+#define N_PIECES 4u
+#define PIECE_BYTES 24u
+
+enum { OUT, BACK, NEW_FLOW, EMPTY_POLL, PIECES };
 
 struct path {
 	struct harness *h;
 	struct world_stream out, back;
 	struct world_stream *s; /* the one that is measured */
 	unsigned mbuf_at;
+	bool is_pieces;
+	uint16_t datagram; /* identification */
 };
 
 /* Flows are opened once for all cases that need the same ones. */
@@ -66,6 +73,7 @@ static void *up(const struct bench_case *c)
 	if (path.h == NULL)
 		return NULL;
 	path.s = what == BACK ? &path.back : &path.out;
+	path.is_pieces = what == PIECES;
 	if (what != EMPTY_POLL && !open_flows(family, mode, n, what == NEW_FLOW))
 		return NULL;
 	return &path;
@@ -76,11 +84,38 @@ static void down(void *ctx)
 	(void)ctx;
 }
 
+/* One IPv4 datagram of the next flow: its first fragment, and later ones as short. */
+static void emit_pieces(struct path *x, struct rte_mbuf **m)
+{
+	world_emit(x->s, m[0]);
+	x->datagram++;
+	for (unsigned i = 0; i < N_PIECES; i++) {
+		const unsigned word =
+			i * PIECE_BYTES / 8 + (i + 1 < N_PIECES ? RTE_IPV4_HDR_MF_FLAG : 0);
+		struct rte_ipv4_hdr *ip;
+
+		if (i > 0) {
+			rte_pktmbuf_reset_headroom(m[i]);
+			memcpy(rte_pktmbuf_mtod(m[i], void *), rte_pktmbuf_mtod(m[0], void *), 64);
+		}
+		ip = rte_pktmbuf_mtod_offset(m[i], struct rte_ipv4_hdr *, RTE_ETHER_HDR_LEN);
+		ip->packet_id = x->datagram;
+		ip->fragment_offset = rte_cpu_to_be_16((uint16_t)word);
+		ip->total_length = RTE_BE16(sizeof(*ip) + PIECE_BYTES);
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = csum_of(ip, sizeof(*ip));
+		m[i]->data_len = RTE_ETHER_HDR_LEN + sizeof(*ip) + PIECE_BYTES;
+		m[i]->pkt_len = m[i]->data_len;
+	}
+}
+
 static void feed(struct path *x)
 {
 	struct rte_mbuf **m = &shim_mbufs()[x->mbuf_at];
 
-	for (unsigned i = 0; i < SHIM_BURST; i++)
+	for (unsigned i = 0; x->is_pieces && i < SHIM_BURST; i += N_PIECES)
+		emit_pieces(x, &m[i]);
+	for (unsigned i = 0; !x->is_pieces && i < SHIM_BURST; i++)
 		world_emit(x->s, m[i]);
 	rte_ring_enqueue_bulk(x->h->rx[x->s->in][0], (void **)m, SHIM_BURST, NULL);
 	x->mbuf_at = (x->mbuf_at + SHIM_BURST) % SHIM_MBUFS;
@@ -185,6 +220,7 @@ static const struct bench_case cases[] = {
 		.reference = "rx burst of both ports",
 		.is_net = true},
 	DSR(4, "1k", 1000),
+	FLOWS("dsr-l2/fragments/ipv4/1k", PIECES, 4, WORLD_DSR, 1000),
 	DSR(4, "100k", 100000),
 	DSR(4, "1M", 1000000),
 	DSR(6, "1k", 1000),
@@ -197,6 +233,7 @@ static const struct bench_case cases[] = {
 	TUNNEL("gue", WORLD_GUE, 4, "1k", 1000),
 	TUNNEL("gue", WORLD_GUE, 6, "1k", 1000),
 	NAT(4, "1k", 1000),
+	FLOWS("full-nat/fragments/ipv4/1k", PIECES, 4, WORLD_FULLNAT, 1000),
 	NAT(4, "100k", 100000),
 	NAT(4, "1M", 1000000),
 	NAT(6, "1k", 1000),
