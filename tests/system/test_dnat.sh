@@ -30,9 +30,10 @@ for to in "tcp4 10.1.0.80 10.1.0.10" "tcp6 fd00:1::80 fd00:1::10"; do
 	expect "a download of 24 MB, its server drained meanwhile" t_download_end "$name"
 done
 
-for to in "udp4 10.1.0.80" "udp6 fd00:1::80"; do
-	read -r name vip <<<"$to"
-	t_in client $T_PYTHON "$T_TOOLS/udp_ask.py" "$vip" 53 60 3 900 >"$T_DIR/$name.json"
+# the large ones in three fragments, there and back
+for to in "udp4 10.1.0.80 900" "udp6 fd00:1::80 900" "big4 10.1.0.80 4000" "big6 fd00:1::80 4000"; do
+	read -r name vip bytes <<<"$to"
+	t_in client $T_PYTHON "$T_TOOLS/udp_ask.py" "$vip" 53 60 3 "$bytes" >"$T_DIR/$name.json"
 	echo "$name: $(cat "$T_DIR/$name.json")"
 	expect "$name: none lost, changed or moved" test "$(t_report "$name" 'a["lost"] + a["wrong"] + a["moved"]')" = 0
 done

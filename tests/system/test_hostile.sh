@@ -14,7 +14,7 @@ t_in client $T_PYTHON "$T_TOOLS/hostile_frames.py" eth0 40000 10.1.0.10 10.1.0.8
 t_load_end beside
 expect_all beside
 t_cli drops
-for reason in short_frame bad_ip_header bad_ip_checksum bad_l4_header foreign_mac fragment; do
+for reason in short_frame bad_ip_header bad_ip_checksum bad_l4_header foreign_mac fragment_bad fragment_overlap; do
 	expect "$reason was counted" test "$(counter $reason)" -gt 0
 done
 

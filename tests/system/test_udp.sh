@@ -27,6 +27,10 @@ expect "100 : 100 : 50" test "$(t_report nat4 'a["backends"]')" = "{'web1': 40, 
 ask nat6 fd00:1::80 53 1200
 ask dsr4 10.1.0.90 5353 1400
 ask dsr6 fd00:1::90 5353 0
+# in three fragments, there and back
+ask big-nat4 10.1.0.80 53 4000
+ask big-dsr6 fd00:1::90 5353 4000
+expect "two of each three follow the first" test "$(counter fragments)" -ge 1800
 
 say "idle flows end"
 none_of_nat4() { [ "$(t_cli -o json service show nat4 | t_json 'a["items"][0]["conns"]')" = 0 ]; }
