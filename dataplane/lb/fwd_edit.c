@@ -28,6 +28,8 @@
  * say since that it still waits for it. Data in a SYN (RFC 7413) would come before the header: it is cut off, and the
  * client sends it again when it is not acknowledged. Space in the backend's window for the header is not looked for:
  * windows at the beginning are larger than what clients send first.
+ *
+ * What is put into a fragment would have to move all that follow: those of clients that are told of are dropped.
  */
 #include "lb/fwd_edit.h"
 
@@ -306,8 +308,14 @@ static bool edit_early(
 static inline bool edit_client(
 	const struct fwd_env *env, unsigned i, struct conn *e, const struct lb_backend *be)
 {
-	const struct pkt *p = &env->b->p[i];
+	struct pkt *p = &env->b->p[i];
 
+	if (unlikely(p->flags & PKT_F_FRAGMENT)) {
+		if (!(e->fins & (TELL_TOA | TELL_PROXY)))
+			return true; /* a SYN in pieces keeps its segment size */
+		pkt_drop(p, PKT_DROP_fragment_told);
+		return false;
+	}
 	if (p->proto != MR_PROTO_TCP)
 		return !(e->fins & TELL_PROXY) || head_datagram(env, i, be);
 	if (unlikely(p->tcp_flags & RTE_TCP_SYN_FLAG)) {
@@ -387,7 +395,7 @@ static inline void edit_answer(const struct fwd_env *env, unsigned i, struct con
 	const struct pkt *p = &env->b->p[i];
 	struct rte_tcp_hdr *tcp;
 
-	if (p->proto != MR_PROTO_TCP)
+	if (p->proto != MR_PROTO_TCP || unlikely(p->flags & PKT_F_LATER))
 		return;
 	tcp = tcp_of(env->b->m[i], p);
 	if (unlikely(p->tcp_flags & RTE_TCP_SYN_FLAG)) {

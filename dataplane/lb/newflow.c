@@ -154,9 +154,13 @@ static uint32_t backend_by_id(const struct call *x, const struct lb_service *s, 
 {
 	const struct pkt *p = &x->b->p[i];
 	const uint8_t *udp = rte_pktmbuf_mtod_offset(x->b->m[i], const uint8_t *, p->l4_off);
-	const uint32_t len = (uint32_t)(udp[4] << 8 | udp[5]); /* checked by the parser */
 	struct quic_id id;
+	uint32_t len;
 
+	if (unlikely(p->flags
+		    & PKT_F_FRAGMENT)) /* QUIC does not (RFC 9000 14): it is something else */
+		return SCHED_NONE;
+	len = (uint32_t)(udp[4] << 8 | udp[5]); /* checked by the parser */
 	switch (quic_parse(quic_layout_of(s->quic), udp + 8, len - 8, &id)) {
 	case QUIC_CLIENTS:
 		return SCHED_NONE;

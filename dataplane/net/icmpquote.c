@@ -17,11 +17,12 @@
 
 bool icmpquote_is_error(const struct rte_mbuf *m, const struct pkt *p)
 {
-	const uint8_t type = *rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off);
+	uint8_t type;
 
 	if (p->proto != (p->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)
 		|| p->flags & (PKT_F_FRAGMENT | PKT_F_BROADCAST))
 		return false;
+	type = *rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off);
 	if (p->family == 4)
 		return type == 3 || type == 11 || type == 12;
 	return type >= 1 && type <= 4;

@@ -61,6 +61,7 @@
 	X(fragment_overlap, "fragment that overlaps another, or is one that has passed already") \
 	X(fragment_limit, "fragment of a source with too many datagrams that are not complete") \
 	X(fragment_hold_full, "fragment that came before its first one, and too many wait") \
+	X(fragment_told, "fragment of a client whose address would have to be put in") \
 	X(fragment_timeout, "fragment whose first one did not come in 5 seconds") \
 	X(too_big, "with what is put in longer than the port's MTU, and may not be reported") \
 	X(no_headroom, "buffer has no room in front for what is to be put in") \

@@ -556,5 +556,38 @@ class Lossy(Edits):
             self.send(self.from_client(flags="A"))  # and so the entries end
 
 
+class Fragments(Edits):
+    def test_nothing_is_put_into_them(self):
+        """The header would move all that follows: dropped, first and later ones, and others go on as they do."""
+        self.up(4, proto=UDP_PROTO, client_address=PROXY)
+        whole = self.client(UDP(sport=CPORT, dport=80), data(40))
+        self.assertEqual(len(self.send(whole)), 1)
+        big = raw(UDP(sport=CPORT, dport=80) / data(100))
+        for more, offset, part in (("MF", 0, big[:64]), (0, 8, big[64:])):
+            ip = IP(src=CLIENTS[4], dst=VIPS[4], id=77, flags=more, frag=offset, proto=17)
+            self.assertEqual(self.send(Ether(src=CLIENT_MAC, dst=NORTH_MAC) / ip / Raw(part)), [])
+        self.assertEqual(self.dropped("fragment_told"), 2)
+        self.assertEqual(len(self.send(whole)), 1)
+
+    def test_answers_in_fragments(self):
+        """Of a TCP answer only the first one has numbers."""
+        self.up(4, client_address=PROXY)
+        self.expect_backend(self.from_client(flags="S", seq=ISS), flags="S", seq=ISS)
+        self.same = self.send(self.from_backend(flags="SA", seq=ISN, ack=add(ISS, 1)), port="south")
+        self.send(self.from_client(flags="A", seq=add(ISS, 1), ack=ISN + 1))
+        answer = TCP(sport=8080, dport=self.sport, flags="A", seq=ISN + 1, ack=add(ISS, 29)) / data(76)
+        ip = IP(src=BACKENDS[4], dst=SNATS[4], id=78)
+        whole = raw(IP(raw(ip / answer)).payload)
+        got = []
+        for more, offset, part in (("MF", 0, whole[:48]), (0, 6, whole[48:])):
+            ip = IP(src=BACKENDS[4], dst=SNATS[4], id=78, flags=more, frag=offset, proto=6)
+            (port, one), = self.send(Ether(src=WEB_MAC[1], dst=SOUTH_MAC) / ip / Raw(part), port="south")
+            self.assertEqual(port, "north")
+            got.append(raw(IP(raw(one[IP])).payload) if offset else raw(one[TCP]))
+        want = IP(src=VIPS[4], dst=CLIENTS[4]) / TCP(
+            sport=80, dport=CPORT, flags="A", seq=ISN + 1, ack=add(ISS, 1)) / data(76)
+        self.assertEqual(b"".join(got), raw(IP(raw(want)).payload))
+
+
 if __name__ == "__main__":
     unittest.main()
