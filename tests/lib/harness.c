@@ -105,7 +105,7 @@ static void make_workers(
 			.n_conns4 = p->n_conns4,
 			.n_conns6 = p->n_conns6,
 			.limits = *limits,
-			.seed = 1};
+			.seed = p->seed + 1};
 		struct worker *w = must(aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*w)), "worker");
 
 		memset(w, 0, sizeof(*w));
@@ -130,7 +130,7 @@ void harness_init(struct harness *h, const struct harness_params *p)
 		.n_snats = 32,
 		.n_workers = p->n_workers};
 	struct neigh_params np = {.n_slots = p->n_neighs ? p->n_neighs : 4096,
-		.hold_max = 8,
+		.hold_max = p->hold_max ? p->hold_max : 8,
 		.output = manager_output};
 	struct mr_error err;
 
@@ -138,7 +138,7 @@ void harness_init(struct harness *h, const struct harness_params *p)
 	h->generation = 0;
 	h->now_ms = 1000;
 	clock_init();
-	keyhash_init_seed(42);
+	keyhash_init_seed(p->seed + 42);
 	h->pool = must(rte_pktmbuf_pool_create("harness", p->n_mbufs, 256, BURST_MBUF_PRIV,
 			       RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY),
 		"mbuf pool");
