@@ -338,15 +338,24 @@ static void run(struct worker *w, struct burst *b, enum from from)
 	parse_burst(b, &w->ifaces->of[b->in_iface].mac, b->in_iface);
 	if (from != FROM_PORT)
 		frag_place_noted(b);
+	if (unlikely(w->capture != NULL))
+		capture_trace_begin(w->capture, b);
 	has_fragments = classify(b, lb, ac, kinds);
+	if (unlikely(w->capture != NULL))
+		capture_trace_classified(w->capture, b);
 	if (w->n_workers > 1 && from != FROM_WORKER)
 		steer(w, lb, b, kinds);
-	if (unlikely(has_fragments))
+	if (unlikely(has_fragments)) {
 		place_fragments(w, lb, ac, b, kinds);
+		if (w->capture != NULL)
+			capture_trace_classified(w->capture, b);
+	}
 	answer(w, ac, b, kinds);
 	balance(w, lb, ac, b, kinds);
-	if (unlikely(w->capture != NULL))
+	if (unlikely(w->capture != NULL)) {
 		capture_drops(w->capture, b);
+		capture_trace_end(w->capture, b, from == FROM_WORKER);
+	}
 	finish(w, b);
 }
 

@@ -1,30 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * cmd_capture — `millrace capture`: packets of the workers to a pcapng file; see cmd.h. The filter is compiled and the
- * file is written here, with the rights of who typed the command; the daemons only hand packets on.
+ * cmd_capture — `millrace capture`: packets of the workers to a pcapng file; see cmd.h. The file is written here, with
+ * the rights of who typed the command; the daemons only hand packets on.
  */
-#include "cli/cli.h"
+#include "cli/capsession.h"
 #include "cli/clishow.h"
 #include "cli/families.h"
 #include "cli/report.h"
-#include "cli/request.h"
 #include "lib/pcapng.h"
 #include "millrace/api_stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pcap/pcap.h>
-#include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#define POLL_MS 20 /* between two questions, while nothing comes */
-#define INSN_BYTES 8u
-#define INSNS_MAX (MR_DATA_MAX / INSN_BYTES)
-
-#define POINT_TEXT(sym, value, text) text,
-static const char *const points[] = {MR_POINTS(POINT_TEXT) NULL};
+static const char *const points[] = {"rx", "tx", "drop", NULL};
 
 static const struct cmd_param params[] = {
 	{.name = "--write",
@@ -78,67 +69,8 @@ struct session {
 	struct pcapng file;
 	FILE *f;
 	uint32_t snaplen;
-	json_int_t id;
-	uint64_t n_written, n_wanted;
-	uint64_t end_ms;
+	struct capsession capture;
 };
-
-static bool is_stopped;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	__atomic_store_n(&is_stopped, true, __ATOMIC_RELAXED);
-}
-
-/* --- the filter */
-
-static json_t *program_text(const struct bpf_program *program)
-{
-	static const char digits[] = "0123456789abcdef";
-	char text[2 * MR_DATA_MAX + 1];
-	size_t n = 0;
-
-	for (unsigned i = 0; i < program->bf_len; i++) {
-		const struct bpf_insn *insn = &program->bf_insns[i];
-		uint8_t bytes[INSN_BYTES];
-
-		mr_put_le(bytes, insn->code, 2);
-		bytes[2] = insn->jt;
-		bytes[3] = insn->jf;
-		mr_put_le(bytes + 4, insn->k, 4);
-		for (unsigned k = 0; k < INSN_BYTES; k++) {
-			text[n++] = digits[bytes[k] >> 4];
-			text[n++] = digits[bytes[k] & 15];
-		}
-	}
-	return json_stringn(text, n);
-}
-
-/* Puts the program of the expression into start. Returns an exit code. */
-static int compile(const struct cmd_call *call, const char *expression, json_t *start)
-{
-	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
-	struct bpf_program program;
-	int exit = EXIT_DONE;
-
-	if (pcap == NULL)
-		return report_usage(call, NULL, "--filter: out of memory");
-	if (pcap_compile(pcap, &program, expression, 1, PCAP_NETMASK_UNKNOWN) != 0) {
-		exit = report_usage(call, "see pcap-filter(7); for example 'tcp port 80'",
-			"--filter: '%s': %s", expression, pcap_geterr(pcap));
-	} else {
-		if (program.bf_len > INSNS_MAX)
-			exit = report_usage(call, NULL,
-				"--filter: the expression becomes %u instructions, at most %u can be run",
-				program.bf_len, (unsigned)INSNS_MAX);
-		else
-			json_object_set_new(start, "filter", program_text(&program));
-		pcap_freecode(&program);
-	}
-	pcap_close(pcap);
-	return exit;
-}
 
 /* --- packets */
 
@@ -164,8 +96,9 @@ static const char *text_of(const json_t *item, const char *key)
 	return text != NULL ? text : "";
 }
 
-static void write_packet(struct session *s, const json_t *item)
+static void write_packet(void *arg, const json_t *item)
 {
+	struct session *s = arg;
 	uint8_t bytes[MR_DATA_MAX];
 	char iface[PCAPNG_NAME_MAX], comment[128];
 	const char *const point = text_of(item, "point");
@@ -181,12 +114,6 @@ static void write_packet(struct session *s, const json_t *item)
 		p.comment = comment;
 	}
 	pcapng_write(&s->file, &p);
-	s->n_written++;
-}
-
-static json_t *id_of(const struct session *s)
-{
-	return json_pack("{s:I}", "id", s->id);
 }
 
 /* The file cannot be opened or written. */
@@ -196,42 +123,11 @@ static int fail_file(const struct session *s)
 		json_string_value(json_object_get(s->call->params, "write")), strerror(errno));
 }
 
-/* Asks once and writes what comes; *n packets. */
-static int read_some(struct session *s, size_t *n)
+static int flush(void *arg)
 {
-	json_t *const ask = id_of(s);
-	json_t *result, *items;
-	const int exit = cli_ask_method(s->call, "capture.read", ask, &result);
+	struct session *s = arg;
 
-	json_decref(ask);
-	*n = 0;
-	if (exit != EXIT_DONE)
-		return exit;
-	items = json_object_get(result, "items");
-	for (; *n < json_array_size(items) && s->n_written < s->n_wanted; ++*n)
-		write_packet(s, json_array_get(items, *n));
-	json_decref(result);
-	if (fflush(s->file.f) == 0)
-		return EXIT_DONE;
-	return fail_file(s);
-}
-
-/* Until there are enough, the time is over or somebody interrupts; what has come by then is written. */
-static int read_all(struct session *s)
-{
-	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000l};
-
-	for (;;) {
-		const bool is_over = __atomic_load_n(&is_stopped, __ATOMIC_RELAXED)
-			|| request_now_ms() >= s->end_ms;
-		size_t n;
-		const int exit = read_some(s, &n);
-
-		if (exit != EXIT_DONE || s->n_written >= s->n_wanted || (is_over && n == 0))
-			return exit;
-		if (n == 0)
-			nanosleep(&pause, NULL);
-	}
+	return fflush(s->file.f) == 0 ? EXIT_DONE : fail_file(s);
 }
 
 /* --- the whole */
@@ -242,62 +138,24 @@ static void tell(const struct session *s, json_t *result)
 	const json_int_t missed = json_integer_value(json_object_get(end, "missed"));
 
 	if (s->call->is_json) {
-		json_object_set_new(end, "written", json_integer((json_int_t)s->n_written));
+		json_object_set_new(end, "written", json_integer((json_int_t)s->capture.n_taken));
 		clishow_json(s->call, result);
 		return;
 	}
 	fprintf(s->call->io->err, "millrace: %llu packets written, %lld missed%s\n",
-		(unsigned long long)s->n_written, (long long)missed,
+		(unsigned long long)s->capture.n_taken, (long long)missed,
 		missed > 0 ? ": they came too fast; use a filter, or a shorter --snaplen" : "");
 }
 
 /* Once packets come: a capture that is refused leaves what is in the file. A pipe cannot be emptied. */
-static int begin_file(struct session *s)
+static int begin_file(void *arg)
 {
+	struct session *s = arg;
+
 	if (s->f != s->call->io->out && ftruncate(fileno(s->f), 0) != 0 && errno != EINVAL)
 		return fail_file(s);
 	pcapng_begin(&s->file, s->f, s->snaplen, "millrace " MILLRACE_VERSION);
 	return EXIT_DONE;
-}
-
-static int capture(struct session *s, json_t *start)
-{
-	json_t *result, *key;
-	int exit = cli_ask_method(s->call, "capture.start", start, &result), stopped;
-
-	if (exit != EXIT_DONE)
-		return exit;
-	s->id = json_integer_value(
-		json_object_get(json_array_get(json_object_get(result, "items"), 0), "id"));
-	json_decref(result);
-	exit = begin_file(s);
-	if (exit == EXIT_DONE)
-		exit = read_all(s);
-	key = id_of(s);
-	stopped = cli_ask_method(s->call, "capture.stop", key, &result);
-	json_decref(key);
-	if (stopped != EXIT_DONE)
-		return exit != EXIT_DONE ? exit : stopped;
-	if (exit == EXIT_DONE)
-		tell(s, result);
-	json_decref(result);
-	return exit;
-}
-
-/* Interrupted or terminated, the file is whole. */
-static int capture_until_signal(struct session *s, json_t *start)
-{
-	const struct sigaction stop = {.sa_handler = on_signal};
-	struct sigaction old[2];
-	int exit;
-
-	__atomic_store_n(&is_stopped, false, __ATOMIC_RELAXED);
-	sigaction(SIGINT, &stop, &old[0]);
-	sigaction(SIGTERM, &stop, &old[1]);
-	exit = capture(s, start);
-	sigaction(SIGINT, &old[0], NULL);
-	sigaction(SIGTERM, &old[1], NULL);
-	return exit;
 }
 
 /* Packets may be anybody's secrets: the file is the caller's alone. */
@@ -313,46 +171,42 @@ static FILE *open_file(const struct cmd_call *call, const char *path)
 
 static int write_file(struct session *s, const char *path, json_t *start)
 {
+	json_t *end = NULL;
 	int exit;
 
 	s->f = open_file(s->call, path);
 	if (s->f == NULL)
 		return fail_file(s);
-	exit = capture_until_signal(s, start);
+	exit = capsession_run(&s->capture, start, &end);
+	if (exit == EXIT_DONE)
+		tell(s, end);
+	json_decref(end);
 	if (s->f != s->call->io->out && fclose(s->f) != 0 && exit == EXIT_DONE)
 		exit = fail_file(s);
 	return exit;
 }
 
-static uint64_t number_or(const struct cmd_call *call, const char *key, uint64_t otherwise)
-{
-	const json_t *const v = json_object_get(call->params, key);
-
-	return v != NULL ? (uint64_t)json_integer_value(v) : otherwise;
-}
-
 static int run(const struct cmd_call *call)
 {
 	const char *const path = json_string_value(json_object_get(call->params, "write"));
-	const char *const filter = json_string_value(json_object_get(call->params, "filter"));
-	const uint64_t seconds = number_or(call, "seconds", 0);
 	struct session s = {.call = call,
-		.n_wanted = number_or(call, "count", UINT64_MAX),
-		.snaplen = (uint32_t)number_or(call, "snaplen", MR_CAPTURE_SNAPLEN)};
+		.snaplen = (uint32_t)capsession_number(call, "snaplen", MR_CAPTURE_SNAPLEN),
+		.capture = {.call = call,
+			.read = "capture.read",
+			.begin = begin_file,
+			.take = write_packet,
+			.flush = flush,
+			.ctx = &s}};
 	json_t *start;
-	int exit = EXIT_DONE;
+	int exit;
 
 	if (strcmp(path, "-") == 0 && (call->io->out_is_tty || call->is_json))
 		return report_usage(call, "give a file, or a pipe to tcpdump -r -",
 			"capture: standard output cannot take packets");
-	s.end_ms = seconds != 0 ? request_now_ms() + seconds * 1000 : UINT64_MAX;
 	start = json_pack("{s:I}", "snaplen", (json_int_t)s.snaplen);
 	if (json_object_get(call->params, "at") != NULL)
 		json_object_set(start, "at", json_object_get(call->params, "at"));
-	if (json_object_get(call->params, "port") != NULL)
-		json_object_set(start, "port", json_object_get(call->params, "port"));
-	if (filter != NULL)
-		exit = compile(call, filter, start);
+	exit = capsession_prepare(&s.capture, start);
 	if (exit == EXIT_DONE)
 		exit = write_file(&s, path, start);
 	json_decref(start);

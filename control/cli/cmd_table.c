@@ -14,6 +14,7 @@ const struct cmd_family *const cmd_table[] = {
 	&cmd_misc_neigh_family,
 	&cmd_misc_worker_family,
 	&cmd_explain_family,
+	&cmd_trace_family,
 	&cmd_capture_family,
 	&cmd_misc_family,
 	&cmd_wait_family,

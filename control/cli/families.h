@@ -12,6 +12,7 @@ extern const struct cmd_family cmd_health_family;
 extern const struct cmd_family cmd_conn_family;
 extern const struct cmd_family cmd_explain_family;
 extern const struct cmd_family cmd_capture_family;
+extern const struct cmd_family cmd_trace_family;
 extern const struct cmd_family cmd_port_family;
 extern const struct cmd_family cmd_wait_family;
 extern const struct cmd_family cmd_misc_neigh_family;

@@ -24,6 +24,7 @@ const struct ctlsrv_method method_table[] = {
 	{"capture.start", true, method_capture_start},
 	{"capture.read", true, method_capture_read},
 	{"capture.stop", true, method_capture_stop},
+	{"trace.read", true, method_capture_trace_read},
 	{"port.show", false, method_rows_port},
 	{"port.stats", false, method_rows_port},
 	{"neigh.show", false, method_rows_neigh},

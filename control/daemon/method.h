@@ -25,6 +25,7 @@ void method_explain_flow(struct ctlsrv_request *r);
 void method_capture_start(struct ctlsrv_request *r);
 void method_capture_read(struct ctlsrv_request *r);
 void method_capture_stop(struct ctlsrv_request *r);
+void method_capture_trace_read(struct ctlsrv_request *r);
 void method_rows_port(struct ctlsrv_request *r);
 void method_rows_neigh(struct ctlsrv_request *r);
 void method_rows_worker(struct ctlsrv_request *r);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * method_capture — capture.start, capture.read and capture.stop: passed on to the dataplane, which keeps the
- * packets until they are read. The filter comes compiled, from who asked; nothing is written here.
+ * method_capture — capture.start, capture.read, trace.read and capture.stop: passed on to the dataplane, which keeps
+ * packets, and what became of them, until they are read. The filter comes compiled, from who asked; nothing is written here.
  */
 #include "daemon/fetch.h"
 #include "daemon/logline.h"
@@ -78,7 +78,8 @@ static bool read_points(struct ctlsrv_request *r, const char *at, uint8_t *point
 		*points = (uint8_t)(1 << point);
 	if (point >= 0)
 		return true;
-	ctlsrv_refuse(r, "usage", "points: rx, tx, drop", NULL, "there is no point '%.64s'", at);
+	ctlsrv_refuse(
+		r, "usage", "points: rx, tx, drop, trace", NULL, "there is no point '%.64s'", at);
 	return false;
 }
 
@@ -125,6 +126,49 @@ static void on_packets(void *arg, const struct fetch_result *result)
 	answer(arg, "capture.read", &mr_packet_row_msg, result);
 }
 
+static json_t *name_or_null(unsigned v, const char *name)
+{
+	return v != 0 ? json_string(name) : json_null();
+}
+
+static json_t *build_trace(const struct ctlsrv_request *r, const struct mr_trace_row *row)
+{
+	json_t *item = rowjson_build(&mr_trace_row_msg, row);
+	char text[2 * MR_NAME_MAX];
+
+	json_object_set_new(item, "is_handed_over", json_boolean(row->is_handed_over));
+	json_object_set_new(item, "kind", json_string(mr_trace_kind_name(row->kind)));
+	json_object_set_new(item, "flow", name_or_null(row->flow, mr_trace_flow_name(row->flow)));
+	json_object_set_new(item, "mode", name_or_null(row->mode, mr_mode_name(row->mode)));
+	json_object_set_new(item, "verdict", json_string(mr_verdict_name(row->verdict)));
+	if (row->backend[0] != '\0')
+		json_object_set_new(item, "backend",
+			json_string(method_conn_backend_text(
+				r->loop, row->service, row->backend, text)));
+	if (row->src.family == 0) {
+		json_object_set_new(item, "sport", json_null());
+		json_object_set_new(item, "dport", json_null());
+		json_object_set_new(item, "ip_proto", json_null());
+	}
+	return item;
+}
+
+static void on_traced(void *arg, const struct fetch_result *result)
+{
+	struct ctlsrv_request *r = arg;
+	const struct mr_trace_row *rows = (const struct mr_trace_row *)result->rows;
+	json_t *items;
+
+	if (result->status != 0) {
+		refuse(r, result);
+		return;
+	}
+	items = json_array();
+	for (size_t i = 0; i < result->n_rows; i++)
+		json_array_append_new(items, build_trace(r, &rows[i]));
+	ctlsrv_answer(r, "trace.read", items, NULL);
+}
+
 static void on_stopped(void *arg, const struct fetch_result *result)
 {
 	answer(arg, "capture.stop", &mr_capture_end_msg, result);
@@ -145,6 +189,11 @@ static void ask_about(
 void method_capture_read(struct ctlsrv_request *r)
 {
 	ask_about(r, MR_REQ_CAPTURE_READ, &mr_packet_row_msg, on_packets);
+}
+
+void method_capture_trace_read(struct ctlsrv_request *r)
+{
+	ask_about(r, MR_REQ_TRACE_READ, &mr_trace_row_msg, on_traced);
 }
 
 void method_capture_stop(struct ctlsrv_request *r)

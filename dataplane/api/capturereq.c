@@ -2,11 +2,13 @@
 /*
  * capturereq — captures: START gives each worker a ring, READ takes what is in them in order of time, STOP takes the
  * rings away. One capture at a time, known by a random number and not by its client, as the control plane asks for
- * many over one connection. It is for who may change things: packets are not everybody's to read.
+ * many over one connection. A trace is a capture of records instead of bytes; TRACE_READ reads it. It is for who may change things: packets are not everybody's to read.
  */
 #include "api/server_pvt.h"
 #include "base/log.h"
 #include "core/capture.h"
+#include "lb/lbconf.h"
+#include "lb/vip.h"
 
 #include <rte_cycles.h>
 
@@ -22,6 +24,7 @@ LOG_TYPE(capture)
 struct capturereq {
 	unsigned n;
 	uint64_t id; /* 0: there is none */
+	bool is_trace;
 	uint32_t read_ms;
 	uint64_t tsc, time_ns; /* of one moment */
 	struct capture *of[WORKER_MAX];
@@ -95,14 +98,17 @@ static int read_params(const struct api_server *s, struct capture_params *p,
 	const struct mr_capture *ask, struct mr_error *err)
 {
 	const uint8_t all = 1 << MR_POINT_RX | 1 << MR_POINT_TX | 1 << MR_POINT_DROP;
+	const bool is_trace = ask->points == 1 << MR_POINT_TRACE;
 	int rc;
 
 	memset(p, 0, sizeof(*p));
 	p->points = ask->points;
 	p->snaplen = ask->snaplen != 0 ? ask->snaplen : MR_CAPTURE_SNAPLEN;
-	if (p->points == 0 || p->points & ~all)
+	if (is_trace)
+		p->snaplen = sizeof(struct capture_trace);
+	else if (p->points == 0 || p->points & ~all)
 		return server_refuse(err, -EINVAL, MR_ERR_INVALID, "points",
-			"%u is no sum of 2 (rx), 4 (tx) and 8 (drop)", p->points);
+			"%u is no sum of 2 (rx), 4 (tx) and 8 (drop), nor 16 (trace)", p->points);
 	if (p->snaplen > MR_DATA_MAX)
 		return server_refuse(err, -EINVAL, MR_ERR_INVALID, "snaplen",
 			"%u bytes of a packet are more than %u", p->snaplen, MR_DATA_MAX);
@@ -120,13 +126,14 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static void plug(struct api_server *s)
+static void plug(struct api_server *s, bool is_trace)
 {
 	struct capturereq *q = s->capture;
 
 	/* 63 bits, as it travels on as a JSON integer */
 	while (q->id == 0 && getrandom(&q->id, sizeof(q->id), 0) == (ssize_t)sizeof(q->id))
 		q->id &= INT64_MAX;
+	q->is_trace = is_trace;
 	q->read_ms = s->p.now_ms();
 	q->tsc = rte_rdtsc();
 	q->time_ns = now_ns(CLOCK_REALTIME);
@@ -157,8 +164,9 @@ int capturereq_on_start(
 		release(q);
 		return server_refuse(err, rc, MR_ERR_MEMORY, "capture", "no memory for the rings");
 	}
-	plug(s);
-	LOG_NOTICE("client '%s', uid %u: begins to capture packets", c->name, (unsigned)c->uid);
+	plug(s, ask.points == 1 << MR_POINT_TRACE);
+	LOG_NOTICE("client '%s', uid %u: begins to %s packets", c->name, (unsigned)c->uid,
+		s->capture->is_trace ? "trace" : "capture");
 	key.id = q->id;
 	server_row(c, f, &mr_capture_key_msg, &key);
 	return 0;
@@ -182,16 +190,21 @@ static const struct capture_slot *find_oldest(const struct capturereq *q, unsign
 	return oldest;
 }
 
+#define CAPTUREREQ_DROP(sym, help) #sym,
+static const char *const drops[] = {MR_DROPS(CAPTUREREQ_DROP)};
+
+static uint64_t time_of(const struct capturereq *q, const struct capture_slot *slot)
+{
+	const double ns = (double)(int64_t)(slot->tsc - q->tsc) * 1e9 / (double)rte_get_tsc_hz();
+
+	return q->time_ns + (uint64_t)(int64_t)ns;
+}
+
 static void fill_row(const struct api_server *s, const struct capture_slot *slot, unsigned worker,
 	struct mr_packet_row *row)
 {
-#define CAPTUREREQ_DROP(sym, help) #sym,
-	static const char *const drops[] = {MR_DROPS(CAPTUREREQ_DROP)};
-	const struct capturereq *q = s->capture;
-	const double ns = (double)(int64_t)(slot->tsc - q->tsc) * 1e9 / (double)rte_get_tsc_hz();
-
 	memset(row, 0, sizeof(*row));
-	row->time_ns = q->time_ns + (uint64_t)(int64_t)ns;
+	row->time_ns = time_of(s->capture, slot);
 	row->point = slot->at.point;
 	row->worker = (uint16_t)worker;
 	row->len_bytes = slot->len;
@@ -201,6 +214,64 @@ static void fill_row(const struct api_server *s, const struct capture_slot *slot
 		snprintf(row->drop, sizeof(row->drop), "%s", drops[slot->at.drop]);
 	row->data.n = slot->n;
 	memcpy(row->data.bytes, slot->bytes, slot->n);
+}
+
+static void put_name(char name[MR_NAME_MAX], const char *known)
+{
+	snprintf(name, MR_NAME_MAX, "%s", known != NULL ? known : "");
+}
+
+static void put_flow(
+	const struct api_server *s, const struct capture_trace *t, struct mr_trace_row *row)
+{
+	const struct lb_registry *r = s->p.env.registry;
+
+	/* other packets have no service_idx */
+	if ((t->kind == MR_TRACE_SERVICE || t->kind == MR_TRACE_RETURN
+		    || t->kind == MR_TRACE_DNAT_RETURN)
+		&& t->service_idx != VIP_NONE)
+		put_name(row->service, lb_registry_service_name(r, t->service_idx));
+	row->flow = t->flow;
+	if (t->mode == 0)
+		return;
+	put_name(row->backend, lb_registry_backend_name(r, t->backend_idx));
+	row->mode = t->mode;
+}
+
+static void put_packet(const struct pkt *p, struct mr_trace_row *row)
+{
+	row->ether_type = rte_be_to_cpu_16(p->ether_type);
+	if (p->family == 0)
+		return;
+	row->src.family = row->dst.family = p->family;
+	memcpy(row->src.bytes, p->src, sizeof(p->src));
+	memcpy(row->dst.bytes, p->dst, sizeof(p->dst));
+	row->sport = rte_be_to_cpu_16(p->sport);
+	row->dport = rte_be_to_cpu_16(p->dport);
+	row->ip_proto = p->proto;
+}
+
+static void fill_trace(const struct api_server *s, const struct capture_slot *slot, unsigned worker,
+	struct mr_trace_row *row)
+{
+	const struct iface_set *ifaces = s->p.workers[0]->ifaces;
+	struct capture_trace t;
+
+	memcpy(&t, slot->bytes, sizeof(t));
+	memset(row, 0, sizeof(*row));
+	row->time_ns = time_of(s->capture, slot);
+	row->worker = (uint16_t)worker;
+	row->len_bytes = slot->len;
+	put_name(row->port, ifaces->of[slot->at.iface].name);
+	put_packet(&t.p, row);
+	row->is_handed_over = t.is_handed_over;
+	row->kind = t.kind;
+	put_flow(s, &t, row);
+	row->verdict = t.verdict;
+	if (t.verdict == MR_VERDICT_DROPPED)
+		put_name(row->drop, drops[slot->at.drop]);
+	else if (t.verdict != MR_VERDICT_KERNEL)
+		put_name(row->out_port, ifaces->of[t.out_iface].name);
 }
 
 static int find_capture(struct api_server *s, const struct mr_frame *f, struct mr_error *err)
@@ -217,10 +288,42 @@ static int find_capture(struct api_server *s, const struct mr_frame *f, struct m
 	return 0;
 }
 
+/* What is in places of the one kind makes no row of the other. */
+static int find_readable(
+	struct api_server *s, const struct mr_frame *f, bool is_trace, struct mr_error *err)
+{
+	const int rc = find_capture(s, f, err);
+
+	if (rc != 0 || s->capture->is_trace == is_trace)
+		return rc;
+	return server_refuse(err, -EINVAL, MR_ERR_INVALID, "capture",
+		is_trace ? "it is a capture, not a trace" : "it is a trace, not a capture");
+}
+
+int capturereq_on_trace_read(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
+{
+	const int rc = find_readable(s, f, true, err);
+	const struct capture_slot *slot;
+	unsigned worker = 0;
+
+	for (unsigned n = 0; rc == 0 && n < MR_CAPTURE_ROWS_MAX; n++) {
+		struct mr_trace_row row;
+
+		slot = find_oldest(s->capture, &worker);
+		if (slot == NULL)
+			break;
+		fill_trace(s, slot, worker, &row);
+		server_row(c, f, &mr_trace_row_msg, &row);
+		capture_pop(s->capture->of[worker]);
+	}
+	return rc;
+}
+
 int capturereq_on_read(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
 {
-	const int rc = find_capture(s, f, err);
+	const int rc = find_readable(s, f, false, err);
 	const struct capture_slot *slot;
 	unsigned worker = 0;
 

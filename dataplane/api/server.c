@@ -174,9 +174,10 @@ static const struct handler handlers[] = {
 	HANDLER(MR_REQ_CAPTURE_START, capturereq_on_start),
 	HANDLER(MR_REQ_CAPTURE_READ, capturereq_on_read),
 	HANDLER(MR_REQ_CAPTURE_STOP, capturereq_on_stop),
+	HANDLER(MR_REQ_TRACE_READ, capturereq_on_trace_read),
 };
 #define N_HANDLERS (sizeof(handlers) / sizeof(handlers[0]))
-_Static_assert(N_HANDLERS == MR_REQ_CAPTURE_STOP + 1, "the last request has a handler");
+_Static_assert(N_HANDLERS == MR_REQ_TRACE_READ + 1, "the last request has a handler");
 
 static int dispatch(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)

@@ -129,6 +129,8 @@ int capturereq_on_start(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
 int capturereq_on_read(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int capturereq_on_trace_read(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
 int capturereq_on_stop(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
 /* Ends a capture that nobody reads. */

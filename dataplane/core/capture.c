@@ -20,6 +20,9 @@ struct capture {
 	struct {
 		uint32_t head; /* pairs(capture-head) */
 		uint64_t captured, missed;
+		/* of the burst in hand */
+		uint64_t traced; /* sum of 1 << index */
+		struct capture_trace trace[BURST_MAX];
 	} w __rte_cache_aligned;
 	/* w: manager  r: worker */
 	uint32_t tail __rte_cache_aligned; /* pairs(capture-tail) */
@@ -84,18 +87,33 @@ uint64_t capture_missed(const struct capture *c)
 	return __atomic_load_n(&c->w.missed, __ATOMIC_RELAXED);
 }
 
+/* The next place; NULL, and one missed: there is none. */
+static struct capture_slot *take(struct capture *c)
+{
+	const uint32_t head = c->w.head;
+
+	/* pairs(capture-tail): the place has been read */
+	if (head - __atomic_load_n(&c->tail, __ATOMIC_ACQUIRE) != c->p.n_slots)
+		return slot_at(c, head);
+	__atomic_store_n(&c->w.missed, c->w.missed + 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* The place taken last is filled. */
+static void give(struct capture *c)
+{
+	__atomic_store_n(&c->w.captured, c->w.captured + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->w.head, c->w.head + 1, __ATOMIC_RELEASE); /* pairs(capture-head) */
+}
+
 static void copy(struct capture *c, const struct rte_mbuf *m, const struct capture_at *at,
 	uint64_t tsc, uint32_t n)
 {
-	const uint32_t head = c->w.head;
-	struct capture_slot *slot = slot_at(c, head);
+	struct capture_slot *slot = take(c);
 	const void *bytes;
 
-	/* pairs(capture-tail): the place has been read */
-	if (head - __atomic_load_n(&c->tail, __ATOMIC_ACQUIRE) == c->p.n_slots) {
-		__atomic_store_n(&c->w.missed, c->w.missed + 1, __ATOMIC_RELAXED);
+	if (slot == NULL)
 		return;
-	}
 	slot->tsc = tsc;
 	slot->len = m->pkt_len;
 	slot->n = (uint16_t)RTE_MIN(RTE_MIN(n, m->pkt_len), c->p.snaplen);
@@ -104,8 +122,7 @@ static void copy(struct capture *c, const struct rte_mbuf *m, const struct captu
 		m, 0, slot->n, slot->bytes); /* there already when it had to be put together */
 	if (bytes != slot->bytes)
 		memcpy(slot->bytes, bytes, slot->n);
-	__atomic_store_n(&c->w.captured, c->w.captured + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&c->w.head, head + 1, __ATOMIC_RELEASE); /* pairs(capture-head) */
+	give(c);
 }
 
 static inline bool is_wanted(const struct capture *c, const struct capture_at *at)
@@ -114,11 +131,16 @@ static inline bool is_wanted(const struct capture *c, const struct capture_at *a
 }
 
 /* The filter sees the first segment: headers are there. */
+static inline uint32_t match(const struct capture *c, const struct rte_mbuf *m)
+{
+	return pktfilter_run(
+		&c->p.filter, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len);
+}
+
 static inline void show(
 	struct capture *c, const struct rte_mbuf *m, const struct capture_at *at, uint64_t tsc)
 {
-	const uint32_t n = pktfilter_run(
-		&c->p.filter, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len);
+	const uint32_t n = match(c, m);
 
 	if (n > 0)
 		copy(c, m, at, tsc, n);
@@ -148,4 +170,140 @@ void capture_drops(struct capture *c, const struct burst *b)
 		at.drop = b->p[i].drop;
 		show(c, b->m[i], &at, tsc);
 	}
+}
+
+/* --- a trace */
+
+_Static_assert(BURST_MAX <= 64, "w.traced has a bit for each packet");
+
+void capture_trace_begin(struct capture *c, const struct burst *b)
+{
+	const struct capture_at at = {.point = MR_POINT_TRACE, .iface = b->in_iface};
+
+	c->w.traced = 0;
+	if (!is_wanted(c, &at))
+		return;
+	for (uint16_t i = 0; i < b->n; i++) {
+		struct capture_trace *t = &c->w.trace[i];
+
+		if (match(c, b->m[i]) == 0)
+			continue;
+		c->w.traced |= UINT64_C(1) << i;
+		memset(t, 0, sizeof(*t));
+		t->kind = MR_TRACE_FRAGMENT; /* open: classify is still to come */
+		t->len = b->m[i]->pkt_len;
+	}
+}
+
+static inline bool is_traced(const struct capture *c, unsigned i)
+{
+	return c->w.traced >> i & 1u;
+}
+
+static enum mr_trace_kind kind_of(const struct pkt *p)
+{
+	switch (p->verdict) {
+	case PKT_LB:
+		return MR_TRACE_SERVICE;
+	case PKT_RETURN:
+		return MR_TRACE_RETURN;
+	case PKT_REVERT:
+		return MR_TRACE_DNAT_RETURN;
+	case PKT_ICMP_ERROR:
+		return MR_TRACE_ICMP_ERROR;
+	case PKT_ARP:
+	case PKT_ICMP:
+		return MR_TRACE_LOCAL;
+	case PKT_PUNT:
+		return MR_TRACE_KERNEL;
+	case PKT_FRAG:
+		return MR_TRACE_FRAGMENT;
+	default:
+		return MR_TRACE_NONE;
+	}
+}
+
+/* A fragment is classified twice: what its datagram is, is known once it has been placed. */
+void capture_trace_classified(struct capture *c, const struct burst *b)
+{
+	for (uint16_t i = 0; i < b->n && c->w.traced != 0; i++) {
+		struct capture_trace *t = &c->w.trace[i];
+
+		if (!is_traced(c, i) || t->kind != MR_TRACE_FRAGMENT || b->p[i].verdict == PKT_GONE)
+			continue;
+		t->p = b->p[i];
+		t->kind = (uint8_t)kind_of(&b->p[i]);
+	}
+}
+
+void capture_trace_flow(struct capture *c, unsigned i, enum mr_trace_flow flow)
+{
+	if (is_traced(c, i))
+		c->w.trace[i].flow = (uint8_t)flow;
+}
+
+void capture_trace_backend(
+	struct capture *c, unsigned i, uint32_t backend_idx, enum mr_mode mode, bool has_entry)
+{
+	struct capture_trace *t = &c->w.trace[i];
+
+	if (!is_traced(c, i))
+		return;
+	t->backend_idx = backend_idx;
+	t->mode = (uint8_t)mode;
+	if (!has_entry)
+		t->flow = MR_TRACE_FLOW_STATELESS;
+	else if (t->flow == MR_TRACE_FLOW_NONE)
+		t->flow = MR_TRACE_FLOW_KNOWN;
+}
+
+static enum mr_verdict verdict_of(const struct capture_trace *t, const struct pkt *p)
+{
+	switch (p->verdict) {
+	case PKT_TX: /* ARP, NDP and echo turn the request round */
+		return t->kind == MR_TRACE_LOCAL ? MR_VERDICT_ANSWER : MR_VERDICT_FORWARDED;
+	case PKT_REPLY:
+		return MR_VERDICT_ANSWER;
+	case PKT_HOLD:
+		return MR_VERDICT_HELD;
+	case PKT_PUNT:
+	case PKT_GONE: /* neighbours' answers: by way of the manager's table */
+		return MR_VERDICT_KERNEL;
+	default:
+		return MR_VERDICT_DROPPED;
+	}
+}
+
+/* Not at its end yet: another worker has it, or it waits for its first fragment. Its mbuf is not ours. */
+static inline bool is_on_its_way(const struct capture_trace *t, const struct pkt *p)
+{
+	return p->verdict == PKT_GONE && t->kind != MR_TRACE_LOCAL;
+}
+
+void capture_trace_end(struct capture *c, const struct burst *b, bool is_handed_over)
+{
+	const uint64_t tsc = rte_rdtsc();
+
+	for (uint16_t i = 0; i < b->n && c->w.traced != 0; i++) {
+		const struct pkt *p = &b->p[i];
+		struct capture_trace *t = &c->w.trace[i];
+		struct capture_slot *slot;
+
+		if (!is_traced(c, i) || is_on_its_way(t, p))
+			continue;
+		slot = take(c);
+		if (slot == NULL)
+			continue;
+		t->service_idx = p->service_idx; /* of a return packet: known by now */
+		t->verdict = (uint8_t)verdict_of(t, p);
+		t->out_iface = p->out_iface;
+		t->is_handed_over = is_handed_over;
+		slot->tsc = tsc;
+		slot->len = t->len;
+		slot->n = sizeof(*t);
+		slot->at = (struct capture_at){MR_POINT_TRACE, b->in_iface, p->drop};
+		memcpy(slot->bytes, t, sizeof(*t));
+		give(c);
+	}
+	c->w.traced = 0;
 }

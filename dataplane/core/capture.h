@@ -4,6 +4,9 @@
  * capture — copies of packets that an operator wants to see: one worker's half of a capture. The worker copies
  * what the filter lets through into a ring of fixed places and never waits: where there is none, the packet is
  * counted as missed. The manager reads the ring.
+ *
+ * With MR_POINT_TRACE, places hold records of what became of packets instead of their bytes. A packet is chosen as it
+ * comes (capture_trace_begin()), as it is another one when it leaves; stages tell what struct pkt does not.
  */
 #include "core/burst.h"
 #include "core/pktfilter.h"
@@ -33,6 +36,20 @@ struct capture_slot {
 	uint8_t bytes[];
 };
 
+/* What became of a packet; in capture_slot.bytes with MR_POINT_TRACE. Names are for who reads. */
+struct capture_trace {
+	struct pkt p;         /* as classify left it */
+	uint32_t service_idx; /* VIP_NONE: none */
+	uint32_t backend_idx; /* with flow */
+	uint8_t kind;         /* enum mr_trace_kind */
+	uint8_t flow;         /* enum mr_trace_flow */
+	uint8_t mode;         /* enum mr_mode, with flow */
+	uint8_t verdict;      /* enum mr_verdict */
+	uint8_t out_iface;
+	bool is_handed_over;
+	uint32_t len; /* as it came */
+};
+
 /* Cold. Context: manager. The worker gets it by worker_set_capture(). 0 or -ENOMEM. */
 int capture_create(struct capture **out, const struct capture_params *p);
 void capture_destroy(struct capture **c); /* NULL-safe; after the worker has let go of it */
@@ -50,3 +67,14 @@ void capture_burst(
 	struct capture *c, struct rte_mbuf *const *m, uint16_t n, const struct capture_at *at);
 /* Those of the burst whose verdict is PKT_DROP. */
 void capture_drops(struct capture *c, const struct burst *b);
+
+/* Hot. Context: the worker; each does nothing when the capture is no trace. A burst is traced from begin to end: after
+ * it has been parsed, as often as it has been classified, before what it became is done. */
+void capture_trace_begin(struct capture *c, const struct burst *b);
+void capture_trace_classified(struct capture *c, const struct burst *b);
+void capture_trace_end(struct capture *c, const struct burst *b, bool is_handed_over);
+/* Packet i begins a flow. */
+void capture_trace_flow(struct capture *c, unsigned i, enum mr_trace_flow flow);
+/* Packet i goes to, or comes from, a backend; without an entry if !has_entry. */
+void capture_trace_backend(
+	struct capture *c, unsigned i, uint32_t backend_idx, enum mr_mode mode, bool has_entry);

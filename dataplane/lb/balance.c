@@ -16,6 +16,7 @@
  * is the service's policy (enum mr_down). keep: they go on, as the checks may be wrong, and a removed backend
  * finishes what it has begun. What backends send is passed on in any case.
  */
+#include "core/capture.h"
 #include "lb/balance_pvt.h"
 #include "net/tcprst.h"
 
@@ -89,6 +90,14 @@ static void count_batch(struct call *x, const struct fwd_batch *batch, enum conn
 	}
 }
 
+static void trace_batch(const struct call *x, const struct fwd_batch *batch)
+{
+	for (unsigned k = 0; k < batch->n; k++)
+		capture_trace_backend(x->w->capture, batch->sel[k],
+			(uint32_t)(batch->backend[k] - x->conf->backends),
+			(enum mr_mode)batch->backend[k]->mode, batch->conn[k] != NULL);
+}
+
 /* Sends what has been collected. */
 void balance_run_batches(struct call *x, enum connfsm_dir dir)
 {
@@ -97,6 +106,8 @@ void balance_run_batches(struct call *x, enum connfsm_dir dir)
 	for (unsigned mode = 0; mode < FWD_N; mode++) {
 		if (x->batch[mode].n == 0)
 			continue;
+		if (unlikely(x->w->capture != NULL))
+			trace_batch(x, &x->batch[mode]);
 		if (dir == CONNFSM_CLIENT)
 			fwd_modes[mode]->send(&env, &x->batch[mode]);
 		else

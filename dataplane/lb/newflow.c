@@ -4,6 +4,7 @@
  * mode; and the same for an entry whose addresses and ports a new flow uses again. Context: worker.
  */
 #define XXH_INLINE_ALL
+#include "core/capture.h"
 #include "lb/balance_pvt.h"
 
 #include <xxhash.h>
@@ -356,6 +357,8 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 	attach(x, e, s->idx, backend_idx);
 	begin_flow(x, idx, e, s, p);
 	x->w->tally->conn_created++;
+	if (unlikely(x->w->capture != NULL))
+		capture_trace_flow(x->w->capture, i, MR_TRACE_FLOW_NEW);
 	forward(x, i, e, &x->conf->backends[backend_idx], e->mode);
 	return idx;
 }
@@ -443,6 +446,8 @@ static bool begin_again(
 	attach(x, e, s->idx, backend_idx);
 	begin_flow(x, idx, e, s, p);
 	x->w->tally->conn_reused++;
+	if (unlikely(x->w->capture != NULL))
+		capture_trace_flow(x->w->capture, f->sel[k], MR_TRACE_FLOW_AGAIN);
 	return true;
 }
 

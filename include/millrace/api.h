@@ -46,7 +46,8 @@ enum mr_role { MR_ROLE_VIEW = 0, MR_ROLE_CHANGE = 1 };
 	X(MR_REQ_EXPLAIN, 24, "explain", mr_explain, mr_explain_row, MR_ROLE_VIEW) \
 	X(MR_REQ_CAPTURE_START, 25, "capture-start", mr_capture, mr_capture_key, MR_ROLE_CHANGE) \
 	X(MR_REQ_CAPTURE_READ, 26, "capture-read", mr_capture_key, mr_packet_row, MR_ROLE_CHANGE) \
-	X(MR_REQ_CAPTURE_STOP, 27, "capture-stop", mr_capture_key, mr_capture_end, MR_ROLE_CHANGE)
+	X(MR_REQ_CAPTURE_STOP, 27, "capture-stop", mr_capture_key, mr_capture_end, MR_ROLE_CHANGE) \
+	X(MR_REQ_TRACE_READ, 28, "trace-read", mr_capture_key, mr_trace_row, MR_ROLE_CHANGE)
 
 #define MR_REQUEST_MEMBER(sym, number, name, req, row, role) sym = number,
 enum mr_request { MR_REQUESTS(MR_REQUEST_MEMBER) };

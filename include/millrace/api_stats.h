@@ -171,7 +171,7 @@ MR_MSG(mr_explain_row, MR_EXPLAIN_ROW_FIELDS)
 /* One capture at a time. Packets wait in the dataplane until they are read; it ends by itself when nobody has for
  * ten seconds. */
 #define MR_CAPTURE_FIELDS(F, T) \
-	F(T, U8, points, 2, MR_REQUIRED, "sum of 1 << enum mr_point") \
+	F(T, U8, points, 2, MR_REQUIRED, "sum of 1 << enum mr_point; a trace stands alone") \
 	F(T, NAME, port, 3, MR_OPTIONAL, "only this logical port") \
 	F(T, U16, snaplen, 4, MR_OPTIONAL, "bytes of each packet; 0 = MR_CAPTURE_SNAPLEN") \
 	F(T, DATA, filter, 5, MR_OPTIONAL, \
@@ -194,6 +194,29 @@ MR_MSG(mr_capture_key, MR_CAPTURE_KEY_FIELDS)
 	F(T, NAME, drop, 7, MR_OPTIONAL, "reason, as in counters.h") \
 	F(T, DATA, data, 8, MR_REQUIRED, "from the Ethernet header on, as far as snaplen")
 MR_MSG(mr_packet_row, MR_PACKET_ROW_FIELDS)
+
+/* TRACE_READ: the same of a trace. What does not apply is 0 or empty. */
+#define MR_TRACE_ROW_FIELDS(F, T) \
+	F(T, U64, time_ns, 2, MR_REQUIRED, "since 1970") \
+	F(T, U16, worker, 3, MR_REQUIRED, "where it ended") \
+	F(T, NAME, port, 4, MR_REQUIRED, "logical port it came in by") \
+	F(T, U32, len_bytes, 5, MR_REQUIRED, "whole frame, as it came") \
+	F(T, U16, ether_type, 6, MR_REQUIRED, "") \
+	F(T, IP, src, 7, MR_OPTIONAL, "as it came; no IP: none") \
+	F(T, IP, dst, 8, MR_OPTIONAL, "") \
+	F(T, U16, sport, 9, MR_OPTIONAL, "") \
+	F(T, U16, dport, 10, MR_OPTIONAL, "") \
+	F(T, U8, ip_proto, 11, MR_OPTIONAL, "number of layer 4") \
+	F(T, U8, is_handed_over, 12, MR_OPTIONAL, "1 = by the worker that received it") \
+	F(T, U8, kind, 13, MR_OPTIONAL, "enum mr_trace_kind") \
+	F(T, NAME, service, 14, MR_OPTIONAL, "") \
+	F(T, U8, flow, 15, MR_OPTIONAL, "enum mr_trace_flow") \
+	F(T, NAME, backend, 16, MR_OPTIONAL, "") \
+	F(T, U8, mode, 17, MR_OPTIONAL, "enum mr_mode") \
+	F(T, U8, verdict, 18, MR_REQUIRED, "enum mr_verdict") \
+	F(T, NAME, out_port, 19, MR_OPTIONAL, "forwarded, held, answered: logical port") \
+	F(T, NAME, drop, 20, MR_OPTIONAL, "reason, as in counters.h")
+MR_MSG(mr_trace_row, MR_TRACE_ROW_FIELDS)
 
 #define MR_CAPTURE_END_FIELDS(F, T) \
 	F(T, U64, captured, 2, MR_REQUIRED, "packets") \

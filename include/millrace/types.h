@@ -108,7 +108,27 @@ struct mr_ip {
 #define MR_POINTS(X) \
 	X(MR_POINT_RX, 1, "rx") \
 	X(MR_POINT_TX, 2, "tx") \
-	X(MR_POINT_DROP, 3, "drop")
+	X(MR_POINT_DROP, 3, "drop") \
+	X(MR_POINT_TRACE, 4, "trace") /* all of them, with what was decided: mr_trace_row */
+
+/* What classify makes of a packet, as TRACE says it. */
+#define MR_TRACE_KINDS(X) \
+	X(MR_TRACE_NONE, 0, "none") /* it ended before */ \
+	X(MR_TRACE_SERVICE, 1, "service") \
+	X(MR_TRACE_RETURN, 2, "return") \
+	X(MR_TRACE_DNAT_RETURN, 3, "dnat-return") \
+	X(MR_TRACE_ICMP_ERROR, 4, "icmp-error") \
+	X(MR_TRACE_LOCAL, 5, "local") /* ARP, NDP, echo */ \
+	X(MR_TRACE_KERNEL, 6, "kernel") \
+	X(MR_TRACE_FRAGMENT, 7, "fragment")
+
+/* Whether its flow has an entry. */
+#define MR_TRACE_FLOWS(X) \
+	X(MR_TRACE_FLOW_NONE, 0, "none") \
+	X(MR_TRACE_FLOW_KNOWN, 1, "known") \
+	X(MR_TRACE_FLOW_NEW, 2, "new") \
+	X(MR_TRACE_FLOW_AGAIN, 3, "again") \
+	X(MR_TRACE_FLOW_STATELESS, 4, "stateless")
 
 /* What becomes of a packet, as EXPLAIN says it. */
 #define MR_VERDICTS(X) \
@@ -155,6 +175,8 @@ MR_ENUM(conn_state, MR_CONN_STATES)
 MR_ENUM(neigh_state, MR_NEIGH_STATES)
 MR_ENUM(verdict, MR_VERDICTS)
 MR_ENUM(point, MR_POINTS)
+MR_ENUM(trace_kind, MR_TRACE_KINDS)
+MR_ENUM(trace_flow, MR_TRACE_FLOWS)
 
 /* Whether the scheduler chooses by hash: equal hashes give equal backends while none changes. */
 static inline bool mr_sched_is_hashing(unsigned sched)

@@ -118,6 +118,20 @@ class Box:
             found.append((point, port, drop, int(length), bytes.fromhex(data)))
         return found, *map(int, line.split(" ")[1:])
 
+    def trace(self, slots=1024, insns=()):
+        program = b"".join(struct.pack("<HBBI", *i) for i in insns).hex()
+        self.say(f"trace {slots} {program or '-'}")
+        return self.hear()
+
+    def traced(self):
+        """Ends it: [fields of mr_trace_row], numbers as int, how many were recorded and missed."""
+        self.say("traced")
+        found = []
+        while (line := self.hear()).startswith("trace "):
+            fields = dict(word.split("=", 1) for word in line.split(" ")[1:])
+            found.append({k: int(v) if v.isdigit() else v for k, v in fields.items()})
+        return found, *map(int, line.split(" ")[1:])
+
 
 def service(box, name="web", vip="10.1.0.80", port=80, proto=TCP_PROTO, mode=FULLNAT, sched=WRR, **more):
     box.put("service", name=name, vip=vip, port=port, proto=proto, mode=mode, sched=sched, **more)

@@ -16,6 +16,9 @@
  *                               as they are); dies when it has changed anything
  *     capture POINTS SNAPLEN SLOTS HEX|-   begins to capture on all workers, with that filter → ok | refused AT
  *     captured                  ends it → packet POINT PORT DROP LEN HEX … then end CAPTURED MISSED
+ *     trace SLOTS HEX|-         begins to trace on all workers, with that filter → ok | refused AT
+ *     traced                    ends it → trace NAME=VALUE … (names as millrace trace -o json has them) … then
+ *                               end CAPTURED MISSED
  */
 #include "api/explain.h"
 #include "core/capture.h"
@@ -340,27 +343,68 @@ static void explain(struct harness *h, char *args)
 
 static struct capture *captures[HARNESS_WORKERS_MAX];
 
-static void capture(struct harness *h, char *args)
+static void begin_capture(struct harness *h, struct capture_params *p, const char *n_slots)
 {
 	static uint8_t program[PKTFILTER_INSNS_MAX * PKTFILTER_INSN_BYTES];
-	struct capture_params p = {.ifaces = UINT32_MAX};
 	unsigned at;
 
-	p.points = (uint8_t)number(strtok(args, " "));
-	p.snaplen = (uint16_t)number(strtok(NULL, " "));
-	p.n_slots = number(strtok(NULL, " "));
-	if (pktfilter_load(
-		    &p.filter, program, parse_hex(strtok(NULL, " "), program, sizeof(program)), &at)
+	p->ifaces = UINT32_MAX;
+	p->n_slots = number(n_slots);
+	if (pktfilter_load(&p->filter, program,
+		    parse_hex(strtok(NULL, " "), program, sizeof(program)), &at)
 		!= 0) {
 		printf("refused %u\n", at);
 		return;
 	}
 	for (unsigned i = 0; i < h->n_workers; i++) {
-		if (capture_create(&captures[i], &p) != 0)
+		if (capture_create(&captures[i], p) != 0)
 			die("no memory", "capture");
 		worker_set_capture(h->workers[i], captures[i]);
 	}
 	printf("ok\n");
+}
+
+static void capture(struct harness *h, char *args)
+{
+	struct capture_params p = {0};
+
+	p.points = (uint8_t)number(strtok(args, " "));
+	p.snaplen = (uint16_t)number(strtok(NULL, " "));
+	begin_capture(h, &p, strtok(NULL, " "));
+}
+
+/* As capturereq.c begins one. */
+static void trace(struct harness *h, char *args)
+{
+	struct capture_params p = {
+		.points = 1 << MR_POINT_TRACE, .snaplen = sizeof(struct capture_trace)};
+
+	begin_capture(h, &p, strtok(args, " "));
+}
+
+static void print_trace(const struct harness *h, const struct capture_slot *slot)
+{
+	static const char *const drops[] = {
+#define PKTBOX_REASON(sym, help) #sym,
+		MR_DROPS(PKTBOX_REASON)};
+	const struct iface *ifaces = h->ifaces.of;
+	struct capture_trace t;
+
+	memcpy(&t, slot->bytes, sizeof(t));
+	printf("trace port=%s len=%u ip_proto=%u sport=%u dport=%u kind=%s is_handed_over=%d",
+		ifaces[slot->at.iface].name, slot->len, t.p.proto, rte_be_to_cpu_16(t.p.sport),
+		rte_be_to_cpu_16(t.p.dport), mr_trace_kind_name(t.kind), t.is_handed_over);
+	if (t.mode != 0)
+		printf(" service=%s flow=%s backend=%s mode=%s",
+			lb_registry_service_name(h->registry, t.service_idx),
+			mr_trace_flow_name(t.flow),
+			lb_registry_backend_name(h->registry, t.backend_idx), mr_mode_name(t.mode));
+	printf(" verdict=%s", mr_verdict_name(t.verdict));
+	if (t.verdict == MR_VERDICT_DROPPED)
+		printf(" drop=%s", drops[slot->at.drop]);
+	else if (t.verdict != MR_VERDICT_KERNEL)
+		printf(" out_port=%s", ifaces[t.out_iface].name);
+	printf("\n");
 }
 
 static void print_captured(struct harness *h, struct capture *c)
@@ -371,6 +415,10 @@ static void print_captured(struct harness *h, struct capture *c)
 	const struct capture_slot *slot;
 
 	for (; (slot = capture_peek(c)) != NULL; capture_pop(c)) {
+		if (slot->at.point == MR_POINT_TRACE) {
+			print_trace(h, slot);
+			continue;
+		}
 		printf("packet %s %s %s %u ", mr_point_name(slot->at.point),
 			h->ifaces.of[slot->at.iface].name,
 			slot->at.point == MR_POINT_DROP ? drops[slot->at.drop] : "-", slot->len);
@@ -439,7 +487,9 @@ int main(int argc, char **argv)
 			outcomes(&h);
 		else if (strcmp(line, "capture") == 0)
 			capture(&h, args);
-		else if (strcmp(line, "captured") == 0)
+		else if (strcmp(line, "trace") == 0)
+			trace(&h, args);
+		else if (strcmp(line, "captured") == 0 || strcmp(line, "traced") == 0)
 			captured(&h);
 		else if (strcmp(line, "explain") == 0)
 			explain(&h, args);
