@@ -67,11 +67,13 @@ void explain_begin(struct explain_flow *e, const struct mr_explain *ask,
 {
 	struct pkt *p = &e->burst.p[0];
 	uint16_t slot;
-	uint8_t iface;
+	uint8_t iface, next_hop[16];
 
 	memset(e, 0, sizeof(*e));
 	e->burst.n = 1;
 	fill_record(p, ask);
+	/* the port is not asked for: a source is where the routes say */
+	addr_route(addr_conf_of(snap), p->family, p->src, &p->in_iface, next_hop);
 	e->is_bad_source = parse_is_bad_source(p);
 	e->kind = (uint8_t)addr_find(addr_conf_of(snap), p->family, p->dst, &slot, &iface);
 	pipeline_classify(snap, &e->burst);

@@ -355,7 +355,10 @@ bool balance_is_new_chance(const struct conn *e, const struct lb_backend *be, co
 
 /* --- the way back --- */
 
-/* Whether the packet is from the backend that the entry of its port talks to. */
+/* Whether the packet is from the backend that the entry of its port talks to. By which port it comes is not asked:
+ * routes need not be symmetric. A backend on a network of ours, whose SNAT address is of another one, answers by its
+ * router, which may be at any port of ours; and after a change of routes answers are under way on the old port. Who
+ * pretends to be the backend must know addresses and ports of the flow, and for TCP its sequence numbers. */
 static inline bool is_of_flow(
 	const struct conn *e, const struct lb_backend *be, const struct pkt *p)
 {

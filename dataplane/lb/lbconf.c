@@ -587,6 +587,8 @@ static int build_all(struct build *b)
 		rc = build_vips(b);
 	if (rc == 0)
 		rc = lbroute_build_reverts(b);
+	if (rc == 0)
+		rc = lbroute_build_sources(b);
 	return rc;
 }
 
@@ -647,6 +649,14 @@ static void services_put(struct lb_registry *r, struct lb_conf *c, uint32_t cap)
 	free(c->services);
 }
 
+static void vip_share_put(struct vip_share *v)
+{
+	if (v == NULL || --v->n_refs > 0)
+		return;
+	vip_table_destroy(&v->table);
+	free(v);
+}
+
 void lb_conf_destroy(struct lb_conf **c, struct lb_registry *r)
 {
 	struct conf_pvt *p = (struct conf_pvt *)(void *)*c;
@@ -665,10 +675,8 @@ void lb_conf_destroy(struct lb_conf **c, struct lb_registry *r)
 		if (p->c.snat_active[i])
 			slots_put(r->snats, i);
 	}
-	if (p->vips != NULL && --p->vips->n_refs == 0) {
-		vip_table_destroy(&p->vips->table);
-		free(p->vips);
-	}
+	vip_share_put(p->vips);
+	vip_share_put(p->sources);
 	free(p);
 	*c = NULL;
 }

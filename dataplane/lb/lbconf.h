@@ -77,6 +77,7 @@ _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 struct lb_conf {
 	struct vip_table *vips;
 	struct vip_table *reverts;        /* backends of DNAT services; NULL: there are none */
+	struct vip_table *sources;        /* addresses of backends in the model → iface */
 	struct lb_service **services;     /* by slot; NULL = free */
 	struct lb_backend *backends;      /* by slot */
 	uint32_t n_services, n_backends;  /* slots */

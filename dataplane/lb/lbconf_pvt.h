@@ -20,7 +20,7 @@ struct next_hop {
 /* What only the manager needs of a generation. */
 struct conf_pvt {
 	struct lb_conf c; /* first: what lb_conf_create() gives out */
-	struct vip_share *vips;
+	struct vip_share *vips, *sources;
 	const struct addr_conf *addrs; /* routes were asked here; compared, not used */
 	uint8_t hash_key[16];
 	uint32_t cap_services;
@@ -58,6 +58,9 @@ int lbroute_build(struct build *b);
 
 /* Fills the table of DNAT backends of b->next, from its backend records. As above. */
 int lbroute_build_reverts(struct build *b);
+
+/* The table of backends' addresses of b->next, the previous one where it says the same. 0 or -ENOMEM. */
+int lbroute_build_sources(struct build *b);
 
 /* Gives back what one backend record of a generation holds. */
 void lbroute_unpin(struct lb_registry *r, uint32_t neigh_ref);

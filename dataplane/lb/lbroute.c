@@ -300,3 +300,67 @@ int lbroute_build_reverts(struct build *b)
 	free(e);
 	return rc;
 }
+
+/* --- addresses of backends, and the port each is behind --- */
+
+static bool same_sources(const struct build *b)
+{
+	const struct lb_conf *c = &b->next->c, *prev = b->prev != NULL ? &b->prev->c : NULL;
+
+	if (prev == NULL || prev->n_backends != c->n_backends)
+		return false;
+	for (uint32_t i = 0; i < c->n_backends; i++) {
+		const struct lb_backend *x = &prev->backends[i], *y = &c->backends[i];
+
+		if ((x->state == 0) != (y->state == 0))
+			return false;
+		if (y->state != 0
+			&& (x->iface != y->iface || x->family != y->family
+				|| memcmp(x->ip, y->ip, sizeof(x->ip)) != 0))
+			return false;
+	}
+	return true;
+}
+
+/* An address is a backend's as long as it is in the model: an absent one's may be a client's by now. In several
+ * services it has one route, so its entries are equal. */
+static int fill_sources(const struct lb_conf *c, struct vip_table **out)
+{
+	struct vip_entry *e = calloc(c->n_backends + 1, sizeof(*e));
+	unsigned n = 0;
+	int rc;
+
+	if (e == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->n_backends; i++) {
+		const struct lb_backend *be = &c->backends[i];
+
+		if (be->state == 0)
+			continue;
+		e[n].ip.family = be->family;
+		memcpy(e[n].ip.bytes, be->ip, sizeof(be->ip));
+		e[n++].service_idx = be->iface;
+	}
+	rc = vip_table_create(out, e, n);
+	free(e);
+	return rc;
+}
+
+int lbroute_build_sources(struct build *b)
+{
+	struct conf_pvt *next = b->next;
+	int rc = 0;
+
+	if (same_sources(b)) {
+		next->sources = b->prev->sources;
+		next->sources->n_refs++;
+	} else {
+		next->sources = calloc(1, sizeof(*next->sources));
+		if (next->sources == NULL)
+			return -ENOMEM;
+		next->sources->n_refs = 1;
+		rc = fill_sources(&next->c, &next->sources->table);
+	}
+	next->c.sources = next->sources->table;
+	return rc;
+}

@@ -299,6 +299,15 @@ static inline bool is_from_us(const struct call *x, const struct pkt *p)
 	return addr_is_ours(x->addrs, p->family, p->src);
 }
 
+/* Whether the source is a backend's address and the packet comes by a port that does not lead there: a client that
+ * gives itself a backend's rights. A backend may be a client, by its own port. Asked once per flow, like the above. */
+static inline bool is_as_backend(const struct call *x, const struct pkt *p)
+{
+	const uint32_t iface = vip_find_source_address(x->conf->sources, p);
+
+	return iface != VIP_NONE && iface != p->in_iface;
+}
+
 /* Whether the service takes a packet without an entry. A segment that cannot begin a flow is refused, except where
  * a service is stateless-able: the hash leads it to the backend it had before this balancer was restarted, or
  * before a peer failed, so flows outlive their balancer. No limit counts these, but the lists hold: what has no
@@ -322,7 +331,10 @@ uint32_t newflow_decide(const struct call *x, const struct lb_service *s, const 
 	uint32_t named, uint64_t hash, enum pkt_drop *reason)
 {
 	*reason = PKT_DROP_bad_ip_source;
-	if (unlikely(is_from_us(x, p)) || !admits(x, s, p, reason))
+	if (unlikely(is_from_us(x, p)))
+		return SCHED_NONE;
+	*reason = PKT_DROP_backend_source;
+	if (unlikely(is_as_backend(x, p)) || !admits(x, s, p, reason))
 		return SCHED_NONE;
 	return named != SCHED_NONE ? named : choose(x, s, hash, reason);
 }

@@ -54,11 +54,13 @@ int vip_table_create(struct vip_table **out, const struct vip_entry *e, unsigned
 		key.tail = tail_of(e[i].ip.family, e[i].proto, rte_cpu_to_be_16(e[i].port));
 		at = (uint32_t)keyhash(&key, sizeof(key)) & t->mask;
 		while (t->slots[at].key.tail != 0) {
-			if (memcmp(&t->slots[at].key, &key, sizeof(key)) == 0) {
-				free(t);
-				return -EEXIST;
-			}
+			if (memcmp(&t->slots[at].key, &key, sizeof(key)) == 0)
+				break;
 			at = (at + 1) & t->mask;
+		}
+		if (t->slots[at].key.tail != 0 && t->slots[at].service_idx != e[i].service_idx) {
+			free(t);
+			return -EEXIST;
 		}
 		t->slots[at].key = key;
 		t->slots[at].service_idx = e[i].service_idx;
@@ -115,7 +117,12 @@ uint32_t vip_find_source(const struct vip_table *t, const struct pkt *p)
 	return find_source(t, p, tail_of(p->family, p->proto, p->sport));
 }
 
+uint32_t vip_find_source_address(const struct vip_table *t, const struct pkt *p)
+{
+	return find_source(t, p, tail_of(p->family, 0, 0));
+}
+
 bool vip_has_source(const struct vip_table *t, const struct pkt *p)
 {
-	return find_source(t, p, tail_of(p->family, 0, 0)) != VIP_NONE;
+	return vip_find_source_address(t, p) != VIP_NONE;
 }

@@ -54,6 +54,7 @@
 	X(bad_ip_header, "IP version, header length or total length is wrong") \
 	X(bad_ip_checksum, "IPv4 header checksum is wrong") \
 	X(bad_ip_source, "source address is multicast, loopback, unspecified or one of ours") \
+	X(backend_source, "new flow from a backend's address by another port than the backend's") \
 	X(bad_l4_header, "TCP or UDP header is truncated or malformed") \
 	X(ttl, "time to live or hop limit ran out") \
 	X(fragment_tiny, "first fragment that cuts the TCP or UDP header, or one inside of it") \

@@ -158,6 +158,11 @@ class Steps(Explain):
         for src in ("127.0.0.1", "224.0.0.1", "10.1.0.80", "10.2.0.100"):
             self.assertEqual(self.explain(src=src)["drop"], "bad_ip_source", src)
 
+    def test_a_backend_as_a_client_comes_by_its_own_port(self):
+        self.serve()
+        e = self.explain(src="10.2.0.11")
+        self.assertIn(e["verdict"], (FORWARDED, HELD))
+
     def test_nobody_is_up(self):
         self.serve(states=[(k, DOWN) for k in range(1, 5)])
         e = self.explain()

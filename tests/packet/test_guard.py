@@ -256,6 +256,31 @@ class Sources(Guard):
         self.assertEqual(self.box.conns(), [])
         self.assertEqual(self.open(1000, src="10.1.0.2"), 1)
 
+    def test_a_client_with_a_backends_address(self):
+        """A backend is a client by its own port alone, of any service; as long as it is a backend."""
+        self.serve()
+        service(self.box, name="direct", vip="10.1.0.90", mode=DSR_L2, sched=MAGLEV)
+        for k in (1, 2):
+            backend(self.box, k, service_="direct", port=80)
+        self.apply()
+        backends = ["10.2.0.11", "10.2.0.12"]
+        for vip, flags in (("10.1.0.80", "S"), ("10.1.0.90", "S"), ("10.1.0.90", "A")):
+            self.assertEqual([self.open(1000, src=src, vip=vip, flags=flags) for src in backends], [0] * 2)
+        self.assertEqual(self.dropped("backend_source"), 6)
+        self.assertEqual(self.box.conns(), [])
+        self.assertEqual(self.open(1000, src="10.2.0.13"), 1)
+        for src in backends:
+            frame = packet(src=src)
+            frame[Ether].dst = SOUTH_MAC
+            self.assertEqual(len(self.send(frame, port="south")), 1)
+            self.assertEqual(self.open(40000, src=src, flags="A"), 1)
+        self.assertEqual(self.dropped("backend_source"), 6)
+        for name in ("web", "direct"):
+            self.box.delete(f"backend/{name}/web2")
+        self.apply()
+        self.assertEqual(self.open(2000, src="10.2.0.12"), 1)
+        self.assertEqual(self.open(2000, src="10.2.0.11"), 0)
+
 
 class TwoWorkers(Guard):
     workers = 2

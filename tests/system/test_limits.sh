@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Limits of a service with real clients and servers: connections of a backend and of the service, the rate of one
-# source while another is served, and lists of who may connect.
+# source while another is served, lists of who may connect, and a client with a backend's address.
 . "$(dirname "$0")/story.sh"
 
 limits() { # limits SERVICE-OPTIONS POOL-OPTIONS
@@ -45,6 +45,12 @@ limits "" ""
 CONFIG=$T_DIR/limits.yaml
 story_begin
 t_in client ip addr add 10.1.0.11/24 dev eth0
+
+say "a client with a backend's address is no backend"
+t_in client ip addr add 10.2.0.11/32 dev eth0
+expect_fail "it is refused" 28 t_curl --interface 10.2.0.11 --max-time 0.5 -o /dev/null http://10.1.0.80/
+expect "and counted" test "$(counter backend_source)" -ge 1
+t_in client ip addr del 10.2.0.11/32 dev eth0
 
 say "a backend that is full is passed over"
 use "" "max_connections: 2,"

@@ -124,6 +124,9 @@ static void vips_are_found_by_address_port_and_protocol(void **state)
 	}
 	vip_table_destroy(&t);
 	e[7] = e[8];
+	assert_int_equal(vip_table_create(&t, e, 300), 0);
+	vip_table_destroy(&t);
+	e[7].service_idx = 7;
 	assert_int_equal(vip_table_create(&t, e, 300), -EEXIST);
 }
 
