@@ -94,6 +94,7 @@ static void put_limits(json_t *item, const struct conf_service *s)
 		{"source_rate", s->source_rate},
 		{"source_rate_prefix", s->source_rate_prefix},
 		{"insert_rate", s->insert_rate},
+		{"syn_cookies", s->syn_cookies},
 	};
 
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)

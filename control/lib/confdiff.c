@@ -91,6 +91,7 @@ static const struct effect effects_of_change[] = {
 	{SECTION_SERVICE, "source_rate", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "source_rate_prefix", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "insert_rate", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "syn_cookies", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "on_backend_down", "flows go by it from their next packet on"},
 	{SECTION_SERVICE, "maglev_size", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, "panic_threshold", "which backends new flows may get; flows stay"},
@@ -426,6 +427,7 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 	add_limit(f, o, "source_rate", s->source_rate);
 	add_limit(f, o, "source_rate_prefix", s->source_rate_prefix);
 	add_limit(f, o, "insert_rate", s->insert_rate);
+	add_limit(f, o, "syn_cookies", s->syn_cookies);
 	add_field(f, o, "on_backend_down", s->on_down != MR_DOWN_KEEP ? "%s" : NULL,
 		mr_down_name(s->on_down));
 	if (s->maglev_size != 0)

@@ -110,6 +110,7 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_SOURCE_RATE] = {"source_rate", false},
 	[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] = {"source_rate_prefix", false},
 	[CONFDRAFT_SERVICE_INSERT_RATE] = {"insert_rate", false},
+	[CONFDRAFT_SERVICE_SYN_COOKIES] = {"syn_cookies", false},
 	[CONFDRAFT_SERVICE_ON_DOWN] = {"on_backend_down", false},
 	[CONFDRAFT_SERVICE_MAGLEV_SIZE] = {"maglev_size", false},
 	[CONFDRAFT_SERVICE_PANIC_THRESHOLD] = {"panic_threshold", false},
@@ -645,6 +646,9 @@ static void read_rates(
 	if (at[CONFDRAFT_SERVICE_INSERT_RATE] != NULL)
 		confread_uint(r, at[CONFDRAFT_SERVICE_INSERT_RATE], "insert_rate", 1,
 			MR_FLOW_RATE_MAX, &s->insert_rate);
+	if (at[CONFDRAFT_SERVICE_SYN_COOKIES] != NULL)
+		confread_uint(r, at[CONFDRAFT_SERVICE_SYN_COOKIES], "syn_cookies", 1,
+			MR_FLOW_RATE_MAX, &s->syn_cookies);
 	if (at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] == NULL)
 		return;
 	if (confread_uint(r, at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX], "source_rate_prefix", 1,

@@ -501,6 +501,27 @@ static void check_hash(
 			s->name);
 }
 
+/* Who answers for the backend must see what the backend answers. */
+static void check_syn_cookies(
+	struct rules *u, const struct conf_service *s, const struct confdraft_service *at)
+{
+	const struct yamltree_node *place = at->at[CONFDRAFT_SERVICE_SYN_COOKIES];
+
+	if (s->syn_cookies == 0)
+		return;
+	if (s->proto != MR_PROTO_TCP)
+		CONFREAD_ERROR(u->r, place, "services.%s.syn_cookies is only for tcp", s->name);
+	else if (mr_mode_is_direct(s->mode))
+		CONFREAD_ERROR(u->r, place,
+			"services.%s.syn_cookies is only for full-nat and dnat: with %s the backend's "
+			"answers do not pass here; insert_rate is for that",
+			s->name, mr_mode_name(s->mode));
+	else if (s->client_address != MR_CLIENT_ADDRESS_NONE)
+		CONFREAD_ERROR(u->r, place,
+			"services.%s.syn_cookies does not go together with client_address yet",
+			s->name);
+}
+
 /* What goes by hash alone beyond insert_rate cannot depend on counts. */
 static void check_insert_rate(
 	struct rules *u, const struct conf_service *s, const struct confdraft_service *at)
@@ -624,6 +645,7 @@ static void check_services(struct rules *u)
 			continue;
 		check_service_pool(u, s, at);
 		check_insert_rate(u, s, at);
+		check_syn_cookies(u, s, at);
 		warn_blind_passive(u, s, pool);
 		check_panic(u, s, at);
 		if (s->quic.id_len != 0)

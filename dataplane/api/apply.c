@@ -131,6 +131,28 @@ static int check_quic(const struct mr_object *o, struct mr_error *err)
 	return 0;
 }
 
+static int check_syn_cookies(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_service *s = &o->service;
+
+	if (s->syn_cookies == 0)
+		return 0;
+	if (s->syn_cookies > MR_FLOW_RATE_MAX)
+		return refuse(
+			err, o, "syn_cookies %u is above %u", s->syn_cookies, MR_FLOW_RATE_MAX);
+	if (s->proto != MR_PROTO_TCP)
+		return refuse(
+			err, o, "syn_cookies is for tcp, not for %s", mr_proto_name(s->proto));
+	if (s->mode != MR_MODE_FULLNAT && s->mode != MR_MODE_DNAT)
+		return refuse(err, o,
+			"syn_cookies is for full-nat and dnat: with %s answers do not pass here, use "
+			"insert_rate",
+			mr_mode_name(s->mode));
+	if (s->client_address != MR_CLIENT_ADDRESS_NONE)
+		return refuse(err, o, "syn_cookies and client_address do not go together yet");
+	return 0;
+}
+
 /* What is changed in packets besides their addresses: only modes that see both directions can. */
 static int check_edits(const struct mr_object *o, struct mr_error *err)
 {
@@ -185,7 +207,7 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 	if (s->on_down > MR_DOWN_RESET)
 		return refuse(err, o, "on_down %u is unknown", s->on_down);
 	if (check_quic(o, err) != 0 || check_hash(o, err) != 0 || check_rates(o, err) != 0
-		|| check_edits(o, err) != 0)
+		|| check_edits(o, err) != 0 || check_syn_cookies(o, err) != 0)
 		return -EINVAL;
 	return check_timeouts(o, err);
 }

@@ -528,6 +528,7 @@ void lb_expire(struct worker *w, const struct lb_conf *c)
 	uint32_t idx[EXPIRE_MAX];
 	const unsigned n = conn_due_bulk(lw->conns, w->now_ms, idx, EXPIRE_MAX);
 
+	syncookie_tick(&lw->cookies, w->now_ms);
 	for (unsigned k = 0; k < n; k++) {
 		const struct conn *e = conn_at(lw->conns, idx[k]);
 		const uint32_t deadline_ms = deadline_of(e, c);

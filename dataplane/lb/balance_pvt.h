@@ -7,12 +7,13 @@
 #include "lb/balance.h"
 #include "lb/fwd.h"
 #include "lb/natport.h"
+#include "net/syncookie.h"
 
 struct service_tally {
-	uint64_t conns;                    /* w: worker  r: manager (relaxed) */
-	uint64_t drops, acl_drops;         /* w: worker  r: manager (relaxed) */
-	uint32_t cursor;                   /* of the scheduler; worker only */
-	struct rate_bucket flows, inserts; /* worker only */
+	uint64_t conns;                          /* w: worker  r: manager (relaxed) */
+	uint64_t drops, acl_drops;               /* w: worker  r: manager (relaxed) */
+	uint32_t cursor;                         /* of the scheduler; worker only */
+	struct rate_bucket flows, inserts, syns; /* worker only */
 };
 
 struct lb_worker {
@@ -21,6 +22,7 @@ struct lb_worker {
 	struct lb_backend_tally *backends;
 	struct service_tally *services;
 	struct rate_sources *sources;
+	struct syncookie cookies;
 	struct lb_limits limits;
 };
 
@@ -101,6 +103,11 @@ bool guard_allows(const struct call *x, const struct lb_service *s, const struct
 /* Whether lists and limits of the service admit one more flow; if not, *reason says which (guard.c). */
 bool guard_admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
 	enum pkt_drop *reason);
+
+/* A service with syn_cookies (synflood.c). A SYN above that: true, it is answered and has its verdict. */
+bool synflood_defers(struct call *x, unsigned i, const struct lb_service *s);
+/* Whether the segment answers a cookie. It counts as a SYN then; *iss, *isn: as syncookie_check(). */
+bool synflood_returns(struct call *x, unsigned i, uint32_t *iss, uint32_t *isn);
 
 /* What the source rate of the service knows this source by (guard.c). */
 uint64_t guard_source(const struct lb_service *s, const struct pkt *p);

@@ -40,8 +40,11 @@ struct conn {
 	uint32_t last_seen_ms;
 	uint32_t service_idx; /* stable slot, lbconf.h */
 	uint32_t backend_idx; /* stable slot, lbconf.h */
-	uint32_t
-		client_neigh; /* neigh_ref of the client's side next hop, full NAT; NEIGH_NONE = ask */
+	union {
+		uint32_t
+			client_neigh; /* neigh_ref of the client's next hop, NAT; NEIGH_NONE = ask */
+		uint32_t isn;         /* fwd_cookie.c, until the backend has answered */
+	};
 	rte_be16_t client_port;
 	rte_be16_t vip_port;
 	uint16_t snat_slot;
@@ -53,10 +56,10 @@ struct conn {
 	/* checksum corrections, one's complement, RFC 1624: add to what the packet carries. The way back has the
 	 * complement of these, see fwd_nat.c */
 	uint16_t fwd_l3, fwd_l4;
-	uint32_t iss; /* the client's first sequence number: fwd_edit.c */
+	uint32_t iss; /* the client's first sequence number: fwd_edit.c, fwd_cookie.c */
 	uint8_t client_ip[16];
 	uint8_t client_iface;
-	uint8_t fins;       /* connfsm: who has sent FIN; the other bits are fwd_edit.c's */
+	uint8_t fins; /* connfsm: who has sent FIN; the others are fwd_edit.c's, fwd_cookie.c's */
 	uint16_t route_gen; /* of client_neigh: lb_conf */
 	uint32_t n_packets;
 	uint32_t began_ms; /* the flow that has the entry now */

@@ -2,6 +2,7 @@
 /* fwd — the table of forwarding modes; see fwd.h. */
 #include "lb/fwd.h"
 
+#include "lb/fwd_cookie.h"
 #include "lb/fwd_edit.h"
 #include "lb/fwd_l2.h"
 #include "lb/fwd_nat.h"
@@ -15,6 +16,8 @@ const struct fwd_ops *const fwd_modes[FWD_N] = {
 	[MR_MODE_DNAT] = &fwd_nat_dest_ops,
 	[FWD_FULLNAT_EDIT] = &fwd_edit_full_ops,
 	[FWD_DNAT_EDIT] = &fwd_edit_dest_ops,
+	[FWD_FULLNAT_COOKIE] = &fwd_cookie_full_ops,
+	[FWD_DNAT_COOKIE] = &fwd_cookie_dest_ops,
 };
 
 #define COUNT_MODE(sym, value, name) +1

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * fwd — how a packet that has its connection gets to the other side. One mode, or family of modes, per file
- * (fwd_l2.c, fwd_tunnel.c, fwd_nat.c, fwd_edit.c) behind struct fwd_ops; called with all packets of one mode of a burst,
+ * (fwd_l2.c, fwd_tunnel.c, fwd_nat.c, fwd_edit.c, fwd_cookie.c) behind struct fwd_ops; called with all packets of one mode of a burst,
  * and once per new flow. Context: worker.
  */
 #include "core/worker.h"
@@ -50,6 +50,8 @@ struct fwd_ops {
 enum fwd_own {
 	FWD_FULLNAT_EDIT = FWD_N_MODES, /* fwd_edit.h */
 	FWD_DNAT_EDIT,
+	FWD_FULLNAT_COOKIE, /* fwd_cookie.h */
+	FWD_DNAT_COOKIE,
 	FWD_N,
 };
 
@@ -64,15 +66,21 @@ static inline uint8_t fwd_of(const struct mr_service *s)
 	return s->mode == MR_MODE_FULLNAT ? FWD_FULLNAT_EDIT : FWD_DNAT_EDIT;
 }
 
+/* The index for flows that begin with a SYN cookie. */
+static inline uint8_t fwd_of_cookie(const struct mr_service *s)
+{
+	return s->mode == MR_MODE_FULLNAT ? FWD_FULLNAT_COOKIE : FWD_DNAT_COOKIE;
+}
+
 /* Whether an entry's mode is full NAT, DNAT, of whatever kind. */
 static inline bool fwd_is_fullnat(uint8_t mode)
 {
-	return mode == MR_MODE_FULLNAT || mode == FWD_FULLNAT_EDIT;
+	return mode == MR_MODE_FULLNAT || mode == FWD_FULLNAT_EDIT || mode == FWD_FULLNAT_COOKIE;
 }
 
 static inline bool fwd_is_dnat(uint8_t mode)
 {
-	return mode == MR_MODE_DNAT || mode == FWD_DNAT_EDIT;
+	return mode == MR_MODE_DNAT || mode == FWD_DNAT_EDIT || mode == FWD_DNAT_COOKIE;
 }
 
 /* For modes: completes a packet whose next hop is known by reference; p->family is that of the next hop. The

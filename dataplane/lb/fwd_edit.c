@@ -428,24 +428,6 @@ static void add_to_message_sum(uint8_t *icmp, uint16_t delta)
 	memcpy(icmp + 2, &field, 2);
 }
 
-/* The quoted number, as the client has it. Where the quote reaches to its checksum, that takes up the change. */
-static void shift_quoted(uint8_t *icmp, uint8_t *l4, const struct icmpquote *q, rte_be32_t number)
-{
-	uint16_t delta, field;
-	rte_be32_t old;
-
-	memcpy(&old, l4 + offsetof(struct rte_tcp_hdr, sent_seq), 4);
-	memcpy(l4 + offsetof(struct rte_tcp_hdr, sent_seq), &number, 4);
-	delta = csum_delta(&old, &number, 4);
-	if (q->l4_len < offsetof(struct rte_tcp_hdr, tcp_urp)) {
-		add_to_message_sum(icmp, delta);
-		return;
-	}
-	memcpy(&field, l4 + offsetof(struct rte_tcp_hdr, cksum), 2);
-	field = csum_apply(field, delta);
-	memcpy(l4 + offsetof(struct rte_tcp_hdr, cksum), &field, 2);
-}
-
 /* "Too big": the packet will get its n bytes again. */
 static void lessen_mtu(uint8_t *icmp, uint8_t family, uint16_t n)
 {
@@ -479,7 +461,7 @@ static void edit_quote(
 	if (q->proto != MR_PROTO_TCP || (!(e->fins & IS_TOLD) && at == 0))
 		lessen_mtu(icmp, q->family, n);
 	else if ((e->fins & TELL_PROXY) && ((e->fins & IS_TOLD) || at > 0))
-		shift_quoted(icmp, l4, q, rte_cpu_to_be_32(rte_be_to_cpu_32(seq) - n));
+		icmpquote_add_to_seq(env->b->m[i], &env->b->p[i], q, (uint32_t)0 - n);
 }
 
 static void ret_error(

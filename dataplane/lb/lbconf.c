@@ -191,8 +191,8 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->insert_rate == b->insert_rate && a->gue_port == b->gue_port
 			&& a->on_down == b->on_down && a->quic_id_len == b->quic_id_len
 			&& a->quic_id_offset == b->quic_id_offset
-			&& a->quic_config == b->quic_config && a->mss == b->mss
-			&& a->client_address == b->client_address);
+			&& a->quic_config == b->quic_config && a->syn_cookies == b->syn_cookies
+			&& a->mss == b->mss && a->client_address == b->client_address);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)
@@ -345,6 +345,7 @@ static int set_limits(struct build *b, struct lb_service *s)
 		rate_limit_of(s->spec.insert_rate, r->limits.n_workers, FLOW_RATE_BURST_MS);
 	s->source_rate =
 		rate_limit_of(s->spec.source_rate, r->limits.n_workers, SOURCE_RATE_BURST_MS);
+	s->syn_rate = rate_limit_of(s->spec.syn_cookies, r->limits.n_workers, FLOW_RATE_BURST_MS);
 	/* an IPv6 network of 64 bits is one client's: counting its addresses limits nobody */
 	addr_mask(
 		s->source_rate_mask, s->spec.source_rate_prefix ? s->spec.source_rate_prefix : 64);

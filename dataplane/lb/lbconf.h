@@ -43,7 +43,7 @@ struct lb_service {
 	uint32_t sum_weight;     /* of backends that take new flows */
 	uint8_t source_mask[16]; /* of the client's address, where that is hashed */
 	struct connfsm_timeouts timeouts;
-	struct rate_limit flow_rate, source_rate, insert_rate;
+	struct rate_limit flow_rate, source_rate, insert_rate, syn_rate;
 	uint8_t source_rate_mask[16];
 	struct mr_service spec;
 	struct mr_backend *backends; /* as configured: equal → the service is shared */

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 int lb_worker_create(struct lb_worker **out, const struct lb_worker_params *p)
 {
@@ -19,11 +20,17 @@ int lb_worker_create(struct lb_worker **out, const struct lb_worker_params *p)
 		.socket_id = p->socket_id,
 		.worker_id = p->worker_id};
 	struct lb_worker *lw = calloc(1, sizeof(*lw));
+	uint64_t seed[2];
 	int rc;
 
 	if (lw == NULL)
 		return -ENOMEM;
 	lw->limits = p->limits;
+	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
+		free(lw);
+		return -EIO;
+	}
+	syncookie_init(&lw->cookies, seed);
 	lw->backends = rte_zmalloc_socket("lb_backends",
 		(p->limits.n_backends + 1) * sizeof(lw->backends[0]), RTE_CACHE_LINE_SIZE,
 		p->socket_id);

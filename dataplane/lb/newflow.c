@@ -248,9 +248,9 @@ void newflow_detach(struct lb_worker *lw, const struct conn *e)
 
 /* First state, first deadline, and what the mode needs. The entry is attached and has its port. */
 static void begin_flow(struct call *x, uint32_t idx, struct conn *e, const struct lb_service *s,
-	const struct pkt *p)
+	const struct pkt *p, uint8_t fwd)
 {
-	e->mode = s->fwd;
+	e->mode = fwd;
 	e->fins = 0;
 	e->n_packets = 0;
 	e->state = p->proto == MR_PROTO_TCP
@@ -345,10 +345,17 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 	const unsigned i = f->sel[k];
 	struct pkt *p = &x->b->p[i];
 	const struct lb_service *s = x->conf->services[p->service_idx];
-	uint32_t backend_idx, idx;
+	uint32_t backend_idx, idx, iss = 0, isn = 0;
+	uint8_t fwd = s->fwd;
 	enum pkt_drop reason;
 	struct conn *e;
 
+	if (unlikely(s->syn_rate.gain != 0)) {
+		if (synflood_defers(x, i, s))
+			return CONN_NONE;
+		if (synflood_returns(x, i, &iss, &isn))
+			fwd = fwd_of_cookie(&s->spec);
+	}
 	backend_idx = newflow_decide(x, s, p, named_backend(x, s, i), hash, &reason);
 	if (backend_idx == SCHED_NONE) {
 		pkt_drop(p, reason);
@@ -367,7 +374,12 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 		return CONN_NONE;
 	}
 	attach(x, e, s->idx, backend_idx);
-	begin_flow(x, idx, e, s, p);
+	begin_flow(x, idx, e, s, p, fwd);
+	if (unlikely(fwd != s->fwd)) {
+		e->iss = iss;
+		e->isn = isn;
+		x->w->tally->syn_cookies_accepted++;
+	}
 	x->w->tally->conn_created++;
 	if (unlikely(x->w->capture != NULL))
 		capture_trace_flow(x->w->capture, i, MR_TRACE_FLOW_NEW);
@@ -456,7 +468,7 @@ static bool begin_again(
 		return false;
 	count(x->lw, e, (uint64_t)-1);
 	attach(x, e, s->idx, backend_idx);
-	begin_flow(x, idx, e, s, p);
+	begin_flow(x, idx, e, s, p, s->fwd);
 	x->w->tally->conn_reused++;
 	if (unlikely(x->w->capture != NULL))
 		capture_trace_flow(x->w->capture, f->sel[k], MR_TRACE_FLOW_AGAIN);

@@ -96,6 +96,25 @@ static void put_sum(void *at, uint16_t sum, uint16_t *delta)
 	put(at, &sum, sizeof(sum), delta);
 }
 
+void icmpquote_add_to_seq(
+	struct rte_mbuf *m, const struct pkt *p, const struct icmpquote *q, uint32_t n)
+{
+	uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, q->l4_off);
+	uint8_t *sum = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l4_off + 2);
+	uint16_t delta, field;
+	rte_be32_t old, seq;
+
+	memcpy(&old, l4 + offsetof(struct rte_tcp_hdr, sent_seq), 4);
+	seq = rte_cpu_to_be_32(rte_be_to_cpu_32(old) + n);
+	memcpy(l4 + offsetof(struct rte_tcp_hdr, sent_seq), &seq, 4);
+	delta = csum_delta(&old, &seq, 4);
+	if (q->l4_len >= offsetof(struct rte_tcp_hdr, tcp_urp))
+		sum = l4 + offsetof(struct rte_tcp_hdr, cksum);
+	memcpy(&field, sum, 2);
+	field = csum_apply(field, delta);
+	memcpy(sum, &field, 2);
+}
+
 /* Returns the delta of the whole quote. */
 static uint16_t rewrite_quote(
 	uint8_t *frame, const struct icmpquote *q, const struct icmpquote_to *to)

@@ -30,6 +30,11 @@ bool icmpquote_is_error(const struct rte_mbuf *m, const struct pkt *p);
 /* Hot. False when what is quoted is cut off before its ports or no packet of the error's family. */
 bool icmpquote_read(const struct rte_mbuf *m, const struct pkt *p, struct icmpquote *q);
 
+/* Hot. Of a quoted TCP segment: n is added to its sequence number. Where the quote reaches to the segment's checksum,
+ * that takes up the change, else the error's own. */
+void icmpquote_add_to_seq(
+	struct rte_mbuf *m, const struct pkt *p, const struct icmpquote *q, uint32_t n);
+
 /* Hot. Rewrites the error and its quote, which has ports; the time to live goes down by one. All checksums, the
  * quoted ones too, are updated by what changes, so that a wrong one stays wrong. False when the time to live
  * has run out; nothing is changed then. */

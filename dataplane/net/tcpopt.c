@@ -80,6 +80,16 @@ static uint16_t delta_at(uint32_t at, uint16_t old, uint16_t new_)
 	return csum_delta(&from, &to, 2);
 }
 
+uint16_t tcpopt_mss(const struct rte_tcp_hdr *tcp, uint16_t by_default)
+{
+	const uint8_t *opts = (const uint8_t *)(tcp + 1);
+	struct option o;
+
+	if (!find(opts, options_bytes(tcp), KIND_MSS, &o) || o.len != 4)
+		return by_default;
+	return (uint16_t)(opts[o.at + 2] << 8 | opts[o.at + 3]);
+}
+
 bool tcpopt_clamp_mss(struct rte_tcp_hdr *tcp, uint16_t max, uint16_t n_less)
 {
 	uint8_t *opts = (uint8_t *)(tcp + 1);

@@ -21,6 +21,9 @@
  * sender's segments; but not below MR_MSS_MIN for n_less's sake. Whether it was changed. */
 bool tcpopt_clamp_mss(struct rte_tcp_hdr *tcp, uint16_t max, uint16_t n_less);
 
+/* The MSS option's value; none or a malformed one: the default. */
+uint16_t tcpopt_mss(const struct rte_tcp_hdr *tcp, uint16_t by_default);
+
 /* SACK option (RFC 2018, RFC 2883) of a receiver that has had n bytes which its sender knows nothing of, put in before
  * number first: numbers become the sender's. Blocks that only tell of those bytes are taken out. Before the
  * acknowledgment number of the header is changed. */

@@ -77,13 +77,7 @@ void tcprst_reply(struct worker *w, struct burst *b, unsigned i)
 	else
 		write6(at, p, &rst);
 	icmp_turn_ether(m, &w->ifaces->of[p->in_iface].mac);
-	if (m->next != NULL) {
-		rte_pktmbuf_free(m->next);
-		m->next = NULL;
-		m->nb_segs = 1;
-		m->pkt_len = m->data_len;
-	}
-	rte_pktmbuf_trim(m, (uint16_t)(m->data_len - n));
+	icmp_set_length(m, n); /* never longer than it was */
 	p->verdict = PKT_REPLY;
 	p->out_iface = p->in_iface;
 	w->tally->resets_sent++;

@@ -53,6 +53,8 @@ MR_MSG(mr_snat, MR_SNAT_FIELDS)
 	F(T, U8, source_rate_prefix, 43, MR_OPTIONAL, "bits of a source; 0 = 32, with IPv6 64") \
 	F(T, U32, insert_rate, 44, MR_OPTIONAL, \
 		"new entries in a second, the rest goes by hash; 0 = all") \
+	F(T, U32, syn_cookies, 46, MR_OPTIONAL, \
+		"SYNs in a second that get an entry, cookies for the rest; 0 = all") \
 	F(T, U16, gue_port, 55, MR_OPTIONAL, "UDP port of the backends' GUE; 0 = default") \
 	F(T, U16, mss, 56, MR_OPTIONAL, "TCP segments of both sides, at most; 0 = no limit") \
 	F(T, U8, client_address, 59, MR_OPTIONAL, "enum mr_client_address; full-nat") \

@@ -43,6 +43,9 @@
 	X(conn_killed, flows, "connection entries removed by an operator") \
 	X(conn_reused, flows, "entries given to a new flow of the same addresses and ports") \
 	X(conn_moved, flows, "flows of a backend that is down given to another, in their midst") \
+	X(syn_cookies_sent, packets, \
+		"SYNs above a service's syn_cookies answered without an entry") \
+	X(syn_cookies_accepted, flows, "flows whose client sent its cookie back") \
 	X(resets_sent, packets, "TCP resets to clients whose backend is down or evicted") \
 	X(stateless, packets, "forwarded by consistent hash: table full, or above an insert_rate") \
 	X(quic_by_id, packets, \

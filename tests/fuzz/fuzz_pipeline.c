@@ -203,6 +203,7 @@ static void put_service(unsigned i)
 			.client_address = client_address_of(services[i].name),
 			.max_conns = i % 2 == 0 ? 200 : 0,
 			.insert_rate = i == 5 ? 50 : 0,
+			.syn_cookies = i == 2 || i == 9 ? 5 : 0, /* six, dnat */
 			.flow_rate = i % 3 == 0 ? 100 : 0,
 			.source_rate = i % 3 != 2 ? 20 : 0,
 			.on_down = (uint8_t)(i % 3), /* web keeps, dns moves, six resets, … */

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * synflood — SYNs above what a service admits are answered with a cookie, and only who sends it back gets an entry and a
+ * port, and costs the backend anything (fwd_cookie.c goes on from there). Once per SYN or stray segment of a service
+ * with `syn_cookies`. Context: worker.
+ */
+#include "lb/balance_pvt.h"
+#include "net/syncookie.h"
+
+#include <rte_ip.h>
+#include <rte_tcp.h>
+
+#define TURNS (RTE_TCP_SYN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG)
+
+bool synflood_defers(struct call *x, unsigned i, const struct lb_service *s)
+{
+	const struct pkt *p = &x->b->p[i];
+	const uint32_t n_headers = (uint32_t)sizeof(struct rte_tcp_hdr)
+		+ (uint32_t)(p->family == 4 ? sizeof(struct rte_ipv4_hdr)
+					    : sizeof(struct rte_ipv6_hdr));
+	enum pkt_drop reason;
+	uint32_t mss;
+
+	if (!connfsm_opens(p->tcp_flags) || p->flags & PKT_F_FRAGMENT
+		|| rate_take(&x->lw->services[s->idx].syns, &s->syn_rate, x->now_ms))
+		return false;
+	if (s->acl != NULL && !guard_allows(x, s, p, &reason))
+		return false; /* refused there like any other */
+	mss = x->w->ifaces->of[p->in_iface].mtu_bytes - n_headers;
+	syncookie_reply(&x->lw->cookies, x->w, x->b, i, (uint16_t)RTE_MIN(mss, s->mss));
+	return true;
+}
+
+bool synflood_returns(struct call *x, unsigned i, uint32_t *iss, uint32_t *isn)
+{
+	struct pkt *p = &x->b->p[i];
+
+	if ((p->tcp_flags & TURNS) != RTE_TCP_ACK_FLAG || p->flags & PKT_F_FRAGMENT
+		|| !syncookie_check(&x->lw->cookies, x->b, i, iss, isn))
+		return false;
+	p->tcp_flags = RTE_TCP_SYN_FLAG; /* it counts as what it becomes */
+	return true;
+}
