@@ -26,16 +26,16 @@ void keyhash_init_seed(uint64_t seed)
 
 uint64_t keyhash(const void *key, uint32_t len)
 {
+	/* constant lengths let the compiler pick XXH3's path at compile time */
+	if (len == 16)
+		return XXH3_64bits_withSecret(key, 16, secret, sizeof(secret));
+	if (len == 40)
+		return XXH3_64bits_withSecret(key, 40, secret, sizeof(secret));
 	return XXH3_64bits_withSecret(key, len, secret, sizeof(secret));
 }
 
 uint32_t keyhash_rte(const void *key, uint32_t len, uint32_t unused)
 {
 	(void)unused;
-	/* constant lengths let the compiler pick XXH3's path at compile time */
-	if (len == 16)
-		return (uint32_t)XXH3_64bits_withSecret(key, 16, secret, sizeof(secret));
-	if (len == 40)
-		return (uint32_t)XXH3_64bits_withSecret(key, 40, secret, sizeof(secret));
 	return (uint32_t)keyhash(key, len);
 }

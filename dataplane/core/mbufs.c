@@ -20,10 +20,10 @@ LOG_TYPE(mbufs)
 
 #define POOL_NAME "millrace"
 #define CACHE 256u
-#define XDP_RING 2048u   /* net_af_xdp's own fill and completion rings, whatever --rxd says */
-#define HELD_MAX 8192u   /* hold queues, kernel-side queues */
-#define CONN4_BYTES 176u /* entry, key, hash bucket share, timer link; measured 130 to 150 */
-#define CONN6_BYTES 224u
+#define XDP_RING 2048u     /* net_af_xdp's own fill and completion rings, whatever --rxd says */
+#define HELD_MAX 8192u     /* hold queues, kernel-side queues */
+#define CONN4_BYTES 104u   /* 91: see lb/conn.c */
+#define CONN6_BYTES 120u   /* 103 */
 #define BACKEND_BYTES 192u /* per worker: counters; per generation: two copies of the record */
 #define NEIGH_BYTES 256u
 #define WORKER_BYTES (1u << 20) /* fragments: 4,096 entries of 128 bytes */

@@ -2,9 +2,9 @@
 #pragma once
 /*
  * conn — which backend an established flow belongs to. One table per worker, single writer, no locks:
- * steering keeps both directions of a flow on one worker. Keys in librte_hash (IPv4 and IPv6 apart),
- * the entry at the key's position in an array, one cache line each; a lazy timer wheel ages them (a
- * packet only stores last_seen_ms). Never grows.
+ * steering keeps both directions of a flow on one worker. IPv4 and IPv6 apart; an entry is one cache line
+ * of an array, found through one line of buckets; a lazy timer wheel ages them (a packet only stores
+ * last_seen_ms). The key of an entry must not be changed. Never grows.
  */
 #include "millrace/types.h"
 
@@ -69,7 +69,6 @@ _Static_assert(sizeof(struct conn) == 64, "one cache line");
 struct conn_params {
 	uint32_t n_max4, n_max6; /* entries */
 	int socket_id;
-	unsigned worker_id; /* for unique names of the hash tables */
 };
 
 /* Cold. Context: manager, before workers start. 0, -EINVAL, -ENOMEM. */

@@ -15,10 +15,8 @@
 
 int lb_worker_create(struct lb_worker **out, const struct lb_worker_params *p)
 {
-	const struct conn_params conns = {.n_max4 = p->n_conns4,
-		.n_max6 = p->n_conns6,
-		.socket_id = p->socket_id,
-		.worker_id = p->worker_id};
+	const struct conn_params conns = {
+		.n_max4 = p->n_conns4, .n_max6 = p->n_conns6, .socket_id = p->socket_id};
 	struct lb_worker *lw = calloc(1, sizeof(*lw));
 	uint64_t seed[2];
 	int rc;

@@ -88,8 +88,7 @@ static void *up(const struct bench_case *c)
 	const bool six = c->kind == 6;
 	const struct conn_params p = {.n_max4 = six ? 64 : c->size + BATCH,
 		.n_max6 = six ? c->size + BATCH : 64,
-		.socket_id = SOCKET_ID_ANY,
-		.worker_id = 99};
+		.socket_id = SOCKET_ID_ANY};
 	const struct rte_hash_parameters hp = {.name = "bench_conn",
 		.entries = c->size + BATCH,
 		.key_len = six ? sizeof(struct conn_key6) : sizeof(struct conn_key4),

@@ -158,8 +158,7 @@ static void random_operations_agree_with_a_naive_map(void **state)
 /* However many of one family are due, the other gets half of each turn; alone it gets all. */
 static void families_share_a_turn(void **state)
 {
-	const struct conn_params p = {
-		.n_max4 = N_MAX, .n_max6 = N_MAX, .socket_id = SOCKET_ID_ANY, .worker_id = 2};
+	const struct conn_params p = {.n_max4 = N_MAX, .n_max6 = N_MAX, .socket_id = SOCKET_ID_ANY};
 	struct conn_table *t = NULL;
 	uint32_t idx[16];
 	unsigned n[2] = {0, 0};
@@ -185,8 +184,7 @@ static void families_share_a_turn(void **state)
 
 static void walk_visits_every_entry_once(void **state)
 {
-	const struct conn_params p = {
-		.n_max4 = N_MAX, .n_max6 = N_MAX, .socket_id = SOCKET_ID_ANY, .worker_id = 1};
+	const struct conn_params p = {.n_max4 = N_MAX, .n_max6 = N_MAX, .socket_id = SOCKET_ID_ANY};
 	struct conn_table *t = NULL;
 	uint64_t cursor = 0;
 	uint32_t idx[10], n = 0, sum = 0;
@@ -207,12 +205,143 @@ static void walk_visits_every_entry_once(void **state)
 	conn_table_destroy(&t);
 }
 
+/* Keys that an attacker would want: all of the first bucket, if so asked the first N_ALIKE of them, more than a
+ * bucket's slots, of one tag. A table of N_TIGHT has eleven buckets, and the tag is bits 49 to 63. */
+#define N_TIGHT CONN_MIN
+#define N_ALIKE 16u
+
+static void tight_keys(struct conn_key4 *keys, unsigned n, bool is_one_tag)
+{
+	struct conn_key4 k = {.dst = 1, .proto = 6};
+	unsigned got = 0;
+
+	while (got < n) {
+		uint64_t hash;
+
+		k.src++;
+		hash = keyhash(&k, sizeof(k));
+		if ((uint32_t)hash < UINT32_MAX / 16
+			&& (!is_one_tag || got >= N_ALIKE || hash >> 49 == 0x2d2d))
+			keys[got++] = k;
+	}
+}
+
+/* Entries of one bucket, most of them in its chain, come and go in random order, up to a full table. */
+static void one_bucket_holds_a_full_table(void **state)
+{
+	const struct conn_params p = {
+		.n_max4 = N_TIGHT, .n_max6 = CONN_MIN, .socket_id = SOCKET_ID_ANY};
+	struct conn_key4 keys[N_TIGHT + 8];
+	uint32_t idx[N_TIGHT + 8], found[N_TIGHT + 8], n_there;
+	struct conn_table *t;
+
+	(void)state;
+	srand(5);
+	for (unsigned tag = 0; tag < 2; tag++) {
+		tight_keys(keys, N_TIGHT + 8, tag == 1);
+		memset(idx, 0xff, sizeof(idx));
+		n_there = 0;
+		t = NULL;
+		assert_int_equal(conn_table_create(&t, &p), 0);
+		for (unsigned s = 0; s < 4000; s++) {
+			const unsigned i = (unsigned)rand() % (N_TIGHT + 8);
+			/* fills, then empties, then fills ... */
+			const bool is_add = rand() % 4 != 0 ? s % 1000 < 500 : s % 1000 >= 500;
+
+			if (is_add && idx[i] == CONN_NONE) {
+				assert_int_equal(conn_is_full(t, false), n_there == N_TIGHT);
+				idx[i] = conn_add4(t, &keys[i], 0);
+				assert_int_equal(idx[i] == CONN_NONE, n_there == N_TIGHT);
+				n_there += idx[i] != CONN_NONE;
+			} else if (!is_add && idx[i] != CONN_NONE) {
+				conn_del(t, idx[i]);
+				idx[i] = CONN_NONE;
+				n_there--;
+			}
+			conn_find_bulk4(t, keys, 64, found);
+			conn_find_bulk4(t, keys + 64, N_TIGHT + 8 - 64, found + 64);
+			assert_memory_equal(found, idx, sizeof(idx));
+			assert_true(conn_check(t));
+		}
+		conn_table_destroy(&t);
+	}
+}
+
+/* Two keys that differ in one bit only are two flows, whatever the bit. */
+static void every_bit_of_a_key_counts(void **state)
+{
+	const struct conn_params p = {
+		.n_max4 = N_MAX, .n_max6 = 2 * N_MAX, .socket_id = SOCKET_ID_ANY};
+	struct conn_table *t = NULL;
+
+	(void)state;
+	assert_int_equal(conn_table_create(&t, &p), 0);
+	for (unsigned v = 0; v < 2; v++) {
+		const unsigned n_bits = (v ? 37 : 13) * 8;
+		uint32_t idx[37 * 8], found;
+		uint8_t key[40];
+
+		for (unsigned pass = 0; pass < 2; pass++) {
+			for (unsigned i = 0; i < n_bits; i++) {
+				memset(key, 0xa5, n_bits / 8);
+				memset(key + n_bits / 8, 0, sizeof(key) - n_bits / 8);
+				key[i / 8] ^= (uint8_t)(1 << i % 8);
+				if (pass == 0)
+					idx[i] = v ? conn_add6(t, (struct conn_key6 *)key, 0)
+						   : conn_add4(t, (struct conn_key4 *)key, 0);
+				if (v)
+					conn_find_bulk6(t, (struct conn_key6 *)key, 1, &found);
+				else
+					conn_find_bulk4(t, (struct conn_key4 *)key, 1, &found);
+				assert_int_not_equal(found, CONN_NONE);
+				assert_int_equal(found, idx[i]);
+			}
+		}
+		memset(key, 0xa5, n_bits / 8);
+		if (v)
+			conn_find_bulk6(t, (struct conn_key6 *)key, 1, &found);
+		else
+			conn_find_bulk4(t, (struct conn_key4 *)key, 1, &found);
+		assert_int_equal(found, CONN_NONE);
+	}
+	assert_true(conn_check(t));
+	conn_table_destroy(&t);
+}
+
+/* What a walk shows may be deleted in its midst: the others are shown still, once. */
+static void walk_goes_on_while_entries_go(void **state)
+{
+	const struct conn_params p = {.n_max4 = N_MAX, .n_max6 = N_MAX, .socket_id = SOCKET_ID_ANY};
+	struct conn_table *t = NULL;
+	uint64_t cursor = 0;
+	uint32_t idx[10], n = 0;
+
+	(void)state;
+	assert_int_equal(conn_table_create(&t, &p), 0);
+	for (unsigned i = 0; i < 2 * N_MAX; i++)
+		assert_int_not_equal(add(t, i % 2, i, 0), CONN_NONE);
+	while (cursor != UINT64_MAX) {
+		const unsigned got = conn_walk(t, &cursor, idx, 10);
+
+		for (unsigned i = 0; i < got; i++)
+			conn_del(t, idx[i]);
+		n += got;
+		assert_int_equal(conn_count(t), 2 * N_MAX - n);
+		assert_true(conn_check(t));
+	}
+	assert_int_equal(n, 2 * N_MAX);
+	conn_table_destroy(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_operations_agree_with_a_naive_map),
 		cmocka_unit_test(families_share_a_turn),
+		cmocka_unit_test(one_bucket_holds_a_full_table),
+		cmocka_unit_test(every_bit_of_a_key_counts),
 		cmocka_unit_test(walk_visits_every_entry_once),
+		cmocka_unit_test(walk_goes_on_while_entries_go),
 	};
 
 	if (eal_start("test_conn", 128) != 0)
