@@ -5,10 +5,13 @@
 . "$(dirname "$0")/story.sh"
 RATE=${RATE:-300}
 CONFIG=$T_DIR/flood.yaml
-sed "s/mode: dnat, scheduler: rr/mode: dnat, scheduler: rr, timeouts: { syn: 2s }, syn_cookies: $RATE/; s/^    mode: full-nat/&\n    syn_cookies: $RATE\n    timeouts: { syn: 2s }/" \
-	"$T_TOOLS/dnat.yaml" | sed "s/^  tcp4:/  full4: { vip: 10.1.0.82, port: 80, mode: full-nat, scheduler: rr, pool: four, timeouts: { syn: 2s }, syn_cookies: $RATE }\n&/; s/^    south: .*/&\n  snat: [10.2.0.100]/; /^  udp/d" >"$CONFIG"
+more="timeouts: { syn: 2s }, syn_cookies: $RATE"
+sed "s/mode: dnat,/& $more,/; s/^  tcp4:/  full4: { vip: 10.1.0.82, port: 80, mode: full-nat, scheduler: rr, pool: four, $more }\n&/
+	s/^    south: .*/&\n  snat: [10.2.0.100]/; s/^    north: { /&gateways: [10.1.0.10], /; /^  udp/d" \
+	"$T_TOOLS/dnat.yaml" >"$CONFIG"
 story_begin --workers 2
 for n in 1 2 3; do
+	t_in "web$n" ip route replace 10.1.0.0/24 via 10.2.0.1
 	t_in "web$n" ip route replace 10.1.0.0/16 via 10.2.0.1
 done
 mac=$(t_in mr cat /sys/class/net/mr-n/address)
