@@ -24,8 +24,8 @@
 
 #include "base/csum.h"
 #include "lb/fwd_nat.h"
-#include "net/icmp_pvt.h"
 #include "net/icmpquote.h"
+#include "net/reply.h"
 #include "net/syncookie.h"
 
 #include <rte_ip.h>
@@ -57,7 +57,7 @@ static bool replace(struct rte_mbuf *m, struct pkt *p, struct rte_tcp_hdr *head,
 	const uint32_t n_ip = p->family == 4 ? 4 : 16;
 	uint8_t *ip, *l4;
 
-	if (!icmp_set_length(m, (uint32_t)p->l4_off + n_l4))
+	if (!reply_set_length(m, (uint32_t)p->l4_off + n_l4))
 		return false;
 	ip = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l3_off);
 	l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l4_off);
@@ -168,7 +168,7 @@ static bool acknowledge(struct rte_mbuf *m, struct pkt *p, const struct rte_ethe
 	const uint32_t n = p->family == 4 ? 4 : 16;
 	uint8_t *src = ip + (p->family == 4 ? 12 : 8), swap[16];
 
-	icmp_turn_ether(m, mac);
+	reply_turn_ether(m, mac);
 	memcpy(swap, src, n);
 	memcpy(src, src + n, n);
 	memcpy(src + n, swap, n);

@@ -3,6 +3,7 @@
 #include "base/csum.h"
 #include "net/icmp.h"
 #include "net/icmp_pvt.h"
+#include "net/reply.h"
 
 #include <rte_icmp.h>
 #include <rte_ip.h>
@@ -16,7 +17,7 @@ static void make_reply(struct rte_mbuf *m, const struct pkt *p, const struct rte
 	const uint8_t new_type[2] = {RTE_IP_ICMP_ECHO_REPLY, 0};
 	const rte_be32_t src = ip->src_addr;
 
-	icmp_turn_ether(m, mac);
+	reply_turn_ether(m, mac);
 	ip->src_addr = ip->dst_addr;
 	ip->dst_addr = src;
 	ip->time_to_live = 64;

@@ -4,6 +4,7 @@
 #include "net/icmp.h"
 #include "net/icmp_pvt.h"
 #include "net/ndp.h"
+#include "net/reply.h"
 
 #include <rte_icmp.h>
 #include <rte_ip.h>
@@ -21,7 +22,7 @@ static void make_reply(struct rte_mbuf *m, const struct pkt *p, const struct rte
 	const uint8_t old_type[2] = {ICMP6_ECHO_REQUEST, 0};
 	const uint8_t new_type[2] = {ICMP6_ECHO_REPLY, 0};
 
-	icmp_turn_ether(m, mac);
+	reply_turn_ether(m, mac);
 	memcpy(ip->src_addr, p->dst, 16);
 	memcpy(ip->dst_addr, p->src, 16);
 	ip->hop_limits = 64;

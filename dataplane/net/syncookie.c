@@ -9,12 +9,10 @@
  */
 #include "net/syncookie.h"
 
-#include "base/csum.h"
 #include "base/siphash.h"
-#include "net/icmp_pvt.h"
+#include "net/reply.h"
 #include "net/tcpopt.h"
 
-#include <rte_ip.h>
 #include <rte_tcp.h>
 
 #define KEY_MS 60000u
@@ -101,43 +99,12 @@ struct answer {
 	rte_be32_t mss;
 };
 
-static void write4(uint8_t *at, const struct pkt *p, struct answer *a)
-{
-	struct rte_ipv4_hdr ip = {.version_ihl = 0x45,
-		.total_length = RTE_BE16(sizeof(ip) + sizeof(*a)),
-		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
-		.time_to_live = 64,
-		.next_proto_id = IPPROTO_TCP};
-
-	memcpy(&ip.src_addr, p->dst, 4);
-	memcpy(&ip.dst_addr, p->src, 4);
-	ip.hdr_checksum = csum_of(&ip, sizeof(ip));
-	a->tcp.cksum = csum_l4(p->dst, p->src, 4, IPPROTO_TCP, a, sizeof(*a));
-	memcpy(at, &ip, sizeof(ip));
-	memcpy(at + sizeof(ip), a, sizeof(*a));
-}
-
-static void write6(uint8_t *at, const struct pkt *p, struct answer *a)
-{
-	struct rte_ipv6_hdr ip = {.vtc_flow = RTE_BE32(0x60000000),
-		.payload_len = RTE_BE16(sizeof(*a)),
-		.proto = IPPROTO_TCP,
-		.hop_limits = 64};
-
-	memcpy(ip.src_addr, p->dst, 16);
-	memcpy(ip.dst_addr, p->src, 16);
-	a->tcp.cksum = csum_l4(p->dst, p->src, 16, IPPROTO_TCP, a, sizeof(*a));
-	memcpy(at, &ip, sizeof(ip));
-	memcpy(at + sizeof(ip), a, sizeof(*a));
-}
-
 void syncookie_reply(
 	const struct syncookie *c, struct worker *w, struct burst *b, unsigned i, uint16_t max_mss)
 {
-	struct rte_mbuf *m = b->m[i];
-	struct pkt *p = &b->p[i];
+	const struct pkt *p = &b->p[i];
 	const struct rte_tcp_hdr *syn =
-		rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, p->l4_off);
+		rte_pktmbuf_mtod_offset(b->m[i], const struct rte_tcp_hdr *, p->l4_off);
 	const uint32_t iss = rte_be_to_cpu_32(syn->sent_seq);
 	const uint32_t isn = make(c, p, iss, tcpopt_mss(syn, p->family == 4 ? 536 : 1220));
 	struct answer a = {.tcp = {.src_port = syn->dst_port,
@@ -147,21 +114,7 @@ void syncookie_reply(
 				   .data_off = sizeof(a) / 4 << 4,
 				   .tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG},
 		.mss = rte_cpu_to_be_32(MSS_OPTION | max_mss)};
-	const uint32_t n_ip = (uint32_t)(p->family == 4 ? sizeof(struct rte_ipv4_hdr)
-							: sizeof(struct rte_ipv6_hdr));
-	uint8_t *at;
 
-	if (!icmp_set_length(m, p->l3_off + n_ip + (uint32_t)sizeof(a))) {
-		pkt_drop(p, PKT_DROP_no_headroom);
-		return;
-	}
-	at = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l3_off);
-	if (p->family == 4)
-		write4(at, p, &a);
-	else
-		write6(at, p, &a);
-	icmp_turn_ether(m, &w->ifaces->of[p->in_iface].mac);
-	p->verdict = PKT_REPLY;
-	p->out_iface = p->in_iface;
-	w->tally->syn_cookies_sent++;
+	if (reply_tcp(w, b, i, &a, sizeof(a)))
+		w->tally->syn_cookies_sent++;
 }

@@ -9,6 +9,7 @@
 #include "base/csum.h"
 #include "net/icmp_pvt.h"
 #include "net/icmpquote.h"
+#include "net/reply.h"
 
 #include <rte_ip.h>
 
@@ -30,13 +31,7 @@ static uint16_t quote(struct rte_mbuf *m, uint32_t l3_off, uint32_t n_headers, u
 
 	if (n > max - n_headers)
 		n = max - n_headers;
-	if (m->next != NULL) {
-		rte_pktmbuf_free(m->next);
-		m->next = NULL;
-		m->nb_segs = 1;
-		m->pkt_len = m->data_len;
-	}
-	rte_pktmbuf_trim(m, (uint16_t)(m->data_len - l3_off - n));
+	reply_set_length(m, l3_off + n);
 	return (uint16_t)n;
 }
 
@@ -56,53 +51,27 @@ static uint8_t *push(
 	return frame + RTE_ETHER_HDR_LEN;
 }
 
-static bool make4(
+/* False without room in front. */
+static bool make(
 	struct rte_mbuf *m, struct pkt *p, const struct rte_ether_addr *mac, uint16_t mtu_bytes)
 {
-	const uint32_t n_headers = sizeof(struct rte_ipv4_hdr) + sizeof(struct too_big);
-	const uint16_t n = quote(m, p->l3_off, n_headers, MESSAGE4_MAX);
-	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(void *)push(m, p, mac, n_headers);
-	struct too_big *msg = (struct too_big *)(void *)(ip + 1);
+	const bool is_v4 = p->family == 4;
+	const uint32_t n_ip = reply_ip_bytes(p->family);
+	const uint32_t n_headers = n_ip + (uint32_t)sizeof(struct too_big);
+	const uint16_t n = quote(m, p->l3_off, n_headers, is_v4 ? MESSAGE4_MAX : MESSAGE6_MAX);
+	const uint16_t n_message = (uint16_t)(sizeof(struct too_big) + n);
+	struct too_big head = {.type = is_v4 ? ICMP4_DEST_UNREACHABLE : ICMP6_PACKET_TOO_BIG,
+		.code = is_v4 ? 4 : 0, /* fragmentation needed and DF set */
+		.mtu = {0, rte_cpu_to_be_16(mtu_bytes)}};
+	uint8_t *ip = push(m, p, mac, n_headers);
+	struct too_big *msg = (struct too_big *)(void *)(ip + n_ip);
 
 	if (ip == NULL)
 		return false;
-	memset(ip, 0, n_headers);
-	ip->version_ihl = 0x45;
-	ip->total_length = rte_cpu_to_be_16((uint16_t)(n_headers + n));
-	ip->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
-	ip->time_to_live = 64;
-	ip->next_proto_id = IPPROTO_ICMP;
-	memcpy(&ip->src_addr, p->dst, 4);
-	memcpy(&ip->dst_addr, p->src, 4);
-	ip->hdr_checksum = csum_of(ip, sizeof(*ip));
-	msg->type = ICMP4_DEST_UNREACHABLE;
-	msg->code = 4; /* fragmentation needed and DF set */
-	msg->mtu[1] = rte_cpu_to_be_16(mtu_bytes);
-	msg->checksum = csum_of(msg, (uint32_t)sizeof(*msg) + n);
-	return true;
-}
-
-static bool make6(
-	struct rte_mbuf *m, struct pkt *p, const struct rte_ether_addr *mac, uint16_t mtu_bytes)
-{
-	const uint32_t n_headers = sizeof(struct rte_ipv6_hdr) + sizeof(struct too_big);
-	const uint16_t n = quote(m, p->l3_off, n_headers, MESSAGE6_MAX);
-	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(void *)push(m, p, mac, n_headers);
-	struct too_big *msg = (struct too_big *)(void *)(ip + 1);
-	const uint16_t n_message = (uint16_t)(sizeof(*msg) + n);
-
-	if (ip == NULL)
-		return false;
-	memset(ip, 0, n_headers);
-	ip->vtc_flow = RTE_BE32(0x60000000);
-	ip->payload_len = rte_cpu_to_be_16(n_message);
-	ip->proto = IPPROTO_ICMPV6;
-	ip->hop_limits = 64;
-	memcpy(ip->src_addr, p->dst, 16);
-	memcpy(ip->dst_addr, p->src, 16);
-	msg->type = ICMP6_PACKET_TOO_BIG;
-	msg->mtu[1] = rte_cpu_to_be_16(mtu_bytes);
-	msg->checksum = csum_l4(ip->src_addr, ip->dst_addr, 16, IPPROTO_ICMPV6, msg, n_message);
+	reply_write_ip(ip, p, is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, n_message);
+	*msg = head;
+	msg->checksum = is_v4 ? csum_of(msg, n_message)
+			      : csum_l4(p->dst, p->src, 16, IPPROTO_ICMPV6, msg, n_message);
 	return true;
 }
 
@@ -131,7 +100,7 @@ void toobig_reply(struct worker *w, struct burst *b, unsigned i, uint16_t mtu_by
 		pkt_drop(p, PKT_DROP_icmp_limited);
 		return;
 	}
-	if (!(p->family == 4 ? make4(m, p, mac, mtu_bytes) : make6(m, p, mac, mtu_bytes))) {
+	if (!make(m, p, mac, mtu_bytes)) {
 		pkt_drop(p, PKT_DROP_no_headroom);
 		return;
 	}

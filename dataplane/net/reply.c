@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* reply — see reply.h. */
+#include "net/reply.h"
+
+#include "base/csum.h"
+
+#include <rte_ip.h>
+#include <rte_tcp.h>
+
+bool reply_set_length(struct rte_mbuf *m, uint32_t n)
+{
+	if (m->next != NULL) {
+		rte_pktmbuf_free(m->next);
+		m->next = NULL;
+		m->nb_segs = 1;
+		m->pkt_len = m->data_len;
+	}
+	if (n > m->data_len)
+		return rte_pktmbuf_append(m, (uint16_t)(n - m->data_len)) != NULL;
+	rte_pktmbuf_trim(m, (uint16_t)(m->data_len - n));
+	return true;
+}
+
+uint32_t reply_ip_bytes(uint8_t family)
+{
+	return (uint32_t)(family == 4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr));
+}
+
+void reply_write_ip(uint8_t *at, const struct pkt *p, uint8_t proto, uint16_t n)
+{
+	struct rte_ipv4_hdr v4 = {.version_ihl = 0x45,
+		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(v4) + n)),
+		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
+		.time_to_live = 64,
+		.next_proto_id = proto};
+	struct rte_ipv6_hdr v6 = {.vtc_flow = RTE_BE32(0x60000000),
+		.payload_len = rte_cpu_to_be_16(n),
+		.proto = proto,
+		.hop_limits = 64};
+
+	if (p->family == 4) {
+		memcpy(&v4.src_addr, p->dst, 4);
+		memcpy(&v4.dst_addr, p->src, 4);
+		v4.hdr_checksum = csum_of(&v4, sizeof(v4));
+		memcpy(at, &v4, sizeof(v4));
+	} else {
+		memcpy(v6.src_addr, p->dst, 16);
+		memcpy(v6.dst_addr, p->src, 16);
+		memcpy(at, &v6, sizeof(v6));
+	}
+}
+
+bool reply_tcp(struct worker *w, struct burst *b, unsigned i, void *tcp, uint16_t n)
+{
+	struct rte_mbuf *m = b->m[i];
+	struct pkt *p = &b->p[i];
+	const uint32_t n_ip = reply_ip_bytes(p->family);
+	struct rte_tcp_hdr *h = tcp;
+	uint8_t *at;
+
+	if (!reply_set_length(m, p->l3_off + n_ip + n)) {
+		pkt_drop(p, PKT_DROP_no_headroom);
+		return false;
+	}
+	h->cksum = 0;
+	h->cksum = csum_l4(p->dst, p->src, p->family == 4 ? 4 : 16, IPPROTO_TCP, tcp, n);
+	at = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l3_off);
+	reply_write_ip(at, p, IPPROTO_TCP, n);
+	memcpy(at + n_ip, tcp, n);
+	reply_turn_ether(m, &w->ifaces->of[p->in_iface].mac);
+	p->verdict = PKT_REPLY;
+	p->out_iface = p->in_iface;
+	return true;
+}
