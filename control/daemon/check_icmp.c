@@ -8,10 +8,7 @@
  * identifier and sequence number are looked at in either case. What does not match is somebody else's and
  * is waited past, not failed upon.
  */
-#include "daemon/check_kind.h"
 #include "daemon/check_sock.h"
-
-#include <event2/event.h>
 
 #include <assert.h>
 #include <errno.h>
@@ -20,49 +17,16 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define HEADER_BYTES 8 /* type, code, checksum, identifier, sequence number: both families */
 #define REQUEST_BYTES (HEADER_BYTES + 8)
 
 struct probe {
-	void (*on_end)(void *arg, int error, const struct check_result *result);
-	void *arg;
-	struct event *io, *deadline;
-	int fd;
+	struct check_sock s;
 	bool is_raw;
 	uint8_t family;
 	uint16_t id, sequence;
-	uint32_t timeout_ms;
-	double began;
 };
-
-static void cancel(void *arg)
-{
-	struct probe *p = arg;
-
-	if (p->io != NULL)
-		event_free(p->io);
-	if (p->deadline != NULL)
-		event_free(p->deadline);
-	if (p->fd >= 0)
-		close(p->fd);
-	free(p);
-}
-
-static void end(struct probe *p, bool is_pass, const char *text)
-{
-	void (*const on_end)(void *, int, const struct check_result *) = p->on_end;
-	void *const arg = p->arg;
-	const struct check_result r = {
-		.is_pass = is_pass,
-		.text = text,
-		.latency_seconds = check_now() - p->began,
-	};
-
-	cancel(p);
-	on_end(arg, 0, &r);
-}
 
 static uint16_t get16(const uint8_t *b)
 {
@@ -102,8 +66,8 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 		return;
 	else
 		snprintf(text, sizeof(text), "echo reply in %.1f ms",
-			(check_now() - p->began) * 1000);
-	end(p, n >= 0, text);
+			(check_now() - p->s.began) * 1000);
+	check_sock_end(&p->s, 0, n >= 0, text);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
@@ -111,8 +75,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	struct probe *p = arg;
 	char text[96];
 
-	snprintf(text, sizeof(text), "no echo reply within %u ms", p->timeout_ms);
-	end(p, false, text);
+	snprintf(text, sizeof(text), "no echo reply within %u ms", p->s.timeout_ms);
+	check_sock_end(&p->s, 0, false, text);
 }
 
 /* RFC 1071, of an even number of bytes. */
@@ -137,7 +101,7 @@ static int send_request(const struct probe *p)
 	put16(b + 6, p->sequence);
 	if (p->family == 4)
 		put16(b + 2, checksum(b, sizeof(b)));
-	return send(p->fd, b, sizeof(b), MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return send(p->s.fd, b, sizeof(b), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 static_assert(REQUEST_BYTES == HEADER_BYTES + sizeof("millrace") - 1, "the array above");
@@ -150,16 +114,16 @@ static void set_options(const struct probe *p)
 	struct icmp6_filter only6;
 
 	if (p->family == 4) {
-		setsockopt(p->fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+		setsockopt(p->s.fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
 		if (p->is_raw)
-			setsockopt(p->fd, SOL_RAW, ICMP_FILTER, &only4, sizeof(only4));
+			setsockopt(p->s.fd, SOL_RAW, ICMP_FILTER, &only4, sizeof(only4));
 		return;
 	}
 	ICMP6_FILTER_SETBLOCKALL(&only6);
 	ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &only6);
-	setsockopt(p->fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+	setsockopt(p->s.fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
 	if (p->is_raw)
-		setsockopt(p->fd, IPPROTO_ICMPV6, ICMP6_FILTER, &only6, sizeof(only6));
+		setsockopt(p->s.fd, IPPROTO_ICMPV6, ICMP6_FILTER, &only6, sizeof(only6));
 }
 
 /* 0, or the -errno of the last try. */
@@ -170,16 +134,16 @@ static int open_socket(struct probe *p, const struct mr_ip *ip)
 	socklen_t len = sizeof(any);
 
 	p->family = ip->family;
-	p->fd = check_sock_open(ip, 0, SOCK_DGRAM, protocol);
-	p->is_raw = p->fd == -EACCES || p->fd == -EPROTONOSUPPORT;
+	p->s.fd = check_sock_open(ip, 0, SOCK_DGRAM, protocol);
+	p->is_raw = p->s.fd == -EACCES || p->s.fd == -EPROTONOSUPPORT;
 	if (p->is_raw)
-		p->fd = check_sock_open(ip, 0, SOCK_RAW, protocol);
-	if (p->fd < 0)
-		return p->fd;
+		p->s.fd = check_sock_open(ip, 0, SOCK_RAW, protocol);
+	if (p->s.fd < 0)
+		return p->s.fd;
 	set_options(p);
 	p->sequence = (uint16_t)random();
 	p->id = (uint16_t)random();
-	if (!p->is_raw && getsockname(p->fd, (struct sockaddr *)&any, &len) != 0)
+	if (!p->is_raw && getsockname(p->s.fd, (struct sockaddr *)&any, &len) != 0)
 		return -errno;
 	if (!p->is_raw)
 		p->id = ntohs(any.sin6_port); /* at the same place as sin_port */
@@ -189,31 +153,20 @@ static int open_socket(struct probe *p, const struct mr_ip *ip)
 static int start(void **out, const struct check_target *target)
 {
 	struct probe *p = calloc(1, sizeof(*p));
-	struct timeval tv;
 	int rc;
 
 	if (p == NULL)
 		return -ENOMEM;
-	p->on_end = target->on_end;
-	p->arg = target->arg;
-	p->timeout_ms = target->check->timeout_ms;
-	p->began = check_now();
+	check_sock_begin(&p->s, target);
 	rc = open_socket(p, target->ip);
-	if (rc == 0) {
-		p->io = event_new(target->base, p->fd, EV_READ | EV_PERSIST, on_io, p);
-		p->deadline = evtimer_new(target->base, on_deadline, p);
-		rc = p->io != NULL && p->deadline != NULL ? 0 : -ENOMEM;
-	}
+	if (rc == 0)
+		rc = check_sock_watch(&p->s, target, EV_READ | EV_PERSIST, on_io, on_deadline);
 	if (rc == 0)
 		rc = send_request(p);
 	if (rc != 0) {
-		cancel(p);
+		check_sock_cancel(p);
 		return rc;
 	}
-	tv.tv_sec = p->timeout_ms / 1000;
-	tv.tv_usec = (p->timeout_ms % 1000) * 1000;
-	event_add(p->io, NULL);
-	evtimer_add(p->deadline, &tv);
 	*out = p;
 	return 0;
 }
@@ -226,4 +179,5 @@ static const char *remedy(int error)
 				"net.ipv4.ping_group_range";
 }
 
-const struct check_kind check_icmp_kind = {.start = start, .cancel = cancel, .remedy = remedy};
+const struct check_kind check_icmp_kind = {
+	.start = start, .cancel = check_sock_cancel, .remedy = remedy};

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,6 +35,58 @@ int check_sock_open(const struct mr_ip *ip, uint16_t port, int type, int protoco
 		return rc;
 	}
 	return fd;
+}
+
+void check_sock_begin(struct check_sock *s, const struct check_target *target)
+{
+	s->on_end = target->on_end;
+	s->arg = target->arg;
+	s->timeout_ms = target->check->timeout_ms;
+	s->began = check_now();
+	s->fd = -1;
+}
+
+int check_sock_watch(struct check_sock *s, const struct check_target *target, short what,
+	event_callback_fn on_io, event_callback_fn on_deadline)
+{
+	const struct timeval tv = {s->timeout_ms / 1000, (s->timeout_ms % 1000) * 1000};
+
+	if (s->fd < 0)
+		return s->fd;
+	s->io = event_new(target->base, s->fd, what, on_io, s);
+	s->deadline = evtimer_new(target->base, on_deadline, s);
+	if (s->io == NULL || s->deadline == NULL)
+		return -ENOMEM;
+	event_add(s->io, NULL);
+	evtimer_add(s->deadline, &tv);
+	return 0;
+}
+
+void check_sock_cancel(void *probe)
+{
+	struct check_sock *s = probe;
+
+	if (s->io != NULL)
+		event_free(s->io);
+	if (s->deadline != NULL)
+		event_free(s->deadline);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s);
+}
+
+void check_sock_end(struct check_sock *s, int error, bool is_pass, const char *text)
+{
+	void (*const on_end)(void *, int, const struct check_result *) = s->on_end;
+	void *const arg = s->arg;
+	const struct check_result r = {
+		.is_pass = is_pass,
+		.text = text,
+		.latency_seconds = check_now() - s->began,
+	};
+
+	check_sock_cancel(s);
+	on_end(arg, error, &r);
 }
 
 const char *check_sock_text(char buf[CHECK_SOCK_TEXT_MAX], const void *data, size_t len)

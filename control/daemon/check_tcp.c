@@ -1,86 +1,52 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* check_tcp — a probe that passes when the backend accepts a connection within the timeout. */
-#include "daemon/check_kind.h"
 #include "daemon/check_sock.h"
-
-#include <event2/event.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-struct probe {
-	struct check_target target;
-	struct event *event;
-	uint32_t timeout_ms;
-	double began;
-	int fd;
-};
-
-static void cancel(void *arg)
+static void on_io(evutil_socket_t fd, short what, void *arg)
 {
-	struct probe *p = arg;
-
-	if (p->event != NULL)
-		event_free(p->event);
-	if (p->fd >= 0)
-		close(p->fd);
-	free(p);
-}
-
-static void on_event(evutil_socket_t fd, short what, void *arg)
-{
-	struct probe *p = arg;
-	const struct check_target target = p->target;
-	struct check_result r = {.latency_seconds = check_now() - p->began};
+	struct check_sock *s = arg;
 	socklen_t len = sizeof(int);
 	char text[96];
 	int err = 0;
 
-	if (what & EV_TIMEOUT) {
-		snprintf(text, sizeof(text), "connect timed out (%u ms)", p->timeout_ms);
-	} else {
-		getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &err, &len);
-		r.is_pass = err == 0;
-		if (r.is_pass)
-			snprintf(text, sizeof(text), "connected in %.1f ms",
-				r.latency_seconds * 1000);
-		else
-			snprintf(text, sizeof(text), "connect: %s", strerror(err));
-	}
-	cancel(p);
-	r.text = text;
-	target.on_end(target.arg, err, &r);
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	if (err == 0)
+		snprintf(text, sizeof(text), "connected in %.1f ms",
+			(check_now() - s->began) * 1000);
+	else
+		snprintf(text, sizeof(text), "connect: %s", strerror(err));
+	check_sock_end(s, err, err == 0, text);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct check_sock *s = arg;
+	char text[96];
+
+	snprintf(text, sizeof(text), "connect timed out (%u ms)", s->timeout_ms);
+	check_sock_end(s, 0, false, text);
 }
 
 static int start(void **out, const struct check_target *target)
 {
-	struct probe *p = calloc(1, sizeof(*p));
-	struct timeval tv;
-	int rc = 0;
+	struct check_sock *s = calloc(1, sizeof(*s));
+	int rc;
 
-	if (p == NULL)
+	if (s == NULL)
 		return -ENOMEM;
-	p->target = *target;
-	p->timeout_ms = target->check->timeout_ms;
-	p->began = check_now();
-	p->fd = check_sock_open(target->ip, target->port, SOCK_STREAM, 0);
-	if (p->fd < 0)
-		rc = p->fd;
-	if (rc == 0) {
-		p->event = event_new(target->base, p->fd, EV_WRITE | EV_TIMEOUT, on_event, p);
-		rc = p->event != NULL ? 0 : -ENOMEM;
-	}
+	check_sock_begin(s, target);
+	s->fd = check_sock_open(target->ip, target->port, SOCK_STREAM, 0);
+	rc = check_sock_watch(s, target, EV_WRITE, on_io, on_deadline);
 	if (rc != 0) {
-		cancel(p);
+		check_sock_cancel(s);
 		return rc;
 	}
-	tv.tv_sec = p->timeout_ms / 1000;
-	tv.tv_usec = (p->timeout_ms % 1000) * 1000;
-	event_add(p->event, &tv);
-	*out = p;
+	*out = s;
 	return 0;
 }
 
-const struct check_kind check_tcp_kind = {.start = start, .cancel = cancel};
+const struct check_kind check_tcp_kind = {.start = start, .cancel = check_sock_cancel};
