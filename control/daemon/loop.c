@@ -88,16 +88,12 @@ static struct weight_input input_of(const struct loop *l, const struct conf_pool
 		.is_expired = o != NULL && o->deadline_ms != 0 && o->deadline_ms <= loop_now_ms(),
 		.is_overridden = o != NULL && o->has_weight,
 		.override = o != NULL ? o->weight : 0,
-		.health = WEIGHT_CHECKING,
+		.health = observed_next(seen, pool->check != NULL),
 		.slow_start_ms = pool->slow_start_ms,
 	};
 
-	if (pool->check == NULL)
-		in.health = WEIGHT_UNCHECKED;
-	else if (seen != NULL && seen->state != WEIGHT_UNCHECKED) {
-		in.health = seen->state;
-		in.up_ms = loop_now_ms() - seen->since_ms;
-	}
+	if (seen != NULL)
+		in.up_ms = seen->risen_ms != 0 ? loop_now_ms() - seen->risen_ms : INT64_MAX;
 	if (seen != NULL && seen->ejected_ms != 0)
 		in.health = WEIGHT_DOWN;
 	return in;

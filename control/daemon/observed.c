@@ -33,11 +33,12 @@ static int by_name(const void *a, const void *b)
 static bool read_item(struct observed_backend *b, json_t *item)
 {
 	const char *pool, *name, *state, *reason;
-	json_int_t since_ms;
+	json_int_t since_ms, risen_ms = -1;
 	int health;
 
-	if (json_unpack(item, "{s:s, s:s, s:s, s:s, s:I}", "pool", &pool, "name", &name, "state",
-		    &state, "reason", &reason, "since_ms", &since_ms)
+	if (json_unpack(item, "{s:s, s:s, s:s, s:s, s:I, s?I}", "pool", &pool, "name", &name,
+		    "state", &state, "reason", &reason, "since_ms", &since_ms, "risen_ms",
+		    &risen_ms)
 			!= 0
 		|| strlen(pool) >= MR_NAME_MAX || strlen(name) >= MR_NAME_MAX)
 		return false;
@@ -50,6 +51,7 @@ static bool read_item(struct observed_backend *b, json_t *item)
 	snprintf(b->reason, sizeof(b->reason), "%s", reason);
 	b->state = (enum weight_health)health;
 	b->since_ms = since_ms;
+	b->risen_ms = risen_ms >= 0 ? risen_ms : since_ms;
 	b->latency_seconds = -1;
 	return true;
 }
@@ -110,20 +112,44 @@ static const struct observed_backend **sorted(const struct observed_backend *ite
 	return list;
 }
 
-/* What the new entry takes over from the old one of the same name, if there is one. */
-static void begin(struct observed_backend *b, const struct observed_backend *old, bool is_checked,
-	int64_t now_ms)
+enum weight_health observed_next(const struct observed_backend *was, bool is_checked)
 {
-	if (old != NULL && (old->state != WEIGHT_UNCHECKED) == is_checked) {
-		*b = *old;
-		return;
-	}
-	b->ejected_ms = old != NULL ? old->ejected_ms : 0;
-	b->state = is_checked ? WEIGHT_CHECKING : WEIGHT_UNCHECKED;
-	b->since_ms = now_ms;
+	if (!is_checked)
+		return WEIGHT_UNCHECKED;
+	if (was == NULL)
+		return WEIGHT_CHECKING;
+	return was->state == WEIGHT_UNCHECKED ? WEIGHT_UP : was->state;
+}
+
+static void forget_probes(struct observed_backend *b)
+{
+	b->passes = b->failures = 0;
+	b->result[0] = '\0';
 	b->latency_seconds = -1;
+	b->checked_ms = 0;
+}
+
+/* What the new entry takes over from the old one of the same name, if there is one. */
+static void begin(struct observed_backend *b, const struct observed_backend *was,
+	const struct conf_check *check, int64_t now_ms)
+{
+	const enum weight_health state = observed_next(was, check != NULL);
+	const enum conf_check_type type = check != NULL ? check->type : CONF_CHECK_NONE;
+
+	if (was != NULL)
+		*b = *was;
+	if (was == NULL || was->check_type != type)
+		forget_probes(b);
+	b->check_type = type;
+	if (was != NULL && was->state == state)
+		return;
+	b->state = state;
+	b->since_ms = now_ms;
+	b->risen_ms = 0;
 	snprintf(b->reason, sizeof(b->reason), "%s",
-		is_checked ? "no probe has ended yet" : "the pool has no check");
+		state == WEIGHT_UNCHECKED          ? "the pool has no check"
+			: state == WEIGHT_CHECKING ? "no probe has ended yet"
+						   : "in use when the pool got its check");
 }
 
 int observed_adapt(struct observed *o, const struct conf *c, int64_t now_ms)
@@ -152,7 +178,7 @@ int observed_adapt(struct observed *o, const struct conf *c, int64_t now_ms)
 			memcpy(b->pool, p->name, sizeof(b->pool));
 			memcpy(b->name, p->backends[k].name, sizeof(b->name));
 			hit = bsearch(&key, was, o->n_items, sizeof(*was), by_name);
-			begin(b, hit != NULL ? *hit : NULL, p->check != NULL, now_ms);
+			begin(b, hit != NULL ? *hit : NULL, p->check, now_ms);
 		}
 	}
 	free(was);
@@ -189,7 +215,7 @@ bool observed_probe(struct observed_backend *b, const struct conf_check *check,
 		snprintf(b->reason, sizeof(b->reason), "%u checks in a row: %.90s", needed,
 			probe->result);
 	b->state = to;
-	b->since_ms = probe->now_ms;
+	b->since_ms = b->risen_ms = probe->now_ms;
 	return true;
 }
 
@@ -203,9 +229,10 @@ int observed_save(const struct observed *o)
 
 		if (b->state == WEIGHT_UP || b->state == WEIGHT_DOWN)
 			json_array_append_new(list,
-				json_pack("{s:s, s:s, s:s, s:s, s:I}", "pool", b->pool, "name",
+				json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "pool", b->pool, "name",
 					b->name, "state", weight_health_name(b->state), "reason",
-					b->reason, "since_ms", (json_int_t)b->since_ms));
+					b->reason, "since_ms", (json_int_t)b->since_ms, "risen_ms",
+					(json_int_t)b->risen_ms));
 	}
 	file = json_pack("{s:o}", "backends", list);
 	rc = file == NULL ? -ENOMEM : keep_write_json(o->keep, FILE_NAME, file);

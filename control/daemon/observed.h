@@ -17,7 +17,9 @@ struct observed_backend {
 	char pool[MR_NAME_MAX];
 	char name[MR_NAME_MAX];
 	enum weight_health state;
-	int64_t since_ms;                 /* when the state began */
+	int64_t since_ms; /* when the state began */
+	int64_t risen_ms; /* when checks brought it up; 0: it was in use before they looked at it */
+	enum conf_check_type check_type;  /* of the probes counted here; NONE: there is no check */
 	char reason[OBSERVED_REASON_MAX]; /* why it is in this state */
 	uint32_t passes, failures;        /* in a row; one of them is 0 */
 	char result[OBSERVED_REASON_MAX]; /* of the last probe; "": none yet */
@@ -38,8 +40,14 @@ struct observed_probe {
 int observed_create(struct observed **out, struct keep *keep);
 void observed_destroy(struct observed **o); /* NULL-safe */
 
-/* Makes the entries those of c. A backend that was there, by pool and name, keeps its state; one whose
- * pool has no check is UNCHECKED; others begin as CHECKING. 0 or -ENOMEM (then nothing has changed). */
+/* The state that a backend begins with under another configuration. One whose pool has no check is UNCHECKED.
+ * Else it keeps the state it had in the pool, and is UP if it was in use there unchecked: a check that is new
+ * must find it down before it counts as down. was NULL: it is new to the pool, CHECKING. */
+enum weight_health observed_next(const struct observed_backend *was, bool is_checked);
+
+/* Makes the entries those of c: states by observed_next() from the backend of the same pool and name. Probes
+ * that were counted are forgotten where the kind of check is another. 0 or -ENOMEM (then nothing has
+ * changed). */
 int observed_adapt(struct observed *o, const struct conf *c, int64_t now_ms);
 
 /* The entry of c->pools[pool].backends[backend]; dies at the next observed_adapt(). */

@@ -472,8 +472,10 @@ static void take_over(struct world *w)
 				w->override[p][b] = -1;
 			} else if (!w->is_checked[p]) {
 				*h = UNCHECKED;
-			} else if (*h == NONE || *h == UNCHECKED) {
+			} else if (*h == NONE) {
 				*h = CHECKING;
+			} else if (*h == UNCHECKED) {
+				*h = UP; /* until the new check has found it down */
 			}
 		}
 	}

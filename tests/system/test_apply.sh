@@ -28,6 +28,26 @@ expect_all nat
 expect_all dsr
 expect "a download went through all of it" t_download_end long
 
+say "a check is added to pools under load, and changed, also where flows of what is down are reset: none lost"
+sed 's/^  shop:$/&\n    on_backend_down: reset/; s/^    vip: "fd00:1::90"$/&\n    on_backend_down: reset/' "$CONFIG" \
+	>"$T_DIR/checked.yaml"
+sed '/check: http-ok/d' "$T_DIR/checked.yaml" >"$T_DIR/unchecked.yaml"
+sed 's/type: http/type: tcp/; /path:/d; /expect:/d' "$T_DIR/checked.yaml" >"$T_DIR/tcp.yaml"
+t_download live shop 10.1.0.80 80
+t_load_begin nat-checked 10.1.0.80 80 --concurrency 5
+t_load_begin dsr-checked fd00:1::90 8080 --concurrency 5
+for ((i = 0; i < 10; i++)); do
+	for f in unchecked checked tcp; do
+		t_cli config apply "$T_DIR/$f.yaml" >/dev/null || fail "apply $f.yaml"
+	done
+done
+t_load_end nat-checked
+t_load_end dsr-checked
+expect_all nat-checked
+expect_all dsr-checked
+expect "a download went through all of it" t_download_end live
+expect "all are up by their check" t_healthy shop 3
+
 say "what is applied is what export prints"
 t_cli config apply "$CONFIG" >/dev/null
 t_cli config export >"$T_DIR/exported.yaml"

@@ -587,6 +587,46 @@ static void a_backend_that_comes_up_is_given_its_weight_in_steps(void **state)
 	close(listener);
 }
 
+static bool is_checked_and_used(void *arg)
+{
+	const struct fix *f = arg;
+	const struct mr_backend *b = &fakedp_find(f->dp, "backend/s/a")->backend;
+
+	assert_int_equal(b->state, MR_BACKEND_UP); /* at every moment */
+	assert_int_equal(b->weight, 100);
+	return loop_desired(f->loop)->generation == 2 && loop_is_in_sync(f->loop);
+}
+
+/* Nobody answers the probe: it says nothing yet, and nothing is what changes. */
+static void the_check_of_a_running_pool_takes_nothing_out_at_first(void **state)
+{
+	static const char text_of[] =
+		"version: 1\n"
+		"network: { ports: { north: { addresses: [10.1.0.1/24] } }, snat: [10.1.0.9] }\n"
+		"checks: { c: { type: http, interval: 1h, timeout: 1h, port: %u } }\n"
+		"pools: { web: { check: c, slow_start: 1h, backends: [{ name: a, ip: %s, port: 80 }] } }\n"
+		"services: { s: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web } }\n";
+	struct fix *f = *state;
+	char ip[INET_ADDRSTRLEN], text[1024];
+	struct answer a;
+	uint16_t port = 0;
+	int listener;
+
+	if (!listen_silently(&listener, &port, ip))
+		skip();
+	snprintf(text, sizeof(text), text_of, port, ip);
+	submit(f, text, 0, &a);
+	ctlfix_run_until(f->base, is_checked_and_used, f);
+	for (unsigned is_restarted = 0; is_restarted < 2; is_restarted++) {
+		assert_int_equal(loop_observed(f->loop, 0, 0)->state, WEIGHT_UP);
+		assert_int_equal(loop_observed(f->loop, 0, 0)->passes, 0);
+		loop_destroy(&f->loop);
+		start(f);
+		ctlfix_run_until(f->base, is_checked_and_used, f);
+	}
+	close(listener);
+}
+
 /* --- panic */
 
 static const char panic_text[] =
@@ -706,6 +746,7 @@ int main(void)
 		TEST(commands_need_an_option_of_the_daemon),
 		TEST(failures_count_only_while_the_dataplane_is_there),
 		TEST(a_backend_that_comes_up_is_given_its_weight_in_steps),
+		TEST(the_check_of_a_running_pool_takes_nothing_out_at_first),
 		TEST(in_panic_all_backends_are_used),
 	};
 

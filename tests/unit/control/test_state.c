@@ -608,15 +608,63 @@ static void states_follow_their_backends_to_a_new_configuration(void **state)
 	assert_int_equal(observed_adapt(o, f->conf, 3000), 0);
 	assert_int_equal(observed_at(o, 0, 0)->state, WEIGHT_DOWN);
 	assert_int_equal(observed_at(o, 0, 1)->state, WEIGHT_UP);
-	/* without a check nothing is known; with one again it begins anew; who left begins anew */
+	/* without a check nothing is known; what is in use stays so under a new one; who left begins anew */
 	assert_int_equal(observed_adapt(o, less, 3000), 0);
 	assert_int_equal(observed_at(o, 0, 0)->state, WEIGHT_UNCHECKED);
 	assert_int_equal(observed_adapt(o, f->conf, 4000), 0);
-	assert_int_equal(observed_at(o, 0, 0)->state, WEIGHT_CHECKING);
+	assert_int_equal(observed_at(o, 0, 0)->state, WEIGHT_UP);
+	assert_int_equal(observed_at(o, 0, 0)->since_ms, 4000);
+	assert_int_equal(observed_at(o, 0, 0)->risen_ms, 0); /* no slow start */
 	assert_int_equal(observed_at(o, 0, 1)->state, WEIGHT_CHECKING);
 	assert_int_equal(observed_at(o, 0, 1)->since_ms, 4000);
 	observed_destroy(&o);
 	conf_destroy(&less);
+}
+
+/* Wherever it comes from; and another kind of check counts from nothing, but the same kind goes on. */
+static void a_new_check_must_find_a_backend_down_before_it_is(void **state)
+{
+	static const struct {
+		const char *was, *is; /* the line of pool free */
+		unsigned n_failed;    /* before */
+		unsigned n_more;      /* needed to bring it down after */
+	} rows[] = {
+		{"", "check: c", 0, 3},
+		{"check: c", "check: other", 2, 3},
+		{"check: c", "check: same", 2, 1},
+		{"check: c", "check: c", 2, 1},
+	};
+	struct fix *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct conf *confs[2];
+		struct observed *o = NULL;
+
+		for (unsigned k = 0; k < 2; k++) {
+			char text[512];
+
+			snprintf(text, sizeof(text),
+				"version: 1\nchecks:\n  c: { type: tcp }\n  same: { type: tcp }\n"
+				"  other: { type: icmp }\npools:\n  free:\n    %s\n"
+				"    backends: [{ name: a, ip: 10.2.0.13, port: 80 }]\n",
+				k == 0 ? rows[i].was : rows[i].is);
+			confs[k] = ctlfix_conf(text);
+		}
+		observe(f, &o, confs[0]);
+		if (rows[i].was[0] != '\0')
+			assert_true(probe(observed_at(o, 0, 0), &confs[0]->checks[0], true));
+		for (unsigned n = 0; n < rows[i].n_failed; n++)
+			assert_false(probe(observed_at(o, 0, 0), &confs[0]->checks[0], false));
+		assert_int_equal(observed_adapt(o, confs[1], 3000), 0);
+		assert_int_equal(observed_at(o, 0, 0)->state, WEIGHT_UP);
+		for (unsigned n = 1; n < rows[i].n_more; n++)
+			assert_false(probe(observed_at(o, 0, 0), &confs[1]->checks[0], false));
+		assert_true(probe(observed_at(o, 0, 0), &confs[1]->checks[0], false));
+		assert_int_equal(observed_at(o, 0, 0)->state, WEIGHT_DOWN);
+		observed_destroy(&o);
+		conf_destroy(&confs[0]);
+		conf_destroy(&confs[1]);
+	}
 }
 
 /* '+' and '-' are probes that pass and fail; the states after each. */
@@ -816,6 +864,7 @@ int main(void)
 		TEST(observed_states_survive_a_restart),
 		TEST(a_damaged_observed_file_is_survived),
 		TEST(states_follow_their_backends_to_a_new_configuration),
+		TEST(a_new_check_must_find_a_backend_down_before_it_is),
 		TEST(states_change_after_rise_or_fall_in_a_row),
 		TEST(effective_state_of_every_combination),
 		TEST(panic_begins_below_the_threshold),
