@@ -98,6 +98,22 @@ ssize_t method_find_backend(
 	return find(r, what, name, pool->backends, pool->n_backends, sizeof(*pool->backends));
 }
 
+void method_count_pool(const struct loop *l, size_t pool, struct method_census *census)
+{
+	const struct conf_pool *p = &loop_desired(l)->conf->pools[pool];
+
+	for (size_t k = 0; k < p->n_backends; k++) {
+		const struct admin_override *o =
+			admin_find(loop_admin(l), p->name, p->backends[k].name);
+		const bool is_drained = o != NULL && o->is_drained;
+		const bool is_up = loop_effective(l, pool, k).state == MR_BACKEND_UP;
+
+		census->n_drained += is_drained;
+		census->n_up += !is_drained && is_up;
+		census->n_down += !is_drained && !is_up;
+	}
+}
+
 void method_unreachable(struct ctlsrv_request *r, const char *message)
 {
 	ctlsrv_refuse(r, "unreachable", "is millraced running? `millrace status` tells", NULL,

@@ -41,6 +41,14 @@ ssize_t method_find_service(struct ctlsrv_request *r, const char *name);
 ssize_t method_find_backend(
 	struct ctlsrv_request *r, const struct conf_pool *pool, const char *name);
 
+/* Backends by what they do for new flows. Those drained by an operator are so whether they live or not. */
+struct method_census {
+	json_int_t n_up, n_drained, n_down;
+};
+
+/* Adds the backends of c->pools[pool] of the applied configuration. */
+void method_count_pool(const struct loop *l, size_t pool, struct method_census *census);
+
 /* Refuses because the dataplane did not answer; message is fetch's. */
 void method_unreachable(struct ctlsrv_request *r, const char *message);
 void method_no_memory(struct ctlsrv_request *r);

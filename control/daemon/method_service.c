@@ -19,16 +19,13 @@ static const struct mr_service_row *find_row(const struct fetch_result *result, 
 
 static void put_backends(json_t *item, const struct loop *l, const struct conf_pool *p)
 {
-	const size_t pool = (size_t)(p - loop_desired(l)->conf->pools);
-	json_int_t n[MR_BACKEND_EVICT + 1] = {0};
+	struct method_census n = {0};
 
-	for (size_t k = 0; k < p->n_backends; k++)
-		n[loop_effective(l, pool, k).state]++;
+	method_count_pool(l, (size_t)(p - loop_desired(l)->conf->pools), &n);
 	json_object_set_new(item, "backends_total", json_integer((json_int_t)p->n_backends));
-	json_object_set_new(item, "backends_up", json_integer(n[MR_BACKEND_UP]));
-	json_object_set_new(
-		item, "backends_drain", json_integer(n[MR_BACKEND_DRAIN] + n[MR_BACKEND_EVICT]));
-	json_object_set_new(item, "backends_down", json_integer(n[MR_BACKEND_DOWN]));
+	json_object_set_new(item, "backends_up", json_integer(n.n_up));
+	json_object_set_new(item, "backends_drain", json_integer(n.n_drained));
+	json_object_set_new(item, "backends_down", json_integer(n.n_down));
 }
 
 /* The counters of the row; null where there is none. */

@@ -59,14 +59,12 @@ static json_t *build_dataplane(const struct loop *l, const struct mr_status *st)
 static json_t *count_backends(const struct loop *l)
 {
 	const struct conf *c = loop_desired(l)->conf;
-	json_int_t n[MR_BACKEND_EVICT + 1] = {0}, total = 0;
+	struct method_census n = {0};
 
-	for (size_t i = 0; i < c->n_pools; i++) {
-		for (size_t k = 0; k < c->pools[i].n_backends; k++, total++)
-			n[loop_effective(l, i, k).state]++;
-	}
-	return json_pack("{s:I, s:I, s:I, s:I}", "total", total, "up", n[MR_BACKEND_UP], "drain",
-		n[MR_BACKEND_DRAIN] + n[MR_BACKEND_EVICT], "down", n[MR_BACKEND_DOWN]);
+	for (size_t i = 0; i < c->n_pools; i++)
+		method_count_pool(l, i, &n);
+	return json_pack("{s:I, s:I, s:I, s:I}", "total", n.n_up + n.n_drained + n.n_down, "up",
+		n.n_up, "drain", n.n_drained, "down", n.n_down);
 }
 
 static void on_status(void *arg, const struct fetch_result *result)

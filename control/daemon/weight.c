@@ -43,8 +43,11 @@ struct weight_result weight_effective(const struct weight_input *in)
 	const uint32_t part = full * steps_begun(in) / STEPS;
 	struct weight_result r = {.weight = (uint16_t)(part == 0 && full > 0 ? 1 : part)};
 
-	if (in->is_drained)
-		r.state = in->is_expired ? MR_BACKEND_EVICT : MR_BACKEND_DRAIN;
+	if (in->is_drained && in->is_expired)
+		r.state = MR_BACKEND_EVICT;
+	else if (in->is_drained)
+		r.state = in->health == WEIGHT_DOWN && !in->is_panic ? MR_BACKEND_DOWN
+								     : MR_BACKEND_DRAIN;
 	else
 		r.state = is_up ? MR_BACKEND_UP : MR_BACKEND_DOWN;
 	return r;

@@ -32,8 +32,9 @@ struct weight_result {
 
 /* Weight: the operator's, else the file's; a part of it while a backend that came up is within its pool's
  * slow start: a tenth, at least 1, and another tenth with each tenth of the time; not in panic, where those
- * that came up would get less than those that are down. State: DRAIN when drained, EVICT after its
- * deadline, else DOWN when the checks say so or say nothing yet and there is no panic, else UP. */
+ * that came up would get less than those that are down. State: EVICT when drained and its deadline has passed, else
+ * DOWN when the checks say so and there is no panic, for the flows that a drained one has as well; else DRAIN
+ * when drained; else DOWN when the checks say nothing yet and there is no panic, else UP. */
 struct weight_result weight_effective(const struct weight_input *in);
 
 /* When that weight changes next by itself, in ms from now; 0: it does not. */

@@ -481,11 +481,22 @@ static void take_over(struct world *w)
 	}
 }
 
+/* A first probe ends when it likes, and has not passed then. */
+static enum health health_of(const struct world *w, unsigned p, unsigned b)
+{
+	unsigned i = 0; /* backends before it that are configured */
+
+	for (unsigned k = 0; k < b; k++)
+		i += w->is_in[p][k];
+	if (w->health[p][b] == CHECKING && loop_observed(w->loop, p, i)->state == WEIGHT_DOWN)
+		return DOWN;
+	return w->health[p][b];
+}
+
 static bool is_panic(const struct world *w, unsigned s)
 {
 	const int p = w->pool_of[s];
 	double n = 0, n_usable = 0;
-	unsigned i = 0; /* so far: backends that are configured, in their order */
 
 	for (unsigned b = 0; b < N_BACKENDS; b++) {
 		const int weight =
@@ -493,14 +504,10 @@ static bool is_panic(const struct world *w, unsigned s)
 
 		if (!w->is_in[p][b])
 			continue;
-		i++;
 		if (w->is_drained[p][b] || weight == 0)
 			continue;
 		n++;
-		/* a first probe ends when it likes, and has not passed then */
-		n_usable += w->health[p][b] == CHECKING
-			? loop_observed(w->loop, (size_t)p, i - 1)->state == WEIGHT_CHECKING
-			: w->health[p][b] != DOWN;
+		n_usable += health_of(w, (unsigned)p, b) != DOWN;
 	}
 	return n > 0 && n_usable / n < w->panic_pct[s] / 100.0;
 }
@@ -533,7 +540,9 @@ static void assert_follows(const struct world *w)
 			assert_int_equal(o->backend.weight,
 				w->override[p][b] >= 0 ? w->override[p][b] : w->desired[p][b]);
 			assert_int_equal(o->backend.state,
-				w->is_drained[p][b] ? MR_BACKEND_DRAIN
+				w->is_drained[p][b]
+						&& (is_used || health_of(w, (unsigned)p, b) != DOWN)
+					? MR_BACKEND_DRAIN
 					: is_used || w->health[p][b] == UP
 						|| w->health[p][b] == UNCHECKED
 					? MR_BACKEND_UP

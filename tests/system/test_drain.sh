@@ -85,6 +85,26 @@ expect_fail "its client is reset" 1 wait "$(cat "$T_DIR/dies.download")"
 kill -CONT "$(t_pid "$busy")"
 t_healthy shop 3
 
+say "a drained server dies there: its clients are told as well, and it still counts as drained"
+t_download drained-dies shop 10.1.0.80 80
+busy=$(t_holder shop)
+expect "drain web/$busy for an hour" t_cli backend drain "web/$busy" --deadline 1h
+t_wait 10 "the change to be in force" t_in_sync
+expect "its flows go on" t_download_goes_on drained-dies
+kill -STOP "$(t_pid "$busy")"
+t_wait 20 "the check to see it" t_is_state "web/$busy" down
+t_wait 10 "the change to be in force" t_in_sync
+expect "drained, not down" test "$(t_cli -o json service show shop \
+	| t_json '[a["items"][0]["backends_" + k] for k in ("up", "drain", "down")]')" = "[2, 1, 0]"
+expect "nobody waits for it" t_cli --timeout 5s wait healthy shop
+: >"$T_DIR/drained-dies.end"
+expect_fail "its client is reset" 1 wait "$(cat "$T_DIR/drained-dies.download")"
+expect "the client was told" grep -q "Connection reset by peer" "$T_DIR/drained-dies.log"
+kill -CONT "$(t_pid "$busy")"
+t_wait 20 "the check to see that it is back" t_is_state "web/$busy" drain
+expect "back" t_cli backend undrain "web/$busy"
+t_healthy shop 3
+
 say "bad words"
 expect_fail "no such backend" 1 t_cli backend drain web/web9
 expect_says web9

@@ -694,8 +694,12 @@ static void in_panic_all_backends_are_used(void **state)
 	assert_int_equal(loop_effective(f->loop, 0, 1).state, MR_BACKEND_DOWN); /* by health */
 	set_drained(f, 'b', true);
 	assert_states(f, 's', "uxuu");
+	assert_states(f, 't', "uddd"); /* its flows at b are those of a dead backend */
+	set_drained(f, 'a', true);
+	assert_states(f, 't', "xddd");
+	set_drained(f, 'a', false);
 	set_drained(f, 'c', true); /* a and d are left, one of two is up: half, not less */
-	assert_states(f, 's', "uxxd");
+	assert_states(f, 's', "uddd");
 	assert_int_equal(loop_panic_since_ms(f->loop, 0), 0);
 	set_drained(f, 'c', false);
 	assert_states(f, 's', "uxuu");
@@ -708,7 +712,7 @@ static void in_panic_all_backends_are_used(void **state)
 	assert_int_equal(loop_panic_since_ms(f->loop, 0), since); /* the same panic */
 	memcpy(strstr(text, "34%"), "33%", 3);
 	apply(f, text, 0, &a);
-	assert_states(f, 's', "uxdd");
+	assert_states(f, 's', "uddd");
 	ctlfix_run_until(f->base, is_in_sync, f);
 	assert_int_equal(loop_panic_since_ms(f->loop, 0), 0);
 	log = ctlfix_log_end();

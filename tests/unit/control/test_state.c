@@ -729,13 +729,16 @@ static void effective_state_of_every_combination(void **state)
 			panicking.is_panic = true;
 			assert_int_equal(weight_effective(&panicking).weight, r.weight);
 			assert_int_equal(weight_effective(&panicking).state,
-				k & 1 ? r.state : MR_BACKEND_UP);
-			assert_int_equal(r.weight, k & 2 ? 0 : 100);
-			assert_int_equal(r.state,
 				(k & 5) == 5    ? MR_BACKEND_EVICT
 					: k & 1 ? MR_BACKEND_DRAIN
-					: is_up ? MR_BACKEND_UP
-						: MR_BACKEND_DOWN);
+						: MR_BACKEND_UP);
+			assert_int_equal(r.weight, k & 2 ? 0 : 100);
+			assert_int_equal(r.state,
+				(k & 5) == 5                    ? MR_BACKEND_EVICT
+					: health == WEIGHT_DOWN ? MR_BACKEND_DOWN
+					: k & 1                 ? MR_BACKEND_DRAIN
+					: is_up                 ? MR_BACKEND_UP
+								: MR_BACKEND_DOWN);
 		}
 		assert_int_equal(
 			weight_health_find(weight_health_name((enum weight_health)health)), health);
