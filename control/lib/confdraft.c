@@ -594,6 +594,17 @@ static void read_service_words(
 		s->on_down = down_values[word];
 }
 
+/* Bits of an address; whole: all that are looked at without the key. The default, written out, is no
+ * difference. */
+static void read_bits(struct confread *r, const struct conf_service *s,
+	const struct yamltree_node *node, const char *key, uint32_t whole, uint8_t *bits)
+{
+	uint32_t v;
+
+	if (confread_uint(r, node, key, 1, s->vip.family == 4 ? 32 : 128, &v))
+		*bits = v != whole ? (uint8_t)v : 0;
+}
+
 /* The default, written out, is no difference. */
 static void read_gue_port(
 	struct confread *r, struct conf_service *s, const struct yamltree_node *node)
@@ -622,10 +633,9 @@ static void read_hash_numbers(
 {
 	uint32_t v;
 
-	if (at[CONFDRAFT_SERVICE_SOURCE_PREFIX] != NULL
-		&& confread_uint(r, at[CONFDRAFT_SERVICE_SOURCE_PREFIX], "source_prefix", 1,
-			s->vip.family == 4 ? 32 : 128, &v))
-		s->source_prefix = (uint8_t)v;
+	if (at[CONFDRAFT_SERVICE_SOURCE_PREFIX] != NULL)
+		read_bits(r, s, at[CONFDRAFT_SERVICE_SOURCE_PREFIX], "source_prefix",
+			s->vip.family == 4 ? 32 : 128, &s->source_prefix);
 	if (at[CONFDRAFT_SERVICE_LOAD_BOUND] != NULL
 		&& confread_percent(r, at[CONFDRAFT_SERVICE_LOAD_BOUND], "load_bound",
 			MR_LOAD_BOUND_MIN_PCT, MR_LOAD_BOUND_MAX_PCT, &v))
@@ -635,8 +645,6 @@ static void read_hash_numbers(
 static void read_rates(
 	struct confread *r, struct conf_service *s, const struct yamltree_node *const *at)
 {
-	uint32_t v;
-
 	if (at[CONFDRAFT_SERVICE_FLOW_RATE] != NULL)
 		confread_uint(r, at[CONFDRAFT_SERVICE_FLOW_RATE], "new_connections_per_second", 1,
 			MR_FLOW_RATE_MAX, &s->flow_rate);
@@ -651,9 +659,8 @@ static void read_rates(
 			MR_FLOW_RATE_MAX, &s->syn_cookies);
 	if (at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] == NULL)
 		return;
-	if (confread_uint(r, at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX], "source_rate_prefix", 1,
-		    s->vip.family == 4 ? 32 : 128, &v))
-		s->source_rate_prefix = (uint8_t)v;
+	read_bits(r, s, at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX], "source_rate_prefix",
+		s->vip.family == 4 ? 32 : 64, &s->source_rate_prefix);
 	if (at[CONFDRAFT_SERVICE_SOURCE_RATE] == NULL)
 		CONFREAD_ERROR(r, at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX],
 			"%s.source_rate_prefix needs a source_rate", r->path);

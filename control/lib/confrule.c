@@ -489,7 +489,8 @@ static void check_hash(
 			"services.%s.hash: scheduler 'sh' hashes the source; use maglev or "
 			"rendezvous for '%s'",
 			s->name, hash->text);
-	if (s->source_prefix != 0 && (!is_hashing || s->hash == MR_HASH_FLOW))
+	if (at->at[CONFDRAFT_SERVICE_SOURCE_PREFIX] != NULL
+		&& (!is_hashing || s->hash == MR_HASH_FLOW))
 		CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_SOURCE_PREFIX],
 			"services.%s.source_prefix needs scheduler 'sh', or 'hash: source' or "
 			"'hash: source-port' with maglev or rendezvous",

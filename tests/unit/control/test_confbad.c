@@ -112,7 +112,7 @@ static const struct bad bads[] = {
 		"scheduler 'sh' hashes the source", NULL},
 	{"pool: web }", "pool: web, hash: src }", "16:70",
 		"services.shop.hash must be 'flow', 'source' or 'source-port', got 'src'", NULL},
-	{"pool: web }", "pool: web, source_prefix: 24 }", "16:79",
+	{"pool: web }", "pool: web, source_prefix: 32 }", "16:79",
 		"source_prefix needs scheduler 'sh', or 'hash: source'", NULL},
 	{"pool: web }", "pool: web, hash: source, source_prefix: 33 }", "16:93",
 		"services.shop.source_prefix must be 1..32, got '33'", NULL},

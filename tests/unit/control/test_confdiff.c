@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* test_confdiff — differences between configurations are about meaning, not spelling. */
 #include "lib/confdiff.h"
+#include "lib/confobj.h"
 #include "lib/confreport.h"
 #include "unit.h"
 
@@ -75,6 +76,110 @@ static void spelling_does_not_count(void **state)
 	confdiff_destroy(&d);
 	conf_destroy(&a);
 	conf_destroy(&b);
+}
+
+/* The file with this line for its check, behind that backend, for its pool and for its service. */
+static struct conf *load_with(const char *check, const char *backend, const char *pool,
+	const char *vip, const char *service)
+{
+	const char *ip = strchr(vip, ':') != NULL ? "fd00::3" : "10.0.0.3";
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		"version: 1\n"
+		"network:\n"
+		"  ports: { p: { addresses: [10.0.0.1/24, \"fd00::1/64\"] } }\n"
+		"  snat: [10.0.0.2, \"fd00::2\"]\n"
+		"checks: { c: { %s } }\n"
+		"pools: { web: { %scheck: c, backends: [{ name: a, ip: \"%s\"%s, quic_server_id: 0a }] } }\n"
+		"services: { s: { vip: \"%s\", port: 80, %s, pool: web } }\n",
+		check, pool, ip, backend, vip, service);
+	return load(text);
+}
+
+static void assert_same_objects(const struct conf *a, const struct conf *b)
+{
+	struct mr_object *o[2];
+	size_t n[2];
+
+	assert_int_equal(confobj_create(&o[0], &n[0], a), 0);
+	assert_int_equal(confobj_create(&o[1], &n[1], b), 0);
+	assert_int_equal(n[0], n[1]);
+	assert_memory_equal(o[0], o[1], n[0] * sizeof(*o[0]));
+	free(o[0]);
+	free(o[1]);
+}
+
+#define TCP "type: tcp"
+#define HTTP "type: http"
+#define FNAT "mode: full-nat"
+#define V4 "10.0.0.9"
+#define V6 "fd00::9"
+#define QUIC FNAT ", proto: udp, quic: { server_id_length: 1"
+
+/* Every key whose default is a value that one could write (control/README.md has the list). */
+static const struct {
+	const char *check, *check_out, *backend_out, *pool, *pool_out, *vip, *service, *service_out;
+} defaults[] = {
+	{TCP, TCP ", interval: 2s", "", "", "", V4, FNAT, FNAT},
+	{TCP, TCP ", timeout: 1s", "", "", "", V4, FNAT, FNAT},
+	{TCP ", interval: 500ms", TCP ", interval: 500ms, timeout: 500ms", "", "", "", V4, FNAT,
+		FNAT},
+	{TCP, TCP ", rise: 2, fall: 3, jitter: 10%", "", "", "", V4, FNAT, FNAT},
+	{HTTP, HTTP ", path: /", "", "", "", V4, FNAT, FNAT},
+	{HTTP, HTTP ", expect: 200-299", "", "", "", V4, FNAT, FNAT},
+	{HTTP, HTTP ", expect: [250-299, 200-249]", "", "", "", V4, FNAT, FNAT},
+	{"type: udp", "type: udp, send: ''", "", "", "", V4, FNAT, FNAT},
+	{TCP, TCP, ", weight: 100", "", "", V4, FNAT, FNAT},
+	{TCP, TCP, "", "passive: {}, ", "passive: { failures: 5 }, ", V4, FNAT, FNAT},
+	{TCP, TCP, "", "passive: {}, ", "passive: { rate: 50% }, ", V4, FNAT, FNAT},
+	{TCP, TCP, "", "passive: {}, ", "passive: { min_flows: 20 }, ", V4, FNAT, FNAT},
+	{TCP, TCP, "", "passive: {}, ", "passive: { ejection: 30s }, ", V4, FNAT, FNAT},
+	{TCP, TCP, "", "passive: {}, ", "passive: { max_ejected: 50% }, ", V4, FNAT, FNAT},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", proto: tcp"},
+	{TCP, TCP, "", "", "", V4, "mode: gue", "mode: gue, gue_port: 6080"},
+	{TCP, TCP, "", "", "", V4, QUIC " }", QUIC ", server_id_offset: 1 }"},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", client_address: none"},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", scheduler: maglev"},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", hash: flow"},
+	{TCP, TCP, "", "", "", V4, FNAT ", scheduler: rendezvous",
+		FNAT ", scheduler: rendezvous, hash: flow"},
+	{TCP, TCP, "", "", "", V4, FNAT ", scheduler: sh", FNAT ", scheduler: sh, hash: source"},
+	{TCP, TCP, "", "", "", V4, FNAT ", scheduler: sh",
+		FNAT ", scheduler: sh, source_prefix: 32"},
+	{TCP, TCP, "", "", "", V6, FNAT ", hash: source",
+		FNAT ", hash: source, source_prefix: 128"},
+	{TCP, TCP, "", "", "", V4, FNAT ", source_rate: 9",
+		FNAT ", source_rate: 9, source_rate_prefix: 32"},
+	{TCP, TCP, "", "", "", V6, FNAT ", source_rate: 9",
+		FNAT ", source_rate: 9, source_rate_prefix: 64"},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", on_backend_down: keep"},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", panic_threshold: 0%"},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", timeouts: { syn: 10s }"},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", timeouts: { established: 15m }"},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", timeouts: { fin: 30s }"},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", timeouts: { udp: 60s }"},
+};
+
+/* Neither to the reader of a diff nor to the dataplane. */
+static void a_default_written_out_is_no_difference(void **state)
+{
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+		struct conf *a = load_with(defaults[i].check, "", defaults[i].pool, defaults[i].vip,
+			defaults[i].service);
+		struct conf *b = load_with(defaults[i].check_out, defaults[i].backend_out,
+			defaults[i].pool_out, defaults[i].vip, defaults[i].service_out);
+		struct confdiff *d;
+
+		assert_int_equal(confdiff_create(&d, a, b), 0);
+		if (d->n_rows != 0)
+			fail_msg("row %zu: %s %s: '%s' -> '%s'", i, d->rows[0].object,
+				d->rows[0].field, d->rows[0].from, d->rows[0].to);
+		assert_same_objects(a, b);
+		confdiff_destroy(&d);
+		conf_destroy(&a);
+		conf_destroy(&b);
+	}
 }
 
 static void assert_row(const struct confdiff_row *r, char op, const char *object, const char *field,
@@ -254,6 +359,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spelling_does_not_count),
+		cmocka_unit_test(a_default_written_out_is_no_difference),
 		cmocka_unit_test(changes_are_rows),
 		cmocka_unit_test(payloads_of_checks_are_compared),
 		cmocka_unit_test(commands_of_checks_are_compared),
