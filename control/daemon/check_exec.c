@@ -4,7 +4,8 @@
  *
  * The command gets nothing of the daemon's: no shell, no environment but three variables of ours,
  * /dev/null for input and output, no other descriptor (not all libraries open theirs with O_CLOEXEC), no
- * ignored or blocked signals, / as its directory. It leads a session of its own, so that one signal ends it
+ * ignored or blocked signals, / as its directory, the usual limit of descriptors and not the one that the
+ * daemon has raised for itself: programs that close all they could have would need seconds. It leads a session of its own, so that one signal ends it
  * with all that it started and did not send away.
  *
  * A pid is ours until we have waited for it. So a group is killed first and its leader waited for after
@@ -25,10 +26,12 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define DYING_MAX 64
-#define FAREWELL_MS 1000 /* what the daemon's end waits for killed commands, at most */
+#define COMMAND_DESCRIPTORS 1024 /* soft limit; the hard one is the daemon's */
+#define FAREWELL_MS 1000         /* what the daemon's end waits for killed commands, at most */
 
 struct probe {
 	LIST_ENTRY(probe) link;
@@ -204,6 +207,28 @@ static int set_up(posix_spawn_file_actions_t *files, posix_spawnattr_t *attr)
 	return rc;
 }
 
+/* posix_spawn() has no attribute for limits, but returns when the command runs, so they are the daemon's for that
+ * long. The daemon has one thread: nobody opens anything meanwhile. The child closes 0 before it opens it. */
+static int spawn_limited(pid_t *pid, const posix_spawn_file_actions_t *files,
+	const posix_spawnattr_t *attr, char *const *command, char *const *environment)
+{
+	struct rlimit ours, theirs;
+	bool is_lowered;
+	int rc;
+
+	if (getrlimit(RLIMIT_NOFILE, &ours) != 0)
+		return errno;
+	theirs = ours;
+	theirs.rlim_cur = COMMAND_DESCRIPTORS;
+	is_lowered = ours.rlim_cur > theirs.rlim_cur;
+	if (is_lowered && setrlimit(RLIMIT_NOFILE, &theirs) != 0)
+		return errno;
+	rc = posix_spawn(pid, command[0], files, attr, command, environment);
+	if (is_lowered)
+		setrlimit(RLIMIT_NOFILE, &ours);
+	return rc;
+}
+
 /* 0 with the pid, or -errno, that of a command which cannot be executed among them. */
 static int spawn(pid_t *pid, char *const *command, char *const *environment)
 {
@@ -217,7 +242,7 @@ static int spawn(pid_t *pid, char *const *command, char *const *environment)
 	if (rc == 0) {
 		rc = set_up(&files, &attr);
 		if (rc == 0)
-			rc = posix_spawn(pid, command[0], &files, &attr, command, environment);
+			rc = spawn_limited(pid, &files, &attr, command, environment);
 		posix_spawnattr_destroy(&attr);
 	}
 	posix_spawn_file_actions_destroy(&files);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -529,16 +530,24 @@ static void a_command_begins_with_a_clean_slate(void **state)
 	char dir[64], script[512], *seen;
 	char *const command[] = {WORD("/bin/sh"), WORD("-c"), script, NULL};
 	const int leak = dup(2); /* without O_CLOEXEC, as some libraries have them */
+	struct rlimit old, high, after;
 	sigset_t usr1;
 
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	high = old;
+	high.rlim_cur = old.rlim_max; /* as the daemon does */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &high), 0);
+	assert_int_equal(dup2(leak, 2000), 2000); /* above the limit of the command */
 	ctlfix_dir(dir);
 	snprintf(script, sizeof(script),
 		"p=/proc/$$; o=%s/seen; tr '\\0' '\\n' <$p/environ >>$o; "
-		"readlink $p/fd/0 $p/fd/1 $p/fd/2 $p/cwd | cat >>$o; ls $p/fd | cat >>$o; "
-		"sed -nE 's/^(Sig(Ign|Blk)).*(.{7})$/\\1 \\3/p' $p/status >>$o",
+		"readlink $p/fd/0 $p/fd/1 $p/fd/2 $p/cwd | cat >>$o; "
+		/* nothing but words of the shell, which has descriptors and blocks signals to start others */
+		"for n in $(seq 0 2000); do [ -e $p/fd/$n ] && s=$s/$n; done; echo $s >>$o; "
+		"sed -nE 's/^(Sig(Ign|Blk)).*(.{7})$/\\1 \\3/p' /proc/self/status >>$o; ulimit -n >>$o",
 		dir);
 	use_exec(f, command);
 	f->backends[0].ip = (struct mr_ip){6, {0xfd, [15] = 7}};
@@ -550,10 +559,15 @@ static void a_command_begins_with_a_clean_slate(void **state)
 	assert_string_equal(seen,
 		"MILLRACE_BACKEND_ADDRESS=fd00::7\nMILLRACE_BACKEND_PORT=8080\nMILLRACE_SERVICE=s\n"
 		"/dev/null\n/dev/null\n/dev/null\n/\n"
-		"0\n1\n2\n"
-		"SigBlk 0000000\nSigIgn 0000000\n"); /* signals 1 to 28 */
+		"/0/1/2\n"
+		"SigBlk 0000000\nSigIgn 0000000\n" /* signals 1 to 28 */
+		"1024\n");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
+	assert_int_equal(after.rlim_cur, high.rlim_cur); /* ours is as it was */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	free(seen);
 	sigprocmask(SIG_UNBLOCK, &usr1, NULL);
+	close(2000);
 	close(leak);
 	ctlfix_rm(dir);
 }
