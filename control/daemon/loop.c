@@ -76,6 +76,11 @@ int64_t loop_now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static struct observed_time now(void)
+{
+	return (struct observed_time){loop_now_ms(), (int64_t)(check_now() * 1000)};
+}
+
 /* What the effective state of a backend follows from. Its health need not belong to the running
  * configuration; NULL: nothing is known. */
 static struct weight_input input_of(const struct loop *l, const struct conf_pool *pool,
@@ -93,7 +98,8 @@ static struct weight_input input_of(const struct loop *l, const struct conf_pool
 	};
 
 	if (seen != NULL)
-		in.up_ms = seen->risen_ms != 0 ? loop_now_ms() - seen->risen_ms : INT64_MAX;
+		in.up_ms = seen->risen_ms != OBSERVED_LONG_AGO ? now().mono_ms - seen->risen_ms
+							       : INT64_MAX;
 	if (seen != NULL && seen->ejected_ms != 0)
 		in.health = WEIGHT_DOWN;
 	return in;
@@ -325,7 +331,7 @@ static void on_check_result(
 		.is_pass = result->is_pass,
 		.result = result->text,
 		.latency_seconds = result->latency_seconds,
-		.now_ms = loop_now_ms(),
+		.now = now(),
 	};
 
 	/* one that began blind may still wait for an answer that was lost then */
@@ -641,6 +647,7 @@ static int adopt_file(struct loop *l)
 static int load(struct loop *l)
 {
 	const struct conf_host host = loop_host(l);
+	struct observed_time at;
 	struct confreport *report;
 	int rc = desired_load(&l->desired, l->keep, &host, &report);
 
@@ -669,7 +676,8 @@ static int load(struct loop *l)
 			l->params.state_dir);
 	else if (rc != 0)
 		return rc;
-	return observed_create(&l->observed, l->keep);
+	at = now();
+	return observed_create(&l->observed, l->keep, &at);
 }
 
 int loop_create(struct loop **out, struct event_base *base, const struct loop_params *params)

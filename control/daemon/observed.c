@@ -14,8 +14,13 @@
 
 #define FILE_NAME "observed.json"
 
+#define AGO_MAX_MS (INT64_C(1) << 53) /* beyond that a damaged file speaks */
+#define BOOT_FILE "/proc/sys/kernel/random/boot_id"
+#define BOOT_MAX 64
+
 struct observed {
 	struct keep *keep;
+	char boot[BOOT_MAX]; /* which run of the machine this is; "": that is not known */
 	struct observed_backend *items;
 	size_t n_items;
 	size_t *pool_at; /* index of each pool's first entry */
@@ -30,15 +35,42 @@ static int by_name(const void *a, const void *b)
 	return d != 0 ? d : strcmp(x->name, y->name);
 }
 
-static bool read_item(struct observed_backend *b, json_t *item)
+static void read_boot(char boot[BOOT_MAX])
+{
+	FILE *f = fopen(BOOT_FILE, "re");
+
+	if (f == NULL || fgets(boot, BOOT_MAX, f) == NULL)
+		boot[0] = '\0';
+	boot[strcspn(boot, "\n")] = '\0';
+	if (f != NULL)
+		fclose(f);
+}
+
+/* By the clock of the run of the machine that wrote it, if it is this one; else by the wall clock. */
+static int64_t read_risen(
+	const json_t *risen, int64_t since_ms, bool is_same_boot, const struct observed_time *now)
+{
+	int64_t risen_ms;
+
+	if (json_is_null(risen) || since_ms < 0)
+		return OBSERVED_LONG_AGO;
+	risen_ms = now->mono_ms - (now->wall_ms > since_ms ? now->wall_ms - since_ms : 0);
+	if (is_same_boot && json_is_integer(risen))
+		risen_ms = json_integer_value(risen);
+	if (risen_ms < -AGO_MAX_MS)
+		return OBSERVED_LONG_AGO;
+	return risen_ms < now->mono_ms ? risen_ms : now->mono_ms;
+}
+
+static bool read_item(struct observed_backend *b, json_t *item, bool is_same_boot,
+	const struct observed_time *now)
 {
 	const char *pool, *name, *state, *reason;
-	json_int_t since_ms, risen_ms = -1;
+	json_int_t since_ms;
 	int health;
 
-	if (json_unpack(item, "{s:s, s:s, s:s, s:s, s:I, s?I}", "pool", &pool, "name", &name,
-		    "state", &state, "reason", &reason, "since_ms", &since_ms, "risen_ms",
-		    &risen_ms)
+	if (json_unpack(item, "{s:s, s:s, s:s, s:s, s:I}", "pool", &pool, "name", &name, "state",
+		    &state, "reason", &reason, "since_ms", &since_ms)
 			!= 0
 		|| strlen(pool) >= MR_NAME_MAX || strlen(name) >= MR_NAME_MAX)
 		return false;
@@ -51,37 +83,42 @@ static bool read_item(struct observed_backend *b, json_t *item)
 	snprintf(b->reason, sizeof(b->reason), "%s", reason);
 	b->state = (enum weight_health)health;
 	b->since_ms = since_ms;
-	b->risen_ms = risen_ms >= 0 ? risen_ms : since_ms;
+	b->risen_ms = read_risen(json_object_get(item, "risen_ms"), since_ms, is_same_boot, now);
 	b->latency_seconds = -1;
 	return true;
 }
 
-static int load(struct observed *o)
+static int load(struct observed *o, const struct observed_time *now)
 {
 	json_t *file, *list, *item;
+	const char *boot;
+	bool is_same_boot;
 	size_t i;
 
 	if (keep_read_json(o->keep, FILE_NAME, &file) != 0)
 		return 0; /* states are found out again by probing */
 	list = json_object_get(file, "backends");
+	boot = json_string_value(json_object_get(file, "boot"));
+	is_same_boot = boot != NULL && o->boot[0] != '\0' && strcmp(boot, o->boot) == 0;
 	o->items = calloc(json_array_size(list) + 1, sizeof(*o->items));
 	if (o->items != NULL)
 		json_array_foreach(list, i, item) {
-			if (read_item(&o->items[o->n_items], item))
+			if (read_item(&o->items[o->n_items], item, is_same_boot, now))
 				o->n_items++;
 		}
 	json_decref(file);
 	return o->items != NULL ? 0 : -ENOMEM;
 }
 
-int observed_create(struct observed **out, struct keep *keep)
+int observed_create(struct observed **out, struct keep *keep, const struct observed_time *now)
 {
 	struct observed *o = calloc(1, sizeof(*o));
 
 	if (o == NULL)
 		return -ENOMEM;
 	o->keep = keep;
-	if (load(o) != 0) {
+	read_boot(o->boot);
+	if (load(o, now) != 0) {
 		free(o);
 		return -ENOMEM;
 	}
@@ -145,7 +182,7 @@ static void begin(struct observed_backend *b, const struct observed_backend *was
 		return;
 	b->state = state;
 	b->since_ms = now_ms;
-	b->risen_ms = 0;
+	b->risen_ms = OBSERVED_LONG_AGO;
 	snprintf(b->reason, sizeof(b->reason), "%s",
 		state == WEIGHT_UNCHECKED          ? "the pool has no check"
 			: state == WEIGHT_CHECKING ? "no probe has ended yet"
@@ -203,7 +240,7 @@ bool observed_probe(struct observed_backend *b, const struct conf_check *check,
 
 	b->passes = probe->is_pass ? b->passes + 1 : 0;
 	b->failures = probe->is_pass ? 0 : b->failures + 1;
-	b->checked_ms = probe->now_ms;
+	b->checked_ms = probe->now.wall_ms;
 	snprintf(b->result, sizeof(b->result), "%s", probe->result);
 	if (probe->is_pass)
 		b->latency_seconds = probe->latency_seconds;
@@ -215,7 +252,8 @@ bool observed_probe(struct observed_backend *b, const struct conf_check *check,
 		snprintf(b->reason, sizeof(b->reason), "%u checks in a row: %.90s", needed,
 			probe->result);
 	b->state = to;
-	b->since_ms = b->risen_ms = probe->now_ms;
+	b->since_ms = probe->now.wall_ms;
+	b->risen_ms = probe->now.mono_ms;
 	return true;
 }
 
@@ -229,12 +267,13 @@ int observed_save(const struct observed *o)
 
 		if (b->state == WEIGHT_UP || b->state == WEIGHT_DOWN)
 			json_array_append_new(list,
-				json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "pool", b->pool, "name",
+				json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "pool", b->pool, "name",
 					b->name, "state", weight_health_name(b->state), "reason",
 					b->reason, "since_ms", (json_int_t)b->since_ms, "risen_ms",
-					(json_int_t)b->risen_ms));
+					b->risen_ms != OBSERVED_LONG_AGO ? json_integer(b->risen_ms)
+									 : json_null()));
 	}
-	file = json_pack("{s:o}", "backends", list);
+	file = json_pack("{s:s, s:o}", "boot", o->boot, "backends", list);
 	rc = file == NULL ? -ENOMEM : keep_write_json(o->keep, FILE_NAME, file);
 	json_decref(file);
 	return rc;

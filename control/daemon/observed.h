@@ -3,7 +3,9 @@
 /*
  * observed — the operational state of backends: what health checks have seen. One entry for each
  * backend of each pool of the configuration, in its order. States are saved in observed.json, so that
- * a restart of the daemon does not begin with a world in which everything is down. Daemon thread.
+ * a restart of the daemon does not begin with a world in which everything is down. Times are since 1970, for
+ * people; but how long a backend has been up is measured by the monotonic clock, which nobody sets. It goes on
+ * over a restart of the daemon; over one of the machine the other has to do. Daemon thread.
  */
 #include "daemon/weight.h"
 #include "lib/conf.h"
@@ -13,12 +15,20 @@
 struct keep;
 struct observed;
 
+#define OBSERVED_LONG_AGO INT64_MIN
+
+/* One moment on both clocks. */
+struct observed_time {
+	int64_t wall_ms; /* since 1970 */
+	int64_t mono_ms;
+};
+
 struct observed_backend {
 	char pool[MR_NAME_MAX];
 	char name[MR_NAME_MAX];
 	enum weight_health state;
 	int64_t since_ms; /* when the state began */
-	int64_t risen_ms; /* when checks brought it up; 0: it was in use before they looked at it */
+	int64_t risen_ms; /* monotonic: when checks brought it up; OBSERVED_LONG_AGO: it was in use before */
 	enum conf_check_type check_type;  /* of the probes counted here; NONE: there is no check */
 	char reason[OBSERVED_REASON_MAX]; /* why it is in this state */
 	uint32_t passes, failures;        /* in a row; one of them is 0 */
@@ -33,11 +43,11 @@ struct observed_probe {
 	bool is_pass;
 	const char *result; /* "200 in 1.2 ms", "connection refused" */
 	double latency_seconds;
-	int64_t now_ms;
+	struct observed_time now;
 };
 
 /* Reads observed.json; one that is corrupt or not there counts as empty. 0 or -ENOMEM. */
-int observed_create(struct observed **out, struct keep *keep);
+int observed_create(struct observed **out, struct keep *keep, const struct observed_time *now);
 void observed_destroy(struct observed **o); /* NULL-safe */
 
 /* The state that a backend begins with under another configuration. One whose pool has no check is UNCHECKED.

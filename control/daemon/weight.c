@@ -16,7 +16,7 @@ static const char *const health_names[] = {
 /* Steps of the slow start that have begun, STEPS when it is over. */
 static uint32_t steps_begun(const struct weight_input *in)
 {
-	const int64_t up_ms = in->up_ms > 0 ? in->up_ms : 0; /* a clock may be set back */
+	const int64_t up_ms = in->up_ms > 0 ? in->up_ms : 0;
 
 	if (in->is_panic || in->health != WEIGHT_UP || up_ms >= in->slow_start_ms)
 		return STEPS;

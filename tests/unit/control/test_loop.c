@@ -4,6 +4,7 @@
  * something else, or the disk does not have it; and what health checks may say while it is away.
  */
 #include "ctlfix.h"
+#include "daemon/check_kind.h"
 #include "daemon/loop.h"
 #include "fakedp.h"
 #include "unit.h"
@@ -597,15 +598,61 @@ static bool is_checked_and_used(void *arg)
 	return loop_desired(f->loop)->generation == 2 && loop_is_in_sync(f->loop);
 }
 
+static const char checked_slowly[] =
+	"version: 1\n"
+	"network: { ports: { north: { addresses: [10.1.0.1/24] } }, snat: [10.1.0.9] }\n"
+	"checks: { c: { type: http, interval: 1h, timeout: 1h, port: %u } }\n"
+	"pools: { web: { check: c, slow_start: 1h, backends: [{ name: a, ip: %s, port: 80 }] } }\n"
+	"services: { s: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web } }\n";
+
+static bool is_up(void *arg)
+{
+	const struct fix *f = arg;
+	const struct mr_object *o = fakedp_find(f->dp, "backend/s/a");
+
+	return o != NULL && o->backend.state == MR_BACKEND_UP && loop_is_in_sync(f->loop);
+}
+
+/* The wall clock was set while the daemon was away: "since_ms" is from 1970, or far from now. */
+static void a_slow_start_goes_on_whatever_the_clock_says(void **state)
+{
+	static const struct {
+		const char *since;
+		int64_t up_ms;
+		unsigned weight;
+	} rows[] = {{"5", 0, 10}, {"5", 2000000, 60}, {"9999999999999", 0, 10},
+		{"9999999999999", 3600000, 100}};
+	struct fix *f = *state;
+	char ip[INET_ADDRSTRLEN], text[1024], *saved, boot[64] = "";
+	uint16_t port = 0;
+	int listener;
+
+	if (!listen_silently(&listener, &port, ip))
+		skip();
+	loop_destroy(&f->loop);
+	saved = ctlfix_read(f->state_dir, "observed.json");
+	assert_int_equal(sscanf(strstr(saved, "\"boot\""), "\"boot\": \"%63[^\"]", boot), 1);
+	free(saved);
+	snprintf(text, sizeof(text), checked_slowly, port, ip);
+	ctlfix_write(f->state_dir, "config.yaml", text);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text),
+			"{\"boot\": \"%s\", \"backends\": [{\"pool\": \"web\", \"name\": \"a\", "
+			"\"state\": \"up\", \"reason\": \"r\", \"since_ms\": %s, \"risen_ms\": %lld}]}",
+			boot, rows[i].since, (long long)(check_now() * 1000) - rows[i].up_ms);
+		ctlfix_write(f->state_dir, "observed.json", text);
+		start(f);
+		ctlfix_run_until(f->base, is_up, f);
+		assert_int_equal(fakedp_find(f->dp, "backend/s/a")->backend.weight, rows[i].weight);
+		loop_destroy(&f->loop);
+	}
+	start(f);
+	close(listener);
+}
+
 /* Nobody answers the probe: it says nothing yet, and nothing is what changes. */
 static void the_check_of_a_running_pool_takes_nothing_out_at_first(void **state)
 {
-	static const char text_of[] =
-		"version: 1\n"
-		"network: { ports: { north: { addresses: [10.1.0.1/24] } }, snat: [10.1.0.9] }\n"
-		"checks: { c: { type: http, interval: 1h, timeout: 1h, port: %u } }\n"
-		"pools: { web: { check: c, slow_start: 1h, backends: [{ name: a, ip: %s, port: 80 }] } }\n"
-		"services: { s: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web } }\n";
 	struct fix *f = *state;
 	char ip[INET_ADDRSTRLEN], text[1024];
 	struct answer a;
@@ -614,7 +661,7 @@ static void the_check_of_a_running_pool_takes_nothing_out_at_first(void **state)
 
 	if (!listen_silently(&listener, &port, ip))
 		skip();
-	snprintf(text, sizeof(text), text_of, port, ip);
+	snprintf(text, sizeof(text), checked_slowly, port, ip);
 	submit(f, text, 0, &a);
 	ctlfix_run_until(f->base, is_checked_and_used, f);
 	for (unsigned is_restarted = 0; is_restarted < 2; is_restarted++) {
@@ -750,6 +797,7 @@ int main(void)
 		TEST(commands_need_an_option_of_the_daemon),
 		TEST(failures_count_only_while_the_dataplane_is_there),
 		TEST(a_backend_that_comes_up_is_given_its_weight_in_steps),
+		TEST(a_slow_start_goes_on_whatever_the_clock_says),
 		TEST(the_check_of_a_running_pool_takes_nothing_out_at_first),
 		TEST(in_panic_all_backends_are_used),
 	};

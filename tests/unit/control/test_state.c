@@ -518,7 +518,9 @@ static void a_damaged_configuration_is_refused_with_its_place(void **state)
 
 static void observe(struct fix *f, struct observed **o, const struct conf *c)
 {
-	assert_int_equal(observed_create(o, f->keep), 0);
+	static const struct observed_time now = {1000, 500};
+
+	assert_int_equal(observed_create(o, f->keep, &now), 0);
 	assert_int_equal(observed_adapt(*o, c, 1000), 0);
 }
 
@@ -527,7 +529,7 @@ static bool probe(struct observed_backend *b, const struct conf_check *check, bo
 	const struct observed_probe p = {.is_pass = is_pass,
 		.result = is_pass ? "200 in 1 ms" : "refused",
 		.latency_seconds = is_pass ? 0.001 : 0.5,
-		.now_ms = 2000};
+		.now = {2000, 700}};
 
 	return observed_probe(b, check, &p);
 }
@@ -554,6 +556,75 @@ static void observed_states_survive_a_restart(void **state)
 	assert_true(observed_at(o, 0, 0)->latency_seconds < 0);
 	assert_int_equal(observed_at(o, 0, 1)->state, WEIGHT_CHECKING);
 	observed_destroy(&o);
+}
+
+/* By the monotonic clock while the machine runs, whatever the other is set to; by that one if there is none
+ * else, and it never makes a backend younger than now. */
+static void how_long_a_backend_is_up_survives_a_restart(void **state)
+{
+	static const struct observed_time now = {.wall_ms = 7000, .mono_ms = 900};
+	static const struct {
+		const char *boot, *times; /* "mine": the one of this machine */
+		int64_t risen_ms;
+	} rows[] = {
+		{NULL, "3000", 900 - 4000}, /* of a version that did not write it */
+		{"\"\"", "3000, \"risen_ms\": 100", 900 - 4000},
+		{"\"other\"", "3000, \"risen_ms\": 100", 900 - 4000},
+		{"7", "3000, \"risen_ms\": 100", 900 - 4000},
+		{"7", "7001", 900},
+		{"mine", "3000, \"risen_ms\": 100", 100},
+		{"mine", "9999999, \"risen_ms\": 100", 100},
+		{"mine", "3000, \"risen_ms\": 901", 900},
+		{"mine", "3000, \"risen_ms\": -5", -5},
+		{"mine", "3000, \"risen_ms\": \"x\"", 900 - 4000},
+		{"mine", "3000, \"risen_ms\": null", OBSERVED_LONG_AGO},
+		{"\"other\"", "3000, \"risen_ms\": null", OBSERVED_LONG_AGO},
+		{"mine", "3000, \"risen_ms\": -9223372036854775807", OBSERVED_LONG_AGO},
+		{"7", "-9223372036854775807", OBSERVED_LONG_AGO},
+	};
+	struct fix *f = *state;
+	struct observed *o = NULL;
+	json_t *file, *item;
+	char *saved, *boot;
+
+	observe(f, &o, f->conf);
+	assert_int_equal(observed_save(o), 0);
+	observed_destroy(&o);
+	saved = ctlfix_read(f->state_dir, "observed.json");
+	file = json_loads(saved, 0, NULL);
+	boot = strdup(json_string_value(json_object_get(file, "boot")));
+	json_decref(file);
+	free(saved);
+	assert_true(strlen(boot) > 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const bool is_mine = rows[i].boot != NULL && strcmp(rows[i].boot, "mine") == 0;
+		char text[512];
+
+		snprintf(text, sizeof(text),
+			"{\"boot\": %s%s%s, \"backends\": [{\"pool\": \"web\", \"name\": \"a\", "
+			"\"state\": \"up\", \"reason\": \"r\", \"since_ms\": %s}]}",
+			is_mine ? "\"" : "",
+			is_mine                        ? boot
+				: rows[i].boot != NULL ? rows[i].boot
+						       : "null",
+			is_mine ? "\"" : "", rows[i].times);
+		ctlfix_write(f->state_dir, "observed.json", text);
+		assert_int_equal(observed_create(&o, f->keep, &now), 0);
+		assert_int_equal(observed_adapt(o, f->conf, now.wall_ms), 0);
+		if (observed_at(o, 0, 0)->risen_ms != rows[i].risen_ms)
+			fail_msg("row %zu: %lld", i, (long long)observed_at(o, 0, 0)->risen_ms);
+		assert_int_equal(observed_save(o), 0); /* for the next */
+		observed_destroy(&o);
+		saved = ctlfix_read(f->state_dir, "observed.json");
+		file = json_loads(saved, 0, NULL);
+		item = json_object_get(
+			json_array_get(json_object_get(file, "backends"), 0), "risen_ms");
+		assert_int_equal(json_is_null(item), rows[i].risen_ms == OBSERVED_LONG_AGO);
+		assert_true(json_is_null(item) || json_integer_value(item) == rows[i].risen_ms);
+		json_decref(file);
+		free(saved);
+	}
+	free(boot);
 }
 
 static void a_damaged_observed_file_is_survived(void **state)
@@ -613,7 +684,7 @@ static void states_follow_their_backends_to_a_new_configuration(void **state)
 	assert_int_equal(observed_adapt(o, f->conf, 4000), 0);
 	assert_int_equal(observed_at(o, 0, 0)->state, WEIGHT_UP);
 	assert_int_equal(observed_at(o, 0, 0)->since_ms, 4000);
-	assert_int_equal(observed_at(o, 0, 0)->risen_ms, 0); /* no slow start */
+	assert_int_equal(observed_at(o, 0, 0)->risen_ms, OBSERVED_LONG_AGO); /* no slow start */
 	assert_int_equal(observed_at(o, 0, 1)->state, WEIGHT_CHECKING);
 	assert_int_equal(observed_at(o, 0, 1)->since_ms, 4000);
 	observed_destroy(&o);
@@ -731,6 +802,7 @@ int main(void)
 		TEST(a_lost_generation_number_is_survived),
 		TEST(a_damaged_configuration_is_refused_with_its_place),
 		TEST(observed_states_survive_a_restart),
+		TEST(how_long_a_backend_is_up_survives_a_restart),
 		TEST(a_damaged_observed_file_is_survived),
 		TEST(states_follow_their_backends_to_a_new_configuration),
 		TEST(a_new_check_must_find_a_backend_down_before_it_is),
