@@ -6,6 +6,32 @@
  */
 #include "cli/cli.h"
 
+/* Options of every command that is a session. */
+/* clang-format off: a row each */
+#define CAPSESSION_PARAMS(filter_help, port_help) \
+	{.name = "--filter", \
+		.key = "filter", \
+		.value = "EXPRESSION", \
+		.kind = CMD_TEXT, \
+		.help = filter_help}, \
+		{.name = "--port", \
+			.key = "port", \
+			.value = "NAME", \
+			.kind = CMD_PORT, \
+			.help = port_help}, \
+		{.name = "--count", \
+			.key = "count", \
+			.value = "N", \
+			.kind = CMD_UINT, \
+			.min = 1, \
+			.max = UINT32_MAX, \
+			.help = "end after so many packets"}, \
+	{ \
+		.name = "--seconds", .key = "seconds", .value = "S", .kind = CMD_UINT, .min = 1, \
+		.max = 86400, .help = "end after so long" \
+	}
+/* clang-format on */
+
 struct capsession {
 	const struct cmd_call
 		*call;           /* its parameters filter, port, count and seconds are read here */

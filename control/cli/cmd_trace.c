@@ -11,30 +11,9 @@
 #include <time.h>
 
 static const struct cmd_param params[] = {
-	{.name = "--filter",
-		.key = "filter",
-		.value = "EXPRESSION",
-		.kind = CMD_TEXT,
-		.help = "only packets that match as they come, as tcpdump writes it (pcap-filter(7))"},
-	{.name = "--port",
-		.key = "port",
-		.value = "NAME",
-		.kind = CMD_PORT,
-		.help = "only packets that come in by this logical port"},
-	{.name = "--count",
-		.key = "count",
-		.value = "N",
-		.kind = CMD_UINT,
-		.min = 1,
-		.max = UINT32_MAX,
-		.help = "end after so many packets"},
-	{.name = "--seconds",
-		.key = "seconds",
-		.value = "S",
-		.kind = CMD_UINT,
-		.min = 1,
-		.max = 86400,
-		.help = "end after so long"},
+	CAPSESSION_PARAMS(
+		"only packets that match as they come, as tcpdump writes it (pcap-filter(7))",
+		"only packets that come in by this logical port"),
 };
 
 static const char *text_of(const json_t *item, const char *key)
