@@ -569,7 +569,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	if (l->current != NULL || a == NULL)
 		return;
 	STAILQ_REMOVE_HEAD(&l->waiting, link);
-	if (a->if_generation != 0 && a->if_generation != l->desired.generation) {
+	if (a->if_generation != LOOP_ANY_GENERATION && a->if_generation != l->desired.generation) {
 		answer(l, a, LOOP_CONFLICT, "", "the configuration was changed by somebody else");
 		return;
 	}

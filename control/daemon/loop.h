@@ -70,7 +70,9 @@ const char *loop_last_error(const struct loop *l); /* of push; "": none since th
 bool loop_config_differs(const struct loop *l);    /* --config file against what is applied */
 int64_t loop_started_ms(const struct loop *l);
 
-/* Replaces the configuration; takes `to` over, whose generation is set here. if_generation 0: any. fn is
+#define LOOP_ANY_GENERATION UINT64_MAX
+
+/* Replaces the configuration; takes `to` over, whose generation is set here. if_generation 0: none yet. fn is
  * called exactly once, later. Applies queue up behind each other; if_generation is looked at when the
  * turn comes. 0 or -ENOMEM. */
 int loop_apply(

@@ -181,7 +181,7 @@ static void apply(struct ctlsrv_request *r, struct conf *c, const char *text, si
 void method_config_apply(struct ctlsrv_request *r)
 {
 	const char *text, *name, *comment = "";
-	json_int_t if_generation = 0;
+	json_int_t if_generation = (json_int_t)LOOP_ANY_GENERATION;
 	int is_dry_run = 0;
 	size_t len;
 	struct conf *c;
@@ -195,7 +195,8 @@ void method_config_apply(struct ctlsrv_request *r)
 			DESIRED_TEXT_MAX - 1);
 		return;
 	}
-	if (if_generation != 0 && (uint64_t)if_generation != loop_desired(r->loop)->generation) {
+	if ((uint64_t)if_generation != LOOP_ANY_GENERATION
+		&& (uint64_t)if_generation != loop_desired(r->loop)->generation) {
 		refuse_conflict(r, loop_desired(r->loop)->generation);
 		return;
 	}

@@ -597,7 +597,7 @@ static void apply(struct world *w)
 	to.text_len = strlen(to.text);
 	to.conf = ctlfix_conf(to.text);
 	w->is_answered = false;
-	assert_int_equal(loop_apply(w->loop, &to, 0, on_applied, w), 0);
+	assert_int_equal(loop_apply(w->loop, &to, LOOP_ANY_GENERATION, on_applied, w), 0);
 	ctlfix_run_until(w->base, is_answered, w);
 	assert_true(w->verdict == LOOP_APPLIED || w->verdict == LOOP_PENDING);
 	take_over(w);

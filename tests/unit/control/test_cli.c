@@ -463,6 +463,8 @@ static void exit_codes_with_a_daemon(void **state)
 	ask("config apply conf.yaml --dry-run", EXIT_DONE, "no difference", NULL);
 	ask("config diff new.yaml", EXIT_DIFFERENT, "- services.shop", "");
 	ask("config apply new.yaml --dry-run", EXIT_DIFFERENT, "- services.shop", "");
+	ask("config apply new.yaml --if-generation 0", EXIT_CONFLICT, "",
+		"the applied generation is 1, not the expected one");
 	ask("config apply new.yaml --if-generation 9", EXIT_CONFLICT, "",
 		"the applied generation is 1");
 	ask("service show shpo", EXIT_FAILED, "", "did you mean 'shop'?");

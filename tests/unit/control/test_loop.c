@@ -50,8 +50,9 @@ static const char two[] =
 
 static void start(struct fix *f)
 {
-	const struct loop_params params = {
-		.config_file = f->config, .state_dir = f->state_dir, .dataplane = f->socket};
+	const struct loop_params params = {.config_file = f->config[0] != '\0' ? f->config : NULL,
+		.state_dir = f->state_dir,
+		.dataplane = f->socket};
 
 	assert_int_equal(loop_create(&f->loop, f->base, &params), 0);
 }
@@ -212,6 +213,30 @@ static void a_stale_generation_is_a_conflict_when_its_turn_comes(void **state)
 	assert_saved(f, two);
 }
 
+/* Nothing was applied so far, and two want to be the first. */
+static void generation_0_is_the_one_before_the_first(void **state)
+{
+	struct fix *f = *state;
+	struct answer a, b;
+
+	apply(f, two, 0, &a);
+	assert_int_equal(a.verdict, LOOP_CONFLICT);
+	assert_int_equal(running_port(f), 80);
+	loop_destroy(&f->loop);
+	ctlfix_rm(f->state_dir);
+	unlink(f->config);
+	f->config[0] = '\0';
+	start(f);
+	assert_int_equal(loop_desired(f->loop)->generation, 0);
+	submit(f, two, 0, &a);
+	submit(f, one, 0, &b);
+	ctlfix_run_until(f->base, is_answered, &b);
+	assert_int_equal(a.verdict, LOOP_APPLIED);
+	assert_int_equal(a.generation, 1);
+	assert_int_equal(b.verdict, LOOP_CONFLICT);
+	assert_saved(f, two);
+}
+
 static void a_refused_apply_leaves_everything_as_it_was(void **state)
 {
 	struct fix *f = *state;
@@ -223,7 +248,7 @@ static void a_refused_apply_leaves_everything_as_it_was(void **state)
 		.code = MR_ERR_LIMIT,
 		.object = "service/s",
 		.message = "table full"};
-	apply(f, two, 0, &a);
+	apply(f, two, LOOP_ANY_GENERATION, &a);
 	assert_int_equal(a.verdict, LOOP_REFUSED);
 	assert_string_equal(a.object, "service/s");
 	assert_string_equal(a.message, "table full");
@@ -244,7 +269,7 @@ static void an_apply_behind_an_order_gets_its_own_answer(void **state)
 	f->dp->rule = (struct fakedp_rule){.type = MR_REQ_COMMIT, .act = FAKEDP_HOLD, .times = 1};
 	drain(f);
 	ctlfix_run_until(f->base, is_holding, f);
-	submit(f, two, 0, &a);
+	submit(f, two, LOOP_ANY_GENERATION, &a);
 	ctlfix_run_ready(f->base);
 	fakedp_release(f->dp);
 	f->dp->rule = (struct fakedp_rule){.type = MR_REQ_PREPARE,
@@ -267,7 +292,7 @@ static void an_order_during_an_apply_follows_it(void **state)
 	struct answer a;
 
 	f->dp->rule = (struct fakedp_rule){.type = MR_REQ_COMMIT, .act = FAKEDP_HOLD, .times = 1};
-	submit(f, two, 0, &a);
+	submit(f, two, LOOP_ANY_GENERATION, &a);
 	ctlfix_run_until(f->base, is_holding, f);
 	drain(f);
 	fakedp_release(f->dp);
@@ -313,7 +338,7 @@ static void while_the_dataplane_is_away_applies_are_pending(void **state)
 	struct answer a;
 
 	fakedp_stop(&f->dp);
-	apply(f, two, 0, &a);
+	apply(f, two, LOOP_ANY_GENERATION, &a);
 	assert_int_equal(a.verdict, LOOP_PENDING);
 	assert_true(loop_is_pending(f->loop));
 	assert_saved(f, two);
@@ -331,7 +356,7 @@ static void an_apply_the_disk_does_not_have_is_taken_back(void **state)
 
 	snprintf(path, sizeof(path), "%s/.generation.json.tmp", f->state_dir);
 	assert_int_equal(mkdir(path, 0700), 0);
-	apply(f, two, 0, &a);
+	apply(f, two, LOOP_ANY_GENERATION, &a);
 	assert_int_equal(a.verdict, LOOP_UNSAVED);
 	assert_int_equal(a.generation, 1);
 	assert_non_null(strstr(a.message, "could not be saved"));
@@ -662,7 +687,7 @@ static void the_check_of_a_running_pool_takes_nothing_out_at_first(void **state)
 	if (!listen_silently(&listener, &port, ip))
 		skip();
 	snprintf(text, sizeof(text), checked_slowly, port, ip);
-	submit(f, text, 0, &a);
+	submit(f, text, LOOP_ANY_GENERATION, &a);
 	ctlfix_run_until(f->base, is_checked_and_used, f);
 	for (unsigned is_restarted = 0; is_restarted < 2; is_restarted++) {
 		assert_int_equal(loop_observed(f->loop, 0, 0)->state, WEIGHT_UP);
@@ -753,12 +778,12 @@ static void in_panic_all_backends_are_used(void **state)
 	since = loop_panic_since_ms(f->loop, 0);
 	snprintf(text, sizeof(text), "%s", panic_text);
 	memcpy(strstr(text, "50%"), "34%", 3); /* one of three is still less */
-	apply(f, text, 0, &a);
+	apply(f, text, LOOP_ANY_GENERATION, &a);
 	assert_int_equal(a.verdict, LOOP_APPLIED);
 	assert_states(f, 's', "uxuu");
 	assert_int_equal(loop_panic_since_ms(f->loop, 0), since); /* the same panic */
 	memcpy(strstr(text, "34%"), "33%", 3);
-	apply(f, text, 0, &a);
+	apply(f, text, LOOP_ANY_GENERATION, &a);
 	assert_states(f, 's', "uddd");
 	ctlfix_run_until(f->base, is_in_sync, f);
 	assert_int_equal(loop_panic_since_ms(f->loop, 0), 0);
@@ -786,6 +811,7 @@ int main(void)
 		TEST(the_first_start_takes_the_file_and_later_ones_do_not),
 		TEST(an_apply_is_in_force_and_saved),
 		TEST(a_stale_generation_is_a_conflict_when_its_turn_comes),
+		TEST(generation_0_is_the_one_before_the_first),
 		TEST(a_refused_apply_leaves_everything_as_it_was),
 		TEST(an_apply_behind_an_order_gets_its_own_answer),
 		TEST(an_order_during_an_apply_follows_it),
