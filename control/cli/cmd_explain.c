@@ -81,13 +81,17 @@ static void put_destination(const json_t *item, char *buf, size_t size)
 {
 	const char *const service = text_of(item, "service");
 	const char *const address = text_of(item, "address");
+	const char *const drop = text_of(item, "drop");
 
 	if (service != NULL)
 		append(buf, size, "service %s", service);
 	else if (address == NULL || strcmp(address, "none") == 0)
 		append(buf, size, "no address of ours");
 	else if (strcmp(address, "virtual") == 0)
-		append(buf, size, "a VIP without a service on this port and protocol");
+		append(buf, size, "a VIP%s", /* or it ended before a service was looked for */
+			drop != NULL && strcmp(drop, "no_service") == 0
+				? " without a service on this port and protocol"
+				: "");
 	else if (strcmp(address, "snat") == 0)
 		append(buf, size, "a SNAT address, where backends answer to");
 	else

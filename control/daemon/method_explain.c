@@ -141,6 +141,11 @@ void method_explain_flow(struct ctlsrv_request *r)
 			"there is no protocol '%.64s'", proto);
 		return;
 	}
+	if (is_segment && mr_proto_find(proto) != MR_PROTO_TCP) {
+		ctlsrv_refuse(r, "usage", NULL, NULL,
+			"segment is for tcp: a datagram is the same in a flow and before it");
+		return;
+	}
 	ask.proto = (uint8_t)mr_proto_find(proto);
 	ask.segment = is_segment != 0;
 	if (!read_endpoint(r, "client", client, &ask.client, &ask.client_port)

@@ -117,7 +117,12 @@ flow="10.1.0.10:40404 10.1.0.80:80"
 	expect "in text" grep -q "^verdict  *forwarded to web/" "$T_DIR/out"
 	t_cli explain tcp 10.1.0.10:1 10.1.0.80:81 >"$T_DIR/out"
 	expect "a port without a service" grep -q "^verdict  *dropped: no_service (virtual address" "$T_DIR/out"
+	expect "it says so where it goes" grep -q "^destination  *a VIP without a service" "$T_DIR/out"
+	t_cli explain tcp 0.0.0.0:1 10.1.0.80:80 >"$T_DIR/out"
+	expect "one that is dropped before was going to a VIP" grep -q "^destination  *a VIP$" "$T_DIR/out"
 }
+expect_fail "datagrams have no segments" 2 t_cli explain udp 10.1.0.10:1 10.1.0.80:80 --segment
+expect_says "segment is for tcp"
 expect_fail "families must agree" 2 t_cli explain tcp 10.1.0.10:1 '[fd00:1::80]:80'
 expect_says "of different families"
 

@@ -409,6 +409,9 @@ static const struct {
 		"parameters:", NULL},
 	{"{\"id\": 1, \"method\": \"service.show\", \"params\": {\"name\": \"shpo\"}}\n",
 		"not_found", "there is no service 'shpo'", "did you mean 'shop'?"},
+	{"{\"id\": 1, \"method\": \"explain\", \"params\": {\"proto\": \"udp\", \"client\": "
+	 "\"10.1.0.9:1\", \"vip\": \"10.1.0.80:53\", \"segment\": true}}\n",
+		"usage", "segment is for tcp", NULL},
 	{"{\"id\": 1, \"method\": \"backend.drain\"}\n", "usage", "parameters:", NULL},
 	{"{\"id\": 1, \"method\": \"backend.drain\", \"params\": {\"pool\": \"wep\", \"name\": "
 	 "\"web1\"}}\n",
