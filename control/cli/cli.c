@@ -39,8 +39,7 @@ static int ask_and_show(const struct cmd_call *call)
 	return EXIT_DONE;
 }
 
-/* A full disk or a closed pipe must not look like success. */
-static int flush(const struct cmd_call *call, int exit)
+int cli_flush(const struct cmd_call *call, int exit)
 {
 	struct request_failure f;
 
@@ -64,7 +63,7 @@ int cli_run(int argc, char *const *argv, const struct cmd_io *io)
 			clihelp_print(io->out, call.cmd, family);
 		else
 			exit = call.cmd->run != NULL ? call.cmd->run(&call) : ask_and_show(&call);
-		exit = flush(&call, exit);
+		exit = cli_flush(&call, exit);
 	}
 	json_decref(call.params);
 	return exit;

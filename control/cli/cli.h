@@ -10,6 +10,10 @@
  * of control/README.md. */
 int cli_run(int argc, char *const *argv, const struct cmd_io *io);
 
+/* Writes out what was printed: a full disk or a closed pipe must not look like success. Returns exit, or
+ * EXIT_FAILED in the place of EXIT_DONE, reported. */
+int cli_flush(const struct cmd_call *call, int exit);
+
 /* Asks the daemon for call->cmd->method and gives the result, or reports the failure. Returns an
  * exit code. */
 int cli_ask(const struct cmd_call *call, json_t *params, json_t **result);

@@ -171,12 +171,12 @@ static void take(void *arg, const json_t *item)
 	fputc('\n', call->io->out);
 }
 
-/* A reader that has gone ends it, like an interrupt. */
+/* A reader that has gone ends it, like an interrupt; a full disk is said. */
 static int flush(void *arg)
 {
 	const struct cmd_call *const call = arg;
 
-	return fflush(call->io->out) == 0 ? EXIT_DONE : EXIT_FAILED;
+	return cli_flush(call, EXIT_DONE);
 }
 
 static void tell(const struct cmd_call *call, const json_t *end)

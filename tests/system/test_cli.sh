@@ -186,6 +186,11 @@ expect_says "there is no port 'nosuch'"
 expect_fail "packets are not for everybody" 8 setpriv --reuid nobody --regid nogroup --clear-groups \
 	"$millrace" -s "$T_DIR/control.sock" capture -w /dev/null --count 1
 
+say "a trace to a full disk"
+traced() { t_cli trace --seconds 10 2>&1 >/dev/full; }
+expect_fail "is no success" 1 traced
+expect_says "standard output: No space left on device"
+
 say "completion"
 cat >"$T_DIR/complete" <<-EOF
 	PATH=$T_BUILD/control/cli:\$PATH
