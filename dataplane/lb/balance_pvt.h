@@ -104,7 +104,10 @@ bool guard_allows(const struct call *x, const struct lb_service *s, const struct
 bool guard_admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
 	enum pkt_drop *reason);
 
-/* A service with syn_cookies (synflood.c). A SYN above that: true, it is answered and has its verdict. */
+/* A service with syn_cookies (synflood.c): whether the packet is a SYN above that, to be answered with a cookie. Else it
+ * has taken its token. */
+bool synflood_is_above(struct call *x, const struct pkt *p, const struct lb_service *s);
+/* The same, and done: the SYN has its verdict. */
 bool synflood_defers(struct call *x, unsigned i, const struct lb_service *s);
 /* Whether the segment answers a cookie. It counts as a SYN then; *iss, *isn: as syncookie_check(). */
 bool synflood_returns(struct call *x, unsigned i, uint32_t *iss, uint32_t *isn);
@@ -123,6 +126,8 @@ uint32_t newflow_decide(const struct call *x, const struct lb_service *s, const 
 	uint32_t named, uint64_t hash, enum pkt_drop *reason);
 uint32_t newflow_decide_again(const struct call *x, const struct conn *e, const struct pkt *p,
 	uint32_t named, uint64_t hash, enum pkt_drop *reason);
+/* Whether anybody may have the packet's source address, and come with it by this port; if not, *reason says so. */
+bool newflow_is_source(const struct call *x, const struct pkt *p, enum pkt_drop *reason);
 bool newflow_is_worth_entry(const struct call *x, const struct lb_service *s, bool is_v6);
 uint16_t newflow_peek_port(
 	const struct call *x, const struct pkt *p, uint64_t hash, uint16_t *slot);

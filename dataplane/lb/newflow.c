@@ -308,6 +308,20 @@ static inline bool is_as_backend(const struct call *x, const struct pkt *p)
 	return iface != VIP_NONE && iface != p->in_iface;
 }
 
+static inline bool is_source(const struct call *x, const struct pkt *p, enum pkt_drop *reason)
+{
+	*reason = PKT_DROP_bad_ip_source;
+	if (unlikely(is_from_us(x, p)))
+		return false;
+	*reason = PKT_DROP_backend_source;
+	return likely(!is_as_backend(x, p));
+}
+
+bool newflow_is_source(const struct call *x, const struct pkt *p, enum pkt_drop *reason)
+{
+	return is_source(x, p, reason);
+}
+
 /* Whether the service takes a packet without an entry. A segment that cannot begin a flow is refused, except where
  * a service is stateless-able: the hash leads it to the backend it had before this balancer was restarted, or
  * before a peer failed, so flows outlive their balancer. No limit counts these, but the lists hold: what has no
@@ -330,11 +344,7 @@ static inline bool admits(const struct call *x, const struct lb_service *s, cons
 uint32_t newflow_decide(const struct call *x, const struct lb_service *s, const struct pkt *p,
 	uint32_t named, uint64_t hash, enum pkt_drop *reason)
 {
-	*reason = PKT_DROP_bad_ip_source;
-	if (unlikely(is_from_us(x, p)))
-		return SCHED_NONE;
-	*reason = PKT_DROP_backend_source;
-	if (unlikely(is_as_backend(x, p)) || !admits(x, s, p, reason))
+	if (!is_source(x, p, reason) || !admits(x, s, p, reason))
 		return SCHED_NONE;
 	return named != SCHED_NONE ? named : choose(x, s, hash, reason);
 }

@@ -12,20 +12,27 @@
 
 #define TURNS (RTE_TCP_SYN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG)
 
+bool synflood_is_above(struct call *x, const struct pkt *p, const struct lb_service *s)
+{
+	enum pkt_drop reason;
+
+	if (!connfsm_opens(p->tcp_flags) || p->flags & PKT_F_FRAGMENT
+		|| rate_take(&x->lw->services[s->idx].syns, &s->syn_rate, x->now_ms))
+		return false;
+	/* who is refused for what he is gets no cookie, but is dropped like any other */
+	return newflow_is_source(x, p, &reason) && (s->acl == NULL || acl_allows(s->acl, p->src));
+}
+
 bool synflood_defers(struct call *x, unsigned i, const struct lb_service *s)
 {
 	const struct pkt *p = &x->b->p[i];
 	const uint32_t n_headers = (uint32_t)sizeof(struct rte_tcp_hdr)
 		+ (uint32_t)(p->family == 4 ? sizeof(struct rte_ipv4_hdr)
 					    : sizeof(struct rte_ipv6_hdr));
-	enum pkt_drop reason;
 	uint32_t mss;
 
-	if (!connfsm_opens(p->tcp_flags) || p->flags & PKT_F_FRAGMENT
-		|| rate_take(&x->lw->services[s->idx].syns, &s->syn_rate, x->now_ms))
+	if (!synflood_is_above(x, p, s))
 		return false;
-	if (s->acl != NULL && !guard_allows(x, s, p, &reason))
-		return false; /* refused there like any other */
 	mss = x->w->ifaces->of[p->in_iface].mtu_bytes - n_headers;
 	syncookie_reply(&x->lw->cookies, x->w, x->b, i, (uint16_t)RTE_MIN(mss, s->mss));
 	return true;

@@ -90,6 +90,15 @@ class Box:
             found[name] = (int(opened), int(failed))
         return found
 
+    def denied(self):
+        """New flows that the lists of each service refused: name → how many."""
+        self.say("denied")
+        found = {}
+        while (line := self.hear()) != "end":
+            name, n = line.split(" ")
+            found[name] = int(n)
+        return found
+
     def conns(self):
         self.say("conns")
         found = []

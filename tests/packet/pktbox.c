@@ -11,6 +11,7 @@
  *     time MS                   move the clock on
  *     counters                  → counter NAME VALUE (those not 0) … then balanced | unbalanced
  *     outcomes                  → NAME OPENED FAILED of each backend … then end
+ *     denied                    → NAME FLOWS of each service, that its lists refused … then end
  *     conns                     → conn STATE BACKEND-ADDRESS PORT … then end
  *     explain PROTO CLIENT PORT VIP PORT SEGMENT   → explain NAME=VALUE … (fields of mr_explain_row, numbers
  *                               as they are); dies when it has changed anything
@@ -251,6 +252,21 @@ static void outcomes(struct harness *h)
 	printf("end\n");
 }
 
+static void denied(struct harness *h)
+{
+	const struct lb_conf *lb = lb_conf_of(snapshot_get());
+
+	for (uint32_t i = 0; i < lb->n_services; i++) {
+		uint64_t n = 0;
+
+		for (unsigned w = 0; w < h->n_workers; w++)
+			n += lb_worker_service_acl_drops(h->workers[w]->lb, i);
+		if (lb->services[i] != NULL)
+			printf("%s %" PRIu64 "\n", lb->services[i]->spec.name, n);
+	}
+	printf("end\n");
+}
+
 /* All of a worker that an explanation might change. */
 struct state {
 	struct tally tally;
@@ -485,6 +501,8 @@ int main(int argc, char **argv)
 			conns(&h);
 		else if (strcmp(line, "outcomes") == 0)
 			outcomes(&h);
+		else if (strcmp(line, "denied") == 0)
+			denied(&h);
 		else if (strcmp(line, "capture") == 0)
 			capture(&h, args);
 		else if (strcmp(line, "trace") == 0)

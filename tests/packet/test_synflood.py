@@ -211,11 +211,25 @@ class SynFlood(PacketTest):
         self.assertEqual(self.send(self.client(flags="A", seq=add(ISS, 1), ack=add(isn, 1))), [])
         self.assertEqual(self.dropped("service_limit"), 1)
 
+    def test_who_is_refused_anyway_gets_no_cookie(self):
+        """By a list, as one of our own addresses, as a backend by another port than its own; each counts once."""
+        self.up()
+        self.box.put("acl", service="web", ip="10.1.0.66", prefix_len=32, action=2)
+        self.apply()
+        for src, reason in (("10.1.0.66", "acl"), ("10.1.0.80", "bad_ip_source"), ("10.2.0.100", "bad_ip_source"),
+                            ("10.2.0.11", "backend_source")):
+            frame = self.client(flags="S", seq=ISS)
+            frame[IP].src = src
+            self.assertEqual(self.send(frame), [], src)
+        self.assertEqual([self.dropped(r) for r in ("acl", "bad_ip_source", "backend_source", "syn_cookies_sent")],
+                         [1, 2, 1, 0])
+        self.assertEqual(self.box.denied(), {"web": 1})
+
 
 class SynFloodTwoWorkers(SynFlood):
     """By any queue: SYN and ACK of a flow are of one worker."""
     workers, queues, turn = 2, 2, 0
-    test_nothing_is_kept = test_below_the_rate_there_are_entries = test_limits_hold = test_segment_size = test_cookies_get_old = None
+    test_nothing_is_kept = test_below_the_rate_there_are_entries = test_limits_hold = test_segment_size = test_who_is_refused_anyway_gets_no_cookie = test_cookies_get_old = None
 
     def up(self, family=4, mode=FULLNAT, rate=1, **more):
         super().up(family, mode, rate, **more)
