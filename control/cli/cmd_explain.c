@@ -132,7 +132,10 @@ static void put_limits(const json_t *item, char *buf, size_t size)
 	if (is_told(item, "flows_left"))
 		append(buf, size, ", room for %lld new ones now", number_of(item, "flows_left"));
 	if (is_told(item, "source_left"))
-		append(buf, size, ", for %lld of this source", number_of(item, "source_left"));
+		append(buf, size, ", room for %lld of this source", number_of(item, "source_left"));
+	if (is_told(item, "syns_left"))
+		append(buf, size, ", room for %lld SYNs before cookies",
+			number_of(item, "syns_left"));
 }
 
 static void put_scheduler(const json_t *item, char *buf, size_t size)
@@ -156,6 +159,10 @@ static void put_flow(const json_t *item, char *buf, size_t size)
 		append(buf, size, "needs no entry and would get none");
 	else if (strcmp(text_of(item, "verdict"), "reset") == 0)
 		append(buf, size, "would end");
+	else if (strcmp(text_of(item, "verdict"), "cookie") == 0)
+		append(buf, size, "would be new when the client sends the cookie back");
+	else if (is_true(item, "may_be_cookie"))
+		append(buf, size, "would be new if the segment brings a cookie");
 	else if (!is_true(item, "is_new"))
 		append(buf, size, "goes on as its entry says");
 	else if (is_true(item, "has_entry"))
@@ -222,13 +229,19 @@ static void put_verdict(const json_t *item, char *buf, size_t size)
 	const char *const verdict = text_of(item, "verdict");
 
 	if (strcmp(verdict, "dropped") == 0)
-		append(buf, size, "dropped: %s (%s)", text_of(item, "drop"),
-			text_of(item, "drop_help"));
+		append(buf, size, "dropped: %s (%s)%s", text_of(item, "drop"),
+			text_of(item, "drop_help"),
+			is_true(item, "may_be_cookie")
+				? ", unless it brings a SYN cookie, which its bytes alone tell"
+				: "");
 	else if (strcmp(verdict, "kernel") == 0)
 		append(buf, size, "to the kernel side");
 	else if (strcmp(verdict, "reset") == 0)
 		append(buf, size,
 			"answered with a reset: its backend is out, and the service says so");
+	else if (strcmp(verdict, "cookie") == 0)
+		append(buf, size,
+			"answered with a SYN cookie: no entry, as SYNs are above syn_cookies");
 	else if (strcmp(verdict, "answer") == 0)
 		append(buf, size, "taken for the answer of a backend");
 	else if (strcmp(verdict, "held") == 0)

@@ -50,6 +50,7 @@ static void put_nulls(json_t *item, const struct mr_explain_row *row)
 			row->service[0] != '\0' && row->service_conns_max != MR_EXPLAIN_NO_LIMIT},
 		{"flows_left", row->service[0] != '\0' && row->flows_left != MR_EXPLAIN_NO_LIMIT},
 		{"source_left", row->service[0] != '\0' && row->source_left != MR_EXPLAIN_NO_LIMIT},
+		{"syns_left", row->service[0] != '\0' && row->syns_left != MR_EXPLAIN_NO_LIMIT},
 		{"flow_hash", row->service[0] != '\0'},
 		{"backend_port", row->backend[0] != '\0'},
 		{"backend_weight", row->backend[0] != '\0'},
@@ -98,6 +99,7 @@ static json_t *build_item(const struct ctlsrv_request *r, const struct mr_explai
 	json_object_set_new(item, "has_entry", json_boolean(row->has_entry));
 	json_object_set_new(item, "is_new", json_boolean(row->is_new));
 	json_object_set_new(item, "is_stateless", json_boolean(row->is_stateless));
+	json_object_set_new(item, "may_be_cookie", json_boolean(row->may_be_cookie));
 	return item;
 }
 

@@ -134,7 +134,7 @@ static void fill_verdict(const struct explain_flow *e, struct mr_explain_row *ro
 	else if (verdict == PKT_TX)
 		row->verdict = MR_VERDICT_FORWARDED;
 	else if (verdict == PKT_REPLY)
-		row->verdict = MR_VERDICT_RESET;
+		row->verdict = e->trial.is_cookie ? MR_VERDICT_COOKIE : MR_VERDICT_RESET;
 	else if (verdict == PKT_HOLD)
 		row->verdict = MR_VERDICT_HELD;
 	else if (verdict == PKT_RETURN || verdict == PKT_REVERT)
@@ -214,6 +214,8 @@ void explain_fill(const struct explain_flow *e, const struct lb_registry *r,
 	row->service_conns_max = (uint32_t)t->service_conns_max;
 	row->flows_left = t->flows_left;
 	row->source_left = t->source_left;
+	row->syns_left = t->syns_left;
+	row->may_be_cookie = t->may_be_cookie;
 	row->flow_hash = t->hash;
 	put_backend(r, t->first_idx, row->scheduled);
 	if (t->has_entry)

@@ -83,6 +83,14 @@ static inline bool fwd_is_dnat(uint8_t mode)
 	return mode == MR_MODE_DNAT || mode == FWD_DNAT_EDIT || mode == FWD_DNAT_COOKIE;
 }
 
+/* An entry's mode as a configuration names it. */
+static inline enum mr_mode fwd_mode_of(uint8_t mode)
+{
+	return fwd_is_fullnat(mode) ? MR_MODE_FULLNAT
+		: fwd_is_dnat(mode) ? MR_MODE_DNAT
+				    : (enum mr_mode)mode;
+}
+
 /* For modes: completes a packet whose next hop is known by reference; p->family is that of the next hop. The
  * frame's Ethernet header is at eth; the packet goes out of iface, or to the hold queue of ref, or of next_hop
  * where ref is NEIGH_NONE (NULL where it never is). */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * trial — see trial.h. The order is that of on_client_packet() and newflow_open(), and each answer comes from the
- * function that these ask. Forwarding itself needs bytes (time to live, MTU) and is not tried.
+ * function that these ask. Forwarding itself needs bytes (time to live, MTU) and is not tried; nor is a SYN cookie, which
+ * a segment may bring: what would become of it then is asked as if it had.
  *
  *  I1  what a decision changes is the service's cursor, buckets and acl_drops and the line of its source: these are
  *      saved before and restored after; nobody but the manager, which counts, looks at them meanwhile
@@ -9,6 +10,8 @@
 #include "lb/trial.h"
 
 #include "lb/balance_pvt.h"
+
+#include <rte_tcp.h>
 
 /* I1. */
 struct saved {
@@ -30,6 +33,7 @@ static void restore(struct call *x, const struct lb_service *s, const struct sav
 	tally->cursor = saved->service.cursor;
 	tally->flows = saved->service.flows;
 	tally->inserts = saved->service.inserts;
+	tally->syns = saved->service.syns;
 	rate_restore(x->lw->sources, guard_source(s, &x->b->p[0]), &saved->source);
 }
 
@@ -39,12 +43,14 @@ static void look_at_limits(const struct call *x, const struct lb_service *s, str
 
 	t->service_conns = tally->conns;
 	t->service_conns_max = s->max_conns;
-	t->flows_left = t->source_left = TRIAL_NO_LIMIT;
+	t->flows_left = t->source_left = t->syns_left = TRIAL_NO_LIMIT;
 	if (s->flow_rate.gain != 0)
 		t->flows_left = rate_left(&tally->flows, &s->flow_rate, x->now_ms);
 	if (s->source_rate.gain != 0)
 		t->source_left = rate_source_left(
 			x->lw->sources, guard_source(s, &x->b->p[0]), &s->source_rate, x->now_ms);
+	if (s->syn_rate.gain != 0)
+		t->syns_left = rate_left(&tally->syns, &s->syn_rate, x->now_ms);
 }
 
 /* The scheduler's own answer, before limits of backends have theirs. */
@@ -82,16 +88,36 @@ static void choose_port(const struct call *x, struct trial *t)
 	drop(t, PKT_DROP_snat_exhausted);
 }
 
+/* Whether a segment that is no part of a flow would begin one by the cookie that it may bring. synflood_returns() takes
+ * those of ours for SYNs. */
+static bool may_be_cookie(struct call *x, const struct lb_service *s, uint64_t hash)
+{
+	struct pkt as = x->b->p[0];
+	enum pkt_drop reason;
+
+	if (s->syn_rate.gain == 0 || connfsm_opens(as.tcp_flags))
+		return false;
+	as.tcp_flags = RTE_TCP_SYN_FLAG;
+	return newflow_decide(x, s, &as, SCHED_NONE, hash, &reason) != SCHED_NONE;
+}
+
 /* newflow_open() */
 static void try_open(struct call *x, const struct lb_service *s, bool is_v6, struct trial *t)
 {
 	enum pkt_drop reason;
 
-	t->is_new = true;
 	t->mode = s->spec.mode;
+	if (s->syn_rate.gain != 0 && synflood_is_above(x, &x->b->p[0], s)) {
+		t->verdict = PKT_REPLY;
+		t->is_cookie = true;
+		t->backend_idx = SCHED_NONE;
+		return;
+	}
+	t->is_new = true;
 	t->backend_idx = newflow_decide(x, s, &x->b->p[0], SCHED_NONE, t->hash, &reason);
 	if (t->backend_idx == SCHED_NONE) {
 		drop(t, reason);
+		t->may_be_cookie = reason == PKT_DROP_no_conn && may_be_cookie(x, s, t->hash);
 		return;
 	}
 	t->is_stateless = (s->is_stateless_able && !newflow_is_worth_entry(x, s, is_v6))
@@ -105,7 +131,7 @@ static void try_open(struct call *x, const struct lb_service *s, bool is_v6, str
 /* The flow goes on as its entry says. */
 static void go_on(const struct call *x, struct trial *t)
 {
-	t->mode = t->entry.mode;
+	t->mode = (uint8_t)fwd_mode_of(t->entry.mode);
 	t->backend_idx = t->entry.backend_idx;
 	t->snat_port = t->entry.snat_port;
 	if (t->snat_port != 0)

@@ -11,11 +11,13 @@
 
 /* Counts and limits are of this worker. */
 struct trial {
-	uint8_t verdict; /* PKT_TX, PKT_HOLD, PKT_DROP, or PKT_REPLY: the client is reset */
-	uint8_t drop;    /* enum pkt_drop, with PKT_DROP */
+	uint8_t verdict; /* PKT_TX, PKT_HOLD, PKT_DROP, or PKT_REPLY: the client is reset, or gets a cookie */
+	uint8_t drop; /* enum pkt_drop, with PKT_DROP */
 	bool has_entry;
 	bool is_new;       /* a flow begins: without an entry, or on this one */
 	bool is_stateless; /* forwarded without an entry */
+	bool is_cookie; /* with PKT_REPLY: a SYN above what the service admits, answered with a cookie */
+	bool may_be_cookie; /* dropped as a segment of no flow; with a cookie of ours in it it would begin one */
 	uint8_t mode;
 	uint8_t neigh_state; /* of the next hop, enum mr_neigh_state; 0: unknown */
 	uint8_t out_iface;
@@ -27,6 +29,7 @@ struct trial {
 	uint64_t hash;        /* of what the service hashes */
 	uint64_t service_conns, service_conns_max; /* TRIAL_NO_LIMIT */
 	uint32_t flows_left, source_left; /* new flows that the rates admit now; TRIAL_NO_LIMIT */
+	uint32_t syns_left;               /* SYNs before cookies are sent; TRIAL_NO_LIMIT */
 	struct lb_backend backend;        /* with backend_idx */
 	uint64_t backend_conns;
 	struct rte_ether_addr mac; /* of the next hop, where it is known */

@@ -165,7 +165,11 @@ MR_MSG(mr_explain, MR_EXPLAIN_FIELDS)
 	F(T, NAME, answer_port, 40, MR_OPTIONAL, \
 		"NAT: logical port to the client; empty: no route") \
 	F(T, IP, answer_next_hop, 41, MR_OPTIONAL, "NAT: the client or a gateway") \
-	F(T, U8, answer_neigh_state, 42, MR_OPTIONAL, "enum mr_neigh_state; 0: not known yet")
+	F(T, U8, answer_neigh_state, 42, MR_OPTIONAL, "enum mr_neigh_state; 0: not known yet") \
+	F(T, U32, syns_left, 43, MR_OPTIONAL, \
+		"SYNs the service takes at once without cookies; MR_EXPLAIN_NO_LIMIT") \
+	F(T, U8, may_be_cookie, 44, MR_OPTIONAL, \
+		"1 = dropped, unless it brings a SYN cookie, which its bytes alone tell")
 MR_MSG(mr_explain_row, MR_EXPLAIN_ROW_FIELDS)
 
 /* One capture at a time. Packets wait in the dataplane until they are read; it ends by itself when nobody has for

@@ -137,7 +137,8 @@ struct mr_ip {
 	X(MR_VERDICT_DROPPED, 3, "dropped") \
 	X(MR_VERDICT_KERNEL, 4, "kernel") \
 	X(MR_VERDICT_ANSWER, 5, "answer") \
-	X(MR_VERDICT_RESET, 6, "reset")
+	X(MR_VERDICT_RESET, 6, "reset") \
+	X(MR_VERDICT_COOKIE, 7, "cookie") /* EXPLAIN alone: a SYN that is answered with one */
 
 /* Declares enum mr_T from list L, mr_T_name(value) → text or "?", and mr_T_find(text) → value or
  * -1. */

@@ -7,7 +7,7 @@ from box import *
 
 SCHEDS = {"maglev": 1, "wrr": 2, "rr": 3, "wlc": 4, "lc": 5, "p2c": 6, "sh": 7, "rendezvous": 8}
 MODES = {"full-nat": FULLNAT, "dsr-l2": DSR_L2, "ipip": IPIP, "gue": GUE, "dnat": DNAT}
-FORWARDED, HELD, DROPPED, KERNEL, ANSWER, RESET = 1, 2, 3, 4, 5, 6
+FORWARDED, HELD, DROPPED, KERNEL, ANSWER, RESET, COOKIE = 1, 2, 3, 4, 5, 6, 7
 NO_LIMIT = 0xffffffff
 
 
@@ -51,6 +51,13 @@ class Explain(PacketTest):
         if e["verdict"] == RESET:
             (port, got), = out
             self.assertEqual((port, "R" in got[TCP].flags, got[IP].dst), ("north", True, src), told)
+            return e
+        if e["verdict"] == COOKIE:
+            (port, got), = out
+            self.assertEqual((port, str(got[TCP].flags), got[TCP].window, got[IP].dst), ("north", "SA", 0, src), told)
+            self.assertEqual(after["syn_cookies_sent"], before.get("syn_cookies_sent", 0) + 1)
+            self.assertEqual(Counter(map(tuple, self.box.conns())), conns)
+            self.isn = got[TCP].seq
             return e
         self.assertIn(e["verdict"], (FORWARDED, HELD))
         (port, got), = out
@@ -111,7 +118,7 @@ class AnyCourse(Explain):
             else:
                 e = self.agree(f"10.1.0.{rng.randrange(10, 13)}", rng.randrange(3000, 3012), "10.1.0.80", 80,
                                flags=rng.choice("SSSAAFR" if not fields.get("on_down") else "SSAAA"))
-                seen["reset" if e["verdict"] == RESET else e.get("drop", "forwarded")] += 1
+                seen[{RESET: "reset", COOKIE: "cookie"}.get(e["verdict"], e.get("drop", "forwarded"))] += 1
         return seen
 
     def test_backend_limits(self):
@@ -132,6 +139,13 @@ class AnyCourse(Explain):
     def test_flows_that_are_reset(self):
         seen = self.run_course(6, 80, sched=3, on_down=2)
         self.assertTrue(seen["reset"] and seen["forwarded"], seen)
+
+    def test_cookies(self):
+        """Beside other limits, and in every order."""
+        for seed, mode in ((8, FULLNAT), (9, DNAT)):
+            seen = self.run_course(seed, 80, sched=3, syn_cookies=3, source_rate=2, source_rate_prefix=32, max_conns=9,
+                                   mode=mode)
+            self.assertTrue(seen["cookie"] and seen["forwarded"] and seen["no_conn"], seen)
 
     def test_forwarding_by_hash(self):
         seen = self.run_course(4, 80, sched=1, mode=DSR_L2, insert_rate=2)
@@ -206,6 +220,38 @@ class Steps(Explain):
         self.assertEqual((e["has_entry"], e["conn_state"], e["age_ms"], e["idle_ms"], e["packets"]), (1, 1, 3000, 3000, 1))
         self.assertEqual(e["expires_ms"], 7000)
         self.assertEqual(e["is_new"], 0)
+
+    def test_cookies(self):
+        """Below the rate there is an entry; above it a cookie; what a segment without an entry is, its bytes tell."""
+        self.serve(syn_cookies=20, n=1)
+        for left in (2, 1):
+            e = self.explain(sport=4000 + left)
+            self.assertEqual((e["syns_left"], e["may_be_cookie"]), (left, 0))
+            self.assertIn(self.agree("10.1.0.10", 4000 + left, "10.1.0.80", 80)["verdict"], (HELD, FORWARDED))
+        e = self.agree("10.1.0.10", 5000, "10.1.0.80", 80)
+        self.assertEqual((e["verdict"], e["syns_left"], e["is_new"], e["has_entry"], e.get("backend")), (COOKIE, 0, 0, 0, None))
+        self.assertEqual(e["scheduled"], "web1")
+        e = self.agree("10.1.0.10", 5000, "10.1.0.80", 80, flags="A")
+        self.assertEqual((e["drop"], e["may_be_cookie"]), ("no_conn", 1))
+        ack = packet("10.1.0.10", 5000, "10.1.0.80", 80, flags="A")
+        ack[TCP].seq, ack[TCP].ack = 1, self.isn + 1 & 0xffffffff
+        self.assertEqual([str(got[TCP].flags) for _, got in self.send(ack)], ["S"])
+        e = self.explain(sport=5000, segment=True)
+        self.assertEqual((e["has_entry"], e["mode"], e["verdict"], e["may_be_cookie"]), (1, FULLNAT, FORWARDED, 0))
+        self.serve(syn_cookies=20, n=1, max_conns=1)  # who is refused then is refused with a cookie, too
+        e = self.explain(sport=5001, segment=True)
+        self.assertEqual((e["drop"], e["may_be_cookie"]), ("no_conn", 0))
+        self.serve(n=1)
+        e = self.explain(sport=5001, segment=True)
+        self.assertEqual((e["drop"], e["may_be_cookie"], e["syns_left"]), ("no_conn", 0, NO_LIMIT))
+
+    def test_the_mode_of_an_entry(self):
+        """As the configuration names it, whatever a service wants besides."""
+        for k, more in enumerate(({"mss": 1000}, {"mss": 1000, "mode": DNAT}, {"client_address": 2})):
+            self.serve(n=1, **more)
+            self.agree("10.1.0.10", 4000 + k, "10.1.0.80", 80)
+            e = self.explain(sport=4000 + k, segment=True)
+            self.assertEqual((e["has_entry"], e["mode"]), (1, more.get("mode", FULLNAT)))
 
     def test_a_flow_that_begins_again(self):
         self.serve(sched=3)

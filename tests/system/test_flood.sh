@@ -26,6 +26,8 @@ for to in "full4 10.1.0.82" "tcp4 10.1.0.80"; do
 	was=$(counter syn_cookies_sent)
 	answered() { [ "$(counter syn_cookies_sent)" -gt $((was + 5 * RATE)) ]; }
 	t_wait 20 "cookies to be sent" answered
+	explained() { t_cli explain tcp 10.1.0.10:1 "$vip:80" | grep -q 'verdict .*answered with a SYN cookie'; }
+	t_wait 10 "explain to tell of them" explained # but for when there is a token
 	was=$(counter syn_cookies_accepted)
 	t_load "$name" "$vip" 80 --requests 200
 	expect_all "$name"
