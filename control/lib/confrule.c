@@ -517,10 +517,6 @@ static void check_syn_cookies(
 			"services.%s.syn_cookies is only for full-nat and dnat: with %s the backend's "
 			"answers do not pass here; insert_rate is for that",
 			s->name, mr_mode_name(s->mode));
-	else if (s->client_address != MR_CLIENT_ADDRESS_NONE)
-		CONFREAD_ERROR(u->r, place,
-			"services.%s.syn_cookies does not go together with client_address yet",
-			s->name);
 }
 
 /* What goes by hash alone beyond insert_rate cannot depend on counts. */

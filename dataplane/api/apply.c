@@ -148,8 +148,6 @@ static int check_syn_cookies(const struct mr_object *o, struct mr_error *err)
 			"syn_cookies is for full-nat and dnat: with %s answers do not pass here, use "
 			"insert_rate",
 			mr_mode_name(s->mode));
-	if (s->client_address != MR_CLIENT_ADDRESS_NONE)
-		return refuse(err, o, "syn_cookies and client_address do not go together yet");
 	return 0;
 }
 

@@ -34,6 +34,7 @@
 #include "lb/fwd_edit.h"
 
 #include "base/csum.h"
+#include "lb/fwd_edit_pvt.h"
 #include "lb/fwd_nat.h"
 #include "net/icmpquote.h"
 #include "net/proxyhdr.h"
@@ -43,14 +44,6 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
-
-/* In an entry's `fins`, above the two bits of connfsm. */
-#define TELL_TOA 0x04    /* how the flow began, whatever the service says since */
-#define TELL_PROXY 0x08  /* the same */
-#define IS_ANSWERED 0x10 /* the backend's SYN+ACK was here: ISS is known */
-#define IS_SENT \
-	0x20 /* a header has gone out, and the backend has not said since that it has none */
-#define IS_TOLD 0x40 /* acknowledged by the backend */
 
 static uint16_t option_bytes(uint8_t family)
 {
@@ -63,6 +56,18 @@ static uint16_t bytes_more(const struct conn *e)
 	if (e->fins & TELL_PROXY)
 		return proxyhdr_bytes(e->family);
 	return e->fins & TELL_TOA ? option_bytes(e->family) : 0;
+}
+
+uint16_t fwd_edit_more(const struct mr_service *s)
+{
+	switch (s->client_address) {
+	case MR_CLIENT_ADDRESS_TOA:
+		return option_bytes(s->vip.family);
+	case MR_CLIENT_ADDRESS_PROXY_V2:
+		return proxyhdr_bytes(s->vip.family);
+	default:
+		return 0;
+	}
 }
 
 static inline struct rte_tcp_hdr *tcp_of(struct rte_mbuf *m, const struct pkt *p)
@@ -311,7 +316,7 @@ static inline bool edit_client(
 	struct pkt *p = &env->b->p[i];
 
 	if (unlikely(p->flags & PKT_F_FRAGMENT)) {
-		if (!(e->fins & (TELL_TOA | TELL_PROXY)))
+		if (!(e->fins & TELL_ANY))
 			return true; /* a SYN in pieces keeps its segment size */
 		pkt_drop(p, PKT_DROP_fragment_told);
 		return false;
@@ -322,13 +327,19 @@ static inline bool edit_client(
 		edit_syn(env, i, e, be);
 		return true;
 	}
-	if (!(e->fins & (TELL_TOA | TELL_PROXY)))
+	if (!(e->fins & TELL_ANY))
 		return true;
 	if (unlikely(!(e->fins & IS_TOLD)))
 		return edit_early(env, i, e, be);
 	if (e->fins & TELL_PROXY)
 		add_to_seq(tcp_of(env->b->m[i], p), proxyhdr_bytes(e->family));
 	return true;
+}
+
+bool fwd_edit_client(
+	const struct fwd_env *env, unsigned i, struct conn *e, const struct lb_backend *be)
+{
+	return edit_client(env, i, e, be);
 }
 
 static inline void send_edited(
@@ -410,6 +421,11 @@ static inline void edit_answer(const struct fwd_env *env, unsigned i, struct con
 		e->fins |= IS_TOLD;
 }
 
+void fwd_edit_answer(const struct fwd_env *env, unsigned i, struct conn *e)
+{
+	edit_answer(env, i, e);
+}
+
 static void return_edited(const struct fwd_env *env, const struct fwd_batch *batch)
 {
 	for (unsigned k = 0; k < batch->n; k++)
@@ -446,8 +462,8 @@ static void lessen_mtu(uint8_t *icmp, uint8_t family, uint16_t n)
 	add_to_message_sum(icmp, csum_delta(&old, &word, 4));
 }
 
-/* What the backend was sent becomes what the client has sent; there are ports, so there is a number. */
-static void edit_quote(
+/* There are ports in the quote, so there is a number. */
+void fwd_edit_quote(
 	const struct fwd_env *env, unsigned i, const struct conn *e, const struct icmpquote *q)
 {
 	uint8_t *icmp = rte_pktmbuf_mtod_offset(env->b->m[i], uint8_t *, env->b->p[i].l4_off);
@@ -468,7 +484,7 @@ static void ret_error(
 	const struct fwd_env *env, unsigned i, struct conn *e, const struct icmpquote *q)
 {
 	if (bytes_more(e) != 0)
-		edit_quote(env, i, e, q);
+		fwd_edit_quote(env, i, e, q);
 	fwd_nat_full_ops.ret_error(env, i, e, q); /* DNAT's is the same */
 }
 

@@ -6,4 +6,7 @@
  */
 #include "lb/fwd.h"
 
+/* Bytes that the first segment of a client of the service has more when the backend is told of it. Any thread. */
+uint16_t fwd_edit_more(const struct mr_service *s);
+
 extern const struct fwd_ops fwd_edit_full_ops, fwd_edit_dest_ops;

@@ -5,6 +5,7 @@
  * with `syn_cookies`. Context: worker.
  */
 #include "lb/balance_pvt.h"
+#include "lb/fwd_edit.h"
 #include "net/syncookie.h"
 
 #include <rte_ip.h>
@@ -29,12 +30,14 @@ bool synflood_defers(struct call *x, unsigned i, const struct lb_service *s)
 	const uint32_t n_headers = (uint32_t)sizeof(struct rte_tcp_hdr)
 		+ (uint32_t)(p->family == 4 ? sizeof(struct rte_ipv4_hdr)
 					    : sizeof(struct rte_ipv6_hdr));
+	const uint32_t n_more = fwd_edit_more(&s->spec);
 	uint32_t mss;
 
 	if (!synflood_is_above(x, p, s))
 		return false;
-	mss = x->w->ifaces->of[p->in_iface].mtu_bytes - n_headers;
-	syncookie_reply(&x->lw->cookies, x->w, x->b, i, (uint16_t)RTE_MIN(mss, s->mss));
+	mss = RTE_MIN(x->w->ifaces->of[p->in_iface].mtu_bytes - n_headers, s->mss);
+	mss = mss > MR_MSS_MIN + n_more ? mss - n_more : MR_MSS_MIN;
+	syncookie_reply(&x->lw->cookies, x->w, x->b, i, (uint16_t)mss);
 	return true;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """SYN cookies: above a rate a SYN leaves nothing behind, and who sends the cookie back is connected afterwards."""
 from box import *
+from test_client_address import header, toa
 
 VIPS = {4: "10.1.0.80", 6: "fd00:1::80"}
 CLIENTS = {4: "10.1.0.10", 6: "fd00:1::10"}
@@ -224,6 +225,113 @@ class SynFlood(PacketTest):
         self.assertEqual([self.dropped(r) for r in ("acl", "bad_ip_source", "backend_source", "syn_cookies_sent")],
                          [1, 2, 1, 0])
         self.assertEqual(self.box.denied(), {"web": 1})
+
+
+class Told(SynFlood):
+    """The same of services that tell their backends the client: each segment that is made here tells it, too."""
+
+    def up(self, family=4, mode=FULLNAT, rate=1, **more):
+        super().up(family, mode, rate, **more)
+        self.sport += 1
+
+    def expect_backend(self, got, ttl, data=b"", **tcp):
+        f = self.family
+        self.assertFrame(got, Ether(src=SOUTH_MAC, dst=WEB_MAC[1]) / ip_of(f, SNATS[f], BACKENDS[f], ttl)
+                         / TCP(sport=self.bport, dport=8080, **tcp) / Raw(data))
+
+    def link(self, isn, syn, data=b"", options=()):
+        """SYN to the backend, its answer, and what that makes; the answer comes twice, as the ACK got lost."""
+        self.to_backend(self.client(flags="A", seq=add(ISS, 1), ack=add(isn, 1), window=777), flags="S", seq=ISS,
+                        window=777, options=syn)
+        answer = self.server(flags="SA", seq=ITS, ack=add(ISS, 1), window=4000, options=[("MSS", 1460)])
+        ack = dict(flags="A", seq=add(ISS, 1), ack=ITS + 1, window=8192, options=list(options))
+        out = dict(self.send(answer, port="south"))
+        self.to_client(out["north"], flags="A", seq=add(isn, 1), ack=add(ISS, 1), window=4000)
+        self.expect_backend(out["south"], 64, data, **ack)
+        (_, got), = self.send(answer, port="south")
+        self.expect_backend(got, 64, data, **ack)
+
+    def test_proxy_header(self):
+        for family, mss in ((4, 1460), (6, 1440)):
+            with self.subTest(family=family):
+                self.up(family, client_address=2)
+                h = header(family, cport=self.sport)
+                n = len(h)
+                isn = self.cookie(mss=mss - n)
+                self.link(isn, [("MSS", 1460)], h)
+                first = dict(flags="PA", seq=add(ISS, 1), ack=add(isn, 1))
+                self.to_backend(self.client(b"GET /", **first), h + b"GET /", **{**first, "ack": ITS + 1})
+                self.to_backend(self.client(b"more", **{**first, "seq": add(ISS, 6)}), b"more",
+                                flags="PA", seq=add(ISS, 6 + n), ack=ITS + 1)
+                (_, got), = self.send(self.server(b"220 hello", flags="PA", seq=ITS + 1, ack=add(ISS, 1)), port="south")
+                self.to_client(got, b"220 hello", flags="PA", seq=add(isn, 1), ack=add(ISS, 1))
+                # has the header, and only that
+                (_, got), = self.send(self.server(flags="A", seq=ITS + 10, ack=add(ISS, 1 + n)), port="south")
+                self.to_client(got, flags="A", seq=add(isn, 10), ack=add(ISS, 1))
+                self.to_backend(self.client(b"GET /", **{**first, "ack": add(isn, 10)}), b"GET /",
+                                flags="PA", seq=add(ISS, 1 + n), ack=ITS + 10)
+                (_, got), = self.send(self.server(b"answer", flags="PA", seq=ITS + 10, ack=add(ISS, 10 + n)), port="south")
+                self.to_client(got, b"answer", flags="PA", seq=add(isn, 10), ack=add(ISS, 10))
+                self.to_backend(self.client(flags="FA", seq=add(ISS, 10), ack=add(isn, 16)), flags="FA",
+                                seq=add(ISS, 10 + n), ack=ITS + 16)
+                (_, got), = self.send(self.server(flags="FA", seq=ITS + 16, ack=add(ISS, 11 + n)), port="south")
+                self.to_client(got, flags="FA", seq=add(isn, 16), ack=add(ISS, 11))
+        self.assertEqual(self.dropped("proxy_headers"), 2 * 3)
+
+    def test_option(self):
+        for family, mss in ((4, 1460), (6, 1440)):
+            with self.subTest(family=family):
+                self.up(family, client_address=1)
+                told = toa(family, self.sport)
+                isn = self.cookie(mss=mss - (8 if family == 4 else 20))
+                self.link(isn, told + [("MSS", 1460)], options=told)
+                first = dict(flags="PA", seq=add(ISS, 1), ack=add(isn, 1))
+                self.to_backend(self.client(b"GET /", **first), b"GET /", **{**first, "ack": ITS + 1}, options=told)
+                (_, got), = self.send(self.server(b"answer", flags="PA", seq=ITS + 1, ack=add(ISS, 6)), port="south")
+                self.to_client(got, b"answer", flags="PA", seq=add(isn, 1), ack=add(ISS, 6))
+                self.to_backend(self.client(b"GET /", **first), b"GET /", **{**first, "ack": ITS + 1})
+        self.assertEqual(self.dropped("toa_options"), 2 * (1 + 4))  # up()'s SYN
+
+    def test_segment_size_of_the_service(self):
+        self.up(client_address=2, mss=1000)
+        self.cookie(mss=1000 - 28)
+
+    def test_refused_by_the_backend(self):
+        self.up(client_address=2)
+        isn = self.cookie(mss=1432)
+        self.to_backend(self.client(flags="A", seq=add(ISS, 1), ack=add(isn, 1)), flags="S", seq=ISS, options=[("MSS", 1460)])
+        (_, got), = self.send(self.server(flags="RA", seq=0, ack=add(ISS, 1)), port="south")
+        self.to_client(got, flags="RA", seq=add(isn, 1), ack=add(ISS, 1))
+
+    def test_errors(self):
+        """What is quoted is what the one it goes to has sent, before and after the backend has the header."""
+        self.up(client_address=2)
+        h = header(4, cport=self.sport)
+        isn = self.cookie(mss=1432)
+        self.link(isn, [("MSS", 1460)], h)
+        for is_told in (False, True):
+            if is_told:
+                self.send(self.server(flags="A", seq=ITS + 1, ack=add(ISS, 1 + len(h))), port="south")
+            for src, dst, seq, want_src, want_dst, want_seq, port in (
+                    (VIPS[4], CLIENTS[4], add(isn, 1), BACKENDS[4], SNATS[4], ITS + 1, "north"),
+                    (SNATS[4], BACKENDS[4], add(ISS, 101 + len(h)), CLIENTS[4], VIPS[4], add(ISS, 101), "south")):
+                ports = {VIPS[4]: 80, CLIENTS[4]: self.sport, BACKENDS[4]: 8080, SNATS[4]: self.bport}
+                quote = IP(src=src, dst=dst, id=9) / TCP(sport=ports[src], dport=ports[dst], flags="A", seq=seq)
+                mac = (CLIENT_MAC, NORTH_MAC) if port == "north" else (WEB_MAC[1], SOUTH_MAC)
+                (_, got), = self.send(Ether(src=mac[0], dst=mac[1]) / IP(src="10.1.0.9", dst=src)
+                                      / ICMP(type=3, code=1) / Raw(raw(quote)), port=port)
+                want = IP(src=want_src, dst=want_dst, id=9) / TCP(sport=ports[want_src], dport=ports[want_dst], flags="A",
+                                                                  seq=want_seq)
+                self.assertEqual(raw(got[ICMP])[8:36], raw(want)[:28], (is_told, port))
+                self.assertEqual(got[IP].dst, want_src)
+            # and the client's next hop, or what stands in its place, is as before
+            (_, got), = self.send(self.server(b"d", flags="A", seq=ITS + 1, ack=add(ISS, 1 + len(h) * is_told)),
+                                  port="south")
+            self.to_client(got, b"d", flags="A", seq=add(isn, 1), ack=add(ISS, 1))
+
+
+for name in [n for n in dir(SynFlood) if n.startswith("test_") and n not in vars(Told)]:
+    setattr(Told, name, None)  # once is enough
 
 
 class SynFloodTwoWorkers(SynFlood):

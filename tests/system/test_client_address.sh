@@ -73,6 +73,21 @@ expect "headers were counted" test "$(counter proxy_headers)" -gt 180
 expect "the SYNs of tcp4, and all SYN+ACKs of both" test "$(counter mss_clamped)" -ge 15
 expect "nothing was too big" test "$(counter too_big)$(counter too_big_replies)$(counter no_headroom)" = 000
 
+say "clients that come in by SYN cookie"
+was=$(counter syn_cookies_accepted)
+for to in "4 10.1.0.82 10.1.0.10" "6 fd00:1::82 fd00:1::10"; do
+	read -r family vip client <<<"$to"
+	url=http://$([ "$family" = 6 ] && echo "[$vip]" || echo "$vip")
+	for port in 5${family}011 5${family}012 5${family}013; do
+		expect "the server sees $client" test "$(t_curl --local-port "$port" "$url/")" = "$client $port $vip 80"
+	done
+	t_curl -T "$T_DIR/up" "$url/files/cookie$family"
+	expect "an upload of 5 MB is what was sent" cmp "$T_DIR/up" "$T_DIR/files/cookie$family"
+	t_curl -o "$T_DIR/down" "$url/files/cookie$family"
+	expect "and comes back so" cmp "$T_DIR/up" "$T_DIR/down"
+done
+expect "$(($(counter syn_cookies_accepted) - was)) came in by cookie" test "$(counter syn_cookies_accepted)" -gt $((was + 4))
+
 say "a flow goes on as it began"
 t_download long tcp4 10.1.0.80 80
 sed 's/, client_address: proxy-v2//' "$CONFIG" >"$T_DIR/without.yaml"

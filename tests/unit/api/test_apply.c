@@ -141,6 +141,9 @@ static void edits_need_both_directions(void **state)
 			s.service.mss = 0;
 			s.service.client_address = MR_CLIENT_ADDRESS_TOA;
 			check(&s, is_full && !is_udp ? 0 : -EINVAL);
+			s.service.syn_cookies = 100; /* together */
+			check(&s, is_full && !is_udp ? 0 : -EINVAL);
+			s.service.syn_cookies = 0;
 			s.service.client_address = MR_CLIENT_ADDRESS_PROXY_V2;
 			check(&s, is_full ? 0 : -EINVAL);
 			s.service.client_address = MR_CLIENT_ADDRESS_PROXY_V2 + 1;
