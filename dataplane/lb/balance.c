@@ -90,12 +90,12 @@ static void count_batch(struct call *x, const struct fwd_batch *batch, enum conn
 	}
 }
 
-static void trace_batch(const struct call *x, const struct fwd_batch *batch)
+static void trace_batch(const struct call *x, const struct fwd_batch *batch, unsigned mode)
 {
 	for (unsigned k = 0; k < batch->n; k++)
 		capture_trace_backend(x->w->capture, batch->sel[k],
 			(uint32_t)(batch->backend[k] - x->conf->backends),
-			(enum mr_mode)batch->backend[k]->mode, batch->conn[k] != NULL);
+			fwd_mode_of((uint8_t)mode), batch->conn[k] != NULL);
 }
 
 /* Sends what has been collected. */
@@ -107,7 +107,7 @@ void balance_run_batches(struct call *x, enum connfsm_dir dir)
 		if (x->batch[mode].n == 0)
 			continue;
 		if (unlikely(x->w->capture != NULL))
-			trace_batch(x, &x->batch[mode]);
+			trace_batch(x, &x->batch[mode], mode);
 		if (dir == CONNFSM_CLIENT)
 			fwd_modes[mode]->send(&env, &x->batch[mode]);
 		else

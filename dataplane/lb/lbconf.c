@@ -10,6 +10,8 @@
  *  I2  it holds a pin on the neighbour of every backend record it has, absent ones included
  *  I3  a backend that left is kept, absent, while a live generation or a connection names its slot: a
  *      worker may still open flows to it until the next generation is published
+ *  I4  a change of mode is none to flows that have entries: they go on by the mode they began with, so what that
+ *      needs of a record or of the tables is there for every mode
  *
  * Cost of a generation with one changed backend: a comparison and a copy per backend, tens of nanoseconds
  * each, plus the tables of the one service. lbspec.c groups and checks the model, lbroute.c fills the backend
@@ -416,6 +418,13 @@ static int build_quic(struct build *b, struct lb_service *s)
 	return rc;
 }
 
+/* GUE flows that began before the mode was changed go on to the port they had. */
+static void keep_gue_port(struct lb_service *s, const struct lb_service *prev)
+{
+	if (s->spec.mode != MR_MODE_GUE && prev != NULL)
+		s->gue_port = prev->gue_port;
+}
+
 /* The service of this group in slot, made anew. */
 static int build_service(
 	struct build *b, const struct lbspec_group *g, uint32_t slot, const struct lb_service *prev)
@@ -430,6 +439,7 @@ static int build_service(
 	if (s == NULL)
 		return -ENOMEM;
 	set_hash(s);
+	keep_gue_port(s, prev);
 	rc = get_backend_slots(b, s, g, &n_slots);
 	if (rc == 0)
 		rc = set_acl(b, s, g, prev);

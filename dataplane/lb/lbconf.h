@@ -37,7 +37,7 @@ struct lb_service {
 	bool is_stateless_able;  /* may be forwarded by hash without entries */
 	struct acl *acl;         /* NULL: every client may begin flows */
 	uint32_t max_conns;      /* a worker's share; UINT32_MAX: no limit */
-	rte_be16_t gue_port;
+	rte_be16_t gue_port;     /* of a mode that is another by now: as it was */
 	uint16_t mss;            /* UINT16_MAX: no limit */
 	uint8_t fwd;             /* of new flows: fwd_of() */
 	uint32_t sum_weight;     /* of backends that take new flows */
@@ -66,7 +66,8 @@ struct lb_backend { /* hot: one line */
 	bool is_out;            /* its flows begin again elsewhere: DOWN, EVICT, absent */
 	uint8_t on_packet; /* enum mr_down: of a TCP client in the midst of a flow, while it is out */
 	bool is_quic;      /* packets of its flows may be for others: newflow_follow_id() */
-	uint8_t spare[9];
+	bool is_reverted; /* there may be DNAT flows of it, of another mode as well: in reverts */
+	uint8_t spare[8];
 };
 _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 
@@ -76,7 +77,7 @@ _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 /* The slots of an older generation are within the arrays of a newer one: counts never shrink. */
 struct lb_conf {
 	struct vip_table *vips;
-	struct vip_table *reverts;        /* backends of DNAT services; NULL: there are none */
+	struct vip_table *reverts;        /* backends with DNAT flows; NULL: there are none */
 	struct vip_table *sources;        /* addresses of backends in the model → iface */
 	struct lb_service **services;     /* by slot; NULL = free */
 	struct lb_backend *backends;      /* by slot */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * lbroute — the backend records of a generation: addresses, state, route and pinned next hop, of
- * backends in the model and of absent ones that still have flows (I3 of lbconf.c).
+ * backends in the model and of absent ones that still have flows (I3 and I4 of lbconf.c).
  *
  * The neighbour table counts one pin per neighbour for all of us; pins[] counts our records. So a
  * generation in which no route changed never asks the neighbour table. Context: manager.
@@ -96,6 +96,21 @@ static void set_pinned(struct lb_backend *be, uint8_t on_down)
 		be->on_packet = MR_DOWN_RESET;
 }
 
+/* I4. Flows that began with DNAT need the way back when the service's mode has changed. The generation of the change keeps
+ * it for those that a worker still opens by the one before; later ones while there are flows, of whatever mode: an entry of
+ * the table that finds none does no harm. */
+static bool is_reverted(const struct build *b, const struct route *r, uint32_t slot)
+{
+	const struct lb_backend *be = r->be, *prev = r->prev;
+
+	if (be->mode == MR_MODE_DNAT)
+		return true;
+	return prev != NULL && prev->is_reverted && prev->port == be->port
+		&& prev->service_idx == be->service_idx
+		&& memcmp(prev->ip, be->ip, sizeof(be->ip)) == 0
+		&& (prev->mode == MR_MODE_DNAT || lbconf_in_use(&b->r->backend_users, slot));
+}
+
 static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 {
 	const struct mr_backend *m = &s->backends[i];
@@ -113,6 +128,7 @@ static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 	be->is_quic = s->quic != NULL;
 	be->max_conns = lbconf_share(b->r, m->max_conns);
 	be->service_idx = s->idx;
+	be->is_reverted = is_reverted(b, &r, slot);
 	set_pinned(be, s->spec.on_down);
 	if (!route_backend(b, &r))
 		return lbspec_refuse_backend(b->err, -EINVAL, m,
@@ -191,11 +207,11 @@ int lbroute_build(struct build *b)
 	return rc;
 }
 
-/* --- backends of DNAT services, by address: whose packets are turned back --- */
+/* --- backends with DNAT flows, by address: whose packets are turned back --- */
 
 struct revert {
 	struct vip_entry entry;
-	bool is_absent;
+	bool is_left; /* the backend, or the mode, is not in the model any more */
 };
 
 static int by_endpoint(const void *a, const void *b)
@@ -216,7 +232,7 @@ static int by_endpoint_and_state(const void *a, const void *b)
 	const struct revert *x = a, *y = b;
 	const int c = by_endpoint(a, b);
 
-	return c != 0 ? c : x->is_absent - y->is_absent;
+	return c != 0 ? c : x->is_left - y->is_left;
 }
 
 static unsigned collect_reverts(const struct lb_conf *c, struct revert *r)
@@ -228,7 +244,7 @@ static unsigned collect_reverts(const struct lb_conf *c, struct revert *r)
 		const struct lb_service *s =
 			be->service_idx < c->n_services ? c->services[be->service_idx] : NULL;
 
-		if (be->neigh_ref == NEIGH_NONE || be->mode != MR_MODE_DNAT || s == NULL)
+		if (be->neigh_ref == NEIGH_NONE || !be->is_reverted || s == NULL)
 			continue;
 		memset(&r[n], 0, sizeof(r[n]));
 		r[n].entry.ip.family = be->family;
@@ -236,7 +252,7 @@ static unsigned collect_reverts(const struct lb_conf *c, struct revert *r)
 		r[n].entry.port = rte_be_to_cpu_16(be->port);
 		r[n].entry.proto = s->spec.proto;
 		r[n].entry.service_idx = s->idx;
-		r[n++].is_absent = be->state == 0;
+		r[n++].is_left = be->state == 0 || be->mode != MR_MODE_DNAT;
 	}
 	return n;
 }
@@ -257,7 +273,7 @@ static int refuse_twice(struct build *b, const struct revert *r)
 	return -EINVAL;
 }
 
-/* One of each address: an absent backend's flows end when another service has its address now. */
+/* One of each address: what is left of flows ends when another DNAT service has the address now. */
 static int unite_reverts(struct build *b, struct revert *r, unsigned *n)
 {
 	unsigned n_kept = 0;
@@ -266,8 +282,7 @@ static int unite_reverts(struct build *b, struct revert *r, unsigned *n)
 	for (unsigned i = 0; i < *n; i++) {
 		if (n_kept == 0 || by_endpoint(&r[n_kept - 1], &r[i]) != 0)
 			r[n_kept++] = r[i];
-		else if (!r[i].is_absent
-			&& r[i].entry.service_idx != r[n_kept - 1].entry.service_idx)
+		else if (!r[i].is_left && r[i].entry.service_idx != r[n_kept - 1].entry.service_idx)
 			return refuse_twice(b, (const struct revert[2]){r[n_kept - 1], r[i]});
 	}
 	*n = n_kept;

@@ -263,12 +263,26 @@ static void change_edits(struct fleet *f, struct mr_service *s)
 		s->client_address = fleet_random(f, 2) ? MR_CLIENT_ADDRESS_TOA : 0;
 }
 
+/* Only for new flows, too. Between modes with the same ports and families, so that backends stay who they are. */
+static void change_mode(struct mr_service *s)
+{
+	static const uint8_t others[] = {[MR_MODE_FULLNAT] = MR_MODE_DNAT,
+		[MR_MODE_DNAT] = MR_MODE_FULLNAT,
+		[MR_MODE_IPIP] = MR_MODE_GUE,
+		[MR_MODE_GUE] = MR_MODE_IPIP,
+		[MR_MODE_DSR_L2] = MR_MODE_DSR_L2};
+
+	s->mode = others[s->mode];
+	s->client_address = 0;
+	s->gue_port = s->mode == MR_MODE_GUE ? 7000 : 0;
+}
+
 static void change_service(struct fleet *f, unsigned i)
 {
 	static const uint32_t sizes[] = {0, 251, 1021, 4093};
 	struct mr_service *s = &f->of[i].spec;
 
-	switch (fleet_random(f, 8)) {
+	switch (fleet_random(f, 9)) {
 	case 0:
 		s->sched = (uint8_t)(1 + fleet_random(f, 8));
 		break;
@@ -290,6 +304,9 @@ static void change_service(struct fleet *f, unsigned i)
 		break;
 	case 6:
 		change_edits(f, s);
+		break;
+	case 7:
+		change_mode(s);
 		break;
 	default:
 		f->of[i].has_acl = !f->of[i].has_acl;

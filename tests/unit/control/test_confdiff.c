@@ -218,6 +218,29 @@ static void changes_are_rows(void **state)
 	conf_destroy(&b);
 }
 
+/* What is told of a change of mode is what the dataplane does: tests/packet/test_mode_change.py. */
+static void a_change_of_mode_ends_no_flow(void **state)
+{
+	static const char before[] = UDP_TEXT("", "");
+	char after[sizeof(before) + 32];
+	struct conf *a = load(before), *b;
+	const char *mode = strstr(before, "dsr-l2");
+	struct confdiff *d;
+
+	snprintf(after, sizeof(after), "%.*sgue, gue_port: 7000%s", (int)(mode - before), before,
+		mode + strlen("dsr-l2"));
+	b = load(after);
+	assert_int_equal(confdiff_create(&d, a, b), 0);
+	assert_int_equal(d->n_rows, 2);
+	assert_row(&d->rows[0], '~', "services.s", "mode", "dsr-l2", "gue");
+	assert_string_equal(
+		d->rows[0].effect, "new flows go in the new mode; flows go on as they began");
+	assert_row(&d->rows[1], '~', "services.s", "gue_port", NULL, "7000");
+	confdiff_destroy(&d);
+	conf_destroy(&a);
+	conf_destroy(&b);
+}
+
 /* Written back, payloads are what the file could have; the spelling of a byte is no difference. */
 static void payloads_of_checks_are_compared(void **state)
 {
@@ -361,6 +384,7 @@ int main(void)
 		cmocka_unit_test(spelling_does_not_count),
 		cmocka_unit_test(a_default_written_out_is_no_difference),
 		cmocka_unit_test(changes_are_rows),
+		cmocka_unit_test(a_change_of_mode_ends_no_flow),
 		cmocka_unit_test(payloads_of_checks_are_compared),
 		cmocka_unit_test(commands_of_checks_are_compared),
 		cmocka_unit_test(quic_is_compared),
