@@ -449,8 +449,9 @@ static bool admits_again(const struct call *x, const struct lb_service *s, const
 		|| !connfsm_reusable((enum mr_conn_state)e->state) || guard_admits(x, s, p, reason);
 }
 
-/* The backend of a packet that begins a new flow on this entry; SCHED_NONE and why when there is none. The old flow
- * is not counted meanwhile: it makes room for the new one. */
+/* The backend of a packet that begins a new flow on this entry; SCHED_NONE and why when there is none. The source is asked
+ * for again: the address may have become one of ours, or a backend's, since the entry was made. The old flow is not
+ * counted meanwhile: it makes room for the new one. */
 uint32_t newflow_decide_again(const struct call *x, const struct conn *e, const struct pkt *p,
 	uint32_t named, uint64_t hash, enum pkt_drop *reason)
 {
@@ -458,7 +459,7 @@ uint32_t newflow_decide_again(const struct call *x, const struct conn *e, const 
 	uint32_t backend_idx = SCHED_NONE;
 
 	count(x->lw, e, (uint64_t)-1);
-	if (admits_again(x, s, p, e, reason))
+	if (is_source(x, p, reason) && admits_again(x, s, p, e, reason))
 		backend_idx = named != SCHED_NONE ? named : choose(x, s, hash, reason);
 	count(x->lw, e, 1);
 	return backend_idx;
@@ -501,7 +502,9 @@ bool newflow_reopen(struct call *x, const struct flows *f, unsigned k, enum pkt_
 	return begin_again(x, f, k, backend_idx, hash);
 }
 
-/* Two connections of one client's port, at two backends, take the entry from each other: each packet arrives, but
+/* Neither limits nor the source are asked: to the client this is a flow that goes on.
+ *
+ * Two connections of one client's port, at two backends, take the entry from each other: each packet arrives, but
  * with NAT an answer of the backend that does not have the entry finds no flow. Clients use a port for each
  * connection that lasts. */
 void newflow_follow_id(struct call *x, const struct flows *f, unsigned k)

@@ -281,6 +281,20 @@ class Sources(Guard):
         self.assertEqual(self.open(2000, src="10.2.0.12"), 1)
         self.assertEqual(self.open(2000, src="10.2.0.11"), 0)
 
+    def test_a_flow_that_begins_again(self):
+        """Whose the address is may have changed since the entry was made: flows go on, none begins."""
+        self.serve()
+        for src in ("10.2.0.13", "10.1.0.90"):
+            self.assertEqual([self.open(1000, src=src, flags=f) for f in "SA"], [1, 1])
+            self.assertEqual([self.open(1001, src=src, flags=f) for f in "SR"], [1, 1])
+        backend(self.box, 3)
+        service(self.box, name="direct", vip="10.1.0.90", mode=DSR_L2, sched=MAGLEV)
+        self.apply()
+        for src, reason in (("10.2.0.13", "backend_source"), ("10.1.0.90", "bad_ip_source")):
+            self.assertEqual([self.open(port, src=src, flags=f) for port, f in ((1000, "A"), (1001, "S"))], [1, 0])
+            self.assertEqual(self.dropped(reason), 1)
+        self.assertEqual(self.box.explain("10.1.0.90", 1001, "10.1.0.80", 80)["drop"], "bad_ip_source")
+
 
 class TwoWorkers(Guard):
     workers = 2
