@@ -242,6 +242,23 @@ class Quic(PacketTest):
             self.assertEqual(self.to(short(cid(1 + k % N)), 40000 + k), 1 + k % N)
         self.assertEqual(len(self.box.conns()), 1)
 
+    def test_errors_about_what_servers_send(self):
+        """They go where the flow's entry says; without one by the hash, as a server's packet has its client's id."""
+        def error(sport):
+            sent = IP(src=VIP[4], dst=CLIENT[4]) / UDP(sport=443, dport=sport) / Raw(short(b"clients!"))
+            (_, got), = self.send(Ether(src=CLIENT_MAC, dst=NORTH_MAC) / IP(src="10.1.0.9", dst=VIP[4])
+                                  / ICMP(type=3, code=4, nexthopmtu=1300) / Raw(raw(sent)))
+            return next(n for n, mac in WEB_MAC.items() if mac == got.dst)
+
+        self.up(sched=MAGLEV, insert_rate=1)
+        home = {k: self.to(long(INITIAL, b"clients!"), 40000 + k) for k in range(8)}
+        self.assertEqual(len(self.box.conns()), 1)
+        self.assertEqual({k: error(40000 + k) for k in home}, home)
+        away = {k: n % N + 1 for k, n in home.items()}
+        self.assertEqual({k: self.to(short(cid(n)), 40000 + k) for k, n in away.items()}, away)
+        self.assertEqual(len(self.box.conns()), 1)
+        self.assertEqual({k: error(40000 + k) for k in home}, {**home, 0: away[0]})
+
     def test_without_quic_a_client_that_moves_is_another_one(self):
         self.mode, self.family = DSR_L2, 4
         self.serve(quic=False)
