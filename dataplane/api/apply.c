@@ -95,6 +95,9 @@ static int check_rates(const struct mr_object *o, struct mr_error *err)
 	if (s->insert_rate > MR_FLOW_RATE_MAX)
 		return refuse(
 			err, o, "insert_rate %u is above %u", s->insert_rate, MR_FLOW_RATE_MAX);
+	if (s->packet_rate > MR_PACKET_RATE_MAX)
+		return refuse(
+			err, o, "packet_rate %u is above %u", s->packet_rate, MR_PACKET_RATE_MAX);
 	if (s->source_rate > MR_SOURCE_RATE_MAX)
 		return refuse(
 			err, o, "source_rate %u is above %u", s->source_rate, MR_SOURCE_RATE_MAX);

@@ -216,6 +216,7 @@ void explain_fill(const struct explain_flow *e, const struct lb_registry *r,
 	row->source_left = t->source_left;
 	row->syns_left = t->syns_left;
 	row->may_be_cookie = t->may_be_cookie;
+	row->packets_left = t->packets_left;
 	row->flow_hash = t->hash;
 	put_backend(r, t->first_idx, row->scheduled);
 	if (t->has_entry)

@@ -205,6 +205,19 @@ static bool same_key(const struct flows *f, unsigned a, unsigned b)
 			: memcmp(&f->k4[a], &f->k4[b], sizeof(f->k4[a])) == 0;
 }
 
+/* Packet k is of a flow that an earlier one of this burst has begun. */
+static void follow_first(struct call *x, struct flows *f, unsigned k, uint32_t idx)
+{
+	struct pkt *p = &x->b->p[f->sel[k]];
+
+	if (unlikely(!takes_packet(x->lw, x->conf->services[p->service_idx], x->now_ms))) {
+		pkt_drop(p, PKT_DROP_service_packets);
+		return;
+	}
+	f->idx[k] = idx;
+	on_client_packet(x, f, k);
+}
+
 /* Packets that the lookup did not find. seen[] is a little hash table of them, so that a second packet of a
  * flow finds the entry its first one has just made, without another lookup in a table that may be far away. */
 static void on_misses(struct call *x, struct flows *f, const uint8_t *miss, unsigned n)
@@ -221,8 +234,7 @@ static void on_misses(struct call *x, struct flows *f, const uint8_t *miss, unsi
 		while (seen[at] != 0xff && !same_key(f, seen[at], k))
 			at = (at + 1) & (2 * BURST_MAX - 1);
 		if (seen[at] != 0xff && f->idx[seen[at]] != CONN_NONE) {
-			f->idx[k] = f->idx[seen[at]];
-			on_client_packet(x, f, k);
+			follow_first(x, f, k, f->idx[seen[at]]);
 			continue;
 		}
 		seen[at] = (uint8_t)k;
@@ -244,6 +256,8 @@ static void run_flows(struct call *x, struct flows *f)
 	unsigned n_miss = 0;
 
 	find_flows(x, f);
+	if (unlikely(x->conf->is_policed != NULL))
+		guard_police(x, f);
 	for (unsigned k = 0; k < f->n; k++) {
 		if (likely(f->idx[k] != CONN_NONE))
 			on_client_packet(x, f, k);

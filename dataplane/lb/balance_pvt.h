@@ -10,10 +10,10 @@
 #include "net/syncookie.h"
 
 struct service_tally {
-	uint64_t conns;                          /* w: worker  r: manager (relaxed) */
-	uint64_t drops, acl_drops;               /* w: worker  r: manager (relaxed) */
-	uint32_t cursor;                         /* of the scheduler; worker only */
-	struct rate_bucket flows, inserts, syns; /* worker only */
+	uint64_t conns;                                   /* w: worker  r: manager (relaxed) */
+	uint64_t drops, acl_drops;                        /* w: worker  r: manager (relaxed) */
+	uint32_t cursor;                                  /* of the scheduler; worker only */
+	struct rate_bucket flows, inserts, syns, packets; /* worker only */
 };
 
 struct lb_worker {
@@ -76,6 +76,13 @@ static inline void add(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
+/* Whether the service takes one more packet; a token of its packets_per_second is gone then. */
+static inline bool takes_packet(struct lb_worker *lw, const struct lb_service *s, uint32_t now_ms)
+{
+	return likely(s->packet_rate.gain == 0)
+		|| rate_take(&lw->services[s->idx].packets, &s->packet_rate, now_ms);
+}
+
 static inline void forward(
 	struct call *x, unsigned i, struct conn *e, const struct lb_backend *be, unsigned mode)
 {
@@ -103,6 +110,10 @@ bool guard_allows(const struct call *x, const struct lb_service *s, const struct
 /* Whether lists and limits of the service admit one more flow; if not, *reason says which (guard.c). */
 bool guard_admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
 	enum pkt_drop *reason);
+
+/* Where a service has packets_per_second: packets of known flows that are above it are dropped and leave f; what the
+ * table says of f is known. Packets of other flows are asked for where the service admits them (newflow.c). */
+void guard_police(struct call *x, struct flows *f);
 
 /* A service with syn_cookies (synflood.c): whether the packet is a SYN above that, to be answered with a cookie. Else it
  * has taken its token. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * guard — whether a service takes a new flow, asked once per flow before a backend is chosen; packets of known
- * flows never come here. Context: worker.
+ * guard — whether a service takes a new flow, asked once per flow before a backend is chosen. Packets of known flows
+ * come here only where a service has packets_per_second, a burst at once. Context: worker.
  *
  * Each worker has an equal share of every limit and counts what is its own: a sum over workers would be a
  * cache line that all of them write. Client flows are spread by a hash of addresses and ports, so shares fill
@@ -62,4 +62,34 @@ bool guard_admits(const struct call *x, const struct lb_service *s, const struct
 		return false;
 	}
 	return true;
+}
+
+static void move_key(struct flows *f, unsigned to, unsigned from)
+{
+	f->sel[to] = f->sel[from];
+	f->idx[to] = f->idx[from];
+	if (f->is_v6)
+		f->k6[to] = f->k6[from];
+	else
+		f->k4[to] = f->k4[from];
+}
+
+/* Known flows come first to the tokens of a burst: what has been admitted is to go on. */
+void guard_police(struct call *x, struct flows *f)
+{
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < f->n; k++) {
+		struct pkt *p = &x->b->p[f->sel[k]];
+
+		if (f->idx[k] != CONN_NONE && x->conf->is_policed[p->service_idx]
+			&& !takes_packet(x->lw, x->conf->services[p->service_idx], x->now_ms)) {
+			pkt_drop(p, PKT_DROP_service_packets);
+			continue;
+		}
+		if (unlikely(n != k))
+			move_key(f, n, k);
+		n++;
+	}
+	f->n = n;
 }

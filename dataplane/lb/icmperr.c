@@ -200,6 +200,9 @@ void icmperr_input(struct worker *w, const struct lb_conf *c, const struct addr_
 	if (p->verdict != PKT_DROP
 		&& !icmp_budget_take(&w->error_budget, w->now_ms, ICMP_ERRORS_PER_SEC))
 		pkt_drop(p, PKT_DROP_icmp_limited);
+	if (p->verdict != PKT_DROP && kind == ADDR_VIP
+		&& !takes_packet(w->lb, c->services[p->service_idx], w->now_ms))
+		pkt_drop(p, PKT_DROP_service_packets);
 	if (p->verdict == PKT_DROP)
 		add(&w->lb->services[p->service_idx].drops, 1);
 	else

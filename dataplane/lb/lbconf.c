@@ -30,6 +30,7 @@
 #include <stdlib.h>
 
 #define FLOW_RATE_BURST_MS 100u
+#define PACKET_RATE_BURST_MS 100u
 #define SOURCE_RATE_BURST_MS 1000u /* a page's connections come at once */
 
 _Static_assert(LB_FLOW_SECRET_BYTES >= XXH3_SECRET_SIZE_MIN, "secret of XXH3");
@@ -190,8 +191,9 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->load_bound_pct == b->load_bound_pct && a->max_conns == b->max_conns
 			&& a->flow_rate == b->flow_rate && a->source_rate == b->source_rate
 			&& a->source_rate_prefix == b->source_rate_prefix
-			&& a->insert_rate == b->insert_rate && a->gue_port == b->gue_port
-			&& a->on_down == b->on_down && a->quic_id_len == b->quic_id_len
+			&& a->packet_rate == b->packet_rate && a->insert_rate == b->insert_rate
+			&& a->gue_port == b->gue_port && a->on_down == b->on_down
+			&& a->quic_id_len == b->quic_id_len
 			&& a->quic_id_offset == b->quic_id_offset
 			&& a->quic_config == b->quic_config && a->syn_cookies == b->syn_cookies
 			&& a->mss == b->mss && a->client_address == b->client_address);
@@ -348,6 +350,8 @@ static int set_limits(struct build *b, struct lb_service *s)
 	s->source_rate =
 		rate_limit_of(s->spec.source_rate, r->limits.n_workers, SOURCE_RATE_BURST_MS);
 	s->syn_rate = rate_limit_of(s->spec.syn_cookies, r->limits.n_workers, FLOW_RATE_BURST_MS);
+	s->packet_rate =
+		rate_limit_of(s->spec.packet_rate, r->limits.n_workers, PACKET_RATE_BURST_MS);
 	/* an IPv6 network of 64 bits is one client's: counting its addresses limits nobody */
 	addr_mask(
 		s->source_rate_mask, s->spec.source_rate_prefix ? s->spec.source_rate_prefix : 64);
@@ -496,6 +500,21 @@ static int build_group(struct build *b, const struct lbspec_group *g)
 	return rc;
 }
 
+/* Which services are asked for each packet. As a rule there is none, and no array: then a burst is one look. */
+static int mark_policed(struct lb_conf *c)
+{
+	for (uint32_t i = 0; i < c->n_services; i++) {
+		if (c->services[i] == NULL || c->services[i]->packet_rate.gain == 0)
+			continue;
+		if (c->is_policed == NULL)
+			c->is_policed = calloc(c->n_services, sizeof(c->is_policed[0]));
+		if (c->is_policed == NULL)
+			return -ENOMEM;
+		c->is_policed[i] = true;
+	}
+	return 0;
+}
+
 static int build_services(struct build *b)
 {
 	struct conf_pvt *next = b->next;
@@ -513,7 +532,7 @@ static int build_services(struct build *b)
 			return rc;
 	}
 	next->c.n_services = slots_count(b->r->services);
-	return 0;
+	return mark_policed(&next->c);
 }
 
 /* --- VIP table --- */
@@ -658,6 +677,7 @@ static void services_put(struct lb_registry *r, struct lb_conf *c, uint32_t cap)
 			slots_put(r->backends, s->backend_idx[k]);
 	}
 	free(c->services);
+	free(c->is_policed);
 }
 
 static void vip_share_put(struct vip_share *v)

@@ -43,7 +43,7 @@ struct lb_service {
 	uint32_t sum_weight;     /* of backends that take new flows */
 	uint8_t source_mask[16]; /* of the client's address, where that is hashed */
 	struct connfsm_timeouts timeouts;
-	struct rate_limit flow_rate, source_rate, insert_rate, syn_rate;
+	struct rate_limit flow_rate, source_rate, insert_rate, syn_rate, packet_rate;
 	uint8_t source_rate_mask[16];
 	struct mr_service spec;
 	struct mr_backend *backends; /* as configured: equal → the service is shared */
@@ -80,6 +80,7 @@ struct lb_conf {
 	struct vip_table *reverts;        /* backends with DNAT flows; NULL: there are none */
 	struct vip_table *sources;        /* addresses of backends in the model → iface */
 	struct lb_service **services;     /* by slot; NULL = free */
+	bool *is_policed;                 /* by slot: it has a packet_rate; NULL: none has */
 	struct lb_backend *backends;      /* by slot */
 	uint32_t n_services, n_backends;  /* slots */
 	struct mr_ip snats[LB_SNATS_MAX]; /* by slot; family 0 = free */

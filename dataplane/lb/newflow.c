@@ -322,11 +322,11 @@ bool newflow_is_source(const struct call *x, const struct pkt *p, enum pkt_drop 
 	return is_source(x, p, reason);
 }
 
-/* Whether the service takes a packet without an entry. A segment that cannot begin a flow is refused, except where
+/* Whether the service lets in a packet without an entry. A segment that cannot begin a flow is refused, except where
  * a service is stateless-able: the hash leads it to the backend it had before this balancer was restarted, or
  * before a peer failed, so flows outlive their balancer. No limit counts these, but the lists hold: what has no
  * entry is known to nobody, and would be let in by its flags alone. */
-static inline bool admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
+static inline bool lets_in(const struct call *x, const struct lb_service *s, const struct pkt *p,
 	enum pkt_drop *reason)
 {
 	if (unlikely(p->flags & PKT_F_LATER)) {
@@ -338,6 +338,16 @@ static inline bool admits(const struct call *x, const struct lb_service *s, cons
 		return likely(!s->is_guarded) || guard_admits(x, s, p, reason);
 	*reason = PKT_DROP_no_conn;
 	return s->is_stateless_able && (likely(s->acl == NULL) || guard_allows(x, s, p, reason));
+}
+
+/* The packet itself counts last: what is refused takes nothing of the packets_per_second of the others. */
+static inline bool admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	enum pkt_drop *reason)
+{
+	if (!lets_in(x, s, p, reason))
+		return false;
+	*reason = PKT_DROP_service_packets;
+	return takes_packet(x->lw, s, x->now_ms);
 }
 
 /* The backend of a packet without an entry; SCHED_NONE and why when there is none. */

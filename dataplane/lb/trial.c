@@ -34,6 +34,7 @@ static void restore(struct call *x, const struct lb_service *s, const struct sav
 	tally->flows = saved->service.flows;
 	tally->inserts = saved->service.inserts;
 	tally->syns = saved->service.syns;
+	tally->packets = saved->service.packets;
 	rate_restore(x->lw->sources, guard_source(s, &x->b->p[0]), &saved->source);
 }
 
@@ -43,7 +44,9 @@ static void look_at_limits(const struct call *x, const struct lb_service *s, str
 
 	t->service_conns = tally->conns;
 	t->service_conns_max = s->max_conns;
-	t->flows_left = t->source_left = t->syns_left = TRIAL_NO_LIMIT;
+	t->flows_left = t->source_left = t->syns_left = t->packets_left = TRIAL_NO_LIMIT;
+	if (s->packet_rate.gain != 0)
+		t->packets_left = rate_left(&tally->packets, &s->packet_rate, x->now_ms);
 	if (s->flow_rate.gain != 0)
 		t->flows_left = rate_left(&tally->flows, &s->flow_rate, x->now_ms);
 	if (s->source_rate.gain != 0)
@@ -158,7 +161,7 @@ static void try_again(struct call *x, const struct lb_service *s, const struct c
 	}
 }
 
-/* on_client_packet(), leave_backend() */
+/* guard_police(), on_client_packet(), leave_backend() */
 static void try_entry(
 	struct call *x, const struct lb_service *s, const struct conn *e, struct trial *t)
 {
@@ -166,7 +169,9 @@ static void try_entry(
 	const struct pkt *p = &x->b->p[0];
 	const bool is_tcp = p->proto == MR_PROTO_TCP;
 
-	if (balance_is_new_chance(e, be, p)) {
+	if (!takes_packet(x->lw, s, x->now_ms)) {
+		drop(t, PKT_DROP_service_packets);
+	} else if (balance_is_new_chance(e, be, p)) {
 		try_again(x, s, e, !is_tcp, t);
 	} else if (is_tcp && be->on_packet == MR_DOWN_RESET) {
 		t->verdict = PKT_REPLY;

@@ -30,6 +30,7 @@ struct trial {
 	uint64_t service_conns, service_conns_max; /* TRIAL_NO_LIMIT */
 	uint32_t flows_left, source_left; /* new flows that the rates admit now; TRIAL_NO_LIMIT */
 	uint32_t syns_left;               /* SYNs before cookies are sent; TRIAL_NO_LIMIT */
+	uint32_t packets_left;            /* as these, packets */
 	struct lb_backend backend;        /* with backend_idx */
 	uint64_t backend_conns;
 	struct rte_ether_addr mac; /* of the next hop, where it is known */

@@ -53,6 +53,8 @@ MR_MSG(mr_snat, MR_SNAT_FIELDS)
 	F(T, U8, source_rate_prefix, 43, MR_OPTIONAL, "bits of a source; 0 = 32, with IPv6 64") \
 	F(T, U32, insert_rate, 44, MR_OPTIONAL, \
 		"new entries in a second, the rest goes by hash; 0 = all") \
+	F(T, U32, packet_rate, 45, MR_OPTIONAL, \
+		"clients' packets in a second, of known flows too; 0 = no limit") \
 	F(T, U32, syn_cookies, 46, MR_OPTIONAL, \
 		"SYNs in a second that get an entry, cookies for the rest; 0 = all") \
 	F(T, U16, gue_port, 55, MR_OPTIONAL, "UDP port of the backends' GUE; 0 = default") \
@@ -95,6 +97,7 @@ MR_MSG(mr_acl, MR_ACL_FIELDS)
 #define MR_MAX_CONNS_MAX 1000000000u
 #define MR_FLOW_RATE_MAX 1000000000u
 #define MR_SOURCE_RATE_MAX 1000000u
+#define MR_PACKET_RATE_MAX 1000000000u
 #define MR_MAGLEV_SIZE_MAX 16777213u /* the largest prime below 2^24 */
 #define MR_FLOW_TIMEOUT_MAX_MS 86400000u
 #define MR_SYN_TIMEOUT_MS 10000u

@@ -169,7 +169,9 @@ MR_MSG(mr_explain, MR_EXPLAIN_FIELDS)
 	F(T, U32, syns_left, 43, MR_OPTIONAL, \
 		"SYNs the service takes at once without cookies; MR_EXPLAIN_NO_LIMIT") \
 	F(T, U8, may_be_cookie, 44, MR_OPTIONAL, \
-		"1 = dropped, unless it brings a SYN cookie, which its bytes alone tell")
+		"1 = dropped, unless it brings a SYN cookie, which its bytes alone tell") \
+	F(T, U32, packets_left, 45, MR_OPTIONAL, \
+		"packets of clients the service takes at once; MR_EXPLAIN_NO_LIMIT")
 MR_MSG(mr_explain_row, MR_EXPLAIN_ROW_FIELDS)
 
 /* One capture at a time. Packets wait in the dataplane until they are read; it ends by itself when nobody has for

@@ -76,6 +76,7 @@
 	X(acl, "new flow of a client that the service's allow and deny lists keep out") \
 	X(source_rate, "new flow of a source above the source_rate of the service") \
 	X(service_rate, "new flow above the new_connections_per_second of the service") \
+	X(service_packets, "client's packet above the packets_per_second of the service") \
 	X(service_limit, "new flow of a service that has its max_connections") \
 	X(backend_limit, "new flow of a service whose backends all have their max_connections") \
 	X(no_conn, "no connection entry for a packet that cannot start a flow") \

@@ -206,6 +206,7 @@ static void put_service(unsigned i)
 			.syn_cookies = i == 2 || i == 9 ? 5 : 0, /* six, dnat */
 			.flow_rate = i % 3 == 0 ? 100 : 0,
 			.source_rate = i % 3 != 2 ? 20 : 0,
+			.packet_rate = i % 4 == 1 ? 200 : 0,
 			.on_down = (uint8_t)(i % 3), /* web keeps, dns moves, six resets, … */
 			.syn_timeout_ms = 500,
 			.established_timeout_ms = 3000,

@@ -251,6 +251,8 @@ static void change_limits(struct fleet *f, struct mr_service *s)
 	s->max_conns = fleet_random(f, 2) ? 100 : 0;
 	s->flow_rate = fleet_random(f, 3) ? 0 : 20;
 	s->source_rate = fleet_random(f, 3) ? 0 : 2;
+	s->packet_rate =
+		fleet_random(f, 3) ? 0 : MR_PACKET_RATE_MAX; /* no packet is to be missed */
 }
 
 /* Only for new flows: another way to forward, lb/fwd.h. */

@@ -130,6 +130,15 @@ class AnyCourse(Explain):
         self.assertTrue(seen["service_limit"] or seen["service_rate"], seen)
         self.assertTrue(seen["source_rate"] and seen["forwarded"], seen)
 
+    def test_packets_of_a_second(self):
+        """Of new flows, known ones and ones that begin again."""
+        seen = self.run_course(8, 120, sched=5, packet_rate=10)
+        self.assertTrue(seen["service_packets"] and seen["forwarded"], seen)
+
+    def test_packets_of_a_second_by_hash(self):
+        seen = self.run_course(9, 80, sched=1, mode=DSR_L2, packet_rate=10, insert_rate=2)
+        self.assertTrue(seen["service_packets"] and seen["forwarded"], seen)
+
     def test_load_bound(self):
         self.run_course(3, 60, sched=1, load_bound_pct=110, mode=DNAT)
 
@@ -210,7 +219,18 @@ class Steps(Explain):
         self.assertEqual(self.explain(src="10.1.0.11")["source_left"], left[0])
         self.serve()
         e = self.explain()
-        self.assertEqual((e["service_conns_max"], e["source_left"], e["flows_left"]), (NO_LIMIT,) * 3)
+        self.assertEqual((e["service_conns_max"], e["source_left"], e["flows_left"], e["packets_left"]),
+                         (NO_LIMIT,) * 4)
+
+    def test_packets_that_are_left(self):
+        self.serve(packet_rate=20)
+        self.assertEqual(self.explain()["packets_left"], 2)
+        self.agree("10.1.0.10", 4000, "10.1.0.80", 80)
+        self.assertEqual(self.explain(sport=4001)["packets_left"], 1)
+        self.agree("10.1.0.10", 4000, "10.1.0.80", 80, flags="A")
+        e = self.explain(segment=True)
+        self.assertEqual((e["packets_left"], e["has_entry"], e["drop"]), (0, 1, "service_packets"))
+        self.assertEqual(self.explain(sport=4001)["drop"], "service_packets")
 
     def test_an_entry_and_its_times(self):
         self.serve()

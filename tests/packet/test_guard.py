@@ -201,6 +201,168 @@ class Rates(Guard):
         self.assertEqual(self.open(3000, 2), 0)
 
 
+def datagram(sport=1000, family=4):
+    ip = IP(src="10.1.0.10", dst="10.1.0.80") if family == 4 else IPv6(src="fd00:1::10", dst="fd00:1::80")
+    return Ether(src=CLIENT_MAC, dst=NORTH_MAC) / ip / UDP(sport=sport, dport=80) / Raw(b"x" * 32)
+
+
+class PacketRate(Guard):
+    """A tenth of a second's packets may come at once. Here one is 10 ms, where nothing else is said."""
+
+    def flow(self, n, sport=1000, **more):
+        """n packets of one flow in one burst; how many went on."""
+        return len(self.send(*[packet(sport=sport, flags="A", **more)] * n))
+
+    def test_known_flows_and_new_ones(self):
+        self.serve(packet_rate=100)
+        self.assertEqual(self.open(1000), 1)
+        self.assertEqual(self.flow(30), 9)
+        self.assertEqual(self.dropped("service_packets"), 21)
+        self.box.time(50)
+        self.assertEqual(self.flow(2), 2)
+        self.assertEqual(self.open(2000, 8), 3)
+        self.assertEqual(self.flow(30), 0)
+        self.assertEqual(self.dropped("service_packets"), 21 + 5 + 30)
+        self.box.time(5000)
+        self.assertEqual(self.flow(30), 10)
+        self.assertEqual(sum(self.loads().values()), 4)
+
+    def test_known_flows_go_before_new_ones_of_a_burst(self):
+        self.serve(packet_rate=100)
+        self.open(1000)
+        frames = [f for k in range(9) for f in (packet(sport=2000 + k), packet(sport=1000, flags="A"))]
+        self.assertEqual([p[TCP].flags for _, p in self.send(*frames)], ["A"] * 9)
+        self.assertEqual(self.dropped("service_packets"), 9)
+
+    def test_a_flow_that_begins_in_the_burst(self):
+        self.serve(n=1, packet_rate=100, proto=UDP_PROTO)
+        self.send(datagram(2000))
+        self.box.time(1000)
+        self.assertEqual(len(self.send(*[datagram()] * 30)), 10)
+        self.assertEqual(self.dropped("service_packets"), 20)
+
+    def test_what_is_left_of_a_burst_keeps_its_order(self):
+        """Of two services, IPv4 and IPv6, known and not: only packets of the one are dropped."""
+        service(self.box, name="other", vip="10.1.0.81")
+        backend(self.box, 3, service_="other")
+        service(self.box, name="six", vip="fd00:1::80", packet_rate=20, proto=UDP_PROTO)
+        backend(self.box, 1, service_="six", ip="fd00:2::11")
+        self.serve(packet_rate=20)
+        self.open(1000)
+        self.open(1000, 20, vip="10.1.0.81")
+        self.send(datagram(family=6))
+        self.box.time(100)
+        frames = [f for k in range(20) for f in (packet(sport=1000, flags="A"), datagram(family=6),
+                                                 packet(sport=1000 + k, flags="A", vip="10.1.0.81"))]
+        got = [p for _, p in self.send(*frames[:30], *frames[30:])]
+        other = [p[TCP].sport for p in got if p.dst == WEB_MAC[3]]
+        self.assertEqual(len(set(other)), 20)
+        self.assertEqual(len([p for p in got if UDP in p]), 2)
+        self.assertEqual(len(got), 20 + 2 + 2)
+        self.assertEqual(self.dropped("service_packets"), 36)
+
+    def test_in_every_mode(self):
+        for mode in (FULLNAT, DSR_L2, IPIP, GUE, DNAT):
+            with self.subTest(mode=mode):
+                service(self.box, mode=mode, sched=MAGLEV, packet_rate=50)
+                backend(self.box, 1, port=8080 if mode in (FULLNAT, DNAT) else 80)
+                self.apply()
+                self.box.time(1000)
+                self.send(packet(sport=mode))
+                self.assertEqual(self.flow(30, sport=mode), 4)
+                self.box.delete("backend/web/web1")
+                self.box.delete("service/web")
+                self.apply()
+
+    def test_segments_that_only_the_hash_knows(self):
+        """Without an entry, after a restart, or above an insert_rate."""
+        for more in ({}, {"insert_rate": 1}):
+            self.serve(mode=DSR_L2, sched=MAGLEV, packet_rate=100, **more)
+            self.box.time(1000)
+            before = self.dropped("service_packets")
+            self.assertEqual(self.open(3000, 30, flags="A"), 10)
+            self.assertEqual(self.dropped("service_packets") - before, 20)
+
+    def test_answers_are_not_counted(self):
+        self.serve(n=1, packet_rate=50)
+        (_, got), = self.send(packet())
+        back = Ether(src=WEB_MAC[1], dst=SOUTH_MAC) / IP(src="10.2.0.11", dst=got[IP].src) / TCP(
+            sport=8080, dport=got[TCP].sport, flags="A")
+        self.assertEqual(len(self.send(back, port="south")), 1)
+        self.assertEqual(len(self.send(*[back] * 40, port="south")), 40)
+        self.assertEqual(self.flow(30, sport=40000), 4)
+
+    def test_fragments_are(self):
+        self.serve(n=1, packet_rate=50, proto=UDP_PROTO)
+        whole = raw(datagram()[IP])
+        first = IP(src="10.1.0.10", dst="10.1.0.80", id=7, flags="MF", proto=17) / Raw(whole[20:44])
+        last = IP(src="10.1.0.10", dst="10.1.0.80", id=7, frag=3, proto=17) / Raw(whole[44:])
+        frames = [Ether(src=CLIENT_MAC, dst=NORTH_MAC) / f for f in (first, last)]
+        self.assertEqual(len(self.send(*frames)), 2)
+        self.assertEqual(len(self.send(*[datagram()] * 10)), 3)
+
+    def test_icmp_errors_of_clients_are(self):
+        self.serve(n=1, mode=DSR_L2, packet_rate=50)
+        self.open(1000)
+        quote = raw(IP(src="10.1.0.80", dst="10.1.0.10") / TCP(sport=80, dport=1000, flags="A", seq=7))
+        error = Ether(src=CLIENT_MAC, dst=NORTH_MAC) / IP(src="10.1.0.10", dst="10.1.0.80") / ICMP(
+            type=3, code=4, nexthopmtu=1280) / Raw(quote)
+        self.assertEqual(len(self.send(*[error] * 6)), 4)
+        self.assertEqual(self.dropped("service_packets"), 2)
+        self.assertEqual(self.dropped("icmp_errors"), 4)
+
+    def test_who_is_refused_takes_nothing(self):
+        """By a list, by a rate, as a stray segment."""
+        self.box.put("acl", service="web", ip="10.1.0.66", prefix_len=32, action=2)
+        self.serve(packet_rate=100, source_rate=1)
+        self.assertEqual(self.open(1000, 50, src="10.1.0.66"), 0)
+        self.assertEqual(self.open(1000, 50), 1)
+        self.assertEqual(self.open(5000, 50, flags="A"), 0)
+        self.assertEqual(self.dropped("service_packets"), 0)
+        self.assertEqual(self.flow(30), 9)
+
+    def test_another_service_is_not_concerned(self):
+        service(self.box, name="other", vip="10.1.0.81")
+        backend(self.box, 3, service_="other")
+        service(self.box, name="third", vip="10.1.0.82", packet_rate=30)
+        backend(self.box, 3, service_="third", port=8081)
+        self.serve(packet_rate=100)
+        for vip, want in (("10.1.0.80", 9), ("10.1.0.81", 30), ("10.1.0.82", 2)):
+            self.open(1000, vip=vip)
+            self.assertEqual(self.flow(30, vip=vip), want)
+
+    def test_a_rate_that_changes(self):
+        self.serve()
+        self.open(1000)
+        self.assertEqual(self.flow(60), 60)
+        self.serve(packet_rate=100)
+        self.assertEqual(self.flow(60), 10)
+        self.serve(packet_rate=1000)
+        self.box.time(100)
+        self.assertEqual(self.flow(60), 60)
+        self.serve(packet_rate=20)
+        self.assertEqual(self.flow(60), 2)
+        self.serve(packet_rate=0)
+        self.assertEqual(self.flow(60), 60)
+        self.assertEqual(self.dropped("service_packets"), 50 + 58)
+
+    def test_of_a_slow_one(self):
+        """One at least."""
+        self.serve(packet_rate=1)
+        self.assertEqual(self.open(1000), 1)
+        self.box.time(999)
+        self.assertEqual(self.flow(3), 0)
+        self.box.time(1)
+        self.assertEqual(self.flow(3), 1)
+
+    def test_the_highest_one(self):
+        self.serve(packet_rate=10**9)
+        self.open(1000)
+        self.box.time(2**31)
+        self.assertEqual(self.flow(60), 60)
+        self.assertEqual(self.dropped("service_packets"), 0)
+
+
 class InsertRate(Guard):
     """Direct return by hash: above the rate a flow has no entry, and the backend it would have."""
     conns = 64
@@ -307,6 +469,21 @@ class TwoWorkers(Guard):
         self.assertEqual(self.open(2000, 100), 4)  # 2.5 tokens each
         self.serve(source_rate=8)
         self.assertEqual(self.open(3000, 100, src="10.1.0.44"), 8)
+
+    def test_packets_are_shared(self):
+        """10 at once: each worker 5, whose they may be."""
+        self.serve(packet_rate=100)
+        sports = {self.box.explain("10.1.0.10", sport, "10.1.0.80", 80)["worker"]: sport for sport in range(1000, 1040)}
+        self.assertEqual(self.open(1000, 60), 10)
+        self.box.time(1000)
+        frames = [packet(sport=sports[worker]) for worker in (0, 1)]
+        self.assertEqual(len(self.send(*frames)), 2)
+        self.box.time(1000)
+        self.assertEqual(len(self.send(*frames[:1] * 30)), 5)
+        self.assertEqual(len(self.send(*frames[1:] * 30)), 5)
+        self.box.time(20)
+        self.assertEqual(len(self.send(*frames * 30)), 2)
+        self.assertEqual(self.dropped("service_packets"), 50 + 25 + 25 + 58)
 
     def test_each_has_half(self):
         self.serve(max_conns=10)

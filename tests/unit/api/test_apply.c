@@ -268,6 +268,11 @@ static void rates_have_limits(void **state)
 	check(&s, 0);
 	s.service.insert_rate++;
 	check(&s, -EINVAL);
+	s.service.insert_rate = 0;
+	s.service.packet_rate = MR_PACKET_RATE_MAX;
+	check(&s, 0);
+	s.service.packet_rate++;
+	check(&s, -EINVAL);
 }
 
 static void prefixes_have_no_bits_beyond_their_length(void **state)
