@@ -132,10 +132,11 @@ static void put_limits(const json_t *item, char *buf, size_t size)
 	if (is_told(item, "flows_left"))
 		append(buf, size, ", room for %lld new ones now", number_of(item, "flows_left"));
 	if (is_told(item, "source_left"))
-		append(buf, size, ", room for %lld of this source", number_of(item, "source_left"));
+		append(buf, size, ", for %lld of this source", number_of(item, "source_left"));
 	if (is_told(item, "syns_left"))
-		append(buf, size, ", room for %lld SYNs before cookies",
-			number_of(item, "syns_left"));
+		append(buf, size, ", for %lld SYNs before cookies", number_of(item, "syns_left"));
+	if (is_told(item, "packets_left"))
+		append(buf, size, ", for %lld packets", number_of(item, "packets_left"));
 }
 
 static void put_scheduler(const json_t *item, char *buf, size_t size)

@@ -71,6 +71,7 @@ static const struct cmd_col show_record[] = {
 	{"source_rate_prefix", "source prefix of that", FMT_UINT},
 	{"insert_rate", "entries/s", FMT_UINT},
 	{"syn_cookies", "cookies above SYNs/s", FMT_UINT},
+	{"packets_per_second", "max packets/s", FMT_UINT},
 	{"on_backend_down", "if a backend is down", FMT_ANY},
 	{"pool", "pool", FMT_ANY},
 	{"check", "check", FMT_ANY},

@@ -51,6 +51,8 @@ static void put_nulls(json_t *item, const struct mr_explain_row *row)
 		{"flows_left", row->service[0] != '\0' && row->flows_left != MR_EXPLAIN_NO_LIMIT},
 		{"source_left", row->service[0] != '\0' && row->source_left != MR_EXPLAIN_NO_LIMIT},
 		{"syns_left", row->service[0] != '\0' && row->syns_left != MR_EXPLAIN_NO_LIMIT},
+		{"packets_left",
+			row->service[0] != '\0' && row->packets_left != MR_EXPLAIN_NO_LIMIT},
 		{"flow_hash", row->service[0] != '\0'},
 		{"backend_port", row->backend[0] != '\0'},
 		{"backend_weight", row->backend[0] != '\0'},

@@ -92,6 +92,7 @@ static void put_limits(json_t *item, const struct conf_service *s)
 		{"source_rate_prefix", s->source_rate_prefix},
 		{"insert_rate", s->insert_rate},
 		{"syn_cookies", s->syn_cookies},
+		{"packets_per_second", s->packet_rate},
 	};
 
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)

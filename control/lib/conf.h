@@ -156,6 +156,7 @@ struct conf_service {
 	uint8_t source_rate_prefix; /* 0: 32, with IPv6 64 */
 	uint32_t insert_rate;       /* 0: every flow has an entry */
 	uint32_t syn_cookies;       /* 0: none, every SYN has an entry */
+	uint32_t packet_rate;       /* packets of clients per second; 0: no limit */
 	enum mr_down on_down;       /* keep unless told otherwise */
 	uint32_t maglev_size;       /* 0: chosen by the dataplane */
 	uint8_t panic_pct;          /* less of its backends usable: all are used; 0: never */

@@ -92,6 +92,8 @@ static const struct effect effects_of_change[] = {
 	{SECTION_SERVICE, "source_rate_prefix", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "insert_rate", "it counts for new flows; flows stay"},
 	{SECTION_SERVICE, "syn_cookies", "it counts for new flows; flows stay"},
+	{SECTION_SERVICE, "packets_per_second",
+		"it counts for each packet from now on; flows stay"},
 	{SECTION_SERVICE, "on_backend_down", "flows go by it from their next packet on"},
 	{SECTION_SERVICE, "maglev_size", "new flows are spread anew; flows stay"},
 	{SECTION_SERVICE, "panic_threshold", "which backends new flows may get; flows stay"},
@@ -428,6 +430,7 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 	add_limit(f, o, "source_rate_prefix", s->source_rate_prefix);
 	add_limit(f, o, "insert_rate", s->insert_rate);
 	add_limit(f, o, "syn_cookies", s->syn_cookies);
+	add_limit(f, o, "packets_per_second", s->packet_rate);
 	add_field(f, o, "on_backend_down", s->on_down != MR_DOWN_KEEP ? "%s" : NULL,
 		mr_down_name(s->on_down));
 	if (s->maglev_size != 0)

@@ -111,6 +111,7 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] = {"source_rate_prefix", false},
 	[CONFDRAFT_SERVICE_INSERT_RATE] = {"insert_rate", false},
 	[CONFDRAFT_SERVICE_SYN_COOKIES] = {"syn_cookies", false},
+	[CONFDRAFT_SERVICE_PACKET_RATE] = {"packets_per_second", false},
 	[CONFDRAFT_SERVICE_ON_DOWN] = {"on_backend_down", false},
 	[CONFDRAFT_SERVICE_MAGLEV_SIZE] = {"maglev_size", false},
 	[CONFDRAFT_SERVICE_PANIC_THRESHOLD] = {"panic_threshold", false},
@@ -657,6 +658,9 @@ static void read_rates(
 	if (at[CONFDRAFT_SERVICE_SYN_COOKIES] != NULL)
 		confread_uint(r, at[CONFDRAFT_SERVICE_SYN_COOKIES], "syn_cookies", 1,
 			MR_FLOW_RATE_MAX, &s->syn_cookies);
+	if (at[CONFDRAFT_SERVICE_PACKET_RATE] != NULL)
+		confread_uint(r, at[CONFDRAFT_SERVICE_PACKET_RATE], "packets_per_second", 1,
+			MR_PACKET_RATE_MAX, &s->packet_rate);
 	if (at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] == NULL)
 		return;
 	read_bits(r, s, at[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX], "source_rate_prefix",

@@ -86,6 +86,7 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 	o->service.source_rate_prefix = s->source_rate_prefix;
 	o->service.insert_rate = s->insert_rate;
 	o->service.syn_cookies = s->syn_cookies;
+	o->service.packet_rate = s->packet_rate;
 	o->service.on_down = (uint8_t)s->on_down;
 	o->service.syn_timeout_ms = s->syn_timeout_ms;
 	o->service.established_timeout_ms = s->established_timeout_ms;

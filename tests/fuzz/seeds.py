@@ -479,7 +479,7 @@ pools:
   none: { backends: [] }
 services:
   shop: { vip: 10.1.0.80, port: 80, proto: tcp, mode: full-nat, scheduler: maglev, maglev_size: 251, pool: web, max_connections: 900,
-    new_connections_per_second: 5000, source_rate: 50, source_rate_prefix: 24 }
+    new_connections_per_second: 5000, source_rate: 50, source_rate_prefix: 24, packets_per_second: 90000 }
   six:
     vip: "fd00:1::80"
     port: 53

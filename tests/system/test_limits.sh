@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Limits of a service with real clients and servers: connections of a backend and of the service, the rate of one
-# source while another is served, lists of who may connect, and a client with a backend's address.
+# source while another is served, packets in a second, lists of who may connect, and a client with a backend's address.
 . "$(dirname "$0")/story.sh"
 
-limits() { # limits SERVICE-OPTIONS POOL-OPTIONS
-	sed "s/LIMITS/$1/; s/POOL/$2/" "$T_TOOLS/limits.yaml" >"$T_DIR/limits.yaml"
+limits() { # limits SERVICE-OPTIONS POOL-OPTIONS [OPTIONS-OF-ECHO]
+	sed "s/ LIMITS/ $1/; s/ POOL/ $2/; s/ ECHO/ ${3:-}/" "$T_TOOLS/limits.yaml" >"$T_DIR/limits.yaml"
 }
 
-use() { # use SERVICE-OPTIONS POOL-OPTIONS
+use() { # use SERVICE-OPTIONS POOL-OPTIONS [OPTIONS-OF-ECHO]
 	limits "$@"
 	t_cli config apply "$T_DIR/limits.yaml" >/dev/null || fail "config apply of $1 $2"
 	t_wait 30 "the change to be in force" t_in_sync
@@ -83,6 +83,44 @@ expect "another client is served" t_curl --interface 10.1.0.11 -o /dev/null http
 expect "the first is served when it tries again" t_curl -o /dev/null http://10.1.0.80/
 expect "refused ones were counted" test "$(counter source_rate)" -ge 1
 expect "told" test "$(t_cli -o json service show shop | t_json 'a["items"][0]["source_rate"]')" = 1
+
+say "a service takes so many packets in a second, of known flows too, and no more"
+for n in 1 2 3; do
+	t_spawn "echo$n" "web$n" $T_PYTHON "$T_TOOLS/udp_echo.py" "web$n" 5353
+done
+stream() { # stream VIP N PER_SECOND : what udp_stream.py says, in T_DIR/stream
+	t_in client $T_PYTHON "$T_TOOLS/udp_stream.py" "$1" 53 "$2" "$3" >"$T_DIR/stream"
+	cat "$T_DIR/stream"
+}
+streamed() { t_json "$1" <"$T_DIR/stream"; }
+echoes() { stream "$1" 1 1 && [ "$(streamed 'a["answered"]')" = 1 ]; }
+echo_row() { t_cli -o json service show echo | t_json "a['items'][0]['$1']"; }
+use "" "" "packets_per_second: 200,"
+t_wait 30 "the echo" echoes 10.1.0.80
+expect "another service is served" echoes 10.1.0.81
+expect "the limit is told" test "$(echo_row packets_per_second)" = 200
+was=$(counter service_packets)
+stream 10.1.0.80 3000 1000
+lost=$(($(counter service_packets) - was))
+# a burst of 20, and 200 in each second; the pace of who asks is 1000 at most
+expect "not more is answered" test "$(streamed 'a["answered"] <= 20 + 200 * a["seconds"] + 1')" = True
+expect "not less than a burst" test "$(streamed 'a["answered"] >= 20')" = True
+expect "$lost were dropped for it" test "$lost" -gt 1000
+expect "they are the service's drops" test "$(echo_row drops)" -ge "$lost"
+stream 10.1.0.81 300 1000
+expect "another service has all" test "$(streamed 'a["answered"]')" = 300
+expect "nothing of it counted" test "$(($(counter service_packets) - was))" = "$lost"
+expect "explain tells what is left" \
+	test "$(t_cli -o json explain udp 10.1.0.10:9 10.1.0.80:53 | t_json 'a["items"][0]["packets_left"]')" = 20
+limits "" "" "packets_per_second: 100000,"
+expect_fail "a file with another rate differs" 5 t_cli config diff "$T_DIR/limits.yaml"
+expect_says "packets_per_second: 200 -> 100000"
+use "" "" "packets_per_second: 100000,"
+stream 10.1.0.80 300 1000
+expect "a higher rate counts at once" test "$(streamed 'a["answered"]')" = 300
+use "" "" ""
+expect "without one there is none" test "$(echo_row packets_per_second)" = None
+expect "and all is answered" echoes 10.1.0.80
 
 say "a client that a list keeps out is refused, another is served"
 acl_drops() { t_cli -o json service show shop | t_json 'a["items"][0]["acl_drops"]'; }

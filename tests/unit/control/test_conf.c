@@ -81,18 +81,20 @@ static void limits_reach_the_objects(void **state)
 {
 	static const struct {
 		const char *from, *to;
-		uint32_t of_service, of_a, of_b, flow_rate, source_rate, source_rate_prefix;
+		uint32_t of_service, of_a, of_b, flow_rate, source_rate, source_rate_prefix,
+			packet_rate;
 	} rows[] = {
-		{"pool: web }", "pool: web }", 0, 0, 0, 0, 0, 0},
-		{"pool: web }", "pool: web, max_connections: 900 }", 900, 0, 0, 0, 0, 0},
-		{"check: ok\n", "check: ok\n    max_connections: 70\n", 0, 70, 70, 0, 0, 0},
+		{"pool: web }", "pool: web }", 0, 0, 0, 0, 0, 0, 0},
+		{"pool: web }", "pool: web, max_connections: 900 }", 900, 0, 0, 0, 0, 0, 0},
+		{"check: ok\n", "check: ok\n    max_connections: 70\n", 0, 70, 70, 0, 0, 0, 0},
 		{"    backends:\n      - { name: a, ",
 			"    max_connections: 70\n    backends:\n      - { max_connections: 5, name: a, ",
-			0, 5, 70, 0, 0, 0},
+			0, 5, 70, 0, 0, 0, 0},
 		{"pool: web }", "pool: web, new_connections_per_second: 1000, source_rate: 20 }", 0,
-			0, 0, 1000, 20, 0},
+			0, 0, 1000, 20, 0, 0},
 		{"pool: web }", "pool: web, source_rate: 1, source_rate_prefix: 24 }", 0, 0, 0, 0,
-			1, 24},
+			1, 24, 0},
+		{"pool: web }", "pool: web, packets_per_second: 5000 }", 0, 0, 0, 0, 0, 0, 5000},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -111,6 +113,7 @@ static void limits_reach_the_objects(void **state)
 		assert_int_equal(o[k].service.flow_rate, rows[i].flow_rate);
 		assert_int_equal(o[k].service.source_rate, rows[i].source_rate);
 		assert_int_equal(o[k].service.source_rate_prefix, rows[i].source_rate_prefix);
+		assert_int_equal(o[k].service.packet_rate, rows[i].packet_rate);
 		assert_int_equal(o[k + 1].backend.max_conns, rows[i].of_a);
 		assert_int_equal(o[k + 2].backend.max_conns, rows[i].of_b);
 		free(o);

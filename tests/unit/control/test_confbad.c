@@ -13,6 +13,15 @@ struct bad {
 
 /* Service keys that came later than the rest. */
 static const struct bad bad_services[] = {
+	{"pool: web }", "pool: web, packets_per_second: 0 }", "16:84",
+		"services.shop.packets_per_second must be 1..1000000000, got '0'", NULL},
+	{"pool: web }", "pool: web, packets_per_second: 1000000001 }", "16:84",
+		"packets_per_second must be 1..1000000000, got '1000000001'", NULL},
+	{"pool: web }", "pool: web, packets_per_second: 10k }", "16:84",
+		"packets_per_second must be 1..1000000000, got '10k'", NULL},
+	{"pool: web }", "pool: web, packet_per_second: 9 }", "16:64",
+		"unknown key 'packet_per_second' in services.shop",
+		"did you mean 'packets_per_second'?"},
 	{"mode: full-nat", "mode: full-nat, syn_cookies: 0", "16:66",
 		"services.shop.syn_cookies must be 1..1000000000, got '0'", NULL},
 	{"full-nat", "dsr-l2, syn_cookies: 100", "16:64",

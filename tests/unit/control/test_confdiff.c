@@ -241,6 +241,24 @@ static void a_change_of_mode_ends_no_flow(void **state)
 	conf_destroy(&b);
 }
 
+/* The word of the file, and nothing where there is no limit. */
+static void limits_are_rows(void **state)
+{
+	static const char limited[] = UDP_TEXT("", ", packets_per_second: 5000");
+	struct conf *a = load(udp), *b = load(limited);
+	struct confdiff *d;
+
+	assert_int_equal(confdiff_create(&d, a, b), 0);
+	assert_int_equal(d->n_rows, 1);
+	assert_row(&d->rows[0], '~', "services.s", "packets_per_second", NULL, "5000");
+	confdiff_destroy(&d);
+	assert_int_equal(confdiff_create(&d, b, a), 0);
+	assert_row(&d->rows[0], '~', "services.s", "packets_per_second", "5000", NULL);
+	confdiff_destroy(&d);
+	conf_destroy(&a);
+	conf_destroy(&b);
+}
+
 /* Written back, payloads are what the file could have; the spelling of a byte is no difference. */
 static void payloads_of_checks_are_compared(void **state)
 {
@@ -385,6 +403,7 @@ int main(void)
 		cmocka_unit_test(a_default_written_out_is_no_difference),
 		cmocka_unit_test(changes_are_rows),
 		cmocka_unit_test(a_change_of_mode_ends_no_flow),
+		cmocka_unit_test(limits_are_rows),
 		cmocka_unit_test(payloads_of_checks_are_compared),
 		cmocka_unit_test(commands_of_checks_are_compared),
 		cmocka_unit_test(quic_is_compared),
