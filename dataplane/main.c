@@ -343,7 +343,23 @@ static void down_snapshot(void *ctx)
 
 	apply_discard(&last, &md->env);
 	model_destroy(&md->model);
+	pathmtu_destroy(&md->env.path_mtus);
 	lb_registry_destroy(&md->env.registry);
+}
+
+static int make_path_mtus(struct millraced *md)
+{
+	const struct pathmtu_params p = {
+		.registry = md->env.registry,
+		.neigh = md->manager.neigh,
+		.ifaces = &md->ifaces,
+		.tally = md->manager.tally,
+		.n_backends = md->limits.n_backends,
+	};
+	const int rc = pathmtu_create(&md->env.path_mtus, &p);
+
+	md->manager.path_mtus = md->env.path_mtus;
+	return rc;
 }
 
 static int up_snapshot(void *ctx)
@@ -356,9 +372,12 @@ static int up_snapshot(void *ctx)
 	rc = lb_registry_create(&md->env.registry, &md->limits, md->manager.neigh, slot_in_use, md);
 	if (rc == 0) {
 		lb_registry_set_on_give(md->env.registry, on_give);
-		rc = model_create(&md->model);
+		rc = make_path_mtus(md);
 	}
+	if (rc == 0)
+		rc = model_create(&md->model);
 	if (rc != 0) {
+		pathmtu_destroy(&md->env.path_mtus);
 		lb_registry_destroy(&md->env.registry);
 		return no_memory("service and backend slots", rc);
 	}

@@ -72,6 +72,9 @@ static void take(struct manager *mgr, struct rte_mbuf *m, uint32_t now_ms)
 		rte_pktmbuf_free(m);
 		return;
 	default:
+		if (note->punt_class == PUNT_TOO_BIG
+			&& pathmtu_input(mgr->path_mtus, m, note->iface, snapshot_get(), now_ms))
+			return;
 		punt_output(mgr->punt, m, note->iface, note->punt_class, now_ms);
 	}
 }
@@ -150,6 +153,7 @@ static void loop(struct manager *mgr, int epoll_fd, int signal_fd)
 		if (has_punt)
 			n += punt_poll(mgr->punt, PACKETS_MAX);
 		neigh_run(mgr->neigh, addr_conf_of(snapshot_get()), now_ms);
+		pathmtu_run(mgr->path_mtus, lb_conf_of(snapshot_get()), now_ms);
 		is_dumping = api_server_poll(mgr->api, 0);
 		if (n > 0)
 			busy_until_ms = now_ms + BUSY_MS;

@@ -6,6 +6,7 @@
  */
 #include "api/server.h"
 #include "core/worker.h"
+#include "lb/pathmtu.h"
 #include "net/neigh.h"
 #include "net/punt.h"
 
@@ -16,6 +17,7 @@ struct manager {
 	struct tally *tally; /* the manager's own */
 	struct neigh_table *neigh;
 	struct punt *punt;
+	struct pathmtu *path_mtus;
 	const struct iface_set *ifaces;
 	struct api_server *api;
 };

@@ -395,6 +395,7 @@ static int build_lb(struct lb_conf **out, const struct apply_env *env, const str
 		.n_snats = p->n_snats,
 		.hash_key = p->n_settings ? p->settings[0].hash_key : no_key,
 		.addrs = addrs,
+		.ifaces = env->ifaces,
 		.now_ms = now_ms};
 
 	return lb_conf_create(out, env->registry, &spec, running ? lb_conf_of(running) : NULL, err);
@@ -461,9 +462,14 @@ void apply_discard(struct snapshot **s, const struct apply_env *env)
 
 uint32_t apply_publish(const struct apply_env *env, struct snapshot *next)
 {
+	const struct snapshot *running = snapshot_get();
 	uint32_t wait_us = 0;
-	struct snapshot *old = snapshot_publish(next, &wait_us);
+	struct snapshot *old;
 
+	if (env->path_mtus != NULL)
+		pathmtu_publish(
+			env->path_mtus, running ? lb_conf_of(running) : NULL, lb_conf_of(next));
+	old = snapshot_publish(next, &wait_us);
 	apply_discard(&old, env);
 	if (env->punt != NULL)
 		punt_sync(env->punt, addr_conf_of(next));

@@ -9,12 +9,14 @@
 #include "core/snapshot.h"
 #include "lb/lbconf.h"
 #include "lb/natport.h"
+#include "lb/pathmtu.h"
 #include "net/punt.h"
 
 struct apply_env {
 	const struct iface_set *ifaces;
 	struct lb_registry *registry;
-	struct punt *punt; /* NULL in tests */
+	struct punt *punt;         /* NULL in tests */
+	struct pathmtu *path_mtus; /* NULL: nothing is learned */
 };
 
 /* Checks what one object alone can get wrong: ranges, enumerations, empty names. 0 or -EINVAL with *err. */

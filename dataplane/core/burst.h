@@ -36,7 +36,8 @@ enum pkt_verdict {
 enum pkt_drop { MR_DROPS(BURST_DROP) PKT_N_DROPS };
 
 /* Classes of the exception path, each with its own rate limit (net/punt.h). */
-enum punt_class { PUNT_NEIGH, PUNT_OWN, PUNT_OTHER, PUNT_N_CLASSES };
+/* PUNT_TOO_BIG: ICMP to an own address that a packet was too long; lb/pathmtu.c takes those about tunnels. */
+enum punt_class { PUNT_NEIGH, PUNT_OWN, PUNT_OTHER, PUNT_TOO_BIG, PUNT_N_CLASSES };
 
 #define PKT_F_FRAGMENT 0x01  /* any fragment; ports are 0 unless it is the first */
 #define PKT_F_VLAN 0x02      /* one 802.1Q tag before the network header */

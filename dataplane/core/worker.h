@@ -80,6 +80,7 @@ struct worker {
 	uint32_t tick_ms;            /* when on_tick ran last */
 	uint32_t n_tx_pending;       /* frames in tx[] */
 	struct worker_budget echo_budget, error_budget; /* of ICMP, net/icmp_pvt.h */
+	uint32_t n_loose; /* outer packets that routers may fragment (lb/fwd_tunnel.c) */
 	struct worker_txq tx[IFACE_MAX];
 	struct burst burst;
 

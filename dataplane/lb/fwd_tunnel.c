@@ -7,8 +7,9 @@
  *
  * The inner packet is what a router would pass on: its time to live goes down by one. Traffic class and ECN are
  * copied to the outer header (RFC 2983, RFC 6040), which says "don't fragment" and so needs no
- * identification (RFC 6864). A packet that does not fit the port's MTU is not fragmented: its sender is told,
- * where it may be (IPv6, IPv4 with DF). The UDP source port of GUE is made from the inner addresses and
+ * identification (RFC 6864). A packet that does not fit the port's MTU, or that of the path as far as it is known
+ * (pathmtu.h), is not fragmented: its sender is told, where it may be (IPv6, IPv4 with DF). What fits the port and nobody
+ * can be told of, goes: see send_long(). The UDP source port of GUE is made from the inner addresses and
  * ports, so that routers and NICs on the way spread flows; over IPv6 the UDP checksum is there (RFC 8200), over
  * IPv4 it is 0 (RFC 768).
  */
@@ -36,7 +37,10 @@ struct inner {
 	uint16_t n_bytes;
 	uint8_t proto; /* IP protocol number of an IP packet of this family */
 	uint8_t traffic_class;
+	rte_be32_t fragment; /* identification and flags of an outer IPv4 header */
 };
+
+#define DONT_FRAGMENT RTE_BE32(RTE_IPV4_HDR_DF_FLAG)
 
 /* opt: made and summed up in registers; reading words back that were just written in pieces would stall. */
 static inline void write_outer4(uint8_t *at, const struct lb_backend *be, const struct inner *in,
@@ -45,8 +49,7 @@ static inline void write_outer4(uint8_t *at, const struct lb_backend *be, const 
 	const uint32_t head = 0x45000000u | (uint32_t)in->traffic_class << 16
 		| (uint16_t)(sizeof(struct rte_ipv4_hdr) + n_bytes);
 	const uint32_t life = (uint32_t)OUTER_TTL << 24 | (uint32_t)proto << 16;
-	uint32_t words[5] = {
-		rte_cpu_to_be_32(head), RTE_BE32(RTE_IPV4_HDR_DF_FLAG), rte_cpu_to_be_32(life)};
+	uint32_t words[5] = {rte_cpu_to_be_32(head), in->fragment, rte_cpu_to_be_32(life)};
 	uint16_t sum;
 
 	memcpy(&words[3], be->tunnel_src, 4);
@@ -126,23 +129,29 @@ static inline bool pass_on(uint8_t *ip, uint8_t family, struct inner *in)
 	return true;
 }
 
-/* n_gue bytes stand between the outer IP header and the packet: GUE_BYTES, or none. */
-static inline void send_one(
-	const struct fwd_env *env, unsigned i, const struct lb_backend *be, unsigned n_gue)
+/* The bytes in front of the packet. */
+static inline uint32_t outer_bytes(const struct lb_backend *be, unsigned n_gue)
 {
-	const unsigned n_outer = n_gue
-		+ (unsigned)(be->family == 4 ? sizeof(struct rte_ipv4_hdr)
+	return n_gue
+		+ (uint32_t)(be->family == 4 ? sizeof(struct rte_ipv4_hdr)
 					     : sizeof(struct rte_ipv6_hdr));
-	const uint32_t mtu = env->w->ifaces->of[be->iface].mtu_bytes;
+}
+
+static inline uint16_t inner_bytes(const struct pkt *p)
+{
+	return (uint16_t)(p->l4_off - p->l3_off + p->l4_len);
+}
+
+/* n_gue bytes stand between the outer IP header and the packet: GUE_BYTES, or none. */
+static __rte_always_inline void send_as(const struct fwd_env *env, unsigned i,
+	const struct lb_backend *be, unsigned n_gue, rte_be32_t fragment)
+{
+	const uint32_t n_outer = outer_bytes(be, n_gue);
 	struct rte_mbuf *m = env->b->m[i];
 	struct pkt *p = &env->b->p[i];
-	struct inner in = {.n_bytes = (uint16_t)(p->l4_off - p->l3_off + p->l4_len)};
+	struct inner in = {.n_bytes = inner_bytes(p), .fragment = fragment};
 	uint8_t *frame, *at;
 
-	if (unlikely(n_outer + in.n_bytes > mtu)) {
-		toobig_reply(env->w, env->b, i, (uint16_t)(mtu - n_outer));
-		return;
-	}
 	if (unlikely(!pass_on(rte_pktmbuf_mtod_offset(m, uint8_t *, p->l3_off), p->family, &in))) {
 		pkt_drop(p, PKT_DROP_ttl);
 		return;
@@ -166,6 +175,52 @@ static inline void send_one(
 		be->family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
 	p->family = be->family; /* of what leaves, and so of its next hop */
 	fwd_output(env, i, (struct rte_ether_hdr *)(void *)frame, be->iface, be->neigh_ref, NULL);
+}
+
+/* Whether nobody can be told that the packet is too long for its path: IPv4 without DF, or IPv6 of no more than every
+ * link must carry, whose sender does not believe that it is too much (RFC 8201 4). */
+static bool cannot_be_told(const struct rte_mbuf *m, const struct pkt *p)
+{
+	const struct rte_ipv4_hdr *ip =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, p->l3_off);
+
+	if (p->family == 6)
+		return inner_bytes(p) <= RTE_IPV6_MIN_MTU;
+	return !(ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
+}
+
+/* A packet that is longer than its path carries: its sender is told. What cannot be told goes all the same, over IPv4
+ * in pieces if need be (RFC 2003 3.1, RFC 4213 3.2.2): a forged message must not end flows that cannot adapt to it. The
+ * outer header has an identification then: workers have different ones, and each takes the next. */
+static __rte_noinline void send_long(
+	const struct fwd_env *env, unsigned i, const struct lb_backend *be, unsigned n_gue)
+{
+	const uint32_t n_outer = outer_bytes(be, n_gue);
+	const uint32_t port_mtu = env->w->ifaces->of[be->iface].mtu_bytes;
+	uint32_t room = __atomic_load_n(&be->path_mtu, __ATOMIC_RELAXED) - n_outer;
+	struct worker *w = env->w;
+	const struct pkt *p = &env->b->p[i];
+
+	if (n_outer + inner_bytes(p) <= port_mtu && cannot_be_told(env->b->m[i], p)) {
+		const uint32_t id = w->n_loose++ * w->n_workers + w->id;
+
+		send_as(env, i, be, n_gue, rte_cpu_to_be_32(id << 16));
+		return;
+	}
+	if (p->family == 6 && room < RTE_IPV6_MIN_MTU)
+		room = RTE_IPV6_MIN_MTU;
+	toobig_reply(w, env->b, i, (uint16_t)room);
+}
+
+static inline void send_one(
+	const struct fwd_env *env, unsigned i, const struct lb_backend *be, unsigned n_gue)
+{
+	const uint32_t mtu = __atomic_load_n(&be->path_mtu, __ATOMIC_RELAXED);
+
+	if (unlikely(outer_bytes(be, n_gue) + inner_bytes(&env->b->p[i]) > mtu))
+		send_long(env, i, be, n_gue);
+	else
+		send_as(env, i, be, n_gue, DONT_FRAGMENT);
 }
 
 static void send_ipip(const struct fwd_env *env, const struct fwd_batch *batch)

@@ -67,7 +67,10 @@ struct lb_backend { /* hot: one line */
 	uint8_t on_packet; /* enum mr_down: of a TCP client in the midst of a flow, while it is out */
 	bool is_quic;      /* packets of its flows may be for others: newflow_follow_id() */
 	bool is_reverted; /* there may be DNAT flows of it, of another mode as well: in reverts */
-	uint8_t spare[8];
+	uint16_t
+		path_mtu; /* of its tunnel: mtu_max, or what pathmtu.c learned  w: manager  r: workers (relaxed) */
+	uint16_t mtu_max; /* of the port that leads there */
+	uint8_t spare[4];
 };
 _Static_assert(sizeof(struct lb_backend) == 64, "one cache line");
 
@@ -109,6 +112,7 @@ struct lb_spec {
 	unsigned n_services, n_backends, n_snats, n_acls;
 	const uint8_t *hash_key;       /* 16 bytes */
 	const struct addr_conf *addrs; /* of the same generation: routes to backends */
+	const struct iface_set *ifaces;
 	uint32_t now_ms;
 };
 

@@ -80,10 +80,13 @@ static bool route_backend(const struct build *b, const struct route *r)
 	return addr_route(b->spec->addrs, be->family, be->ip, &be->iface, r->hop->ip);
 }
 
-/* Our address towards the backend. There is one: its route came from a network of the port. */
-static void set_tunnel_source(const struct build *b, struct lb_backend *be)
+/* Our address towards the backend, and how much goes there at once. There is an address: the route came from a network of
+ * the port. What has been learned of the path comes with the publication (pathmtu.c). */
+static void set_tunnel(const struct build *b, struct lb_backend *be)
 {
 	addr_source(b->spec->addrs, be->iface, be->family, be->ip, be->tunnel_src);
+	be->mtu_max = b->spec->ifaces->of[be->iface].mtu_bytes;
+	be->path_mtu = be->mtu_max;
 }
 
 /* What becomes of the flows it has. */
@@ -134,7 +137,7 @@ static int fill_backend(struct build *b, const struct lb_service *s, unsigned i)
 		return lbspec_refuse_backend(b->err, -EINVAL, m,
 			"no route to %s; give a port an address of its network, or add a gateway",
 			mr_ip_text(&m->ip, ip, sizeof(ip)));
-	set_tunnel_source(b, be);
+	set_tunnel(b, be);
 	if (be->mode == MR_MODE_DSR_L2 && memcmp(r.hop->ip, be->ip, sizeof(be->ip)) != 0)
 		return lbspec_refuse_backend(b->err, -EINVAL, m,
 			"%s is not on a connected network, which dsr-l2 needs; give a port an "
@@ -155,6 +158,7 @@ static int keep_absent(struct build *b, uint32_t slot)
 	const struct lb_backend *prev = r.prev;
 	const struct lb_service *s;
 	struct lb_backend *be = r.be;
+	int rc;
 
 	if (prev == NULL || prev->neigh_ref == NEIGH_NONE
 		|| (slots_refs(b->r->backends, slot) == 0
@@ -169,13 +173,14 @@ static int keep_absent(struct build *b, uint32_t slot)
 		be->iface = prev->iface;
 		*r.hop = *r.prev_hop;
 	}
-	set_tunnel_source(b, be);
-	if (pin_next_hop(b, &r) != 0) { /* back to the pin that cannot fail */
+	rc = pin_next_hop(b, &r);
+	if (rc != 0) { /* back to the pin that cannot fail */
 		be->iface = prev->iface;
 		*r.hop = *r.prev_hop;
-		return pin_next_hop(b, &r);
+		rc = pin_next_hop(b, &r);
 	}
-	return 0;
+	set_tunnel(b, be);
+	return rc;
 }
 
 int lbroute_build(struct build *b)

@@ -3,6 +3,7 @@
 #include "base/csum.h"
 #include "net/icmp.h"
 #include "net/icmp_pvt.h"
+#include "net/icmpquote.h"
 #include "net/reply.h"
 
 #include <rte_icmp.h>
@@ -38,7 +39,7 @@ void icmp4_input(struct worker *w, const struct addr_conf *c, struct burst *b, u
 	/* a fragmented ping of an own address is the kernel's to put together */
 	if (p->flags & (PKT_F_FRAGMENT | PKT_F_BROADCAST)
 		|| icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0) {
-		p->punt_class = PUNT_OWN;
+		p->punt_class = icmpquote_is_too_big(b->m[i], p) ? PUNT_TOO_BIG : PUNT_OWN;
 		p->verdict = PKT_PUNT;
 		if (kind != ADDR_OWN)
 			pkt_drop(p, PKT_DROP_icmp_unsupported);

@@ -3,6 +3,7 @@
 #include "base/csum.h"
 #include "net/icmp.h"
 #include "net/icmp_pvt.h"
+#include "net/icmpquote.h"
 #include "net/ndp.h"
 #include "net/reply.h"
 
@@ -59,5 +60,7 @@ void icmp6_input(struct worker *w, const struct addr_conf *c, struct burst *b, u
 		return;
 	}
 	p->verdict = PKT_PUNT;
-	p->punt_class = kind == ADDR_OWN ? PUNT_OWN : PUNT_OTHER;
+	p->punt_class = PUNT_OTHER;
+	if (kind == ADDR_OWN)
+		p->punt_class = icmpquote_is_too_big(b->m[i], p) ? PUNT_TOO_BIG : PUNT_OWN;
 }

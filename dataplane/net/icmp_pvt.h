@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * icmp_pvt — what ICMP messages may cost: those that we answer, and errors that are passed on.
+ * icmp_pvt — numbers of ICMP messages, and what they may cost: those that we answer, and errors that are passed on.
  */
 #include "core/worker.h"
+
+#define ICMP4_DEST_UNREACHABLE 3
+#define ICMP4_FRAGMENTATION_NEEDED 4 /* code: and DF set */
+#define ICMP6_PACKET_TOO_BIG 2
 
 #define ICMP_ECHO_PER_SEC 65536u
 #define ICMP_ERRORS_PER_SEC 16384u

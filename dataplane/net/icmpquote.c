@@ -6,13 +6,13 @@
 #include "net/icmpquote.h"
 
 #include "base/csum.h"
+#include "net/icmp_pvt.h"
 #include "net/parse.h"
 
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
-#define ICMP_BYTES 8u /* in front of the quote, both families */
 #define QUOTED_L4_MIN 8u
 
 bool icmpquote_is_error(const struct rte_mbuf *m, const struct pkt *p)
@@ -26,6 +26,18 @@ bool icmpquote_is_error(const struct rte_mbuf *m, const struct pkt *p)
 	if (p->family == 4)
 		return type == 3 || type == 11 || type == 12;
 	return type >= 1 && type <= 4;
+}
+
+bool icmpquote_is_too_big(const struct rte_mbuf *m, const struct pkt *p)
+{
+	const uint8_t *icmp;
+
+	if (!icmpquote_is_error(m, p))
+		return false;
+	icmp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off);
+	if (p->family == 4)
+		return icmp[0] == ICMP4_DEST_UNREACHABLE && icmp[1] == ICMP4_FRAGMENTATION_NEEDED;
+	return icmp[0] == ICMP6_PACKET_TOO_BIG;
 }
 
 /* Offset of layer 4 in the quoted packet, 0 when there is none to be seen. */
@@ -59,8 +71,8 @@ static uint32_t read_ip6(const uint8_t *ip, uint32_t len, struct icmpquote *q, b
 
 bool icmpquote_read(const struct rte_mbuf *m, const struct pkt *p, struct icmpquote *q)
 {
-	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off + ICMP_BYTES);
-	const uint32_t len = p->l4_len - ICMP_BYTES; /* the parser saw to it that there are 8 */
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off + ICMPQUOTE_OFF);
+	const uint32_t len = p->l4_len - ICMPQUOTE_OFF; /* the parser saw to it that there are 8 */
 	bool is_later = false;
 	uint32_t at;
 
@@ -71,7 +83,7 @@ bool icmpquote_read(const struct rte_mbuf *m, const struct pkt *p, struct icmpqu
 	if (at == 0)
 		return false;
 	q->family = p->family;
-	q->ip_off = (uint16_t)(p->l4_off + ICMP_BYTES);
+	q->ip_off = (uint16_t)(p->l4_off + ICMPQUOTE_OFF);
 	q->l4_off = (uint16_t)(q->ip_off + at);
 	q->l4_len = (uint16_t)(len - at);
 	if (is_later || (q->proto != IPPROTO_TCP && q->proto != IPPROTO_UDP))

@@ -7,6 +7,8 @@
  */
 #include "core/burst.h"
 
+#define ICMPQUOTE_OFF 8u /* of the quote in an ICMP error, both families */
+
 struct icmpquote {
 	uint8_t family, proto;
 	uint16_t ip_off, l4_off;  /* bytes from the start of the frame */
@@ -26,6 +28,10 @@ struct icmpquote_to {
 /* Hot. Whether the packet is an ICMP or ICMPv6 error that a flow may need to hear of: unreachable, too big, time
  * exceeded, parameter problem. Not for fragments. */
 bool icmpquote_is_error(const struct rte_mbuf *m, const struct pkt *p);
+
+/* Hot. Whether it is one of these, and says that the quoted packet is too long for a link: "fragmentation needed", "packet
+ * too big". */
+bool icmpquote_is_too_big(const struct rte_mbuf *m, const struct pkt *p);
 
 /* Hot. False when what is quoted is cut off before its ports or no packet of the error's family. */
 bool icmpquote_read(const struct rte_mbuf *m, const struct pkt *p, struct icmpquote *q);

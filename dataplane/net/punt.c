@@ -25,7 +25,7 @@ LOG_TYPE(punt)
 #define OWN_MAX 256u
 
 static const uint32_t default_pps[PUNT_N_CLASSES] = {
-	[PUNT_NEIGH] = 10000, [PUNT_OWN] = 100000, [PUNT_OTHER] = 10000};
+	[PUNT_NEIGH] = 10000, [PUNT_OWN] = 100000, [PUNT_OTHER] = 10000, [PUNT_TOO_BIG] = 1000};
 
 struct bucket {
 	uint32_t rate_pps;

@@ -16,7 +16,7 @@ struct punt_params {
 	const struct iface_set *ifaces;
 	struct rte_mempool *pool;
 	struct tally *tally;               /* the manager's */
-	uint32_t rate_pps[PUNT_N_CLASSES]; /* 0 = default: 10 k, 100 k, 10 k */
+	uint32_t rate_pps[PUNT_N_CLASSES]; /* 0 = default: 10 k, 100 k, 10 k, 1 k */
 	void (*output)(void *ctx, unsigned iface, struct rte_mbuf *m);
 	void *output_ctx;
 };

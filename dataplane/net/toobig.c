@@ -15,8 +15,6 @@
 
 #define MESSAGE4_MAX 576u  /* bytes of IP packet, RFC 1812 4.3.2.3 */
 #define MESSAGE6_MAX 1280u /* RFC 4443 3.2 */
-#define ICMP4_DEST_UNREACHABLE 3
-#define ICMP6_PACKET_TOO_BIG 2
 
 struct too_big { /* both families: type, code, checksum, a word */
 	uint8_t type, code;
@@ -51,8 +49,7 @@ static uint8_t *push(
 	return frame + RTE_ETHER_HDR_LEN;
 }
 
-/* False without room in front. */
-static bool make(
+bool toobig_build(
 	struct rte_mbuf *m, struct pkt *p, const struct rte_ether_addr *mac, uint16_t mtu_bytes)
 {
 	const bool is_v4 = p->family == 4;
@@ -61,7 +58,7 @@ static bool make(
 	const uint16_t n = quote(m, p->l3_off, n_headers, is_v4 ? MESSAGE4_MAX : MESSAGE6_MAX);
 	const uint16_t n_message = (uint16_t)(sizeof(struct too_big) + n);
 	struct too_big head = {.type = is_v4 ? ICMP4_DEST_UNREACHABLE : ICMP6_PACKET_TOO_BIG,
-		.code = is_v4 ? 4 : 0, /* fragmentation needed and DF set */
+		.code = is_v4 ? ICMP4_FRAGMENTATION_NEEDED : 0,
 		.mtu = {0, rte_cpu_to_be_16(mtu_bytes)}};
 	uint8_t *ip = push(m, p, mac, n_headers);
 	struct too_big *msg = (struct too_big *)(void *)(ip + n_ip);
@@ -100,7 +97,7 @@ void toobig_reply(struct worker *w, struct burst *b, unsigned i, uint16_t mtu_by
 		pkt_drop(p, PKT_DROP_icmp_limited);
 		return;
 	}
-	if (!make(m, p, mac, mtu_bytes)) {
+	if (!toobig_build(m, p, mac, mtu_bytes)) {
 		pkt_drop(p, PKT_DROP_no_headroom);
 		return;
 	}

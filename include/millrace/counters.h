@@ -20,7 +20,8 @@
 	X(injected, packets, "taken from the kernel side, to be sent") \
 	X(generated, packets, "made here: neighbour solicitations, resets, copies to learn from") \
 	X(punted, packets, "given to the kernel side") \
-	X(consumed, packets, "ended here: neighbour messages that the kernel side did not take") \
+	X(consumed, packets, \
+		"ended here: neighbour messages that the kernel side did not take, news of path MTUs") \
 	X(held, packets, "put in a neighbour's hold queue") \
 	X(released, packets, "taken out of a hold queue, sent or dropped") \
 	X(fragments, packets, "fragments other than the first whose flow was found") \
@@ -31,8 +32,10 @@
 	X(nd_replies, packets, "neighbour solicitations answered") \
 	X(echo_replies, packets, "ICMP and ICMPv6 echo requests answered") \
 	X(too_big_replies, packets, \
-		"packets answered with ICMP or ICMPv6: with what is put in too big for the port") \
+		"packets answered with ICMP or ICMPv6: with what is put in too big for the path") \
 	X(icmp_errors, packets, "ICMP errors passed on to the backend or client of their flow") \
+	X(pmtu_learned, packets, \
+		"ICMP messages that lowered the path MTU of tunnels to a backend") \
 	X(mss_clamped, packets, "SYN and SYN+ACK whose maximum segment size was lowered") \
 	X(proxy_headers, packets, "client's packets that got a PROXY header") \
 	X(toa_options, packets, "client's segments that got its address as an option") \
@@ -88,6 +91,7 @@
 	X(icmp_quote, "ICMP error whose quoted packet is cut off or malformed") \
 	X(icmp_no_flow, "ICMP error about no flow of ours") \
 	X(icmp_limited, "ICMP message above the rate limit") \
+	X(pmtu_refused, "ICMP message about the size of a tunnel's packet that cannot be true") \
 	X(neigh_hold_full, "hold queue of an unresolved neighbour is full") \
 	X(neigh_failed, "neighbour did not answer") \
 	X(neigh_table_full, "neighbour table is full") \

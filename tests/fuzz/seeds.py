@@ -197,6 +197,24 @@ def at(ms):
 RESOLVE = bytes([RUN, ANSWER, RUN])
 
 
+def narrow_paths():
+    """name → a client's packet, what a router says when it does not fit the tunnel's path"""
+    router, gue = Ether(src=CLIENT, dst=SOUTH), UDP(sport=50000, dport=6080)
+    tcp = TCP(sport=40000, dport=80, flags="A") / Raw(bytes(1400))
+    four, six = IP(src="10.1.0.10", dst="10.1.0.91", flags="DF") / tcp, IPv6(src="fd00:1::10", dst="fd00:1::91") / tcp
+    udp = IP(src="10.1.0.10", dst="10.1.0.92", flags="DF") / UDP(sport=5000, dport=53) / Raw(bytes(1380))
+    to4 = IP(src="10.2.0.1", dst="10.2.0.13", id=0, flags="DF", proto=4)
+    to6 = IPv6(src="fd00:2::1", dst="fd00:2::13", nh=4)
+    gue4, gue6 = IP(src="10.2.0.1", dst="10.2.0.12", id=0, flags="DF"), IPv6(src="fd00:2::1", dst="fd00:2::12")
+    say4 = router / IP(src="10.2.0.9", dst="10.2.0.1") / ICMP(type=3, code=4, nexthopmtu=1300)
+    say6 = router / IPv6(src="fd00:2::9", dst="fd00:2::1") / ICMPv6PacketTooBig(mtu=1300)
+    for name, big, outer in (("ipip4", four, to4 / Raw(raw(four))), ("ipip46", four, to6 / Raw(raw(four))),
+                             ("gue6", six, gue4 / gue / Raw(b"\0\x29\0\0" + raw(six))),
+                             ("gue4", udp, gue6 / gue / Raw(b"\0\4\0\0" + raw(udp)))):
+        say, n = (say4, 548) if outer.version == 4 else (say6, 1232)
+        yield name, (eth() / big, say / Raw(raw(outer)[:n]))
+
+
 def pipeline_seeds():
     all_ = packets()
     for name, p in all_.items():
@@ -219,6 +237,10 @@ def pipeline_seeds():
         where = F_OUR_MAC | F_REPAIR | F_ROOM | (F_SOUTH if all_[error].dst == SOUTH else 0)
         write("pipeline", f"error-{name}", RESOLVE + rx(all_[flow]) + RESOLVE + rx(all_[error], where)
               + bytes([RUN]) + rx(all_[error], where | F_QUEUE1) + RESOLVE)
+    for name, (big, message) in narrow_paths():
+        south = F_SOUTH | F_OUR_MAC | F_REPAIR | F_ROOM
+        write("pipeline", f"narrow-{name}", RESOLVE + rx(big) + RESOLVE + rx(message, south) + RESOLVE + rx(big)
+              + bytes([RUN, EDIT, 2]) + rx(big) + rx(message, south) + RESOLVE + at(60000) * 10 + rx(big) + RESOLVE)
     for name, first, lists in ("dsr4", "dsr4", (0xe0, 0xeb)), ("dsr6", "dsr6", (0xec, 0xe1)), ("tcp4", "tcp4-syn", (0xe7,)):
         turns = b"".join(bytes([EDIT, e]) + rx(all_[first]) + bytes([RUN, FLOOD, 20]) for e in lists * 2)
         write("pipeline", f"lists-{name}", RESOLVE + turns + at(700) + turns)

@@ -123,6 +123,17 @@ static void make_workers(
 	must_ok(nic_assign(h->nics, h->workers, h->n_workers), "queues");
 }
 
+static void make_path_mtus(struct harness *h, uint32_t n_backends)
+{
+	const struct pathmtu_params p = {.registry = h->registry,
+		.neigh = h->neigh,
+		.ifaces = &h->ifaces,
+		.tally = tally_of(h->tallies, h->n_workers),
+		.n_backends = n_backends};
+
+	must_ok(pathmtu_create(&h->env.path_mtus, &p), "path MTUs");
+}
+
 void harness_init(struct harness *h, const struct harness_params *p)
 {
 	const struct lb_limits limits = {.n_services = p->n_services ? p->n_services : 64,
@@ -153,6 +164,7 @@ void harness_init(struct harness *h, const struct harness_params *p)
 	must_ok(lb_registry_create(&h->registry, &limits, h->neigh, slot_in_use, h), "registry");
 	must_ok(model_create(&h->model), "model");
 	h->env = (struct apply_env){.ifaces = &h->ifaces, .registry = h->registry};
+	make_path_mtus(h, limits.n_backends);
 	make_workers(h, p, &limits);
 	must_ok(harness_apply(h, &err), "empty generation");
 	snapshot_reader_up();
@@ -182,6 +194,7 @@ void harness_fini(struct harness *h)
 		free(h->workers[i]);
 	}
 	model_destroy(&h->model);
+	pathmtu_destroy(&h->env.path_mtus);
 	lb_registry_destroy(&h->registry);
 	neigh_table_destroy(&h->neigh);
 	mailbox_destroy(&h->mail);
@@ -226,7 +239,9 @@ static void manager_take(struct harness *h, struct rte_mbuf *m)
 		rte_pktmbuf_free(m);
 		return;
 	default:
-		break;
+		if (pkt_note(m)->punt_class == PUNT_TOO_BIG
+			&& pathmtu_input(h->env.path_mtus, m, iface, snapshot_get(), h->now_ms))
+			return;
 	}
 	tally_of(h->tallies, h->n_workers)->punted++;
 	if (h->on_kernel != NULL)
@@ -248,6 +263,7 @@ unsigned harness_poll(struct harness *h)
 	for (unsigned i = 0; i < n_mail; i++)
 		manager_take(h, m[i]);
 	neigh_run(h->neigh, addr_conf_of(snapshot_get()), h->now_ms);
+	pathmtu_run(h->env.path_mtus, lb_conf_of(snapshot_get()), h->now_ms);
 	snapshot_online();
 	return n + n_mail;
 }

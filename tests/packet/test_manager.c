@@ -63,6 +63,7 @@ static void clients_have_their_turn_in_a_flood(void **state)
 		.mail = h.mail,
 		.tally = tally_of(h.tallies, h.n_workers),
 		.neigh = h.neigh,
+		.path_mtus = h.env.path_mtus,
 		.ifaces = &h.ifaces};
 	const struct punt_params pp = {.ifaces = &h.ifaces,
 		.pool = h.pool,

@@ -226,6 +226,7 @@ int fix_apply(struct fix *f)
 		.n_backends = f->model.n_backends,
 		.n_snats = f->model.n_snats,
 		.hash_key = f->model.hash_key,
+		.ifaces = &f->ifaces,
 		.now_ms = f->w->now_ms};
 	int rc = build_addrs(f, &addrs);
 

@@ -216,7 +216,7 @@ static void the_rest_is_the_kernels_or_dropped(void **state)
 		{first, ADDR_VIP, PKT_DROP, PKT_DROP_icmp_unsupported},
 		{later, ADDR_OWN, PKT_PUNT, PUNT_OWN},
 		{broadcast, ADDR_OWN, PKT_PUNT, PUNT_OWN},
-		{too_big6, ADDR_OWN, PKT_PUNT, PUNT_OWN},
+		{too_big6, ADDR_OWN, PKT_PUNT, PUNT_TOO_BIG},
 		{too_big6, ADDR_VIP, PKT_DROP, PKT_DROP_icmp_unsupported},
 		{too_big6, ADDR_NONE, PKT_PUNT, PUNT_OTHER}, /* to a group */
 		{reply6, ADDR_OWN, PKT_PUNT, PUNT_OWN},
