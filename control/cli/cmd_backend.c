@@ -103,6 +103,7 @@ static const struct cmd_col show_record[] = {
 	{"tx_bytes", "tx bytes", FMT_UINT},
 	{"opened", "SYNs answered", FMT_UINT},
 	{"open_failures", "flows that failed", FMT_UINT},
+	{"path_mtu", "path MTU", FMT_UINT},
 	{0},
 };
 

@@ -54,6 +54,7 @@ static const struct cmd_col show_record[] = {
 	{"proto", "protocol", FMT_ANY},
 	{"mode", "mode", FMT_ANY},
 	{"gue_port", "GUE port", FMT_UINT},
+	{"path_mtu", "path MTU", FMT_UINT},
 	{"quic_server_id_length", "QUIC server id bytes", FMT_UINT},
 	{"quic_server_id_offset", "QUIC server id at", FMT_UINT},
 	{"quic_config_id", "QUIC-LB config id", FMT_UINT},

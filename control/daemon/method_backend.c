@@ -33,12 +33,14 @@ static json_t *build_administrative(const struct admin_override *o)
 		rowjson_time(o != NULL ? o->time_ms : 0));
 }
 
-/* Counters of the backend, summed over the services of its pool; null when there is no row. */
+/* Counters of the backend, summed over the services of its pool, and the smallest of their path MTUs; null when there is no
+ * row, or no tunnel. */
 static void put_counters(json_t *item, const struct conf *c, const struct conf_pool *p,
 	const struct conf_backend *b, const struct fetch_result *result)
 {
 	const struct mr_backend_row *rows = result->rows;
 	uint64_t sums[16] = {0};
+	uint16_t path_mtu = 0;
 	bool is_known = false;
 
 	static_assert(
@@ -49,16 +51,24 @@ static void put_counters(json_t *item, const struct conf *c, const struct conf_p
 		if (s == NULL || s->pool != p || strcmp(rows[i].name, b->name) != 0)
 			continue;
 		is_known = true;
-		for (unsigned f = 2; f < mr_backend_row_msg.n_fields; f++) {
-			const void *v =
-				(const uint8_t *)&rows[i] + mr_backend_row_msg.fields[f].offset;
+		for (unsigned f = 0; f < mr_backend_row_msg.n_fields; f++) {
+			const struct mr_field *field = &mr_backend_row_msg.fields[f];
+			const void *v = (const uint8_t *)&rows[i] + field->offset;
 
-			sums[f] += *(const uint64_t *)v;
+			if (field->kind == MR_U64)
+				sums[f] += *(const uint64_t *)v;
 		}
+		if (rows[i].path_mtu != 0 && (path_mtu == 0 || rows[i].path_mtu < path_mtu))
+			path_mtu = rows[i].path_mtu;
 	}
-	for (unsigned f = 2; f < mr_backend_row_msg.n_fields; f++) /* 0 and 1 are the names */
-		json_object_set_new(item, mr_backend_row_msg.fields[f].name,
-			is_known ? json_integer((json_int_t)sums[f]) : json_null());
+	for (unsigned f = 0; f < mr_backend_row_msg.n_fields; f++) {
+		const struct mr_field *field = &mr_backend_row_msg.fields[f];
+
+		if (field->kind == MR_U64)
+			json_object_set_new(item, field->name,
+				is_known ? json_integer((json_int_t)sums[f]) : json_null());
+	}
+	json_object_set_new(item, "path_mtu", path_mtu != 0 ? json_integer(path_mtu) : json_null());
 }
 
 static json_t *build_services(const struct loop *l, const struct conf_pool *p, bool is_panic_only)

@@ -28,18 +28,22 @@ static void put_backends(json_t *item, const struct loop *l, const struct conf_p
 	json_object_set_new(item, "backends_down", json_integer(n.n_down));
 }
 
-/* The counters of the row; null where there is none. */
+/* The counters of the row, and its path MTU; null where there is none. */
 static void put_counters(json_t *item, const struct mr_service_row *row)
 {
-	for (unsigned i = 1; i < mr_service_row_msg.n_fields; i++) { /* 0 is the name */
+	for (unsigned i = 0; i < mr_service_row_msg.n_fields; i++) {
 		const struct mr_field *f = &mr_service_row_msg.fields[i];
 		uint64_t v = 0;
 
+		if (f->kind != MR_U64)
+			continue;
 		if (row != NULL)
 			memcpy(&v, (const uint8_t *)row + f->offset, sizeof(v));
 		json_object_set_new(
 			item, f->name, row != NULL ? json_integer((json_int_t)v) : json_null());
 	}
+	json_object_set_new(item, "path_mtu",
+		row != NULL && row->path_mtu != 0 ? json_integer(row->path_mtu) : json_null());
 }
 
 static void put_rates(json_t *item, const struct rates *rates, const char *name)

@@ -116,6 +116,27 @@ static void add_backend(const struct api_server *s, uint32_t idx, struct lb_back
 	}
 }
 
+/* What tunnels to the backend carry; 0 where there are none. */
+static uint16_t path_mtu(const struct lb_conf *lb, uint32_t idx)
+{
+	const struct lb_backend *be = &lb->backends[idx];
+
+	return mr_mode_is_tunnel(be->mode) ? be->path_mtu : 0;
+}
+
+static uint16_t least_path_mtu(const struct lb_conf *lb, const struct lb_service *s)
+{
+	uint16_t least = 0;
+
+	for (unsigned i = 0; i < s->n_backends; i++) {
+		const uint16_t mtu = path_mtu(lb, s->backend_idx[i]);
+
+		if (least == 0 || mtu < least)
+			least = mtu;
+	}
+	return least;
+}
+
 int rows_on_services(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
 {
@@ -139,6 +160,7 @@ int rows_on_services(
 		row.rx_bytes = sum.rx_bytes;
 		row.tx_packets = sum.tx_packets;
 		row.tx_bytes = sum.tx_bytes;
+		row.path_mtu = least_path_mtu(lb, sv);
 		for (unsigned w = 0; w < s->p.n_workers; w++) {
 			row.conns += lb_worker_service_conns(s->p.workers[w]->lb, i);
 			row.drops += lb_worker_service_drops(s->p.workers[w]->lb, i);
@@ -175,6 +197,7 @@ int rows_on_backends(
 			row.tx_bytes = sum.tx_bytes;
 			row.opened = sum.opened;
 			row.open_failures = sum.failed;
+			row.path_mtu = path_mtu(lb, sv->backend_idx[b]);
 			server_row(c, f, &mr_backend_row_msg, &row);
 		}
 	}

@@ -48,7 +48,8 @@ MR_MSG(mr_counter_row, MR_COUNTER_ROW_FIELDS)
 	F(T, U64, tx_bytes, 8, MR_REQUIRED, "to clients, whole frames") \
 	F(T, U64, drops, 9, MR_REQUIRED, "packets of this service dropped") \
 	F(T, U64, acl_drops, 10, MR_OPTIONAL, \
-		"of these: its allow and deny lists keep the client out")
+		"of these: its allow and deny lists keep the client out") \
+	F(T, U16, path_mtu, 11, MR_OPTIONAL, "the smallest of its backends, now; 0: no tunnel")
 MR_MSG(mr_service_row, MR_SERVICE_ROW_FIELDS)
 
 #define MR_BACKEND_ROW_FIELDS(F, T) \
@@ -62,7 +63,8 @@ MR_MSG(mr_service_row, MR_SERVICE_ROW_FIELDS)
 	F(T, U64, tx_bytes, 9, MR_REQUIRED, "from the backend") \
 	F(T, U64, opened, 10, MR_OPTIONAL, "SYNs it answered (none with direct return)") \
 	F(T, U64, open_failures, 11, MR_OPTIONAL, \
-		"flows it refused, did not answer, or was unreachable for")
+		"flows it refused, did not answer, or was unreachable for") \
+	F(T, U16, path_mtu, 12, MR_OPTIONAL, "of its tunnel, now; 0: none")
 MR_MSG(mr_backend_row, MR_BACKEND_ROW_FIELDS)
 
 /* Empty strings, family 0 and a field that is 0 match everything. */

@@ -626,6 +626,7 @@ static void a_list_that_changes_alone_is_sent_and_shown(void **state)
 	assert_string_equal(
 		json_string_value(json_array_get(json_object_get(item, "deny"), 0)), "10.9.0.0/17");
 	assert_non_null(json_object_get(item, "acl_drops"));
+	assert_true(json_is_null(json_object_get(item, "path_mtu"))); /* no tunnel */
 	json_decref(v);
 	item = expect_item(f, &c, "{\"id\": 1, \"method\": \"service.show\"}\n", &v);
 	assert_int_equal(json_integer_value(json_object_get(item, "allow_prefixes")), 2);
