@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # IP in IP and GUE with real clients and servers, VIPs and backends of both families: the servers take the outer
-# headers off and answer the clients themselves. An upload learns by ICMP that its packets do not fit.
+# headers off and answer the clients themselves. An upload learns by ICMP that its packets do not fit the port. At the
+# end a router on the way to the backend has less room than that, and tells it to the balancer alone.
 . "$(dirname "$0")/story.sh"
 N=${N:-60}
+T_NS="$T_NS hop"
 CONFIG=$T_TOOLS/tunnel.yaml
 story_begin
 
@@ -49,6 +51,54 @@ t_cli config apply "$T_DIR/port.yaml" >/dev/null
 t_wait 10 "the change to be in force" t_in_sync
 expect "told" test "$(t_cli -o json service show gue-4in4 | t_json 'a["items"][0]["gue_port"]')" = 5555
 expect_fail "nobody is there" 28 t_curl --max-time 1 http://10.1.0.93:8080/
+
+say "a router on the way, with a link of 1,400 bytes behind it"
+ip netns add "$T_ID-hop"
+t_in hop sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0
+t_link hop eth0 fab hop
+t_in fab ip link set hop master br0
+t_link hop eth1 web1 eth1
+t_in hop ip link set eth1 mtu 1400
+t_in hop ip addr add 10.2.0.20/24 dev eth0
+t_in hop ip addr add fd00:2::20/64 dev eth0 nodad
+t_in hop ip addr add 10.3.0.1/24 dev eth1
+t_in hop ip addr add fd00:3::1/64 dev eth1 nodad
+t_in web1 ip addr add 10.3.0.11/24 dev eth1
+t_in web1 ip addr add fd00:3::11/64 dev eth1 nodad
+t_cli config apply "$T_TOOLS/tunnel_far.yaml" >/dev/null
+head -c 1000000 /dev/urandom >"$T_DIR/upload"
+
+path_mtu() { t_cli -o json "$1" show "$2" | t_json 'a["items"][0]["path_mtu"]'; } # path_mtu service|backend NAME
+
+upload() { # upload VIP [SECONDS]
+	local host=$1
+	case $host in *:*) host="[$host]" ;; esac
+	t_curl --max-time "${2:-20}" -T "$T_DIR/upload" "http://$host:8080/put"
+}
+
+for to in "ipip-4in4 10.1.0.91 10.2.0.1" "gue-6in6 fd00:1::94 fd00:2::1"; do
+	read -r name vip ours <<<"$to"
+	t_healthy "$name" 1 >/dev/null
+	expect "$name: what fits the port may go" test "$(path_mtu service "$name")" = 1500
+	t_in hop ip route add blackhole "$ours"
+	expect_fail "an upload stands still while the router is not heard" 28 upload "$vip" 2
+	t_in hop ip route del blackhole "$ours"
+	was=$(counter icmp_errors)
+	expect "and goes through when it is" test "$(upload "$vip")" = ok
+	expect "the client was told of its first packet" test "$(counter icmp_errors)" -gt "$was"
+	expect "and what fits is known now" test "$(path_mtu service "$name")" = 1400
+done
+for to in "gue-4in4 10.1.0.93" "ipip-6in6 fd00:1::92"; do
+	read -r name vip <<<"$to"
+	t_healthy "$name" 1 >/dev/null
+	expect "$name knows it, too" test "$(path_mtu service "$name")" = 1400
+	expect "an upload to it" test "$(upload "$vip")" = ok
+done
+expect "of the backends" test "$(path_mtu backend four/web1) $(path_mtu backend six/web1)" = "1400 1400"
+expect "two messages said it" test "$(counter pmtu_learned)" = 2
+expect "none was refused" test "$(counter pmtu_refused)" = 0
+expect "the log tells who" grep -q "backend .* at 10.3.0.11: path MTU 1400, was 1500: ICMP from 10.2.0.20" \
+	"$T_DIR/millraced.log"
 
 for n in 1 2 3; do
 	pid=$(t_pid "tunnel$n")

@@ -74,7 +74,7 @@ def main():
                 continue
             outer, proto = raws[s]
             if outer == 4: # a raw socket of IPv4 gets the header, too
-                if data[0] != 0x45 or not data[6] & 0x40 or data[8] != 64:
+                if data[0] != 0x45 or not data[6] & 0x40 or data[8] not in (63, 64):  # a router may be on the way
                     count("bad")
                 data = data[20:]
             deliver(out, "ipip", outer, proto, data)
