@@ -288,7 +288,7 @@ static int up_punt(void *ctx)
 		.ifaces = &md->ifaces,
 		.pool = md->pool,
 		.tally = md->manager.tally,
-		.output = manager_send,
+		.output = manager_inject,
 		.output_ctx = &md->manager,
 	};
 

@@ -40,18 +40,32 @@ void manager_hold_signals(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-void manager_send(void *ctx, unsigned iface, struct rte_mbuf *m)
+/* To the worker that sends on the port. */
+static void pass(struct manager *mgr, unsigned iface, struct rte_mbuf *m, enum note_kind kind)
 {
-	struct manager *mgr = ctx;
 	const unsigned owner = mgr->workers[0]->tx[iface].owner;
 	struct pkt_note *note = pkt_note(m);
 
-	note->kind = NOTE_TX;
+	note->kind = (uint8_t)kind;
 	note->iface = (uint8_t)iface;
 	if (mailbox_send_bulk(mgr->mail, mgr->n_workers, owner, &m, 1) == 1)
 		return;
 	mgr->tally->drops[PKT_DROP_mailbox_full]++;
 	rte_pktmbuf_free(m);
+}
+
+void manager_send(void *ctx, unsigned iface, struct rte_mbuf *m)
+{
+	pass(ctx, iface, m, NOTE_TX);
+}
+
+void manager_inject(void *ctx, unsigned iface, struct rte_mbuf *m)
+{
+	struct manager *mgr = ctx;
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const bool is_ours = rte_is_same_ether_addr(&eth->dst_addr, &mgr->ifaces->of[iface].mac);
+
+	pass(mgr, iface, m, is_ours ? NOTE_PROBE : NOTE_TX);
 }
 
 static void take(struct manager *mgr, struct rte_mbuf *m, uint32_t now_ms)

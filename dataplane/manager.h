@@ -30,5 +30,9 @@ void manager_hold_signals(void);
  * it cannot take it. Takes the mbuf. ctx: struct manager. Context: manager. */
 void manager_send(void *ctx, unsigned iface, struct rte_mbuf *m);
 
+/* The same for a frame of the kernel side. One to our own MAC address is for a VIP (punt_sync_vips()): a worker sends it
+ * to the backend it is to probe. Context: manager. */
+void manager_inject(void *ctx, unsigned iface, struct rte_mbuf *m);
+
 /* Runs until the first SIGTERM or SIGINT; a second one then kills. 0 or -errno, logged. */
 int manager_run(struct manager *m);

@@ -11,6 +11,7 @@
 #include "lb/balance.h"
 #include "lb/icmperr.h"
 #include "lb/natport.h"
+#include "lb/probe.h"
 #include "net/addr.h"
 #include "net/arp.h"
 #include "net/frag.h"
@@ -326,7 +327,29 @@ static void finish(struct worker *w, struct burst *b)
 	}
 }
 
-enum from { FROM_PORT, FROM_WORKER, FROM_HOLD }; /* the latter two have notes */
+enum from { FROM_PORT, FROM_WORKER, FROM_HOLD, FROM_KERNEL }; /* all but the first have notes */
+
+/* Everything between classify and finish. */
+static void decide(
+	struct worker *w, struct burst *b, enum from from, uint8_t *kinds, bool has_fragments)
+{
+	const struct addr_conf *ac = addr_conf_of(w->snap);
+	const struct lb_conf *lb = lb_conf_of(w->snap);
+
+	if (unlikely(from == FROM_KERNEL)) {
+		probe_send(w, lb, ac, b);
+		return;
+	}
+	if (w->n_workers > 1 && from != FROM_WORKER)
+		steer(w, lb, b, kinds);
+	if (unlikely(has_fragments)) {
+		place_fragments(w, lb, ac, b, kinds);
+		if (w->capture != NULL)
+			capture_trace_classified(w->capture, b);
+	}
+	answer(w, ac, b, kinds);
+	balance(w, lb, ac, b, kinds);
+}
 
 static void run(struct worker *w, struct burst *b, enum from from)
 {
@@ -343,15 +366,7 @@ static void run(struct worker *w, struct burst *b, enum from from)
 	has_fragments = classify(b, lb, ac, kinds);
 	if (unlikely(w->capture != NULL))
 		capture_trace_classified(w->capture, b);
-	if (w->n_workers > 1 && from != FROM_WORKER)
-		steer(w, lb, b, kinds);
-	if (unlikely(has_fragments)) {
-		place_fragments(w, lb, ac, b, kinds);
-		if (w->capture != NULL)
-			capture_trace_classified(w->capture, b);
-	}
-	answer(w, ac, b, kinds);
-	balance(w, lb, ac, b, kinds);
+	decide(w, b, from, kinds, has_fragments);
 	if (unlikely(w->capture != NULL)) {
 		capture_drops(w->capture, b);
 		capture_trace_end(w->capture, b, from == FROM_WORKER);
@@ -380,10 +395,16 @@ static void on_burst(struct worker *w, struct burst *b, bool is_handover)
 		run(w, late, FROM_HOLD);
 }
 
+static void on_probe(struct worker *w, struct burst *b)
+{
+	run(w, b, FROM_KERNEL);
+}
+
 static void on_tick(struct worker *w)
 {
 	lb_expire(w, lb_conf_of(w->snap));
 	frag_expire(w);
 }
 
-const struct worker_ops pipeline_ops = {.on_burst = on_burst, .on_tick = on_tick};
+const struct worker_ops pipeline_ops = {
+	.on_burst = on_burst, .on_probe = on_probe, .on_tick = on_tick};

@@ -2,11 +2,14 @@
 /* apply — see apply.h. */
 #include "api/apply.h"
 
+#include "base/log.h"
 #include "lb/fwd.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+
+LOG_TYPE(apply)
 
 __rte_format_printf(3, 4) static int refuse(
 	struct mr_error *err, const struct mr_object *o, const char *format, ...)
@@ -243,6 +246,9 @@ static int check_backend(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "state %u is unknown", b->state);
 	if (b->max_conns > MR_MAX_CONNS_MAX)
 		return refuse(err, o, "max_conns %u is above %u", b->max_conns, MR_MAX_CONNS_MAX);
+	if (b->probe_port != 0 && b->probe_port < MR_PROBE_PORT_MIN)
+		return refuse(err, o, "probe_port %u is not 0 or %u..%u", b->probe_port,
+			MR_PROBE_PORT_MIN, UINT16_MAX);
 	if (!is_server_id(b->quic_server_id))
 		return refuse(err, o, "quic_server_id is not a length, an id and zeroes");
 	return 0;
@@ -460,6 +466,20 @@ void apply_discard(struct snapshot **s, const struct apply_env *env)
 	*s = NULL;
 }
 
+/* The kernel side can ask the VIPs by whose path backends are probed. */
+static void sync_probes(struct punt *punt, const struct snapshot *s)
+{
+	const struct lb_conf *lb = lb_conf_of(s);
+	struct punt_vip *vips = calloc(lb->n_services + 1, sizeof(*vips));
+
+	if (vips != NULL)
+		punt_sync_vips(punt, addr_conf_of(s), vips, probe_vips(lb, vips));
+	else
+		LOG_ERR("no memory for the routes of health checks by services' paths; the next "
+			"change tries again");
+	free(vips);
+}
+
 uint32_t apply_publish(const struct apply_env *env, struct snapshot *next)
 {
 	const struct snapshot *running = snapshot_get();
@@ -471,7 +491,9 @@ uint32_t apply_publish(const struct apply_env *env, struct snapshot *next)
 			env->path_mtus, running ? lb_conf_of(running) : NULL, lb_conf_of(next));
 	old = snapshot_publish(next, &wait_us);
 	apply_discard(&old, env);
-	if (env->punt != NULL)
+	if (env->punt != NULL) {
 		punt_sync(env->punt, addr_conf_of(next));
+		sync_probes(env->punt, next);
+	}
 	return wait_us;
 }

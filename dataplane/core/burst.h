@@ -87,6 +87,7 @@ enum note_kind {
 	NOTE_LEARN, /* worker to manager: copy of an answered request or solicitation: only learn */
 	NOTE_HOLD,  /* worker to manager: send to next hop when resolved; Ethernet source is set */
 	NOTE_TX,    /* manager to worker: frame is complete, send on iface */
+	NOTE_PROBE, /* manager to worker: from the kernel side of iface to a VIP (lb/probe.h) */
 };
 
 struct pkt_note {

@@ -124,6 +124,20 @@ static void run_handed_over(struct worker *w)
 	b->n = 0;
 }
 
+/* They are few: each is a burst of its own. */
+static void run_probe(struct worker *w, struct rte_mbuf *m)
+{
+	struct burst *b = &w->burst;
+
+	run_handed_over(w);
+	b->in_iface = pkt_note(m)->iface;
+	b->has_rss = 0;
+	b->m[0] = m;
+	b->n = 1;
+	w->ops->on_probe(w, b);
+	b->n = 0;
+}
+
 /* A burst from other workers and the manager. It is cut where the port changes. */
 static unsigned poll_mailbox_once(struct worker *w)
 {
@@ -137,6 +151,10 @@ static unsigned poll_mailbox_once(struct worker *w)
 
 		if (note->kind == NOTE_TX) {
 			worker_tx(w, note->iface, in[i]);
+			continue;
+		}
+		if (unlikely(note->kind == NOTE_PROBE)) {
+			run_probe(w, in[i]);
 			continue;
 		}
 		if (b->n > 0 && b->in_iface != note->iface)

@@ -49,7 +49,8 @@ struct worker_job {
  * one), and once per loop for timers. */
 struct worker_ops {
 	void (*on_burst)(struct worker *w, struct burst *b, bool is_handover);
-	void (*on_tick)(struct worker *w); /* at most once per millisecond */
+	void (*on_probe)(struct worker *w, struct burst *b); /* one packet with NOTE_PROBE */
+	void (*on_tick)(struct worker *w);                   /* at most once per millisecond */
 };
 
 /* What has been taken in the second that began at since_ms. */

@@ -207,7 +207,8 @@ static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b
 			&& a->weight == b->weight && a->state == b->state
 			&& a->max_conns == b->max_conns
 			&& memcmp(a->quic_server_id, b->quic_server_id, sizeof(a->quic_server_id))
-				== 0);
+				== 0
+			&& a->probe_port == b->probe_port);
 }
 
 static bool same_hash_key(const struct build *b)
@@ -242,6 +243,7 @@ static void service_free(struct lb_registry *r, struct lb_service *s, unsigned n
 		s->sched->destroy(&s->table);
 	acl_put(&s->acl);
 	quic_table_destroy(&s->quic);
+	probe_table_destroy(&s->probes);
 	free(s->backends);
 	free(s->backend_idx);
 	free(s);
@@ -429,6 +431,23 @@ static void keep_gue_port(struct lb_service *s, const struct lb_service *prev)
 		s->gue_port = prev->gue_port;
 }
 
+/* Probe ports to backend slots, of backends in any state: one that is down is probed. */
+static int build_probes(struct build *b, struct lb_service *s)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < s->n_backends && rc == 0; i++) {
+		if (s->backends[i].probe_port != 0)
+			rc = probe_table_add(
+				&s->probes, s->backends[i].probe_port, s->backend_idx[i]);
+		if (rc == -EEXIST)
+			return lbspec_refuse_backend(b->err, -EINVAL, &s->backends[i],
+				"probe_port %u is another backend's; each needs its own",
+				s->backends[i].probe_port);
+	}
+	return rc;
+}
+
 /* The service of this group in slot, made anew. */
 static int build_service(
 	struct build *b, const struct lbspec_group *g, uint32_t slot, const struct lb_service *prev)
@@ -453,6 +472,8 @@ static int build_service(
 		rc = build_table(b, s, prev);
 	if (rc == 0)
 		rc = build_quic(b, s);
+	if (rc == 0)
+		rc = build_probes(b, s);
 	if (rc != 0) {
 		service_free(b->r, s, n_slots);
 		return rc;

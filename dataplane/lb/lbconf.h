@@ -17,6 +17,7 @@
 #include "lb/acl.h"
 #include "lb/connfsm.h"
 #include "lb/natport.h"
+#include "lb/probe.h"
 #include "lb/quic.h"
 #include "lb/rate.h"
 #include "lb/sched.h"
@@ -28,9 +29,10 @@ struct lb_service {
 	uint32_t n_refs; /* w, r: manager */
 	const struct sched_ops *sched;
 	struct sched_table *table;
-	struct quic_table *quic; /* NULL: the service is not routed by connection id */
-	uint8_t vip[16];         /* as in spec: hot */
-	uint8_t hash;            /* enum mr_hash: of what the scheduler wants a hash */
+	struct quic_table *quic;    /* NULL: the service is not routed by connection id */
+	struct probe_table *probes; /* NULL: no backend is probed by the service's path */
+	uint8_t vip[16];            /* as in spec: hot */
+	uint8_t hash;               /* enum mr_hash: of what the scheduler wants a hash */
 	uint16_t load_bound_pct;
 	bool is_guarded;         /* something is to be asked of each new flow (guard.c) */
 	bool has_backend_limits; /* of any backend: max_conns */

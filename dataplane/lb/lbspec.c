@@ -282,6 +282,11 @@ static int check_backend(
 			err, -EINVAL, b, "weight %u is above %u", b->weight, MR_WEIGHT_MAX);
 	if (b->state < MR_BACKEND_UP || b->state > MR_BACKEND_EVICT)
 		return lbspec_refuse_backend(err, -EINVAL, b, "state %u is unknown", b->state);
+	if (b->probe_port != 0 && !mr_mode_is_direct(s->mode))
+		return lbspec_refuse_backend(err, -EINVAL, b,
+			"probe_port is for dsr-l2, ipip and gue: with %s the answer to a probe would "
+			"not reach who asks",
+			mr_mode_name(s->mode));
 	if (s->quic_id_len != 0 && b->quic_server_id[0] != s->quic_id_len)
 		return lbspec_refuse_backend(err, -EINVAL, b,
 			"its quic_server_id has %u bytes, those of the service have %u",

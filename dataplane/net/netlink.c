@@ -3,6 +3,7 @@
 #include "net/netlink.h"
 
 #include <errno.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -121,4 +122,55 @@ int netlink_gateway_add(unsigned ifindex, const struct mr_ip *gateway)
 int netlink_gateway_del(unsigned ifindex, const struct mr_ip *gateway)
 {
 	return change_route(RTM_DELROUTE, 0, ifindex, gateway);
+}
+
+/* source NULL: whatever it is. */
+static int change_host_route(uint16_t type, uint16_t flags, unsigned ifindex,
+	const struct mr_ip *ip, const struct mr_ip *source)
+{
+	const struct rtmsg rtm = {.rtm_family = af_of(ip),
+		.rtm_dst_len = (uint8_t)(8 * mr_ip_len(ip)),
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC,
+		.rtm_scope = RT_SCOPE_LINK,
+		.rtm_type = RTN_UNICAST};
+	const uint32_t oif = ifindex;
+	struct request r;
+
+	init(&r, type, flags, &rtm, sizeof(rtm));
+	add_attr(&r, RTA_DST, ip->bytes, mr_ip_len(ip));
+	add_attr(&r, RTA_OIF, &oif, sizeof(oif));
+	if (source != NULL)
+		add_attr(&r, RTA_PREFSRC, source->bytes, mr_ip_len(source));
+	return transact(&r);
+}
+
+/* mac NULL: whatever it is. */
+static int change_neigh(uint16_t type, uint16_t flags, unsigned ifindex, const struct mr_ip *ip,
+	const struct rte_ether_addr *mac)
+{
+	const struct ndmsg ndm = {
+		.ndm_family = af_of(ip), .ndm_ifindex = (int)ifindex, .ndm_state = NUD_PERMANENT};
+	struct request r;
+
+	init(&r, type, flags, &ndm, sizeof(ndm));
+	add_attr(&r, NDA_DST, ip->bytes, mr_ip_len(ip));
+	if (mac != NULL)
+		add_attr(&r, NDA_LLADDR, mac->addr_bytes, sizeof(mac->addr_bytes));
+	return transact(&r);
+}
+
+int netlink_host_add(unsigned ifindex, const struct mr_ip *ip, const struct mr_ip *source,
+	const struct rte_ether_addr *mac)
+{
+	const uint16_t flags = NLM_F_CREATE | NLM_F_REPLACE;
+	const int rc = change_neigh(RTM_NEWNEIGH, flags, ifindex, ip, mac);
+
+	return rc != 0 ? rc : change_host_route(RTM_NEWROUTE, flags, ifindex, ip, source);
+}
+
+void netlink_host_del(unsigned ifindex, const struct mr_ip *ip)
+{
+	change_host_route(RTM_DELROUTE, 0, ifindex, ip, NULL);
+	change_neigh(RTM_DELNEIGH, 0, ifindex, ip, NULL);
 }

@@ -47,12 +47,20 @@ struct own { /* what we have put on a TAP: an address, or a default route */
 	bool is_wanted;
 };
 
+struct vip { /* the kernel side sends what is for it to our port, from source */
+	struct mr_ip ip, source;
+	unsigned iface;
+};
+
 struct punt {
 	struct punt_params p;
 	unsigned n;
 	struct tap taps[IFACE_MAX];
 	struct own own[OWN_MAX];
 	unsigned n_own;
+	struct vip *vips; /* sorted by ip */
+	unsigned n_vips;
+	bool is_told; /* that there is no kernel side for VIPs */
 };
 
 static bool take_token(struct bucket *b, uint64_t now_ms)
@@ -187,6 +195,7 @@ void punt_destroy(struct punt **p)
 		if ((*p)->taps[i].fd >= 0)
 			close((*p)->taps[i].fd);
 	}
+	free((*p)->vips);
 	free(*p);
 	*p = NULL;
 }
@@ -262,6 +271,159 @@ void punt_sync(struct punt *p, const struct addr_conf *c)
 			del_own(&p->taps[o->iface], o);
 	}
 	p->n_own = n;
+}
+
+/* --- VIPs that the kernel side may send to --- */
+
+static int by_ip(const struct mr_ip *x, const struct mr_ip *y)
+{
+	if (x->family != y->family)
+		return x->family - y->family;
+	return memcmp(x->bytes, y->bytes, sizeof(x->bytes));
+}
+
+/* Those of one VIP in an order that does not depend on that of the services. */
+static int by_vip(const void *a, const void *b)
+{
+	const struct punt_vip *x = a, *y = b;
+	const int c = by_ip(&x->ip, &y->ip);
+
+	if (c != 0)
+		return c;
+	return x->iface != y->iface ? (x->iface < y->iface ? -1 : 1)
+				    : by_ip(&x->backend, &y->backend);
+}
+
+static bool is_same(const struct vip *a, const struct vip *b)
+{
+	return a->iface == b->iface && mr_ip_equal(&a->ip, &b->ip)
+		&& mr_ip_equal(&a->source, &b->source);
+}
+
+/* The first address of the VIP's family. */
+static void take_own(void *ctx, unsigned iface, const struct mr_ip *ip, unsigned prefix_len)
+{
+	struct vip *v = ctx;
+
+	if (v->source.family != 0 || ip->family != v->ip.family)
+		return;
+	v->source = *ip;
+	v->iface = iface;
+}
+
+static bool is_link_local(const struct mr_ip *ip)
+{
+	return ip->family == 6 && ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
+}
+
+/* From the port that leads to the backend where it has an address of the VIP's family, else from any. False: no address
+ * could ask. */
+static bool place_vip(const struct addr_conf *c, const struct punt_vip *want, struct vip *v)
+{
+	const struct mr_ip *target =
+		want->backend.family == want->ip.family ? &want->backend : &want->ip;
+
+	*v = (struct vip){.ip = want->ip, .source.family = want->ip.family, .iface = want->iface};
+	if (addr_source(c, (uint8_t)want->iface, v->ip.family, target->bytes, v->source.bytes)
+		&& !is_link_local(&v->source))
+		return true;
+	memset(&v->source, 0, sizeof(v->source));
+	addr_walk_own(c, take_own, v);
+	return v->source.family != 0;
+}
+
+static bool add_vip(const struct punt *p, const struct vip *v)
+{
+	const struct tap *tap = &p->taps[v->iface];
+	char ip[INET6_ADDRSTRLEN];
+	int rc;
+
+	if (tap->fd < 0)
+		return false;
+	rc = netlink_host_add(tap->ifindex, &v->ip, &v->source, &p->p.ifaces->of[v->iface].mac);
+	if (rc != 0)
+		LOG_ERR("kernel interface %s: no route to %s: %s; health checks by the path of its "
+			"services fail",
+			tap->name, mr_ip_text(&v->ip, ip, sizeof(ip)), strerror(-rc));
+	return rc == 0;
+}
+
+static void del_vip(const struct punt *p, const struct vip *v)
+{
+	if (p->taps[v->iface].fd >= 0)
+		netlink_host_del(p->taps[v->iface].ifindex, &v->ip);
+}
+
+/* An answer from a VIP may come in by another port than the route to the VIP goes out of: strict reverse path
+ * filtering would drop it. The stricter setting of the interface and of all counts; 2 is the loose one. */
+static void loosen_filters(const struct punt *p)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		if (p->taps[i].fd >= 0)
+			set_sysctl("ipv4", p->taps[i].name, "rp_filter", "2");
+	}
+}
+
+/* Where each VIP that can be asked goes. NULL without memory; how many in *n. */
+static struct vip *place_vips(const struct addr_conf *c, const struct punt_vip *want, unsigned *n)
+{
+	struct vip *vips = calloc(*n + 1, sizeof(*vips));
+	unsigned k = 0;
+
+	for (unsigned i = 0; vips != NULL && i < *n; i++) {
+		if (i == 0 || !mr_ip_equal(&want[i - 1].ip, &want[i].ip))
+			k += place_vip(c, &want[i], &vips[k]);
+	}
+	*n = k;
+	return vips;
+}
+
+/* Both are sorted: what is only in the old list goes first, then what is only in the new one comes. */
+static void change_vips(struct punt *p, struct vip *next, unsigned n)
+{
+	unsigned k = 0, n_kept = 0;
+
+	for (unsigned i = 0; i < p->n_vips; i++) {
+		while (k < n && by_ip(&next[k].ip, &p->vips[i].ip) < 0)
+			k++;
+		if (k == n || !is_same(&next[k], &p->vips[i]))
+			del_vip(p, &p->vips[i]);
+	}
+	k = 0;
+	for (unsigned i = 0; i < n; i++) {
+		while (k < p->n_vips && by_ip(&p->vips[k].ip, &next[i].ip) < 0)
+			k++;
+		if ((k < p->n_vips && is_same(&p->vips[k], &next[i])) || add_vip(p, &next[i]))
+			next[n_kept++] = next[i];
+	}
+	free(p->vips);
+	p->vips = next;
+	p->n_vips = n_kept;
+}
+
+void punt_sync_vips(struct punt *p, const struct addr_conf *c, struct punt_vip *vips, unsigned n)
+{
+	struct vip *next;
+
+	if (n == 0 && p->n_vips == 0)
+		return;
+	if (p->p.prefix == NULL) {
+		if (!p->is_told)
+			LOG_WARNING(
+				"health checks by the path of a service need the kernel side, which "
+				"--kernel-if none has switched off");
+		p->is_told = true;
+		return;
+	}
+	qsort(vips, n, sizeof(*vips), by_vip);
+	next = place_vips(c, vips, &n);
+	if (next == NULL) {
+		LOG_ERR("kernel side: no memory for %u VIPs", n);
+		return;
+	}
+	if (p->n_vips == 0)
+		loosen_filters(p);
+	change_vips(p, next, n);
 }
 
 /* Writes the frame, all its segments. False: the kernel did not take it. */

@@ -31,6 +31,18 @@ void punt_destroy(struct punt **p);
  * gateway (rtnetlink), leaving others that an operator has added by hand. What fails is logged. */
 void punt_sync(struct punt *p, const struct addr_conf *c);
 
+/* A VIP that the kernel side may send to, and who answers: what is asked comes from our address on the port that leads
+ * there, so that the answer takes the way that it takes to a probe of the backend's own address. */
+struct punt_vip {
+	struct mr_ip ip, backend;
+	unsigned iface; /* of the backend */
+};
+
+/* Context: manager. Makes the kernel side send what is for these VIPs (n of them, sorted and made unique here) to the MAC
+ * address of a port of ours, from an own address: the frames come out of punt_poll(). No others. After punt_sync(). What fails
+ * is logged, and tried again the next time. */
+void punt_sync_vips(struct punt *p, const struct addr_conf *c, struct punt_vip *vips, unsigned n);
+
 /* Context: manager. Gives the frame to the kernel, or drops and counts. Takes the mbuf. */
 void punt_output(
 	struct punt *p, struct rte_mbuf *m, unsigned iface, unsigned punt_class, uint64_t now_ms);

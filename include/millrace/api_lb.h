@@ -73,7 +73,9 @@ MR_MSG(mr_service, MR_SERVICE_FIELDS)
 	F(T, U16, weight, 20, MR_REQUIRED, "0..1000; 0 takes no new flows") \
 	F(T, U8, state, 21, MR_REQUIRED, "enum mr_backend_state") \
 	F(T, U32, max_conns, 26, MR_OPTIONAL, "connections, no new ones above; 0 = no limit") \
-	F(T, BLOB16, quic_server_id, 27, MR_OPTIONAL, "its length in bytes, the id, zeroes")
+	F(T, BLOB16, quic_server_id, 27, MR_OPTIONAL, "its length in bytes, the id, zeroes") \
+	F(T, U16, probe_port, 28, MR_OPTIONAL, \
+		"source port of probes to the VIP that go to this backend; 0 = none do")
 MR_MSG(mr_backend, MR_BACKEND_FIELDS)
 
 /* A prefix of clients a service lets in or keeps out. One object each, so that a long list that changes in one
@@ -87,6 +89,8 @@ MR_MSG(mr_acl, MR_ACL_FIELDS)
 
 #define MR_ACL_MAX 10000u /* prefixes of a service */
 #define MR_WEIGHT_MAX 1000
+#define MR_PROBE_PORT_MIN 61000u /* above the ports that Linux gives out by itself */
+#define MR_PROBE_PORTS (65536u - MR_PROBE_PORT_MIN)
 #define MR_GUE_PORT 6080u    /* IANA's port for GUE */
 #define MR_QUIC_ID_MAX 15    /* bytes of a server id, as in draft-ietf-quic-load-balancers */
 #define MR_QUIC_CID_MAX 20   /* bytes of a connection id, RFC 9000 17.2 */

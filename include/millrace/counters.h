@@ -53,7 +53,9 @@
 	X(stateless, packets, "forwarded by consistent hash: table full, or above an insert_rate") \
 	X(quic_by_id, packets, \
 		"to the backend that the server id in the QUIC connection id names") \
-	X(quic_unknown_id, packets, "whose connection id names no backend that serves: by address")
+	X(quic_unknown_id, packets, \
+		"whose connection id names no backend that serves: by address") \
+	X(probes_sent, packets, "of health checks by the path of a service, sent to their backend")
 
 #define MR_DROPS(X) \
 	X(short_frame, "frame shorter than its headers say") \
@@ -96,6 +98,7 @@
 	X(neigh_failed, "neighbour did not answer") \
 	X(neigh_table_full, "neighbour table is full") \
 	X(no_route, "no connected network and no gateway for the address") \
+	X(probe_unknown, "from the kernel side to a service, and no probe of a backend of it") \
 	X(punt_limited, "kernel side: above the rate of its class") \
 	X(punt_full, "kernel side: queue full or interface down") \
 	X(punt_disabled, "kernel side: switched off with --kernel-if none") \

@@ -20,6 +20,7 @@
 #include "eal.h"
 #include "fuzz.h"
 #include "harness.h"
+#include "manager.h"
 #include "net/frag.h"
 #include "net/neigh.h"
 #include "net/parse.h"
@@ -36,12 +37,13 @@
 enum step { FRAME, FLOOD, REFLECT, ANSWER, TIME, RUN, EDIT, N_STEPS };
 
 enum frame_flag {
-	F_SOUTH = 1,    /* by the south port */
-	F_QUEUE1 = 2,   /* on its second queue */
-	F_OUR_MAC = 4,  /* to the port's MAC address */
-	F_REPAIR = 8,   /* checksums made right */
-	F_ROOM = 16,    /* the buffer has room before and behind the frame */
-	F_SEGMENTS = 32 /* in two segments */
+	F_SOUTH = 1,     /* by the south port */
+	F_QUEUE1 = 2,    /* on its second queue */
+	F_OUR_MAC = 4,   /* to the port's MAC address */
+	F_REPAIR = 8,    /* checksums made right */
+	F_ROOM = 16,     /* the buffer has room before and behind the frame */
+	F_SEGMENTS = 32, /* in two segments */
+	F_KERNEL = 64    /* from the kernel side of the port, to the port's MAC address */
 };
 
 struct frame {
@@ -222,6 +224,15 @@ static void put_service(unsigned i)
 	put(&o);
 }
 
+static uint8_t mode_of(const char *service)
+{
+	for (unsigned i = 0; i < RTE_DIM(services); i++) {
+		if (strcmp(services[i].name, service) == 0)
+			return services[i].mode;
+	}
+	return 0;
+}
+
 static void put_backend(unsigned i, uint8_t state)
 {
 	struct mr_object o = {.type = MR_OBJ_BACKEND,
@@ -234,6 +245,8 @@ static void put_backend(unsigned i, uint8_t state)
 		o.backend.quic_server_id[0] = 2;
 		o.backend.quic_server_id[2] = (uint8_t)(backends[i].name[1] - '0');
 	}
+	if (mr_mode_is_direct(mode_of(backends[i].service)))
+		o.backend.probe_port = (uint16_t)(MR_PROBE_PORT_MIN + i);
 	snprintf(o.backend.service, sizeof(o.backend.service), "%s", backends[i].service);
 	snprintf(o.backend.name, sizeof(o.backend.name), "%s", backends[i].name);
 	put(&o);
@@ -443,6 +456,28 @@ static struct rte_mbuf *outside_mbuf(const uint8_t *bytes, uint32_t n, uint32_t 
 
 static void run(void);
 
+/* As punt_poll() reads one, for a VIP. */
+static void send_from_kernel(struct frame *f, unsigned iface)
+{
+	struct manager mgr = {.workers = h.workers,
+		.n_workers = h.n_workers,
+		.mail = h.mail,
+		.tally = tally_of(h.tallies, h.n_workers),
+		.ifaces = &h.ifaces};
+	struct rte_mbuf *m;
+
+	if (f->n < RTE_ETHER_HDR_LEN)
+		return;
+	memcpy(f->bytes, &h.ifaces.of[iface].mac, RTE_ETHER_ADDR_LEN);
+	m = outside_mbuf(f->bytes, f->n, RTE_PKTMBUF_HEADROOM);
+	if (m == NULL)
+		return;
+	mgr.tally->injected++;
+	manager_inject(&mgr, iface, m);
+	if (++n_received == RECEIVED_MAX)
+		run();
+}
+
 static void receive(struct frame *f, uint8_t flags)
 {
 	const unsigned iface = flags & F_SOUTH, queue = (flags & F_QUEUE1) != 0;
@@ -454,6 +489,10 @@ static void receive(struct frame *f, uint8_t flags)
 		memcpy(f->bytes, mac, 6);
 	if (!(flags & F_REPAIR) || !repair(f, mac))
 		is_damaged = true;
+	if (flags & F_KERNEL) {
+		send_from_kernel(f, iface);
+		return;
+	}
 	m = outside_mbuf(f->bytes, n_first, flags & F_ROOM ? 128 : 0);
 	if (m == NULL)
 		return;

@@ -178,7 +178,7 @@ def tcpopt_seeds():
 
 
 FRAME, FLOOD, REFLECT, ANSWER, TIME, RUN, EDIT = range(7)
-F_SOUTH, F_QUEUE1, F_OUR_MAC, F_REPAIR, F_ROOM, F_SEGMENTS = 1, 2, 4, 8, 16, 32
+F_SOUTH, F_QUEUE1, F_OUR_MAC, F_REPAIR, F_ROOM, F_SEGMENTS, F_KERNEL = 1, 2, 4, 8, 16, 32, 64
 
 
 def rx(p, flags=F_OUR_MAC | F_REPAIR | F_ROOM):
@@ -274,6 +274,15 @@ def pipeline_seeds():
             some = b"".join(rx(pieces[k]) for k in order)
             write("pipeline", f"fragments-{name}-{vip.replace(':', '_')}",
                   flow + some + RESOLVE + some + at(5000) + bytes([RUN]) + rx(pieces[1]) + bytes([RUN]))
+    ports = range(61000, 61040) # one for each backend of the target's list
+    for name, vip, proto, dport in (("dsr4", "10.1.0.90", TCP, 8080), ("dsr6", "fd00:1::90", UDP, 443),
+                                    ("ipip4", "10.1.0.91", TCP, 80), ("gue6", "fd00:1::91", TCP, 80),
+                                    ("gue4", "10.1.0.92", UDP, 53), ("full4", "10.1.0.80", TCP, 80)):
+        head = IPv6(src="fd00:2::1", dst=vip) if ":" in vip else IP(src="10.2.0.1", dst=vip, flags="DF")
+        some = b"".join(rx(eth() / head / proto(sport=p, dport=dport), F_KERNEL | F_SOUTH | F_REPAIR) for p in ports)
+        big = rx(eth() / head / proto(sport=ports[7], dport=dport) / Raw(bytes(1480)), F_KERNEL | F_REPAIR)
+        write("pipeline", f"probes-{name}", RESOLVE + some + RESOLVE + some + big + bytes([RUN])
+              + b"".join(bytes([EDIT, e]) + some + bytes([RUN]) for e in (2, 3, 6, 7)))
     write("pipeline", "segments", RESOLVE + rx(all_["tcp4-ack"], 4 | 8 | 32) + rx(all_["udp4"], 4 | 8 | 32)
           + rx(all_["echo4"], 4 | 8 | 32) + rx(all_["echo6"], 4 | 8 | 32) + bytes([RUN]))
 
@@ -336,9 +345,10 @@ def service(name, vip, port, proto=TCP_, mode=FULLNAT, sched=WRR, size=0):
                num(24, U32, 3000), num(25, U32, 500), num(26, U32, 1000))
 
 
-def backend(srv, name, a, port, weight=1, state=1):
+def backend(srv, name, a, port, weight=1, state=1, probe_port=None):
+    more = [] if probe_port is None else [num(28, U16, probe_port)]
     return obj(BACKEND, text(16, srv), text(17, name), ip(18, a), num(19, U16, port),
-               num(20, U16, weight), num(21, U8, state))
+               num(20, U16, weight), num(21, U8, state), *more)
 
 
 def acl(srv, a, length, action):
@@ -418,6 +428,12 @@ def object_seeds():
             write("object", f"row-{r}", bytes([2 + 2 * i]) + ROWS[r])
     for i, o in enumerate(MODEL[:10] + MODEL[10:11]):
         write("object", f"object-{i}", b"\xff" + o)
+    probed = [service("direct", "10.1.0.90", 80, mode=DSR), backend("direct", "w1", "10.2.0.11", 80, probe_port=61000),
+              backend("direct", "w2", "10.2.0.12", 80, probe_port=65535)]
+    write("object", "probe", b"\xff" + probed[1])
+    write("object", "probe-below", b"\xff" + backend("direct", "w1", "10.2.0.11", 80, probe_port=60999))
+    write("object", "probe-twice", b"\xfd" + b"".join(bytes([0, len(o)]) + o for o in MODEL[:1] + probed[:2] + [
+        backend("direct", "w3", "10.2.0.13", 80, probe_port=61000)]))
     write("object", "object-acl", b"\xff" + ACLS[1])
     write("object", "model-acl", b"\xfd" + b"".join(bytes([2 * (i & 1), len(o)]) + o for i, o in enumerate(ACLS + ACLS[:1]))
           + bytes([1, len("acl/direct/0.0.0.0/0")]) + b"acl/direct/0.0.0.0/0")
@@ -551,6 +567,9 @@ def conf_seeds():
     write("conf", "minimal", "version: 1\n")
     write("conf", "unicode", CONF.replace("# ", "# \u00e4\u4e16\U0001f600 "))
     write("conf", "checks", CHECKS)
+    write("conf", "via", CHECKS.replace("type: udp,", "type: udp, via: service,").replace("proto: udp,", "").replace(
+        "mode: dnat", "proto: udp, mode: gue") + "network: { ports: { n: { addresses: [10.2.0.1/24] } } }\n")
+    write("conf", "via-nobody", CHECKS.replace("type: udp,", "type: udp, via: service,"))
     write("conf", "escape-cut", CHECKS.replace(r"\xfF", "\\x"))
     for name, t in BAD_CONFS.items():
         write("conf", name, t)

@@ -70,6 +70,12 @@ class Box:
             out.append((what, where, bytes.fromhex(data)))
         return out
 
+    def from_kernel(self, *frames, port="south"):
+        """Lets the kernel side send the frames by the port; as run()."""
+        for f in frames:
+            self.say(f"from {port} {raw(f).hex()}")
+        return self.run()
+
     def time(self, ms):
         self.say(f"time {ms}")
 

@@ -7,6 +7,7 @@
  *     del KEY
  *     apply                     → ok | refused OBJECT: MESSAGE
  *     in PORT QUEUE HEX         let a port receive a frame
+ *     from PORT HEX             let the kernel side send a frame by a port
  *     run                       → out PORT HEX | kernel PORT HEX … then end
  *     time MS                   move the clock on
  *     counters                  → counter NAME VALUE (those not 0) … then balanced | unbalanced
@@ -26,6 +27,7 @@
 #include "eal.h"
 #include "harness.h"
 #include "lb/balance_pvt.h"
+#include "manager.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -162,6 +164,24 @@ static void receive(struct harness *h, char *args)
 		die("in needs PORT QUEUE HEX", "");
 	n = parse_hex(hex, frame, sizeof(frame));
 	harness_receive(h, port[0] == 's', number(queue), harness_mbuf(h, frame, n));
+}
+
+/* As punt_poll() reads one. */
+static void from_kernel(struct harness *h, char *args)
+{
+	const char *port = strtok(args, " "), *hex = strtok(NULL, " ");
+	struct manager mgr = {.workers = h->workers,
+		.n_workers = h->n_workers,
+		.mail = h->mail,
+		.tally = tally_of(h->tallies, h->n_workers),
+		.ifaces = &h->ifaces};
+	uint8_t frame[2048];
+
+	if (hex == NULL)
+		die("from needs PORT HEX", "");
+	mgr.tally->injected++;
+	manager_inject(
+		&mgr, port[0] == 's', harness_mbuf(h, frame, parse_hex(hex, frame, sizeof(frame))));
 }
 
 static void run(struct harness *h)
@@ -491,6 +511,8 @@ int main(int argc, char **argv)
 			apply(&h);
 		else if (strcmp(line, "in") == 0)
 			receive(&h, args);
+		else if (strcmp(line, "from") == 0)
+			from_kernel(&h, args);
 		else if (strcmp(line, "run") == 0)
 			run(&h);
 		else if (strcmp(line, "time") == 0)

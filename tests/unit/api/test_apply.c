@@ -198,6 +198,11 @@ static void numbers_have_limits(void **state)
 	s.service.max_conns = b.backend.max_conns = MR_MAX_CONNS_MAX + 1;
 	check(&s, -EINVAL);
 	check(&b, -EINVAL);
+	b.backend.max_conns = 0;
+	for (unsigned port = 0; port <= UINT16_MAX; port++) {
+		b.backend.probe_port = (uint16_t)port;
+		check(&b, port == 0 || port >= MR_PROBE_PORT_MIN ? 0 : -EINVAL);
+	}
 }
 
 static const struct {
