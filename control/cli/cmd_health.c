@@ -11,6 +11,7 @@ static const struct cmd_col show_cols[] = {
 	{"ip", "ADDRESS", FMT_ENDPOINT, "port"},
 	{"check", "CHECK", FMT_ANY},
 	{"type", "TYPE", FMT_ANY},
+	{"via", "VIA", FMT_ANY},
 	{"state", "STATE", FMT_STATE},
 	{"since", "FOR", FMT_AGE},
 	{"passes", "PASSES", FMT_PAIR, "rise"},
@@ -27,7 +28,8 @@ static const struct cmd cmds[] = {
 		.method = "health.show",
 		.summary = "show what the health checks see",
 		.text = "PASSES and FAILURES are results in a row, of those that change the state. "
-			"CHECKED is how long ago the last check ended.",
+			"CHECKED is how long ago the last check ended. VIA is the service by whose path "
+			"the check goes; -: straight to the backend.",
 		CMD_PARAMS(show_params),
 		.cols = show_cols,
 		.empty = "no backends",

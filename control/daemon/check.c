@@ -21,7 +21,7 @@ struct probe {
 	const char *pool, *name, *service; /* of the configuration */
 	const struct conf_check *check;
 	struct mr_ip ip;
-	uint16_t port;
+	uint16_t port, local_port;
 	size_t pool_idx, backend_idx;
 	struct event *timer;
 	void *running;                 /* NULL: waiting for the timer */
@@ -88,6 +88,9 @@ static const char *remedy_of(const struct check_kind *kind, int error)
 {
 	if (error == EMFILE)
 		return "raise LimitNOFILE= of the daemon's unit, or check less often";
+	if (error == EADDRINUSE)
+		return "another program has the port that probes by the path of a service come "
+		       "from (61000 to 65535): give it another one";
 	if (error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL)
 		return "check less often, or give the machine more of it";
 	return error != 0 && kind->remedy != NULL ? kind->remedy(error) : NULL;
@@ -147,6 +150,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		.service = p->service,
 		.ip = &p->ip,
 		.port = p->port,
+		.local_port = p->local_port,
 		.on_end = on_end,
 		.arg = p,
 	};
@@ -236,6 +240,22 @@ static bool is_probed(const struct conf *conf, const struct conf_service *const 
 	return conf->pools[pool].check != NULL && users[pool] != NULL;
 }
 
+/* Where the probes go: to the backend, or by a service's path to the VIP, from the port that stands for the backend. */
+static void aim(struct probe *p, const struct conf_pool *pool, const struct conf_service *user,
+	const struct conf_backend *b)
+{
+	if (pool->via != NULL) {
+		p->service = pool->via->name;
+		p->ip = pool->via->vip;
+		p->port = pool->via->port;
+		p->local_port = b->probe_port;
+		return;
+	}
+	p->service = user->name;
+	p->ip = b->ip;
+	p->port = pool->check->port != 0 ? pool->check->port : conf_backend_port(user, b);
+}
+
 /* A probe for each backend to probe, sorted by pool and name. */
 static int make_probes(struct check *c, const struct conf *conf, struct probe ***out, size_t *n_out)
 {
@@ -262,11 +282,8 @@ static int make_probes(struct check *c, const struct conf *conf, struct probe **
 			}
 			p->pool = pool->name;
 			p->name = b->name;
-			p->service = users[i]->name;
 			p->check = pool->check;
-			p->ip = b->ip;
-			p->port = pool->check->port != 0 ? pool->check->port
-							 : conf_backend_port(users[i], b);
+			aim(p, pool, users[i], b);
 			p->pool_idx = i;
 			p->backend_idx = k;
 			probes[n++] = p;
@@ -290,7 +307,7 @@ static int make_probes(struct check *c, const struct conf *conf, struct probe **
 static bool is_continued(const struct probe *old, const struct probe *p)
 {
 	return mr_ip_equal(&old->ip, &p->ip) && old->port == p->port
-		&& kind_of(old->check) == kind_of(p->check);
+		&& old->local_port == p->local_port && kind_of(old->check) == kind_of(p->check);
 }
 
 /* Puts the old probe in the place of its successor, with the successor's references. */

@@ -5,14 +5,14 @@
  * timeout to watch, we say what happened. Each probe makes its own connection: a backend that only
  * serves connections made long ago is not healthy.
  */
-#include "daemon/check_kind.h"
+#include "daemon/check_sock.h"
 
 #include <curl/curl.h>
-#include <event2/event.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define BODY_BYTES_MAX (256 << 10) /* more of the body is not read: the status has said it all */
 
@@ -34,6 +34,7 @@ struct probe {
 	size_t n_body_bytes;
 	bool is_head_whole; /* the empty line behind the headers has come */
 	uint32_t timeout_ms;
+	uint16_t local_port; /* 0: any */
 	double began;
 	char error_text[CURL_ERROR_SIZE];
 };
@@ -230,7 +231,11 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 	const int fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 
 	p->error = fd < 0 ? errno : 0;
-	return fd < 0 ? CURL_SOCKET_BAD : fd;
+	if (fd >= 0 && p->local_port != 0)
+		p->error = -check_sock_bind(fd, to->family == AF_INET ? 4 : 6, p->local_port);
+	if (fd >= 0 && p->error != 0)
+		close(fd);
+	return p->error != 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static void set_url(CURL *easy, const struct check_target *t)
@@ -287,6 +292,7 @@ static int start(void **out, const struct check_target *t)
 	p->on_end = t->on_end;
 	p->arg = t->arg;
 	p->timeout_ms = t->check->timeout_ms;
+	p->local_port = t->local_port;
 	p->began = check_now();
 	p->n_expect = t->check->n_expect;
 	p->expect = calloc(p->n_expect + 1, sizeof(*p->expect));

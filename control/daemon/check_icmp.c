@@ -127,17 +127,17 @@ static void set_options(const struct probe *p)
 }
 
 /* 0, or the -errno of the last try. */
-static int open_socket(struct probe *p, const struct mr_ip *ip)
+static int open_socket(struct probe *p, const struct check_target *target)
 {
-	const int protocol = ip->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	const int protocol = target->ip->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	struct sockaddr_in6 any;
 	socklen_t len = sizeof(any);
 
-	p->family = ip->family;
-	p->s.fd = check_sock_open(ip, 0, SOCK_DGRAM, protocol);
+	p->family = target->ip->family;
+	p->s.fd = check_sock_open(target, SOCK_DGRAM, protocol);
 	p->is_raw = p->s.fd == -EACCES || p->s.fd == -EPROTONOSUPPORT;
 	if (p->is_raw)
-		p->s.fd = check_sock_open(ip, 0, SOCK_RAW, protocol);
+		p->s.fd = check_sock_open(target, SOCK_RAW, protocol);
 	if (p->s.fd < 0)
 		return p->s.fd;
 	set_options(p);
@@ -158,7 +158,7 @@ static int start(void **out, const struct check_target *target)
 	if (p == NULL)
 		return -ENOMEM;
 	check_sock_begin(&p->s, target);
-	rc = open_socket(p, target->ip);
+	rc = open_socket(p, target);
 	if (rc == 0)
 		rc = check_sock_watch(&p->s, target, EV_READ | EV_PERSIST, on_io, on_deadline);
 	if (rc == 0)

@@ -18,6 +18,7 @@ struct check_target {
 	const char *service; /* the first that uses the pool */
 	const struct mr_ip *ip;
 	uint16_t port;
+	uint16_t local_port; /* the probe comes from; 0: from any */
 	/* Called exactly once unless the probe is given up, never from inside start. error: the errno that
 	 * the probe failed with on our side, or 0. */
 	void (*on_end)(void *arg, int error, const struct check_result *result);

@@ -149,7 +149,7 @@ static int start(void **out, const struct check_target *target, const struct tal
 		return -ENOMEM;
 	p->talk = talk;
 	check_sock_begin(&p->s, target);
-	p->s.fd = check_sock_open(target->ip, target->port, SOCK_STREAM, 0);
+	p->s.fd = check_sock_open(target, SOCK_STREAM, 0);
 	rc = check_sock_watch(&p->s, target, EV_WRITE, on_io, on_deadline);
 	if (rc != 0) {
 		check_sock_cancel(p);

@@ -21,15 +21,35 @@ static int connect_to(int fd, const struct mr_ip *ip, uint16_t port)
 	return rc == 0 || errno == EINPROGRESS ? 0 : -errno;
 }
 
-int check_sock_open(const struct mr_ip *ip, uint16_t port, int type, int protocol)
+/* Probes of several services may come from one port: SO_REUSEADDR lets them, as none of them listens. */
+int check_sock_bind(int fd, uint8_t family, uint16_t port)
 {
-	const int fd = socket(ip->family == 4 ? AF_INET : AF_INET6,
-		type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	const struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	const struct linger reset = {.l_onoff = 1};
+	const int on = 1;
 	int rc;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0
+		|| setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) != 0)
+		return -errno;
+	rc = family == 4 ? bind(fd, (const struct sockaddr *)&v4, sizeof(v4))
+			 : bind(fd, (const struct sockaddr *)&v6, sizeof(v6));
+	return rc == 0 ? 0 : -errno;
+}
+
+int check_sock_open(const struct check_target *t, int type, int protocol)
+{
+	const int fd = socket(t->ip->family == 4 ? AF_INET : AF_INET6,
+		type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	int rc = 0;
 
 	if (fd < 0)
 		return -errno;
-	rc = connect_to(fd, ip, port);
+	if (t->local_port != 0)
+		rc = check_sock_bind(fd, t->ip->family, t->local_port);
+	if (rc == 0)
+		rc = connect_to(fd, t->ip, protocol == 0 ? t->port : 0);
 	if (rc != 0) {
 		close(fd);
 		return rc;

@@ -34,8 +34,13 @@ void check_sock_cancel(void *probe);
 /* Ends the probe, frees it and tells. error: what failed on our side or in between, 0: nothing did. */
 void check_sock_end(struct check_sock *s, int error, bool is_pass, const char *text);
 
-/* A socket of that type and protocol (0: the type's) on its way to ip:port. Its descriptor, or -errno. */
-int check_sock_open(const struct mr_ip *ip, uint16_t port, int type, int protocol);
+/* A socket of that type and protocol (0: the type's) on its way to the target, without a port where the protocol is of ICMP.
+ * Its descriptor, or -errno. */
+int check_sock_open(const struct check_target *target, int type, int protocol);
+
+/* Makes a new socket leave from that port, and free it at once when it is closed: a TCP connection ends with a
+ * reset. 0 or -errno. */
+int check_sock_bind(int fd, uint8_t family, uint16_t port);
 
 /* The peer's bytes as one line that is safe to print, cut short with "..." where there are many. Returns
  * buf. */

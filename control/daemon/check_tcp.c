@@ -39,7 +39,7 @@ static int start(void **out, const struct check_target *target)
 	if (s == NULL)
 		return -ENOMEM;
 	check_sock_begin(s, target);
-	s->fd = check_sock_open(target->ip, target->port, SOCK_STREAM, 0);
+	s->fd = check_sock_open(target, SOCK_STREAM, 0);
 	rc = check_sock_watch(s, target, EV_WRITE, on_io, on_deadline);
 	if (rc != 0) {
 		check_sock_cancel(s);

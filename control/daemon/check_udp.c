@@ -73,7 +73,7 @@ static int start(void **out, const struct check_target *target)
 	p->n_expect = check->answer.len;
 	if (p->n_expect > 0)
 		memcpy(p->expect, check->answer.data, p->n_expect);
-	p->s.fd = check_sock_open(target->ip, target->port, SOCK_DGRAM, 0);
+	p->s.fd = check_sock_open(target, SOCK_DGRAM, 0);
 	rc = check_sock_watch(&p->s, target, EV_READ | EV_PERSIST, on_io, on_deadline);
 	if (rc == 0 && send(p->s.fd, check->send.data, check->send.len, MSG_NOSIGNAL) < 0)
 		rc = -errno;

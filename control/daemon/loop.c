@@ -334,8 +334,9 @@ static void on_check_result(
 		.now = now(),
 	};
 
-	/* one that began blind may still wait for an answer that was lost then */
-	if (!result->is_pass
+	/* One that began blind may still wait for an answer that was lost then; one that goes by a service's path has not
+	 * gone there, whoever answered it. */
+	if ((!result->is_pass || p->via != NULL)
 		&& (l->is_blind || check_now() - result->latency_seconds < l->seeing_since))
 		return;
 	if (!observed_probe(b, p->check, &probe))

@@ -3,10 +3,12 @@
 #include "daemon/method.h"
 #include "daemon/rowjson.h"
 
-/* The port a check probes: none, or its own, else the backend's, else that of the pool's first service. */
+/* The port a check probes: that of the service by whose path it goes, none, or its own, else the backend's, else that of the pool's first service. */
 static json_t *probed_port(
 	const struct conf *c, const struct conf_pool *p, const struct conf_backend *b)
 {
+	if (p->via != NULL)
+		return json_integer(p->via->port);
 	if (p->check != NULL && p->check->type == CONF_CHECK_ICMP)
 		return json_null();
 	if (p->check != NULL && p->check->port != 0)
@@ -33,6 +35,9 @@ static json_t *build_item(const struct loop *l, size_t pool, size_t backend)
 		rowjson_text(k != NULL ? conf_check_type_name(k->type) : ""), "state",
 		weight_health_name(o->state), "since", rowjson_time(o->since_ms));
 
+	json_object_set_new(item, "via", rowjson_text(p->via != NULL ? p->via->name : ""));
+	json_object_set_new(
+		item, "probe_port", b->probe_port != 0 ? json_integer(b->probe_port) : json_null());
 	json_object_set_new(item, "rise", k != NULL ? json_integer(k->rise) : json_null());
 	json_object_set_new(item, "fall", k != NULL ? json_integer(k->fall) : json_null());
 	json_object_set_new(item, "passes", json_integer(o->passes));

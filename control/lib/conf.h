@@ -83,9 +83,10 @@ struct conf_bytes {
 struct conf_check {
 	char name[MR_NAME_MAX];
 	enum conf_check_type type;
-	uint16_t port;                    /* 0: the backend's */
-	char *path;                       /* http: request path; others: NULL */
-	char *host;                       /* http: Host header, NULL: the backend's address */
+	bool is_via_service; /* by the path of a service's traffic, not straight to the backends */
+	uint16_t port;       /* 0: the backend's */
+	char *path;          /* http: request path; others: NULL */
+	char *host;          /* http: Host header, NULL: the backend's address */
 	struct conf_status_range *expect; /* http: ascending, at least one; others: NULL */
 	size_t n_expect;
 	struct conf_bytes send;   /* udp: the datagram */
@@ -113,6 +114,7 @@ struct conf_backend {
 	uint32_t max_conns; /* of each service; 0: no limit */
 	uint8_t quic_id_len;
 	uint8_t quic_id[CONF_QUIC_ID_MAX];
+	uint16_t probe_port; /* source port of its probes where its pool has via */
 };
 
 /* When traffic takes a backend out (control/daemon/passive.h). */
@@ -128,6 +130,7 @@ struct conf_passive {
 struct conf_pool {
 	char name[MR_NAME_MAX];
 	const struct conf_check *check; /* NULL: always up */
+	const struct conf_service *via; /* by whose path the check goes; NULL: straight */
 	uint32_t slow_start_ms;         /* 0: none */
 	struct conf_passive passive;
 	uint32_t max_conns;            /* of each backend that says nothing itself; 0: no limit */

@@ -322,6 +322,7 @@ static void flatten_check(struct flats *f, const struct conf_check *k)
 	struct flat *o = add_flat(f, SECTION_CHECK, "checks.%s", k->name);
 
 	add_field(f, o, "type", "%s", conf_check_type_name(k->type));
+	add_field(f, o, "via", k->is_via_service ? "service" : NULL);
 	add_port_number(f, o, k->port);
 	add_field(f, o, "path", k->path != NULL ? "%s" : NULL, k->path);
 	add_field(f, o, "host", k->host != NULL ? "%s" : NULL, k->host);

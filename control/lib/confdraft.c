@@ -52,6 +52,7 @@ static const struct confread_key port_keys[CONFDRAFT_PORT_KEYS] = {
 
 static const struct confread_key check_keys[CONFDRAFT_CHECK_KEYS] = {
 	[CONFDRAFT_CHECK_TYPE] = {"type", true},
+	[CONFDRAFT_CHECK_VIA] = {"via", false},
 	[CONFDRAFT_CHECK_PORT] = {"port", false},
 	[CONFDRAFT_CHECK_PATH] = {"path", false},
 	[CONFDRAFT_CHECK_HOST] = {"host", false},
@@ -152,6 +153,7 @@ static const enum mr_client_address client_address_values[] = {MR_CLIENT_ADDRESS
 #define CHECK_TEXT(sym, text) text,
 #define CHECK_VALUE(sym, text) CONF_CHECK_##sym,
 static const char *const check_words[] = {CONF_CHECK_TYPES(CHECK_TEXT)};
+static const char *const via_words[] = {"direct", "service"};
 static const enum conf_check_type check_values[] = {CONF_CHECK_TYPES(CHECK_VALUE)};
 
 #define N_OF(a) ((unsigned)(sizeof(a) / sizeof((a)[0])))
@@ -306,6 +308,8 @@ static void check_keys_of_type(
 		unsigned types;
 		const char *text;
 	} only[] = {
+		{CONFDRAFT_CHECK_VIA, ~(TYPE_BIT(ICMP) | TYPE_BIT(EXEC)),
+			"other than 'icmp' and 'exec'"},
 		{CONFDRAFT_CHECK_PORT, ~TYPE_BIT(ICMP), "other than 'icmp', which has no ports"},
 		{CONFDRAFT_CHECK_PATH, TYPE_BIT(HTTP), "'http'"},
 		{CONFDRAFT_CHECK_HOST, TYPE_BIT(HTTP), "'http'"},
@@ -389,6 +393,10 @@ static void read_check(struct confdraft *d, size_t i, const struct yamltree_node
 		c->type = check_values[word];
 	if (at->at[CONFDRAFT_CHECK_PORT] != NULL)
 		confread_port(d->read, at->at[CONFDRAFT_CHECK_PORT], "port", &c->port);
+	if (at->at[CONFDRAFT_CHECK_VIA] != NULL
+		&& confread_word(d->read, at->at[CONFDRAFT_CHECK_VIA], "via", via_words,
+			N_OF(via_words), &word))
+		c->is_via_service = word == 1;
 	check_keys_of_type(d->read, c->type, at);
 	if (c->type == CONF_CHECK_HTTP)
 		read_http(d, c, at);

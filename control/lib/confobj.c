@@ -107,6 +107,7 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 			o->backend.quic_server_id[0] = b->quic_id_len;
 			memcpy(o->backend.quic_server_id + 1, b->quic_id, b->quic_id_len);
 		}
+		o->backend.probe_port = s->pool->via == s ? b->probe_port : 0;
 		o->backend.state = MR_BACKEND_UP;
 	}
 	o = put_prefixes(o, s, &s->allow, MR_ACL_ALLOW);

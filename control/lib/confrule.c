@@ -7,6 +7,7 @@
 #include "lib/confrule.h"
 
 #include "lib/confindex.h"
+#include "lib/confprobe.h"
 #include "millrace/api_lb.h"
 
 #include <stdlib.h>
@@ -215,6 +216,10 @@ static void check_checks(struct rules *u)
 				"checks.%s.timeout must not be longer than its interval (%u ms > "
 				"%u ms)",
 				k->name, k->timeout_ms, k->interval_ms);
+		if (k->is_via_service && at->at[CONFDRAFT_CHECK_PORT] != NULL)
+			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_CHECK_PORT],
+				"checks.%s.port is not for 'via: service', which probes the service's",
+				k->name);
 	}
 }
 
@@ -797,6 +802,7 @@ void confrule_check(struct confdraft *d)
 		check_services(&u);
 		check_prefixes(&u);
 		check_dnat(&u);
+		confprobe_check(d);
 		if (confreport_sink_n_errors(u.r->sink) == 0)
 			warn_unused(&u);
 	}

@@ -288,6 +288,130 @@ static void server_ids_reach_the_objects_of_quic_services(void **state)
 	}
 }
 
+/* Checks by the path of a service: which one, and the ports in its backends' objects. */
+#define VIA_FILE(type, backends, services) \
+	"version: 1\n" \
+	"network: { ports: { north: { addresses: [10.2.0.1/24] } }, snat: [10.2.0.100] }\n" \
+	"checks: { c: { type: " type ", via: service } }\n" \
+	"pools: { p: { check: c, backends: [" backends "] } }\n" \
+	"services: {" services "}\n"
+#define VIA_A "{ name: a, ip: 10.2.0.11, port: 80 }"
+#define VIA_B "{ name: b, ip: 10.2.0.12, port: 80 }"
+#define VIA_C "{ name: c, ip: 10.2.0.13, port: 80 }"
+#define VIA_NAT "n: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: p }"
+#define VIA_TCP "t: { vip: 10.1.0.81, port: 80, mode: ipip, pool: p }"
+#define VIA_MORE "m: { vip: 10.1.0.82, port: 80, mode: dsr-l2, pool: p }"
+#define VIA_UDP "u: { vip: 10.1.0.83, port: 80, proto: udp, mode: gue, pool: p }"
+
+/* The port of each backend by name, of services that have any; *via is the one. Returns how many. */
+static unsigned probe_ports(const char *text, uint16_t by_name[128], const char **via)
+{
+	static char service[MR_NAME_MAX];
+	struct mr_object *o;
+	struct confreport *r;
+	struct conf *c = NULL;
+	unsigned n_ports = 0;
+	size_t n;
+
+	assert_int_equal(conftext_load(&c, &r, text), 0);
+	assert_int_equal(confobj_create(&o, &n, c), 0);
+	memset(by_name, 0, 128 * sizeof(by_name[0]));
+	*via = NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (o[i].type != MR_OBJ_BACKEND || o[i].backend.probe_port == 0)
+			continue;
+		assert_true(*via == NULL || strcmp(service, o[i].backend.service) == 0);
+		snprintf(service, sizeof(service), "%s", o[i].backend.service);
+		*via = service;
+		by_name[(uint8_t)o[i].backend.name[0]] = o[i].backend.probe_port;
+		assert_true(o[i].backend.probe_port >= MR_PROBE_PORT_MIN);
+		n_ports++;
+	}
+	free(o);
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	return n_ports;
+}
+
+static void probes_go_by_the_first_service_that_can(void **state)
+{
+	static const struct {
+		const char *text, *via;
+	} rows[] = {
+		{VIA_FILE("tcp", VIA_A, VIA_NAT ", " VIA_UDP ", " VIA_TCP ", " VIA_MORE), "t"},
+		{VIA_FILE("http", VIA_A, VIA_MORE ", " VIA_TCP), "m"},
+		{VIA_FILE("udp", VIA_A, VIA_TCP ", " VIA_UDP), "u"},
+		{VIA_FILE("redis", VIA_A, ""), NULL}, /* nobody uses the pool */
+	};
+	uint16_t ports[128];
+	const char *via;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(probe_ports(rows[i].text, ports, &via), rows[i].via != NULL);
+		assert_int_equal(via != NULL, rows[i].via != NULL);
+		if (via != NULL)
+			assert_string_equal(via, rows[i].via);
+	}
+}
+
+static void a_probe_port_follows_from_the_name(void **state)
+{
+	uint16_t two[128], three[128];
+	const char *via;
+
+	assert_int_equal(probe_ports(VIA_FILE("tcp", VIA_A ", " VIA_B, VIA_TCP), two, &via), 2);
+	assert_int_equal(
+		probe_ports(VIA_FILE("tcp", VIA_C ", " VIA_B ", " VIA_A, VIA_TCP), three, &via), 3);
+	assert_int_equal(two['a'], three['a']);
+	assert_int_equal(two['b'], three['b']);
+	assert_int_not_equal(three['a'], three['b']);
+	assert_int_not_equal(three['b'], three['c']);
+}
+
+/* n backends; whether all have ports, each its own. False: the file is refused. */
+static bool has_ports_for(unsigned n)
+{
+	static bool is_taken[MR_PROBE_PORTS];
+	size_t size;
+	char *text;
+	FILE *out = open_memstream(&text, &size);
+	struct confreport *r;
+	struct conf *c = NULL;
+	int rc;
+
+	assert_non_null(out);
+	fputs("version: 1\nnetwork: { ports: { n: { addresses: [10.0.0.1/8] } } }\n"
+	      "checks: { c: { type: tcp, via: service } }\n"
+	      "services: { s: { vip: 10.1.0.81, port: 80, mode: ipip, pool: p } }\n"
+	      "pools:\n  p:\n    check: c\n    backends:\n",
+		out);
+	for (unsigned i = 0; i < n; i++)
+		fprintf(out, "      - { name: w%u, ip: 10.2.%u.%u }\n", i, i / 250, i % 250 + 1);
+	fclose(out);
+	rc = conftext_load(&c, &r, text);
+	memset(is_taken, 0, sizeof(is_taken));
+	for (unsigned i = 0; rc == 0 && i < n; i++) {
+		const unsigned k = c->pools[0].backends[i].probe_port - MR_PROBE_PORT_MIN;
+
+		assert_true(k < MR_PROBE_PORTS && !is_taken[k]);
+		is_taken[k] = true;
+	}
+	if (rc != 0)
+		assert_non_null(strstr(r->items[0].message,
+			"pools.p has 4537 backends, and checks 'via: service' have source ports for "
+			"4536"));
+	confreport_destroy(&r);
+	conf_destroy(&c);
+	free(text);
+	return rc == 0;
+}
+
+static void there_are_as_many_probe_ports_as_is_said(void **state)
+{
+	assert_true(has_ports_for(MR_PROBE_PORTS));
+	assert_false(has_ports_for(MR_PROBE_PORTS + 1));
+}
+
 static void objects_follow_from_the_file(void **state)
 {
 	struct mr_object *o;
@@ -523,6 +647,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(lists_reach_the_objects),
 		cmocka_unit_test(lists_have_limits),
 		cmocka_unit_test(server_ids_reach_the_objects_of_quic_services),
+		cmocka_unit_test(probes_go_by_the_first_service_that_can),
+		cmocka_unit_test(a_probe_port_follows_from_the_name),
+		cmocka_unit_test(there_are_as_many_probe_ports_as_is_said),
 		cmocka_unit_test(objects_follow_from_the_file),
 		cmocka_unit_test(all_mistakes_come_at_once),
 		cmocka_unit_test(report_shows_the_line),

@@ -202,6 +202,46 @@ static const struct bad check_bads[] = {
 		NULL},
 	{"type: http", "type: exec, command: [/bin/true, [x]]", "8:42",
 		"checks.ok.command[1] must be text, got a list", NULL},
+	{"type: http", "type: http, via: vip", "8:26",
+		"checks.ok.via must be 'direct' or 'service', got 'vip'", NULL},
+	{"type: http", "type: icmp, via: service", "8:26",
+		"checks.ok.via is only for checks of type other than 'icmp' and 'exec'", NULL},
+	{"type: http", "type: tcp, via: service, port: 81", "8:40",
+		"checks.ok.port is not for 'via: service', which probes the service's", NULL},
+	{"type: http", "type: tcp, via: service", "11:12",
+		"pools.web.check: checks.ok is 'via: service', and no service with the pool is "
+		"dsr-l2, ipip or gue and tcp; 'via: direct' probes",
+		NULL},
+	/* an IPv6 VIP that no address of ours could ask */
+	{", \"fd00:1::1/64\"] }\n"
+	 "    south: { addresses: [10.2.0.1/24] }\n"
+	 "  snat: [10.2.0.100-10.2.0.101]\n"
+	 "checks:\n"
+	 "  ok: { type: http, interval: 1s }\n"
+	 "pools:\n"
+	 "  web:\n"
+	 "    check: ok\n"
+	 "    backends:\n"
+	 "      - { name: a, ip: 10.2.0.11, port: 80 }\n"
+	 "      - { name: b, ip: 10.2.0.12, port: 80, weight: 7 }\n"
+	 "services:\n"
+	 "  shop: { vip: 10.1.0.80, port: 80, mode: full-nat, ",
+		"] }\n"
+		"    south: { addresses: [10.2.0.1/24] }\n"
+		"checks:\n"
+		"  ok: { type: http, via: service }\n"
+		"pools:\n"
+		"  web:\n"
+		"    check: ok\n"
+		"    backends:\n"
+		"      - { name: a, ip: 10.2.0.11, port: 80 }\n"
+		"services:\n"
+		"  shop: { vip: \"fd00:1::80\", port: 80, mode: gue, ",
+		"10:12",
+		"pools.web.check: checks.ok is 'via: service', and no port has an IPv6 address that "
+		"services.shop could be asked from",
+		NULL},
+	{"type: http", "type: tcp, via: direct, port: 81", "", NULL, NULL}, /* valid */
 	{"type: http", "type: exec, port: 7, command: [/bin/true, '', a b]", "", NULL,
 		NULL}, /* valid */
 };

@@ -283,6 +283,20 @@ static void payloads_of_checks_are_compared(void **state)
 }
 
 /* Commands that differ look different, whatever is in their words. */
+static void the_way_of_checks_is_compared(void **state)
+{
+	struct conf *a = load("version: 1\nchecks: { x: { type: tcp } }\n");
+	struct conf *b = load("version: 1\nchecks: { x: { type: tcp, via: service } }\n");
+	struct confdiff *d;
+
+	assert_int_equal(confdiff_create(&d, a, b), 0);
+	assert_int_equal(d->n_rows, 1);
+	assert_row(&d->rows[0], '~', "checks.x", "via", NULL, "service");
+	confdiff_destroy(&d);
+	conf_destroy(&a);
+	conf_destroy(&b);
+}
+
 static void commands_of_checks_are_compared(void **state)
 {
 	static const struct {
@@ -405,6 +419,7 @@ int main(void)
 		cmocka_unit_test(a_change_of_mode_ends_no_flow),
 		cmocka_unit_test(limits_are_rows),
 		cmocka_unit_test(payloads_of_checks_are_compared),
+		cmocka_unit_test(the_way_of_checks_is_compared),
 		cmocka_unit_test(commands_of_checks_are_compared),
 		cmocka_unit_test(quic_is_compared),
 		cmocka_unit_test(from_nothing_everything_is_added),

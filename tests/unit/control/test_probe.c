@@ -117,7 +117,7 @@ struct server {
 	const char *answer; /* NULL: none */
 	size_t n_answer;
 	bool is_strange;
-	uint16_t port;
+	uint16_t port, peer_port;
 	uint8_t request[2048];
 	ssize_t n_request;
 };
@@ -131,6 +131,7 @@ static void on_datagram(evutil_socket_t fd, short what, void *arg)
 	s->n_request =
 		recvfrom(fd, s->request, sizeof(s->request), 0, (struct sockaddr *)&from, &len);
 	assert_true(s->n_request >= 0);
+	s->peer_port = ntohs(from.sin6_port); /* at the same place as sin_port */
 	if (s->is_strange)
 		assert_true(sendto(s->stranger, "x", 1, 0, (struct sockaddr *)&from, len) == 1);
 	if (s->answer != NULL)
@@ -288,6 +289,159 @@ static void a_udp_probe_under_way_can_be_given_up(void **state)
 	stop(&s);
 	assert_int_equal(ctlfix_n_fds(), n_fds);
 	assert_int_equal(f->n_results, 0);
+}
+
+/* --- by the path of a service: from a port of their own */
+
+#define LOCAL_PORT 61234
+
+struct tcp_server {
+	struct event *event, *asked;
+	int fd, client, error; /* error: of reading from client */
+	const char *answer;
+	uint16_t port, peer_port;
+};
+
+static void on_request(evutil_socket_t fd, short what, void *arg)
+{
+	struct tcp_server *s = arg;
+	char request[512];
+
+	if (recv(fd, request, sizeof(request), 0) < 0)
+		s->error = errno;
+	else if (s->answer != NULL)
+		assert_true(send(fd, s->answer, strlen(s->answer), MSG_NOSIGNAL) > 0);
+}
+
+static void on_connection(evutil_socket_t fd, short what, void *arg)
+{
+	struct tcp_server *s = arg;
+	struct sockaddr_in peer;
+	socklen_t len = sizeof(peer);
+
+	s->client = accept4(fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+	assert_true(s->client >= 0);
+	s->peer_port = ntohs(peer.sin_port);
+	s->asked = event_new(event_get_base(s->event), s->client, EV_READ, on_request, s);
+	event_add(s->asked, NULL);
+}
+
+static void serve_tcp(struct tcp_server *s, struct fix *f, const char *answer)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(any);
+
+	memset(s, 0, sizeof(*s));
+	s->answer = answer;
+	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s->fd, (const struct sockaddr *)&any, sizeof(any)), 0);
+	assert_int_equal(listen(s->fd, 8), 0);
+	assert_int_equal(getsockname(s->fd, (struct sockaddr *)&any, &len), 0);
+	s->port = ntohs(any.sin_port);
+	s->event = event_new(f->base, s->fd, EV_READ | EV_PERSIST, on_connection, s);
+	event_add(s->event, NULL);
+}
+
+/* It is the one who asked that has ended it, by a reset: a second FIN would leave its port in TIME_WAIT. */
+static void stop_tcp(struct tcp_server *s)
+{
+	char rest;
+
+	event_free(s->asked);
+	event_free(s->event);
+	if (s->error == 0 && recv(s->client, &rest, 1, 0) < 0)
+		s->error = errno;
+	assert_int_equal(s->error, ECONNRESET);
+	close(s->client);
+	close(s->fd);
+}
+
+/* The backend itself is nowhere: only the VIP answers. */
+static void use_path(struct fix *f, enum conf_check_type type, uint16_t port)
+{
+	f->conf_check.type = type;
+	f->service.vip = (struct mr_ip){4, {127, 0, 0, 1}};
+	f->service.port = port;
+	f->pool.via = &f->service;
+	f->backends[0].ip = (struct mr_ip){4, {192, 0, 2, 1}};
+	f->backends[0].probe_port = LOCAL_PORT;
+}
+
+/* Again and again from the same port: nothing of the one before is in the way. */
+static void probes_of_a_path_come_from_their_port(void **state)
+{
+	static const struct {
+		enum conf_check_type type;
+		const char *answer, *said;
+	} rows[] = {
+		{CONF_CHECK_TCP, NULL, "connected in "},
+		{CONF_CHECK_HTTP, "HTTP/1.1 204 No Content\r\n\r\n", "HTTP status 204 in "},
+		{CONF_CHECK_MEMCACHED, "VERSION 1.6\r\n", "VERSION 1.6 in "},
+		{CONF_CHECK_REDIS, "+PONG\r\n", "+PONG in "},
+	};
+	static struct conf_status_range ok = {200, 299};
+	struct fix *f = *state;
+	const unsigned n_fds = ctlfix_n_fds();
+	struct tcp_server s;
+
+	f->conf_check.path = WORD("/");
+	f->conf_check.expect = &ok;
+	f->conf_check.n_expect = 1;
+	for (size_t i = 0; i < 3 * sizeof(rows) / sizeof(rows[0]); i++) {
+		serve_tcp(&s, f, rows[i / 3].answer);
+		use_path(f, rows[i / 3].type, s.port);
+		probe(f);
+		assert_result(f, rows[i / 3].said, true, rows[i / 3].said);
+		while (s.peer_port == 0) /* accepted by the kernel, not by us yet */
+			event_base_loop(f->base, EVLOOP_NONBLOCK);
+		assert_int_equal(s.peer_port, LOCAL_PORT);
+		stop_tcp(&s);
+		assert_int_equal(ctlfix_n_fds(), n_fds);
+	}
+}
+
+static void a_udp_probe_of_a_path_comes_from_its_port(void **state)
+{
+	struct fix *f = *state;
+	struct server s;
+
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(serve(&s, f, AF_INET));
+		s.answer = "x";
+		s.n_answer = 1;
+		use_path(f, CONF_CHECK_UDP, s.port);
+		probe(f);
+		assert_result(f, "udp", true, "1 bytes in ");
+		assert_int_equal(s.peer_port, LOCAL_PORT);
+		stop(&s);
+	}
+}
+
+/* Of a program that has the port: no result, and a word in the log. */
+static void a_port_that_is_taken_is_no_failure(void **state)
+{
+	static const enum conf_check_type types[] = {CONF_CHECK_TCP, CONF_CHECK_HTTP};
+	static const struct timeval intervals = {0, 150000};
+	const struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(LOCAL_PORT)};
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	static const struct conf none;
+	struct fix *f = *state;
+
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	f->conf_check.path = WORD("/");
+	f->conf_check.interval_ms = 50;
+	ctlfix_log_begin();
+	for (unsigned i = 0; i < 2; i++) {
+		use_path(f, types[i], 1);
+		assert_int_equal(check_adapt(f->check, &f->conf), 0);
+		event_base_loopexit(f->base, &intervals);
+		event_base_dispatch(f->base);
+		assert_int_equal(check_adapt(f->check, &none), 0);
+		assert_int_equal(f->n_results, 0);
+	}
+	assert_non_null(strstr(ctlfix_log_end(), "another program has the port"));
+	close(fd);
 }
 
 /* --- icmp */
@@ -702,6 +856,9 @@ int main(void)
 		TEST(a_closed_udp_port_fails_at_once),
 		TEST(an_answer_from_elsewhere_does_not_count),
 		TEST(a_udp_probe_under_way_can_be_given_up),
+		TEST(probes_of_a_path_come_from_their_port),
+		TEST(a_udp_probe_of_a_path_comes_from_its_port),
+		TEST(a_port_that_is_taken_is_no_failure),
 		TEST(icmp_probes),
 		TEST(only_our_echo_reply_counts),
 		TEST(a_ping_that_is_forbidden_is_no_failure),
