@@ -256,27 +256,47 @@ struct conn *conn_at(const struct conn_table *t, uint32_t idx)
 	return idx & CONN_V6 ? &t->v6.entries[idx & ~CONN_V6] : &t->v4.entries[idx];
 }
 
-/* Adds the key; its entry, zeroed but for the key, or NULL when full. */
-static struct conn *half_add(struct half *h, const uint8_t *key, uint32_t *position)
+/* What the next addition writes. Entries given back long ago are in no cache; a packet's work is time enough. */
+static inline void prefetch_free(const struct half *h, uint32_t position)
 {
-	const uint32_t at = h->free_head, addr_len = h->addr_len;
-	const uint64_t hash = hash_of(key, addr_len);
+	if (unlikely(position == CONN_NONE))
+		return;
+	rte_prefetch0(&h->entries[position]);
+	rte_prefetch0(h->vips + (size_t)position * h->addr_len);
+	rte_prefetch0(&h->links[position]);
+	rte_prefetch0(&h->next[position]);
+}
+
+/* Puts the entry into its key's bucket. */
+static inline void link_entry(struct half *h, uint32_t position, uint64_t hash)
+{
 	struct bucket *b = bucket_of(h, hash);
 	const uint32_t free_slots = slots_with(b, 0);
-	struct conn *e;
 
-	if (at == CONN_NONE)
-		return NULL;
-	h->free_head = h->next[at];
-	if (free_slots != 0) {
+	if (likely(free_slots != 0)) {
 		const unsigned k = (unsigned)__builtin_ctz(free_slots);
 
 		b->tags[k] = tag_of(hash);
-		b->idx[k] = at;
+		b->idx[k] = position;
 	} else {
-		h->next[at] = b->chain;
-		b->chain = at;
+		h->next[position] = b->chain;
+		b->chain = position;
 	}
+}
+
+/* Adds the key; its entry, zeroed but for the key and what conn_add4() says, or CONN_NONE when full. addr_len is
+ * a constant of each caller, so that nothing here is a call. */
+static __rte_always_inline uint32_t half_add(
+	struct half *h, const uint8_t *key, uint32_t addr_len, uint8_t family, uint32_t now_ms)
+{
+	const uint32_t at = h->free_head;
+	struct conn *e;
+
+	if (unlikely(at == CONN_NONE))
+		return CONN_NONE;
+	h->free_head = h->next[at];
+	prefetch_free(h, h->free_head);
+	link_entry(h, at, hash_of(key, addr_len));
 	__atomic_store_n(&h->n, h->n + 1, __ATOMIC_RELAXED);
 	e = &h->entries[at];
 	memset(e, 0, sizeof(*e));
@@ -284,32 +304,20 @@ static struct conn *half_add(struct half *h, const uint8_t *key, uint32_t *posit
 	memcpy(h->vips + (size_t)at * addr_len, key + addr_len, addr_len);
 	memcpy((uint8_t *)e + PORTS_AT, key + (size_t)2 * addr_len, 4);
 	e->proto = key[2 * addr_len + 4];
-	*position = at;
-	return e;
+	e->family = family;
+	e->last_seen_ms = now_ms;
+	return at;
 }
 
 uint32_t conn_add4(struct conn_table *t, const struct conn_key4 *key, uint32_t now_ms)
 {
-	uint32_t position;
-	struct conn *e = half_add(&t->v4, (const uint8_t *)key, &position);
-
-	if (e == NULL)
-		return CONN_NONE;
-	e->last_seen_ms = now_ms;
-	e->family = 4;
-	return position;
+	return half_add(&t->v4, (const uint8_t *)key, 4, 4, now_ms);
 }
 
 uint32_t conn_add6(struct conn_table *t, const struct conn_key6 *key, uint32_t now_ms)
 {
-	uint32_t position;
-	struct conn *e = half_add(&t->v6, (const uint8_t *)key, &position);
-
-	if (e == NULL)
-		return CONN_NONE;
-	e->last_seen_ms = now_ms;
-	e->family = 6;
-	return position | CONN_V6;
+	/* CONN_NONE has the bit */
+	return half_add(&t->v6, (const uint8_t *)key, 16, 6, now_ms) | CONN_V6;
 }
 
 /* The hash of a live entry's key. */
