@@ -25,10 +25,23 @@ struct slot {
 	uint32_t spare;
 };
 
+#define FOLD_BITS 12u
+
 struct vip_table {
 	uint32_t mask;
+	uint64_t folds[(1u << FOLD_BITS) / 64]; /* bit fold_of(ip): an entry has such an address */
 	struct slot slots[];
 };
+
+/* Bits of the whole address, for a first look. Not keyed: who finds addresses that fold alike gets the lookup that
+ * all others had without it. */
+static inline uint32_t fold_of(const uint8_t *ip)
+{
+	uint64_t half[2];
+
+	memcpy(half, ip, sizeof(half));
+	return (uint32_t)((half[0] ^ half[1]) * 0x9e3779b97f4a7c15u >> (64 - FOLD_BITS));
+}
 
 static inline uint64_t tail_of(uint8_t family, uint8_t proto, uint16_t port_be)
 {
@@ -62,6 +75,7 @@ int vip_table_create(struct vip_table **out, const struct vip_entry *e, unsigned
 			free(t);
 			return -EEXIST;
 		}
+		t->folds[fold_of(key.ip) / 64] |= 1ull << fold_of(key.ip) % 64;
 		t->slots[at].key = key;
 		t->slots[at].service_idx = e[i].service_idx;
 	}
@@ -119,6 +133,11 @@ uint32_t vip_find_source(const struct vip_table *t, const struct pkt *p)
 
 uint32_t vip_find_source_address(const struct vip_table *t, const struct pkt *p)
 {
+	const uint32_t fold = fold_of(p->src);
+
+	/* opt: with up to some hundred addresses most others end here */
+	if (likely(!(t->folds[fold / 64] >> fold % 64 & 1)))
+		return VIP_NONE;
 	return find_source(t, p, tail_of(p->family, 0, 0));
 }
 

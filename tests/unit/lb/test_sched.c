@@ -130,6 +130,33 @@ static void vips_are_found_by_address_port_and_protocol(void **state)
 	assert_int_equal(vip_table_create(&t, e, 300), -EEXIST);
 }
 
+/* As many as leave hardly a bit of the first look clear, and as few as leave most. */
+static void sources_are_found_by_address(void **state)
+{
+	static struct vip_entry e[20000];
+
+	(void)state;
+	for (unsigned n = 20; n <= 20000; n *= 1000) {
+		struct vip_table *t = NULL;
+
+		memset(e, 0, sizeof(e));
+		for (unsigned i = 0; i < n; i++) {
+			e[i].ip.family = i % 2 ? 4 : 6;
+			memcpy(e[i].ip.bytes + (i % 2 ? 0 : 12), &i, sizeof(i));
+			e[i].service_idx = i;
+		}
+		assert_int_equal(vip_table_create(&t, e, n), 0);
+		for (unsigned i = 0; i < 2 * n; i++) {
+			struct pkt p = {.family = i % 2 ? 4 : 6};
+
+			memcpy(p.src + (i % 2 ? 0 : 12), &i, sizeof(i));
+			assert_int_equal(vip_find_source_address(t, &p), i < n ? i : VIP_NONE);
+			assert_int_equal(vip_has_source(t, &p), i < n);
+		}
+		vip_table_destroy(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +164,7 @@ int main(void)
 		cmocka_unit_test(long_periods_are_scaled),
 		cmocka_unit_test(nobody_available_gives_nobody),
 		cmocka_unit_test(vips_are_found_by_address_port_and_protocol),
+		cmocka_unit_test(sources_are_found_by_address),
 	};
 
 	keyhash_init_seed(1);
