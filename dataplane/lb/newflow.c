@@ -130,7 +130,7 @@ static uint32_t choose_with_room(const struct call *x, const struct lb_service *
 }
 
 /* The backend of a new flow; SCHED_NONE and why when there is none. */
-static uint32_t choose(
+static __rte_always_inline uint32_t choose(
 	const struct call *x, const struct lb_service *s, uint64_t hash, enum pkt_drop *reason)
 {
 	struct sched_ask ask = {.hash = hash,
@@ -227,13 +227,14 @@ uint16_t newflow_peek_port(const struct call *x, const struct pkt *p, uint64_t h
 	return find_port(x, CONN_NONE, p, hash, slot);
 }
 
-static void count(struct lb_worker *lw, const struct conn *e, uint64_t n)
+static inline void count(struct lb_worker *lw, const struct conn *e, uint64_t n)
 {
 	add(&lw->services[e->service_idx].conns, n);
 	add(&lw->backends[e->backend_idx].conns, n);
 }
 
-static void attach(struct call *x, struct conn *e, uint32_t service_idx, uint32_t backend_idx)
+static inline void attach(
+	struct call *x, struct conn *e, uint32_t service_idx, uint32_t backend_idx)
 {
 	e->service_idx = service_idx;
 	e->backend_idx = backend_idx;
@@ -246,16 +247,23 @@ void newflow_detach(struct lb_worker *lw, const struct conn *e)
 	count(lw, e, (uint64_t)-1);
 }
 
+static inline uint8_t first_state(const struct pkt *p, uint8_t *fins)
+{
+	if (p->proto != MR_PROTO_TCP)
+		return MR_CONN_UDP;
+	if (likely(connfsm_opens(p->tcp_flags))) /* opt: the table says so */
+		return MR_CONN_SYN;
+	return (uint8_t)connfsm_tcp(MR_CONN_NONE, CONNFSM_CLIENT, p->tcp_flags, fins);
+}
+
 /* First state, first deadline, and what the mode needs. The entry is attached and has its port. */
-static void begin_flow(struct call *x, uint32_t idx, struct conn *e, const struct lb_service *s,
-	const struct pkt *p, uint8_t fwd)
+static __rte_always_inline void begin_flow(struct call *x, uint32_t idx, struct conn *e,
+	const struct lb_service *s, const struct pkt *p, uint8_t fwd)
 {
 	e->mode = fwd;
 	e->fins = 0;
 	e->n_packets = 0;
-	e->state = p->proto == MR_PROTO_TCP
-		? (uint8_t)connfsm_tcp(MR_CONN_NONE, CONNFSM_CLIENT, p->tcp_flags, &e->fins)
-		: MR_CONN_UDP;
+	e->state = first_state(p, &e->fins);
 	e->last_seen_ms = x->now_ms;
 	e->began_ms = x->now_ms;
 	conn_watch(x->lw->conns, idx, x->now_ms + s->timeouts.ms[e->state]);
@@ -351,12 +359,18 @@ static inline bool admits(const struct call *x, const struct lb_service *s, cons
 }
 
 /* The backend of a packet without an entry; SCHED_NONE and why when there is none. */
-uint32_t newflow_decide(const struct call *x, const struct lb_service *s, const struct pkt *p,
-	uint32_t named, uint64_t hash, enum pkt_drop *reason)
+static __rte_always_inline uint32_t decide(const struct call *x, const struct lb_service *s,
+	const struct pkt *p, uint32_t named, uint64_t hash, enum pkt_drop *reason)
 {
 	if (!is_source(x, p, reason) || !admits(x, s, p, reason))
 		return SCHED_NONE;
 	return named != SCHED_NONE ? named : choose(x, s, hash, reason);
+}
+
+uint32_t newflow_decide(const struct call *x, const struct lb_service *s, const struct pkt *p,
+	uint32_t named, uint64_t hash, enum pkt_drop *reason)
+{
+	return decide(x, s, p, named, hash, reason);
 }
 
 /* A packet without an entry. Returns the new entry or CONN_NONE. */
@@ -376,7 +390,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 		if (synflood_returns(x, i, &iss, &isn))
 			fwd = fwd_of_cookie(&s->spec);
 	}
-	backend_idx = newflow_decide(x, s, p, named_backend(x, s, i), hash, &reason);
+	backend_idx = decide(x, s, p, named_backend(x, s, i), hash, &reason);
 	if (backend_idx == SCHED_NONE) {
 		pkt_drop(p, reason);
 		return CONN_NONE;
@@ -388,7 +402,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 	if (idx == CONN_NONE)
 		return forward_stateless(x, i, s, backend_idx);
 	e = conn_at(x->lw->conns, idx);
-	if (s->spec.mode == MR_MODE_FULLNAT && !take_port(x, idx, e, p, hash)) {
+	if (fwd_is_fullnat(fwd) && !take_port(x, idx, e, p, hash)) {
 		conn_del(x->lw->conns, idx);
 		pkt_drop(p, PKT_DROP_snat_exhausted);
 		return CONN_NONE;
