@@ -38,25 +38,32 @@ static inline struct seen seen_of(const struct conn *e, const struct lb_conf *co
 		: (struct seen){e->client_ip, e->client_port};
 }
 
+/* csum_words() of an address. */
+static inline uint64_t sum_of(const uint8_t ip[16])
+{
+	uint64_t v[2];
+
+	memcpy(v, ip, sizeof(v));
+	return (v[0] & 0xffffffff) + (v[0] >> 32) + (v[1] & 0xffffffff) + (v[1] >> 32);
+}
+
+/* csum_delta() of the words with these sums. */
+static inline uint16_t delta_of(uint64_t from, uint64_t to)
+{
+	return csum_fold(to + (uint16_t)~csum_fold(from));
+}
+
 static inline void open_flow(struct conn *e, const struct lb_conf *conf, bool is_full)
 {
 	const struct lb_service *s = conf->services[e->service_idx];
 	const struct lb_backend *be = &conf->backends[e->backend_idx];
 	const struct seen seen = seen_of(e, conf, is_full);
-	struct {
-		uint8_t src[16], dst[16];
-		rte_be16_t sport, dport;
-	} from = {.sport = e->client_port, .dport = e->vip_port},
-	  to = {.sport = seen.port, .dport = be->port};
-	uint16_t addrs;
+	const uint64_t from = sum_of(e->client_ip) + sum_of(s->vip);
+	const uint64_t to = sum_of(seen.ip) + sum_of(be->ip);
 
-	memcpy(from.src, e->client_ip, 16);
-	memcpy(from.dst, s->vip, 16);
-	memcpy(to.src, seen.ip, 16);
-	memcpy(to.dst, be->ip, 16);
-	addrs = csum_delta(&from, &to, offsetof(__typeof__(from), sport));
-	e->fwd_l4 = csum_delta(&from, &to, sizeof(from));
-	e->fwd_l3 = csum_add(addrs, CSUM_TTL_DELTA);
+	e->fwd_l3 = csum_add(delta_of(from, to), CSUM_TTL_DELTA);
+	e->fwd_l4 =
+		delta_of(from + e->client_port + e->vip_port, to + (uint64_t)seen.port + be->port);
 	e->client_neigh = NEIGH_NONE;
 }
 

@@ -104,6 +104,8 @@ uint16_t natport_get(struct natport *np, unsigned slot, uint8_t proto, uint32_t 
 	b->head = b->head + 1 == np->n_ports ? 0 : b->head + 1;
 	__atomic_store_n(&b->n_free, b->n_free - 1, __ATOMIC_RELAXED);
 	b->owner[port - np->first] = conn_idx;
+	/* opt: ports are in no order, so the next one's line is in no cache; n_free may be 0, the place is there */
+	rte_prefetch0(&b->owner[b->free_ports[b->head] - np->first]);
 	return port;
 }
 
