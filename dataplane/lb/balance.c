@@ -18,6 +18,7 @@
  */
 #include "core/capture.h"
 #include "lb/balance_pvt.h"
+#include "lb/maglev.h"
 #include "net/tcprst.h"
 
 #include <rte_prefetch.h>
@@ -218,18 +219,50 @@ static void follow_first(struct call *x, struct flows *f, unsigned k, uint32_t i
 	on_client_packet(x, f, k);
 }
 
+/* Fills in the hashes of misses. What newflow_open() reads of their services and tables comes into the cache meanwhile,
+ * in passes, each of which finds what the one before asked for: tables are as many as services, and large. */
+static void look_ahead(const struct call *x, const struct flows *f, const uint8_t *miss, unsigned n,
+	uint64_t *hash)
+{
+	const struct lb_service *s[BURST_MAX];
+	uint32_t last = UINT32_MAX;
+
+	for (unsigned m = 0; m < n; m++) {
+		const uint32_t idx = x->b->p[f->sel[miss[m]]].service_idx;
+
+		s[m] = x->conf->services[idx];
+		if (likely(idx == last))
+			continue;
+		last = idx;
+		rte_prefetch0(s[m]);
+		rte_prefetch0(&s[m]->timeouts);
+		rte_prefetch0(&s[m]->syn_rate);
+		rte_prefetch0(&x->lw->services[idx]);
+	}
+	for (unsigned m = 0; m < n; m++) {
+		hash[m] = newflow_hash(x, f, miss[m]);
+		if (unlikely(m == 0 || s[m] != s[m - 1]))
+			rte_prefetch0(s[m]->table);
+	}
+	for (unsigned m = 0; m < n; m++) {
+		if (likely(s[m]->sched == &maglev_ops)) /* the others' tables are small */
+			maglev_prefetch(s[m]->table, hash[m]);
+	}
+}
+
 /* Packets that the lookup did not find. seen[] is a little hash table of them, so that a second packet of a
  * flow finds the entry its first one has just made, without another lookup in a table that may be far away. */
 static void on_misses(struct call *x, struct flows *f, const uint8_t *miss, unsigned n)
 {
 	uint8_t seen[2 * BURST_MAX];
+	uint64_t hash[BURST_MAX];
 
+	look_ahead(x, f, miss, n, hash);
 	memset(seen, 0xff, sizeof(seen));
 	for (unsigned m = 0; m < n; m++) {
 		const unsigned k = miss[m];
-		const uint64_t hash = newflow_hash(x, f, k);
 		/* the port, as flows of one client may have one hash */
-		unsigned at = ((unsigned)hash ^ x->b->p[f->sel[k]].sport) & (2 * BURST_MAX - 1);
+		unsigned at = ((unsigned)hash[m] ^ x->b->p[f->sel[k]].sport) & (2 * BURST_MAX - 1);
 
 		while (seen[at] != 0xff && !same_key(f, seen[at], k))
 			at = (at + 1) & (2 * BURST_MAX - 1);
@@ -238,7 +271,7 @@ static void on_misses(struct call *x, struct flows *f, const uint8_t *miss, unsi
 			continue;
 		}
 		seen[at] = (uint8_t)k;
-		f->idx[k] = newflow_open(x, f, k, hash);
+		f->idx[k] = newflow_open(x, f, k, hash[m]);
 	}
 }
 

@@ -23,6 +23,8 @@
 #include "lb/maglevfill.h"
 
 #define XXH_INLINE_ALL
+#include <rte_prefetch.h>
+
 #include <xxhash.h>
 
 #include <errno.h>
@@ -236,6 +238,11 @@ static uint32_t pick(const struct sched_table *t, const struct sched_ask *ask)
 
 const struct sched_ops maglev_ops = {
 	.name = "maglev", .is_consistent = true, .build = build, .destroy = destroy, .pick = pick};
+
+void maglev_prefetch(const struct sched_table *t, uint64_t hash)
+{
+	rte_prefetch0(&t->slots[sched_scale(hash, t->n_slots)]);
+}
 
 uint32_t maglev_n_slots(const struct sched_table *t)
 {

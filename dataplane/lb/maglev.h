@@ -16,3 +16,6 @@ uint32_t maglev_size(uint32_t wish, unsigned n);
 /* For tests and `explain`: number of slots, the slot of a hash, the backend of a slot. */
 uint32_t maglev_n_slots(const struct sched_table *t);
 uint32_t maglev_slot_backend(const struct sched_table *t, uint32_t slot);
+
+/* Asks the cache for what a pick of this hash will read. Context: worker. */
+void maglev_prefetch(const struct sched_table *t, uint64_t hash);

@@ -7,6 +7,8 @@
 #include "core/capture.h"
 #include "lb/balance_pvt.h"
 
+#include <rte_prefetch.h>
+
 #include <xxhash.h>
 
 #define TRIES_MAX 16u
@@ -395,6 +397,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 		pkt_drop(p, reason);
 		return CONN_NONE;
 	}
+	rte_prefetch0(&x->conf->backends[backend_idx]);
 	if (s->is_stateless_able && ((p->flags & PKT_F_LATER) || !is_worth_entry(x, s, f->is_v6)))
 		return forward_stateless(x, i, s, backend_idx);
 	idx = f->is_v6 ? conn_add6(x->lw->conns, &f->k6[k], x->now_ms)
