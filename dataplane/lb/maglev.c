@@ -119,7 +119,7 @@ static int share_out(const struct sched_table *t, bool is_available_only, uint16
 	}
 	if (n > 0)
 		rc = maglevfill_run(table, t->n_slots, m, n);
-	for (uint32_t s = 0; rc == 0 && n > 0 && s < t->n_slots; s++)
+	for (uint32_t s = 0; rc == 0 && n > 0 && n < t->n_members && s < t->n_slots; s++)
 		table[s] = (uint16_t)chosen[table[s]];
 	free(m);
 	free(chosen);
@@ -154,12 +154,29 @@ static int fill_rest(struct sched_table *t)
 	return rc;
 }
 
+/* All members are available, as they are as a rule. */
+static int fill_slots_all(struct sched_table *t)
+{
+	uint32_t *idx = malloc(t->n_members * sizeof(*idx));
+
+	if (idx == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < t->n_members; i++)
+		idx[i] = t->members[i].backend_idx;
+	for (uint32_t s = 0; s < t->n_slots; s++)
+		t->slots[s] = idx[t->base[s]];
+	free(idx);
+	return 0;
+}
+
 static int fill_slots(struct sched_table *t)
 {
 	uint32_t n_available = 0, n_rest = 0;
 
 	for (uint32_t i = 0; i < t->n_members; i++)
 		n_available += t->members[i].is_available;
+	if (n_available > 0 && n_available == t->n_members)
+		return fill_slots_all(t);
 	for (uint32_t s = 0; s < t->n_slots; s++) {
 		const struct member *m = n_available > 0 ? &t->members[t->base[s]] : NULL;
 

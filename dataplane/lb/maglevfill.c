@@ -69,6 +69,9 @@ struct fill {
 	uint64_t log[LOG_STEPS_MAX + 2], slope[LOG_STEPS_MAX + 2];
 	unsigned log_shift;
 	const struct maglevfill_member *members;
+	/* of the member that was asked about last: as a rule the next has the same weight, and roots are dear */
+	uint32_t fair_weight;
+	uint64_t fair, fair_root;
 	struct walk *walks;
 	uint32_t n_members;
 	uint64_t sum_weight, active_weight;
@@ -101,15 +104,26 @@ static uint64_t larger(uint64_t a, uint64_t b)
 }
 
 /* In integers: two boxes must not differ by how their compilers round. 16 bits behind the point. */
-static uint32_t limit_of(const struct fill *f, uint32_t i)
+static void find_fair(struct fill *f, uint32_t weight)
 {
-	const uint64_t k = (uint64_t)f->n_slots * (f->members[i].weight << 8) / f->sum_weight << 8;
-	const uint64_t root_k = root(k << 16);
+	if (f->fair_weight == weight)
+		return;
+	f->fair_weight = weight;
+	f->fair = (uint64_t)f->n_slots * (weight << 8) / f->sum_weight << 8;
+	f->fair_root = root(f->fair << 16);
+}
+
+static uint32_t limit_of(struct fill *f, uint32_t i)
+{
 	const uint64_t rounding = f->members[i].hash >> 16 & 0xffff;
-	const uint64_t less = larger(root_k, k / 50), more = larger(root_k / 2, k / 100);
+	uint64_t k, less, more;
 
 	if (f->phase == NO_CAP)
 		return f->n_slots;
+	find_fair(f, f->members[i].weight);
+	k = f->fair;
+	less = larger(f->fair_root, k / 50);
+	more = larger(f->fair_root / 2, k / 100);
 	if (f->phase == TO_FLOOR)
 		return k < less ? 0 : (uint32_t)((k - less + rounding) >> 16);
 	return (uint32_t)((k + more + rounding) >> 16);
