@@ -15,14 +15,16 @@
 /* An IPv4 header checksum's when the time to live goes down by one: the word (ttl, protocol) grows by ~0x0100. */
 #define CSUM_TTL_DELTA RTE_BE16(0xfeff)
 
-/* Folds a sum of 16-bit words to 16 bits. */
+/* Folds a sum of 16-bit words to 16 bits. opt: adding the halves the other way round brings the carry of the low half
+ * to where the sum is. */
 static inline uint16_t csum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	uint32_t half;
+
+	sum += sum << 32 | sum >> 32;
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
 }
 
 /* Sum of len bytes, odd lengths padded with 0; not folded, not complemented. */
