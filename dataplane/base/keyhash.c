@@ -10,11 +10,19 @@
 
 /* w: manager at start  r: all */
 static uint8_t secret[XXH3_SECRET_SIZE_MIN + 56];
+uint64_t keyhash_word_key[2]; /* w: manager at start  r: all */
+
+static void set_word_key(void)
+{
+	keyhash_word_key[0] = keyhash("add", 3);
+	keyhash_word_key[1] = keyhash("multiply", 8) | 1;
+}
 
 int keyhash_init(void)
 {
 	if (getrandom(secret, sizeof(secret), 0) != (ssize_t)sizeof(secret))
 		return -EIO;
+	set_word_key();
 	return 0;
 }
 
@@ -22,6 +30,7 @@ void keyhash_init_seed(uint64_t seed)
 {
 	for (uint32_t i = 0; i < sizeof(secret); i++)
 		secret[i] = (uint8_t)XXH64(&i, sizeof(i), seed);
+	set_word_key();
 }
 
 uint64_t keyhash(const void *key, uint32_t len)

@@ -15,5 +15,16 @@ void keyhash_init_seed(uint64_t seed);
 /* 64-bit hash of len bytes. Any thread after init. */
 uint64_t keyhash(const void *key, uint32_t len);
 
-/* The same as an rte_hash_function. */
+/* A word, for tables to which strangers cannot add: they may look for what they like, and find runs as long as those who
+ * fill the table have made them. One multiplication; flipping bits of words flips the same bits of no hash. */
+extern uint64_t keyhash_word_key[2];
+static inline uint64_t keyhash_word(uint64_t word)
+{
+	const unsigned __int128 product =
+		(unsigned __int128)(word ^ keyhash_word_key[0]) * keyhash_word_key[1];
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* The same as keyhash(), as an rte_hash_function. */
 uint32_t keyhash_rte(const void *key, uint32_t len, uint32_t unused);
