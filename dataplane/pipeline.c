@@ -19,15 +19,19 @@
 #include "net/icmpquote.h"
 #include "net/parse.h"
 
-/* Indices of packets in the burst, by what they are. */
-struct pick {
-	unsigned n;
-	uint8_t at[BURST_MAX];
-};
+/* A set of verdicts. */
+#define SET(verdict) (1u << (verdict))
 
-static inline void pick_add(struct pick *s, unsigned i)
+/* Indices of the packets with this verdict. */
+static inline unsigned pick(const struct burst *b, enum pkt_verdict verdict, uint8_t *at)
 {
-	s->at[s->n++] = (uint8_t)i;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		at[n] = (uint8_t)i;
+		n += b->p[i].verdict == verdict;
+	}
+	return n;
 }
 
 /* ICMP and ICMPv6 for us, NDP for anyone. */
@@ -129,34 +133,40 @@ static void classify_other(const struct rte_mbuf *m, struct pkt *p, const struct
 	}
 }
 
-/* Gives every packet that parse left open its verdict. Returns whether fragments may be among them. */
-static bool classify(
+/* Gives every packet that parse left open its verdict. Returns the set of those in the burst. */
+static unsigned classify(
 	struct burst *b, const struct lb_conf *lb, const struct addr_conf *ac, uint8_t *kinds)
 {
-	struct pick ip = {0};
-	uint8_t flags = 0;
+	uint8_t ip[BURST_MAX];
+	unsigned n = 0, verdicts = 0;
 
 	for (unsigned i = 0; i < b->n; i++) {
-		if (b->p[i].verdict != PKT_UNSEEN)
-			continue;
-		flags |= b->p[i].flags;
-		if (b->p[i].flags & PKT_F_VLAN)
-			to_kernel(&b->p[i], PUNT_OTHER); /* the ports are untagged */
-		else
-			pick_add(&ip, i);
-	}
-	vip_find_bulk(lb->vips, b->p, ip.at, ip.n);
-	for (unsigned k = 0; k < ip.n; k++) {
-		struct pkt *p = &b->p[ip.at[k]];
+		struct pkt *p = &b->p[i];
 
-		if (p->service_idx == VIP_NONE)
-			classify_other(b->m[ip.at[k]], p, lb, ac, &kinds[ip.at[k]]);
-		else if (unlikely(pkt_is_piece(p)))
-			p->verdict = PKT_FRAG;
+		if (unlikely(p->verdict != PKT_UNSEEN))
+			verdicts |= SET(p->verdict);
+		else if (unlikely(p->flags & PKT_F_VLAN))
+			to_kernel(p, PUNT_OTHER); /* the ports are untagged */
 		else
-			p->verdict = PKT_LB;
+			ip[n++] = (uint8_t)i;
 	}
-	return flags & PKT_F_FRAGMENT;
+	if (likely(n > 0))
+		vip_find_bulk(lb->vips, b->p, ip, n);
+	for (unsigned k = 0; k < n; k++) {
+		struct pkt *p = &b->p[ip[k]];
+
+		if (likely(p->service_idx != VIP_NONE && !pkt_is_piece(p))) {
+			p->verdict = PKT_LB;
+			verdicts |= SET(PKT_LB);
+			continue;
+		}
+		if (p->service_idx == VIP_NONE)
+			classify_other(b->m[ip[k]], p, lb, ac, &kinds[ip[k]]);
+		else
+			p->verdict = PKT_FRAG;
+		verdicts |= SET(p->verdict);
+	}
+	return verdicts;
 }
 
 /* Worker that owns the flow of a balanced packet. Client flows: by Toeplitz hash, the device's where it
@@ -230,11 +240,12 @@ static void steer(struct worker *w, const struct lb_conf *lb, struct burst *b, c
 }
 
 /* Fragments go to the worker that knows their datagram; there they are classified again, with ports,
- * and go on to the worker that owns their flow. */
-static void place_fragments(struct worker *w, const struct lb_conf *lb, const struct addr_conf *ac,
-	struct burst *b, uint8_t *kinds)
+ * and go on to the worker that owns their flow. Returns the set of verdicts in the burst. */
+static unsigned place_fragments(struct worker *w, const struct lb_conf *lb,
+	const struct addr_conf *ac, struct burst *b, uint8_t *kinds)
 {
-	struct pick placed = {0};
+	uint8_t placed[BURST_MAX];
+	unsigned n = 0, verdicts;
 
 	for (unsigned i = 0; i < b->n; i++) {
 		unsigned owner;
@@ -248,11 +259,12 @@ static void place_fragments(struct worker *w, const struct lb_conf *lb, const st
 		}
 		frag_input(w, b, i);
 		if (b->p[i].verdict == PKT_UNSEEN)
-			pick_add(&placed, i);
+			placed[n++] = (uint8_t)i;
 	}
-	classify(b, lb, ac, kinds);
-	for (unsigned k = 0; k < placed.n && w->n_workers > 1; k++)
-		steer_one(w, lb, b, placed.at[k], kinds[placed.at[k]]);
+	verdicts = classify(b, lb, ac, kinds);
+	for (unsigned k = 0; k < n && w->n_workers > 1; k++)
+		steer_one(w, lb, b, placed[k], kinds[placed[k]]);
+	return verdicts;
 }
 
 /* ARP, NDP, echo: rare packets, one at a time. */
@@ -270,60 +282,71 @@ static void answer(
 }
 
 static void balance(struct worker *w, const struct lb_conf *lb, const struct addr_conf *ac,
-	struct burst *b, const uint8_t *kinds)
+	struct burst *b, const uint8_t *kinds, unsigned verdicts)
 {
-	struct pick from_clients = {0}, from_backends = {0}, to_clients = {0};
+	uint8_t at[BURST_MAX];
+	unsigned n;
 
-	for (unsigned i = 0; i < b->n; i++) {
-		if (b->p[i].verdict == PKT_LB)
-			pick_add(&from_clients, i);
-		else if (b->p[i].verdict == PKT_RETURN)
-			pick_add(&from_backends, i);
-		else if (b->p[i].verdict == PKT_REVERT)
-			pick_add(&to_clients, i);
-		else if (b->p[i].verdict == PKT_ICMP_ERROR)
-			icmperr_input(w, lb, ac, b, i, (enum addr_kind)kinds[i]);
+	if (unlikely(verdicts & SET(PKT_ICMP_ERROR))) {
+		n = pick(b, PKT_ICMP_ERROR, at);
+		for (unsigned k = 0; k < n; k++)
+			icmperr_input(w, lb, ac, b, at[k], (enum addr_kind)kinds[at[k]]);
 	}
-	if (from_clients.n > 0)
-		lb_balance(w, lb, ac, b, from_clients.at, from_clients.n);
-	if (from_backends.n > 0)
-		lb_return(w, lb, ac, b, from_backends.at, from_backends.n);
-	if (to_clients.n > 0)
-		lb_revert(w, lb, ac, b, to_clients.at, to_clients.n);
+	if (verdicts & SET(PKT_LB) && (n = pick(b, PKT_LB, at)) > 0)
+		lb_balance(w, lb, ac, b, at, n);
+	if (verdicts & SET(PKT_RETURN) && (n = pick(b, PKT_RETURN, at)) > 0)
+		lb_return(w, lb, ac, b, at, n);
+	if (verdicts & SET(PKT_REVERT) && (n = pick(b, PKT_REVERT, at)) > 0)
+		lb_revert(w, lb, ac, b, at, n);
 }
 
+static void finish_unsent(struct worker *w, const struct pkt *p, struct rte_mbuf *m)
+{
+	switch (p->verdict) {
+	case PKT_HOLD:
+		pkt_note(m)->kind = NOTE_HOLD;
+		pkt_note(m)->iface = p->out_iface;
+		worker_to_manager(w, m);
+		break;
+	case PKT_PUNT:
+		pkt_note(m)->kind = NOTE_PUNT;
+		pkt_note(m)->iface = p->in_iface;
+		pkt_note(m)->punt_class = p->punt_class;
+		/* the rest of the ring is for neighbours: without them nothing is forwarded */
+		if (p->punt_class != PUNT_NEIGH && mailbox_is_crowded(w->mail, w->id, w->n_workers))
+			worker_drop_late(w, m, p->in_iface, PKT_DROP_punt_limited);
+		else
+			worker_to_manager(w, m);
+		break;
+	case PKT_GONE:
+		break;
+	default:
+		worker_drop(w, m, (enum pkt_drop)p->drop);
+	}
+}
+
+static inline bool is_sent(const struct pkt *p)
+{
+	return p->verdict == PKT_TX || p->verdict == PKT_REPLY;
+}
+
+/* What goes out of one port, one after the other, is queued at once. */
 static void finish(struct worker *w, struct burst *b)
 {
-	for (unsigned i = 0; i < b->n; i++) {
-		const struct pkt *p = &b->p[i];
-		struct rte_mbuf *m = b->m[i];
+	unsigned i = 0;
 
-		switch (p->verdict) {
-		case PKT_TX:
-		case PKT_REPLY:
-			worker_tx(w, p->out_iface, m);
-			break;
-		case PKT_HOLD:
-			pkt_note(m)->kind = NOTE_HOLD;
-			pkt_note(m)->iface = p->out_iface;
-			worker_to_manager(w, m);
-			break;
-		case PKT_PUNT:
-			pkt_note(m)->kind = NOTE_PUNT;
-			pkt_note(m)->iface = p->in_iface;
-			pkt_note(m)->punt_class = p->punt_class;
-			/* the rest of the ring is for neighbours: without them nothing is forwarded */
-			if (p->punt_class != PUNT_NEIGH
-				&& mailbox_is_crowded(w->mail, w->id, w->n_workers))
-				worker_drop_late(w, m, p->in_iface, PKT_DROP_punt_limited);
-			else
-				worker_to_manager(w, m);
-			break;
-		case PKT_GONE:
-			break;
-		default:
-			worker_drop(w, m, (enum pkt_drop)p->drop);
+	while (i < b->n) {
+		const unsigned first = i;
+		const uint8_t iface = b->p[i].out_iface;
+
+		while (i < b->n && likely(is_sent(&b->p[i]) && b->p[i].out_iface == iface))
+			i++;
+		if (i > first) {
+			worker_tx_bulk(w, iface, &b->m[first], i - first);
+			continue;
 		}
+		finish_unsent(w, &b->p[i], b->m[i]);
+		i++;
 	}
 }
 
@@ -331,7 +354,7 @@ enum from { FROM_PORT, FROM_WORKER, FROM_HOLD, FROM_KERNEL }; /* all but the fir
 
 /* Everything between classify and finish. */
 static void decide(
-	struct worker *w, struct burst *b, enum from from, uint8_t *kinds, bool has_fragments)
+	struct worker *w, struct burst *b, enum from from, uint8_t *kinds, unsigned verdicts)
 {
 	const struct addr_conf *ac = addr_conf_of(w->snap);
 	const struct lb_conf *lb = lb_conf_of(w->snap);
@@ -342,13 +365,14 @@ static void decide(
 	}
 	if (w->n_workers > 1 && from != FROM_WORKER)
 		steer(w, lb, b, kinds);
-	if (unlikely(has_fragments)) {
-		place_fragments(w, lb, ac, b, kinds);
+	if (unlikely(verdicts & SET(PKT_FRAG))) {
+		verdicts |= place_fragments(w, lb, ac, b, kinds);
 		if (w->capture != NULL)
 			capture_trace_classified(w->capture, b);
 	}
-	answer(w, ac, b, kinds);
-	balance(w, lb, ac, b, kinds);
+	if (unlikely(verdicts & (SET(PKT_ARP) | SET(PKT_ICMP))))
+		answer(w, ac, b, kinds);
+	balance(w, lb, ac, b, kinds, verdicts);
 }
 
 static void run(struct worker *w, struct burst *b, enum from from)
@@ -356,17 +380,17 @@ static void run(struct worker *w, struct burst *b, enum from from)
 	const struct addr_conf *ac = addr_conf_of(w->snap);
 	const struct lb_conf *lb = lb_conf_of(w->snap);
 	uint8_t kinds[BURST_MAX];
-	bool has_fragments;
+	unsigned verdicts;
 
 	parse_burst(b, &w->ifaces->of[b->in_iface].mac, b->in_iface);
 	if (from != FROM_PORT)
 		frag_place_noted(b);
 	if (unlikely(w->capture != NULL))
 		capture_trace_begin(w->capture, b);
-	has_fragments = classify(b, lb, ac, kinds);
+	verdicts = classify(b, lb, ac, kinds);
 	if (unlikely(w->capture != NULL))
 		capture_trace_classified(w->capture, b);
-	decide(w, b, from, kinds, has_fragments);
+	decide(w, b, from, kinds, verdicts);
 	if (unlikely(w->capture != NULL)) {
 		capture_drops(w->capture, b);
 		capture_trace_end(w->capture, b, from == FROM_WORKER);

@@ -62,20 +62,32 @@ static void flush_txq(struct worker *w, struct worker_txq *q)
 	w->tally->tx_bytes += n_bytes;
 }
 
-void worker_tx(struct worker *w, unsigned iface, struct rte_mbuf *m)
+void worker_tx_bulk(struct worker *w, unsigned iface, struct rte_mbuf *const *m, unsigned n)
 {
 	struct worker_txq *q = &w->tx[iface];
 
-	if (unlikely(q->owner != w->id)) {
-		struct pkt_note *note = pkt_note(m);
+	for (unsigned i = 0; unlikely(q->owner != w->id) && i < n; i++) {
+		struct pkt_note *note = pkt_note(m[i]);
 
 		note->kind = NOTE_TX;
 		note->iface = (uint8_t)iface;
 	}
-	q->m[q->n++] = m;
-	w->n_tx_pending++;
-	if (q->n == RTE_DIM(q->m))
-		flush_txq(w, q);
+	while (n > 0) {
+		const unsigned room = (unsigned)RTE_DIM(q->m) - q->n, k = n < room ? n : room;
+
+		memcpy(&q->m[q->n], m, k * sizeof(*m));
+		q->n = (uint16_t)(q->n + k);
+		w->n_tx_pending += k;
+		m += k;
+		n -= k;
+		if (q->n == RTE_DIM(q->m))
+			flush_txq(w, q);
+	}
+}
+
+void worker_tx(struct worker *w, unsigned iface, struct rte_mbuf *m)
+{
+	worker_tx_bulk(w, iface, &m, 1);
 }
 
 void worker_tx_flush(struct worker *w)

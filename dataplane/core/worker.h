@@ -99,8 +99,9 @@ unsigned worker_poll(struct worker *w, uint32_t now_ms);
  * worker's thread. */
 void worker_run(struct worker *w, const bool *stop);
 
-/* Queues a complete frame for sending on a logical port; flushes when full. Takes the mbuf. */
+/* Queues a complete frame, or n, for sending on a logical port; flushes when full. Takes the mbufs. */
 void worker_tx(struct worker *w, unsigned iface, struct rte_mbuf *m);
+void worker_tx_bulk(struct worker *w, unsigned iface, struct rte_mbuf *const *m, unsigned n);
 void worker_tx_flush(struct worker *w);
 
 /* Hands the packet to the manager with the note already filled in; counts a drop when full. */
