@@ -167,7 +167,34 @@ static bool leave_backend(struct call *x, const struct flows *f, unsigned k, str
 	return false;
 }
 
+/* opt: nothing but one more segment of an established flow, or datagram, to a backend that is there: on_other_packet()
+ * would leave the flow as it is, too. */
+static inline bool goes_on(const struct conn *e, const struct lb_backend *be, const struct pkt *p)
+{
+	if (e->service_idx != p->service_idx || be->on_packet != MR_DOWN_KEEP)
+		return false;
+	return p->proto == MR_PROTO_TCP
+		? e->state == MR_CONN_ESTABLISHED && !(p->tcp_flags & TCP_TURNS)
+		: !be->is_out && !be->is_quic;
+}
+
+static void on_other_packet(struct call *x, const struct flows *f, unsigned k);
+
 static inline void on_client_packet(struct call *x, const struct flows *f, unsigned k)
+{
+	const unsigned i = f->sel[k];
+	struct conn *e = conn_at(x->lw->conns, f->idx[k]);
+	const struct lb_backend *be = &x->conf->backends[e->backend_idx];
+
+	if (unlikely(!goes_on(e, be, &x->b->p[i]))) {
+		on_other_packet(x, f, k);
+		return;
+	}
+	e->last_seen_ms = x->now_ms;
+	forward(x, i, e, be, e->mode);
+}
+
+static void on_other_packet(struct call *x, const struct flows *f, unsigned k)
 {
 	const unsigned i = f->sel[k];
 	const uint32_t idx = f->idx[k];
@@ -175,7 +202,6 @@ static inline void on_client_packet(struct call *x, const struct flows *f, unsig
 	struct conn *e = conn_at(x->lw->conns, idx);
 	const struct lb_backend *be = &x->conf->backends[e->backend_idx];
 
-	x->n_hits++;
 	if (unlikely(e->service_idx != p->service_idx))
 		move_to_service(x, e, p->service_idx);
 	if (unlikely(is_new_chance(e, be, p))) {
@@ -216,6 +242,7 @@ static void follow_first(struct call *x, struct flows *f, unsigned k, uint32_t i
 		return;
 	}
 	f->idx[k] = idx;
+	x->n_hits++;
 	on_client_packet(x, f, k);
 }
 
@@ -297,6 +324,7 @@ static void run_flows(struct call *x, struct flows *f)
 		else
 			miss[n_miss++] = (uint8_t)k;
 	}
+	x->n_hits += f->n - n_miss;
 	if (n_miss > 0)
 		on_misses(x, f, miss, n_miss);
 }
@@ -334,6 +362,27 @@ static inline void add_key(struct families *f, unsigned i, const struct pkt *p)
 		add_key6(&f->v6, i, p);
 }
 
+/* The same for the packets of the burst, each of its own flow. */
+static inline void add_keys(
+	struct families *f, const struct burst *b, const uint8_t *sel, unsigned n)
+{
+	unsigned n4 = 0, n6 = 0;
+
+	for (unsigned k = 0; k < n; k++) {
+		const struct pkt *p = &b->p[sel[k]];
+
+		if (likely(p->family == 4)) {
+			flow_key4(&f->v4.k4[n4], p);
+			f->v4.sel[n4++] = sel[k];
+		} else {
+			flow_key6(&f->v6.k6[n6], p);
+			f->v6.sel[n6++] = sel[k];
+		}
+	}
+	f->v4.n = n4;
+	f->v6.n = n6;
+}
+
 static void call_init(struct call *x, struct worker *w, const struct lb_conf *c,
 	const struct addr_conf *ac, struct burst *b)
 {
@@ -367,8 +416,7 @@ void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_con
 
 	call_init(&x, w, c, ac, b);
 	families_init(&f);
-	for (unsigned k = 0; k < n; k++)
-		add_key(&f, sel[k], &b->p[sel[k]]);
+	add_keys(&f, b, sel, n);
 	if (f.v4.n > 0)
 		run_flows(&x, &f.v4);
 	if (f.v6.n > 0)
