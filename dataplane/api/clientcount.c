@@ -103,7 +103,7 @@ void clientcount_add(struct clientcount *c, const struct conn *e)
 	struct key key = {.family = e->family};
 	uint32_t at;
 
-	memcpy(key.ip, e->client_ip, sizeof(key.ip));
+	conn_client(e, (uint8_t *)key.ip);
 	key.ip[0] &= mask[0];
 	key.ip[1] &= mask[1];
 	at = (uint32_t)keyhash(&key, sizeof(key)) & (c->n_slots - 1);

@@ -301,7 +301,7 @@ static void fill_row(const struct api_server *s, const struct lb_conf *lb, const
 	row->proto = e->proto;
 	row->state = e->state;
 	row->client.family = e->family;
-	memcpy(row->client.bytes, e->client_ip, 16);
+	conn_client(e, row->client.bytes);
 	row->client_port = rte_be_to_cpu_16(e->client_port);
 	if (sv != NULL)
 		row->vip = sv->spec.vip;

@@ -106,7 +106,7 @@ bool connmatch_test(const struct connmatch *m, const struct conn *e, uint32_t no
 		return false;
 	if (m->family == 0)
 		return true;
-	memcpy(ip, e->client_ip, sizeof(ip));
+	conn_client(e, (uint8_t *)ip);
 	return m->family == e->family && (ip[0] & m->mask[0]) == m->ip[0]
 		&& (ip[1] & m->mask[1]) == m->ip[1];
 }

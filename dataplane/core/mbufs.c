@@ -22,7 +22,7 @@ LOG_TYPE(mbufs)
 #define CACHE 256u
 #define XDP_RING 2048u     /* net_af_xdp's own fill and completion rings, whatever --rxd says */
 #define HELD_MAX 8192u     /* hold queues, kernel-side queues */
-#define CONN4_BYTES 104u   /* 91: see lb/conn.c */
+#define CONN4_BYTES 100u   /* 87: see lb/conn.c */
 #define CONN6_BYTES 120u   /* 103 */
 #define BACKEND_BYTES 192u /* per worker: counters; per generation: two copies of the record */
 #define NEIGH_BYTES 256u

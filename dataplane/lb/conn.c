@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * conn — see conn.h. An open hash table of buckets of one cache line; each has ten tags of its keys' hashes, the
- * entries they belong to, and the head of a chain of entries that did not fit. The key is not kept twice: client,
- * ports and protocol are compared in the entry, which the caller reads anyway, and the VIP's address, for which
- * the entry has no room, in an array beside it.
+ * entries they belong to, and the head of a chain of entries that did not fit. The key is not kept twice: it is compared
+ * in the entry, which the caller reads anyway. Only an IPv6 VIP, for which the entry has no room, is in an array beside
+ * it.
  *
  * A key has one bucket. Buckets are six tenths full when the table is; then 1.2 % of the entries are in
  * chains (Poisson), nothing is ever moved to make room, and the table holds n_max whatever the keys. Who does
  * not know keyhash's secret cannot choose keys of one bucket. (librte_hash took 120 to 128 bytes for an
  * IPv4 connection.)
  *
- * Memory per IPv4 connection: entry 64, wheel link 8, bucket share 10.7, next 4, VIP 4 bytes: 91.
+ * Memory per connection: entry 64, wheel link 8, bucket share 10.7, next 4 bytes: 87; IPv6: VIP 16, 103.
  *
  *  I1  each live entry (proto != 0) is in one slot or in the chain of its key's bucket, once; no other is
  *  I2  entries that are not live are in the free list
@@ -36,6 +36,7 @@
 #define SLOTS 10u
 #define LOAD 6u /* entries for each bucket of a full table */
 #define KEY_MAX sizeof(struct conn_key6)
+#define VIP_BYTES 16u
 
 struct bucket {
 	uint16_t tags[SLOTS]; /* 0: free */
@@ -47,7 +48,7 @@ _Static_assert(sizeof(struct bucket) == 64, "one cache line");
 struct half {
 	struct bucket *buckets;
 	struct conn *entries;
-	uint8_t *vips;  /* addr_len bytes for each entry */
+	uint8_t *vips;  /* IPv6: 16 bytes for each entry; else NULL */
 	uint32_t *next; /* of the chain, or of the free list */
 	struct wheel_link *links;
 	struct wheel wheel;
@@ -92,11 +93,11 @@ static int half_init(struct half *h, const struct conn_params *p, bool is_v6)
 	h->n_buckets = (max + LOAD - 1) / LOAD;
 	h->buckets = alloc(h->n_buckets, sizeof(*h->buckets), p->socket_id);
 	h->entries = alloc(max, sizeof(*h->entries), p->socket_id);
-	h->vips = alloc(max, h->addr_len, p->socket_id);
+	h->vips = is_v6 ? alloc(max, VIP_BYTES, p->socket_id) : NULL;
 	h->next = alloc(max, sizeof(*h->next), p->socket_id);
 	h->links = alloc(max, sizeof(*h->links), p->socket_id);
-	if (h->buckets == NULL || h->entries == NULL || h->vips == NULL || h->next == NULL
-		|| h->links == NULL)
+	if (h->buckets == NULL || h->entries == NULL || (is_v6 && h->vips == NULL)
+		|| h->next == NULL || h->links == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < h->n_buckets; i++)
 		h->buckets[i].chain = CONN_NONE;
@@ -179,15 +180,24 @@ static inline uint32_t slots_with(const struct bucket *b, uint16_t tag)
 #endif
 }
 
+/* Where the addresses of a key are in an entry: IPv4's both in client_ip. */
+static inline uint8_t *vip_at(const struct half *h, uint32_t position, uint32_t addr_len)
+{
+	return addr_len == 4 ? h->entries[position].client_ip + 4
+			     : h->vips + (size_t)position * VIP_BYTES;
+}
+
 static inline bool has_key(
 	const struct half *h, uint32_t position, const uint8_t *key, uint32_t addr_len)
 {
 	const struct conn *e = &h->entries[position];
+	const uint32_t n = addr_len == 4 ? 8 : addr_len;
 
-	return memcmp(e->client_ip, key, addr_len) == 0
-		&& memcmp(h->vips + (size_t)position * addr_len, key + addr_len, addr_len) == 0
+	return memcmp(e->client_ip, key, n) == 0
 		&& memcmp((const uint8_t *)e + PORTS_AT, key + (size_t)2 * addr_len, 4) == 0
-		&& e->proto == key[2 * addr_len + 4];
+		&& e->proto == key[2 * addr_len + 4]
+		&& (addr_len == 4
+			|| memcmp(vip_at(h, position, 16), key + addr_len, VIP_BYTES) == 0);
 }
 
 /* All slots with the tag, then the chain. */
@@ -227,7 +237,8 @@ static __rte_always_inline void find_bulk(const struct half *h, const uint8_t *k
 		if (idx[i] == CONN_NONE)
 			continue;
 		rte_prefetch0(&h->entries[idx[i]]);
-		rte_prefetch0(h->vips + (size_t)idx[i] * addr_len);
+		if (addr_len != 4)
+			rte_prefetch0(vip_at(h, idx[i], addr_len));
 	}
 	for (unsigned i = 0; i < n; i++) {
 		if (idx[i] == CONN_NONE)
@@ -301,7 +312,7 @@ static __rte_always_inline uint32_t half_add(
 	e = &h->entries[at];
 	memset(e, 0, sizeof(*e));
 	memcpy(e->client_ip, key, addr_len);
-	memcpy(h->vips + (size_t)at * addr_len, key + addr_len, addr_len);
+	memcpy(vip_at(h, at, addr_len), key + addr_len, addr_len);
 	memcpy((uint8_t *)e + PORTS_AT, key + (size_t)2 * addr_len, 4);
 	e->proto = key[2 * addr_len + 4];
 	e->family = family;
@@ -328,7 +339,7 @@ static uint64_t hash_at(const struct half *h, uint32_t position)
 	uint8_t key[KEY_MAX] = {0};
 
 	memcpy(key, e->client_ip, addr_len);
-	memcpy(key + addr_len, h->vips + (size_t)position * addr_len, addr_len);
+	memcpy(key + addr_len, vip_at(h, position, addr_len), addr_len);
 	memcpy(key + (size_t)2 * addr_len, (const uint8_t *)e + PORTS_AT, 4);
 	key[2 * addr_len + 4] = e->proto;
 	return hash_of(key, addr_len);

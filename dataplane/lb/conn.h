@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define CONN_NONE UINT32_MAX
 #define CONN_MIN 64u        /* entries of a family a table has at least */
@@ -56,8 +57,8 @@ struct conn {
 	/* checksum corrections, one's complement, RFC 1624: add to what the packet carries. The way back has the
 	 * complement of these, see fwd_nat.c */
 	uint16_t fwd_l3, fwd_l4;
-	uint32_t iss; /* the client's first sequence number: fwd_edit.c, fwd_cookie.c */
-	uint8_t client_ip[16];
+	uint32_t iss;          /* the client's first sequence number: fwd_edit.c, fwd_cookie.c */
+	uint8_t client_ip[16]; /* IPv4: its four bytes, then four of the VIP's; conn_client() */
 	uint8_t client_iface;
 	uint8_t fins; /* connfsm: who has sent FIN; the others are fwd_edit.c's, fwd_cookie.c's */
 	uint16_t route_gen; /* of client_neigh: lb_conf */
@@ -65,6 +66,13 @@ struct conn {
 	uint32_t began_ms; /* the flow that has the entry now */
 } __rte_aligned(64);
 _Static_assert(sizeof(struct conn) == 64, "one cache line");
+
+/* The client's address, IPv4 with zeros behind it. */
+static inline void conn_client(const struct conn *e, uint8_t ip[16])
+{
+	memset(ip, 0, 16);
+	memcpy(ip, e->client_ip, e->family == 4 ? 4 : 16);
+}
 
 struct conn_params {
 	uint32_t n_max4, n_max6; /* entries */

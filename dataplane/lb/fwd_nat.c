@@ -58,9 +58,12 @@ static inline void open_flow(struct conn *e, const struct lb_conf *conf, bool is
 	const struct lb_service *s = conf->services[e->service_idx];
 	const struct lb_backend *be = &conf->backends[e->backend_idx];
 	const struct seen seen = seen_of(e, conf, is_full);
-	const uint64_t from = sum_of(e->client_ip) + sum_of(s->vip);
-	const uint64_t to = sum_of(seen.ip) + sum_of(be->ip);
+	uint8_t client[16];
+	uint64_t from, to;
 
+	conn_client(e, client);
+	from = sum_of(client) + sum_of(s->vip);
+	to = sum_of(is_full ? seen.ip : client) + sum_of(be->ip);
 	e->fwd_l3 = csum_add(delta_of(from, to), CSUM_TTL_DELTA);
 	e->fwd_l4 =
 		delta_of(from + e->client_port + e->vip_port, to + (uint64_t)seen.port + be->port);
@@ -167,8 +170,10 @@ static bool route_client(const struct fwd_env *env, struct conn *e, uint8_t next
 {
 	struct neigh_key key = {.family = e->family};
 	const struct neigh_key *keys[1] = {&key};
+	uint8_t client[16];
 
-	if (!addr_route(env->addrs, e->family, e->client_ip, &e->client_iface, next_hop))
+	conn_client(e, client);
+	if (!addr_route(env->addrs, e->family, client, &e->client_iface, next_hop))
 		return false;
 	key.iface = e->client_iface;
 	memcpy(key.ip, next_hop, sizeof(key.ip));
