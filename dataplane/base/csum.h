@@ -78,7 +78,15 @@ static inline uint16_t csum_apply(uint16_t field, uint32_t delta)
 	return (uint16_t)~csum_fold((uint64_t)(uint16_t)~field + delta);
 }
 
-/* The same for a UDP field: 0 means no checksum (IPv4) and stays; a result of 0 is sent as 0xffff. */
+/* The IPv4 header's field after its time to live went down by one: as csum_apply() with CSUM_TTL_DELTA. */
+static inline uint16_t csum_apply_ttl(uint16_t field)
+{
+	const uint32_t sum = (uint32_t)field + RTE_BE16(0x0100);
+
+	return (uint16_t)(sum + (sum >= 0xffff));
+}
+
+/* csum_apply() for a UDP field: 0 means no checksum (IPv4) and stays; a result of 0 is sent as 0xffff. */
 static inline uint16_t csum_apply_udp(uint16_t field, uint16_t delta)
 {
 	const uint16_t sum = csum_apply(field, delta);

@@ -94,8 +94,8 @@ static inline enum mr_mode fwd_mode_of(uint8_t mode)
 /* For modes: completes a packet whose next hop is known by reference; p->family is that of the next hop. The
  * frame's Ethernet header is at eth; the packet goes out of iface, or to the hold queue of ref, or of next_hop
  * where ref is NEIGH_NONE (NULL where it never is). */
-static inline void fwd_output(const struct fwd_env *env, unsigned i, struct rte_ether_hdr *eth,
-	uint8_t iface, uint32_t ref, const uint8_t next_hop[16])
+static __rte_always_inline void fwd_output(const struct fwd_env *env, unsigned i,
+	struct rte_ether_hdr *eth, uint8_t iface, uint32_t ref, const uint8_t next_hop[16])
 {
 	struct pkt *p = &env->b->p[i];
 

@@ -88,7 +88,7 @@ static uint32_t write_client(const struct fwd_env *env, struct conn *e, uint8_t 
 
 	if (!is_early(e))
 		return 0;
-	memcpy(client.src, e->client_ip, sizeof(client.src));
+	conn_client(e, client.src);
 	memcpy(client.dst, env->conf->services[e->service_idx]->vip, sizeof(client.dst));
 	if (e->fins & TELL_TOA) {
 		tcpopt_put_client(to, &client);

@@ -114,7 +114,7 @@ static inline bool pass_on(uint8_t *ip, uint8_t family, struct inner *in)
 		if (unlikely(h->time_to_live <= 1))
 			return false;
 		h->time_to_live--;
-		h->hdr_checksum = csum_apply(h->hdr_checksum, CSUM_TTL_DELTA);
+		h->hdr_checksum = csum_apply_ttl(h->hdr_checksum);
 		in->traffic_class = h->type_of_service;
 		in->proto = IPPROTO_IPIP;
 	} else {

@@ -207,6 +207,14 @@ static void pseudo_header_is_part_of_the_sum(void **state)
 	}
 }
 
+static void time_to_live_has_a_shorter_way(void **state)
+{
+	(void)state;
+	for (uint32_t field = 0; field <= 0xffff; field++)
+		assert_int_equal(csum_apply_ttl((uint16_t)field),
+			csum_apply((uint16_t)field, CSUM_TTL_DELTA));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +228,7 @@ int main(void)
 		cmocka_unit_test(udp_without_checksum_stays_without),
 		cmocka_unit_test(udp_never_becomes_without_checksum),
 		cmocka_unit_test(pseudo_header_is_part_of_the_sum),
+		cmocka_unit_test(time_to_live_has_a_shorter_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
