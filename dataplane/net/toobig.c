@@ -61,10 +61,11 @@ bool toobig_build(
 		.code = is_v4 ? ICMP4_FRAGMENTATION_NEEDED : 0,
 		.mtu = {0, rte_cpu_to_be_16(mtu_bytes)}};
 	uint8_t *ip = push(m, p, mac, n_headers);
-	struct too_big *msg = (struct too_big *)(void *)(ip + n_ip);
+	struct too_big *msg;
 
 	if (ip == NULL)
 		return false;
+	msg = (struct too_big *)(void *)(ip + n_ip);
 	reply_write_ip(ip, p, is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, n_message);
 	*msg = head;
 	msg->checksum = is_v4 ? csum_of(msg, n_message)

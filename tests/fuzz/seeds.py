@@ -265,6 +265,11 @@ def pipeline_seeds():
               + bytes([RUN]))
     write("pipeline", "tell-udp", RESOLVE + rx(eth() / IP(src="10.1.0.10", dst="10.1.0.95")
           / UDP(sport=40000, dport=53) / Raw(b"ask")) + bytes([RUN]) + back() + bytes([RUN]))
+    for vip in "10.1.0.95", "fd00:1::95":
+        family = IPv6(src="fd00:1::10", dst=vip) if ":" in vip else IP(src="10.1.0.10", dst=vip, flags="DF")
+        big = eth() / family / UDP(sport=40000, dport=53) / Raw(b"b" * 1440)
+        write("pipeline", f"tell-no-room-{vip.replace(':', '_')}",
+              RESOLVE + rx(big, F_OUR_MAC | F_REPAIR) + RESOLVE + rx(big, F_OUR_MAC | F_REPAIR) + bytes([RUN]))
     for vip, port in (("10.1.0.80", 53), ("10.1.0.92", 53), ("fd00:1::80", 53), ("fd00:1::93", 53)):
         pieces = fragments(vip, port)
         flow = RESOLVE + rx(all_["udp6" if ":" in vip else "udp4"]) + RESOLVE
