@@ -186,7 +186,7 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 {
 	const int socket = (int)rte_lcore_to_socket_id(lcore);
 	const unsigned n = md->opt.n_workers;
-	const struct lb_worker_params lb = {
+	struct lb_worker_params lb = {
 		.worker_id = id,
 		.n_workers = n,
 		.socket_id = socket,
@@ -200,6 +200,11 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 
 	if (w == NULL)
 		return -ENOMEM;
+	if (getrandom(lb.cookie_seed, sizeof(lb.cookie_seed), 0)
+		!= (ssize_t)sizeof(lb.cookie_seed)) {
+		rte_free(w);
+		return -EIO;
+	}
 	md->workers[id] = w;
 	w->id = (uint16_t)id;
 	w->n_workers = (uint16_t)n;

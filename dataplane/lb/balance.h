@@ -26,7 +26,8 @@ struct lb_worker_params {
 	int socket_id;
 	uint32_t n_conns4, n_conns6; /* of this worker */
 	struct lb_limits limits;
-	uint64_t seed; /* random at start */
+	uint64_t seed;           /* random at start */
+	uint64_t cookie_seed[2]; /* the same, this worker's own: who knows it can forge cookies */
 };
 
 /* Cold. Context: manager, before workers start. */

@@ -11,24 +11,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 int lb_worker_create(struct lb_worker **out, const struct lb_worker_params *p)
 {
 	const struct conn_params conns = {
 		.n_max4 = p->n_conns4, .n_max6 = p->n_conns6, .socket_id = p->socket_id};
 	struct lb_worker *lw = calloc(1, sizeof(*lw));
-	uint64_t seed[2];
 	int rc;
 
 	if (lw == NULL)
 		return -ENOMEM;
 	lw->limits = p->limits;
-	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
-		free(lw);
-		return -EIO;
-	}
-	syncookie_init(&lw->cookies, seed);
+	syncookie_init(&lw->cookies, p->cookie_seed);
 	lw->backends = rte_zmalloc_socket("lb_backends",
 		(p->limits.n_backends + 1) * sizeof(lw->backends[0]), RTE_CACHE_LINE_SIZE,
 		p->socket_id);

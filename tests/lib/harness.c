@@ -105,7 +105,8 @@ static void make_workers(
 			.n_conns4 = p->n_conns4,
 			.n_conns6 = p->n_conns6,
 			.limits = *limits,
-			.seed = p->seed + 1};
+			.seed = p->seed + 1,
+			.cookie_seed = {p->seed + 2, i}};
 		struct worker *w = must(aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*w)), "worker");
 
 		memset(w, 0, sizeof(*w));
