@@ -18,6 +18,7 @@
  */
 #include "base/csum.h"
 #include "eal.h"
+#include "everymode.h"
 #include "fuzz.h"
 #include "harness.h"
 #include "manager.h"
@@ -65,306 +66,6 @@ static unsigned n_asked;
 static unsigned n_received; /* since the last run */
 static uint8_t last_flags;
 static bool is_damaged; /* a frame came in whose checksums need not be right */
-
-/* --- configuration --- */
-
-static struct mr_ip ip_of(const char *text)
-{
-	struct mr_ip ip;
-
-	FUZZ_NEED(mr_ip_parse(&ip, text) == 0, text);
-	return ip;
-}
-
-static void put(const struct mr_object *o)
-{
-	FUZZ_NEED(model_put(h.model, o) == 0, "no memory");
-}
-
-static void put_addr(const char *port, const char *ip, uint8_t len)
-{
-	struct mr_object o = {.type = MR_OBJ_ADDR, .addr = {.ip = ip_of(ip), .prefix_len = len}};
-
-	snprintf(o.addr.port, sizeof(o.addr.port), "%s", port);
-	put(&o);
-}
-
-static void put_gateway(const char *port, const char *ip)
-{
-	struct mr_object o = {.type = MR_OBJ_GATEWAY, .gateway = {.ip = ip_of(ip)}};
-
-	snprintf(o.gateway.port, sizeof(o.gateway.port), "%s", port);
-	put(&o);
-}
-
-static void put_snat(const char *ip)
-{
-	const struct mr_object o = {.type = MR_OBJ_SNAT, .snat = {.ip = ip_of(ip)}};
-
-	put(&o);
-}
-
-static const struct {
-	const char *name, *vip;
-	uint16_t port;
-	uint8_t proto, mode, sched, hash, source_prefix;
-	uint16_t load_bound_pct;
-} services[] = {
-	{"web", "10.1.0.80", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_MAGLEV, MR_HASH_SOURCE, 24,
-		125},
-	{"dns", "10.1.0.80", 53, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_P2C, 0, 0, 0},
-	{"six", "fd00:1::80", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_WLC, 0, 0, 0},
-	{"dns6", "fd00:1::80", 53, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_SH, 0, 64, 0},
-	{"direct", "10.1.0.90", 8080, MR_PROTO_TCP, MR_MODE_DSR_L2, MR_SCHED_MAGLEV, 0, 0, 0},
-	{"quic6", "fd00:1::90", 443, MR_PROTO_UDP, MR_MODE_DSR_L2, MR_SCHED_RENDEZVOUS,
-		MR_HASH_SOURCE_PORT, 0, 0},
-	{"quic", "10.1.0.90", 443, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
-	{"ipip", "10.1.0.91", 80, MR_PROTO_TCP, MR_MODE_IPIP, MR_SCHED_MAGLEV, 0, 0, 0},
-	{"gue6", "fd00:1::91", 80, MR_PROTO_TCP, MR_MODE_GUE, MR_SCHED_MAGLEV, 0, 0, 0},
-	{"gue", "10.1.0.92", 53, MR_PROTO_UDP, MR_MODE_GUE, MR_SCHED_RENDEZVOUS, 0, 0, 0},
-	{"dnat", "10.1.0.93", 80, MR_PROTO_TCP, MR_MODE_DNAT, MR_SCHED_RR, 0, 0, 0},
-	{"dnat6", "fd00:1::93", 53, MR_PROTO_UDP, MR_MODE_DNAT, MR_SCHED_MAGLEV, 0, 0, 0},
-	{"toa", "10.1.0.94", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
-	{"toa6", "fd00:1::94", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
-	{"proxy", "10.1.0.95", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
-	{"proxy6", "fd00:1::95", 80, MR_PROTO_TCP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
-	{"proxydns", "10.1.0.95", 53, MR_PROTO_UDP, MR_MODE_FULLNAT, MR_SCHED_RR, 0, 0, 0},
-};
-
-/* By the name. */
-static uint8_t client_address_of(const char *service)
-{
-	if (strncmp(service, "toa", 3) == 0)
-		return MR_CLIENT_ADDRESS_TOA;
-	return strncmp(service, "proxy", 5) == 0 ? MR_CLIENT_ADDRESS_PROXY_V2 : 0;
-}
-
-static const struct {
-	const char *service, *name, *ip;
-	uint16_t port;
-} backends[] = {
-	{"web", "w1", "10.2.0.11", 8080},
-	{"web", "w2", "10.2.0.12", 8080},
-	{"dns", "d1", "10.2.0.11", 5353},
-	{"dns", "d2", "10.2.0.13", 5353},
-	{"six", "w1", "fd00:2::11", 8080},
-	{"six", "w2", "fd00:2::12", 8080},
-	{"dns6", "d1", "fd00:2::11", 5353},
-	{"direct", "w1", "10.2.0.11", 8080},
-	{"direct", "w2", "10.2.0.12", 8080},
-	{"quic6", "q1", "fd00:2::11", 443},
-	{"quic6", "q2", "fd00:2::12", 443},
-	{"quic", "q1", "10.2.0.11", 4433},
-	{"quic", "q2", "10.2.0.12", 4433},
-	{"ipip", "i1", "fd00:2::13", 80},
-	{"ipip", "i2", "10.2.0.13", 80}, /* a dataplane takes both, a configuration file one */
-	{"gue6", "g1", "10.2.0.12", 80},
-	{"gue", "g1", "fd00:2::12", 53},
-	{"dnat", "n1", "10.2.0.11", 8080},
-	{"dnat", "n2", "10.2.0.12", 8080},
-	{"dnat6", "n1", "fd00:2::11", 5353},
-	{"toa", "t1", "10.2.0.11", 8080},
-	{"toa6", "t1", "fd00:2::11", 8080},
-	{"proxy", "p1", "10.2.0.11", 8080},
-	{"proxy6", "p1", "fd00:2::11", 8080},
-	{"proxydns", "p1", "10.2.0.11", 5353},
-};
-
-/* What services of the family may have as lists. */
-static const struct {
-	const char *ip;
-	uint8_t len, action;
-} lists[] = {
-	{"10.1.0.10", 32, MR_ACL_DENY},
-	{"10.1.0.0", 24, MR_ACL_ALLOW},
-	{"fd00:1::10", 128, MR_ACL_DENY},
-	{"fd00:1::", 64, MR_ACL_ALLOW},
-};
-
-/* These services route by server ids of 2 bytes. */
-static bool is_quic(const char *service)
-{
-	return strncmp(service, "quic", 4) == 0;
-}
-
-static void put_service(unsigned i)
-{
-	struct mr_object o = {.type = MR_OBJ_SERVICE,
-		.service = {.vip = ip_of(services[i].vip),
-			.port = services[i].port,
-			.proto = services[i].proto,
-			.mode = services[i].mode,
-			.sched = services[i].sched,
-			.maglev_size = services[i].sched == MR_SCHED_MAGLEV ? 251 : 0,
-			.hash = services[i].hash,
-			.source_prefix = services[i].source_prefix,
-			.load_bound_pct = services[i].load_bound_pct,
-			.mss = services[i].mode == MR_MODE_DNAT && services[i].proto == MR_PROTO_TCP
-				? 1000
-				: 0,
-			.client_address = client_address_of(services[i].name),
-			.max_conns = i % 2 == 0 ? 200 : 0,
-			.insert_rate = i == 5 ? 50 : 0,
-			.syn_cookies = i == 2 || i == 9 ? 5 : 0, /* six, dnat */
-			.flow_rate = i % 3 == 0 ? 100 : 0,
-			.source_rate = i % 3 != 2 ? 20 : 0,
-			.packet_rate = i % 4 == 1 ? 200 : 0,
-			.on_down = (uint8_t)(i % 3), /* web keeps, dns moves, six resets, … */
-			.syn_timeout_ms = 500,
-			.established_timeout_ms = 3000,
-			.fin_timeout_ms = 600,
-			.udp_timeout_ms = 1000}};
-
-	if (is_quic(services[i].name)) {
-		o.service.quic_id_len = 2;
-		o.service.quic_id_offset = 1;
-		o.service.quic_config = 1;
-	}
-	snprintf(o.service.name, sizeof(o.service.name), "%s", services[i].name);
-	put(&o);
-}
-
-static uint8_t mode_of(const char *service)
-{
-	for (unsigned i = 0; i < RTE_DIM(services); i++) {
-		if (strcmp(services[i].name, service) == 0)
-			return services[i].mode;
-	}
-	return 0;
-}
-
-static void put_backend(unsigned i, uint8_t state)
-{
-	struct mr_object o = {.type = MR_OBJ_BACKEND,
-		.backend = {.ip = ip_of(backends[i].ip),
-			.port = backends[i].port,
-			.weight = 1,
-			.state = state}};
-
-	if (is_quic(backends[i].service)) { /* "q1" has 00 01 */
-		o.backend.quic_server_id[0] = 2;
-		o.backend.quic_server_id[2] = (uint8_t)(backends[i].name[1] - '0');
-	}
-	if (mr_mode_is_direct(mode_of(backends[i].service)))
-		o.backend.probe_port = (uint16_t)(MR_PROBE_PORT_MIN + i);
-	snprintf(o.backend.service, sizeof(o.backend.service), "%s", backends[i].service);
-	snprintf(o.backend.name, sizeof(o.backend.name), "%s", backends[i].name);
-	put(&o);
-}
-
-static void apply(void)
-{
-	struct mr_error err;
-	int rc;
-
-	snapshot_offline();
-	rc = harness_apply(&h, &err);
-	snapshot_online();
-	FUZZ_CHECK(rc == 0, "%s: %s", err.object, err.message);
-}
-
-static void configure(void)
-{
-	static const struct mr_object settings = {.type = MR_OBJ_SETTINGS};
-
-	put(&settings);
-	put_addr("north", "10.1.0.1", 24);
-	put_addr("north", "fd00:1::1", 64);
-	put_addr("south", "10.2.0.1", 24);
-	put_addr("south", "fd00:2::1", 64);
-	put_gateway("north", "10.1.0.254");
-	put_gateway("north", "fd00:1::fe");
-	put_snat("10.2.0.100");
-	put_snat("10.2.0.101");
-	put_snat("fd00:2::100");
-	for (unsigned i = 0; i < RTE_DIM(services); i++)
-		put_service(i);
-	for (unsigned i = 0; i < RTE_DIM(backends); i++)
-		put_backend(i, MR_BACKEND_UP);
-	apply();
-}
-
-/* The empty model, as at start. Twice: the generation behind the last one that names a backend still has
- * its record. */
-static void unconfigure(void)
-{
-	model_destroy(&h.model);
-	FUZZ_NEED(model_create(&h.model) == 0, "no memory");
-	apply();
-	apply();
-}
-
-static bool has_service(const char *name)
-{
-	for (unsigned i = 0; i < model_size(h.model); i++) {
-		const struct mr_object *o = model_at(h.model, i);
-
-		if (o->type == MR_OBJ_SERVICE && strcmp(o->service.name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void del_service(const char *name)
-{
-	char key[MR_TEXT_MAX];
-
-	for (unsigned i = 0; i < RTE_DIM(backends); i++) {
-		if (strcmp(backends[i].service, name) != 0)
-			continue;
-		snprintf(key, sizeof(key), "backend/%s/%s", name, backends[i].name);
-		model_del(h.model, key);
-	}
-	for (unsigned i = 0; i < RTE_DIM(lists); i++) {
-		snprintf(key, sizeof(key), "acl/%s/%s/%u", name, lists[i].ip, lists[i].len);
-		model_del(h.model, key);
-	}
-	snprintf(key, sizeof(key), "service/%s", name);
-	model_del(h.model, key);
-}
-
-/* The prefix if the service has it not, else it goes. */
-static void edit_list(const char *service, unsigned i)
-{
-	struct mr_object o = {.type = MR_OBJ_ACL,
-		.acl = {.ip = ip_of(lists[i].ip),
-			.prefix_len = lists[i].len,
-			.action = lists[i].action}};
-	char key[MR_TEXT_MAX];
-
-	snprintf(o.acl.service, sizeof(o.acl.service), "%s", service);
-	mr_object_key_text(&o, key, sizeof(key));
-	if (model_del(h.model, key) != 0)
-		put(&o);
-}
-
-/* Edits: a backend UP, DRAIN, DOWN or absent; a service gone or back; a list other or gone; a SNAT address gone or
- * back. */
-static void edit(uint8_t e)
-{
-	const unsigned b = (e >> 2) % RTE_DIM(backends), s = e % RTE_DIM(services);
-	char key[MR_TEXT_MAX];
-
-	if (e >= 0xf0) {
-		if (model_del(h.model, "snat/10.2.0.101") != 0)
-			put_snat("10.2.0.101");
-	} else if (e >= 0xe0) {
-		if (has_service(services[s].name))
-			edit_list(services[s].name,
-				(e & 1) + (strchr(services[s].vip, ':') != NULL ? 2 : 0));
-	} else if (e >= 0xc0) {
-		if (has_service(services[s].name))
-			del_service(services[s].name);
-		else
-			put_service(s);
-	} else if (has_service(backends[b].service) && (e & 3) != 0) {
-		put_backend(b, e & 0x80 ? MR_BACKEND_EVICT : e & 3);
-	} else {
-		snprintf(key, sizeof(key), "backend/%s/%s", backends[b].service, backends[b].name);
-		model_del(h.model, key);
-	}
-	apply();
-}
 
 /* --- frames in --- */
 
@@ -817,7 +518,7 @@ static void end(void)
 		run();
 	}
 	FUZZ_CHECK(conns_now() == 0, "%u connections never end", conns_now());
-	unconfigure();
+	everymode_unconfigure();
 	check_slots();
 	h.now_ms += 301000; /* the longest a neighbour is kept */
 	for (unsigned i = 0; i < 100 && neighs_now() > 0; i++) {
@@ -857,7 +558,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = {data, size};
 
-	configure();
+	everymode_configure(&h);
 	last.n = sent[0].n = sent[1].n = 0;
 	n_asked = n_received = 0;
 	is_damaged = false;
@@ -891,7 +592,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			run();
 			break;
 		default:
-			edit(fuzz_u8(&in));
+			everymode_edit(fuzz_u8(&in));
 		}
 	}
 	end();
