@@ -122,7 +122,8 @@ static bool replace(struct rte_mbuf *m, struct pkt *p, struct rte_tcp_hdr *head,
 	l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, p->l4_off);
 	head->cksum = 0;
 	memcpy(l4, head, sizeof(*head));
-	memcpy(l4 + sizeof(*head), more, n_more);
+	if (n_more > 0)
+		memcpy(l4 + sizeof(*head), more, n_more);
 	((struct rte_tcp_hdr *)(void *)l4)->cksum =
 		csum_l4(p->src, p->dst, n_ip, IPPROTO_TCP, l4, n_l4);
 	p->l4_len = n_l4;

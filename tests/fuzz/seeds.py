@@ -265,6 +265,12 @@ def pipeline_seeds():
               + bytes([RUN]))
     write("pipeline", "tell-udp", RESOLVE + rx(eth() / IP(src="10.1.0.10", dst="10.1.0.95")
           / UDP(sport=40000, dport=53) / Raw(b"ask")) + bytes([RUN]) + back() + bytes([RUN]))
+    for vip in "10.1.0.96", "fd00:1::96":
+        family = IPv6(src="fd00:1::10", dst=vip) if ":" in vip else IP(src="10.1.0.10", dst=vip)
+        syns = rx(eth() / family / TCP(sport=40000, dport=80, flags="S", options=[("MSS", 1460)])) + bytes([FLOOD, 90])
+        write("pipeline", f"cookie-{vip.replace(':', '_')}", RESOLVE + syns + RESOLVE + syns + RESOLVE
+              + back(0x10, F_ROOM) + RESOLVE + back(0x12) + RESOLVE + back(0x18, F_ROOM) + RESOLVE
+              + back(0x10) + bytes([RUN]) + back(0x11, F_ROOM) + RESOLVE)
     for vip in "10.1.0.95", "fd00:1::95":
         family = IPv6(src="fd00:1::10", dst=vip) if ":" in vip else IP(src="10.1.0.10", dst=vip, flags="DF")
         big = eth() / family / UDP(sport=40000, dport=53) / Raw(b"b" * 1440)
