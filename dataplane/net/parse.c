@@ -61,11 +61,19 @@ static void parse_l4(struct pkt *p, const uint8_t *l4, uint32_t len)
 	load_port(&p->dport, l4 + 2);
 }
 
-/* RFC 1122 3.2.1.3: these never come from the wire as a source. 0.0.0.0 is left for DHCP to broadcast. */
+/* Who has no address yet asks all for one (RFC 2131 4.1). */
+static bool is_dhcp4(const struct pkt *p)
+{
+	static const uint8_t any[4], all[4] = {255, 255, 255, 255};
+
+	return p->flags & PKT_F_BROADCAST && memcmp(p->src, any, 4) == 0
+		&& memcmp(p->dst, all, 4) == 0;
+}
+
+/* RFC 1122 3.2.1.3: these never come from the wire as a source. */
 static bool is_bad_source4(const struct pkt *p)
 {
-	return p->src[0] == 127 || p->src[0] >= 224
-		|| (p->src[0] == 0 && !(p->flags & PKT_F_BROADCAST));
+	return p->src[0] == 127 || p->src[0] >= 224 || (p->src[0] == 0 && !is_dhcp4(p));
 }
 
 static bool is_bad_source6(const struct pkt *p)

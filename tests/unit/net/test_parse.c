@@ -7,6 +7,8 @@
 #include "unit.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const struct rte_ether_addr our_mac = {.addr_bytes = {2, 0, 0, 0, 0, 1}};
 
@@ -376,6 +378,64 @@ static void too_many_extensions_are_refused(void **state)
 	}
 }
 
+static void no_address_is_a_source_only_for_dhcp(void **state)
+{
+	static const struct {
+		uint8_t mac0, src3, dst0;
+		bool is_taken;
+	} rows[] = {{0xff, 0, 255, true}, {0xff, 1, 255, false}, {0xff, 0, 10, false},
+		{0x01, 0, 10, false}, {2, 0, 255, false}};
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(rows); i++) {
+		uint32_t n;
+		uint8_t *f = net_bytes(goods[UDP4].hex, &n);
+		struct pkt p;
+		uint16_t sum;
+
+		f[0] = rows[i].mac0;
+		memset(f + 24, 0, 6);
+		f[29] = rows[i].src3;
+		memset(f + 30, 255, 4);
+		f[30] = rows[i].dst0;
+		sum = csum_of(f + 14, 20);
+		memcpy(f + 24, &sum, 2);
+		parse_frame(&p, f, n, &our_mac);
+		assert_int_equal(p.verdict, rows[i].is_taken ? PKT_UNSEEN : PKT_DROP);
+		if (!rows[i].is_taken)
+			assert_int_equal(p.drop, PKT_DROP_bad_ip_source);
+		free(f);
+	}
+}
+
+/* Nothing behind the ninth header is looked at: it is not mapped. A packet costs no more, however long its chain. */
+static void work_ends_with_the_limit_of_extensions(void **state)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const uint32_t n = 54 + 9 * 8;
+	uint8_t *pages =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *f = pages + page - n;
+	uint32_t n_udp;
+	uint8_t *udp = net_bytes(goods[UDP6].hex, &n_udp);
+	struct pkt p;
+
+	(void)state;
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+	memcpy(f, udp, 54);
+	f[18] = 1460 >> 8;
+	f[19] = 1460 & 0xff;
+	f[20] = 60;
+	for (unsigned i = 0; i < 9; i++)
+		f[54 + i * 8] = 60;
+	parse_frame(&p, f, 14 + 40 + 1460, &our_mac);
+	assert_int_equal(p.verdict, PKT_DROP);
+	assert_int_equal(p.drop, PKT_DROP_ip_extension);
+	munmap(pages, 2 * page);
+	free(udp);
+}
+
 static void any_bytes_stay_in_bounds(void **state)
 {
 	(void)state;
@@ -529,6 +589,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_honest_cut_stays_in_bounds),
 		cmocka_unit_test(one_wrong_thing_has_its_reason),
 		cmocka_unit_test(too_many_extensions_are_refused),
+		cmocka_unit_test(no_address_is_a_source_only_for_dhcp),
+		cmocka_unit_test(work_ends_with_the_limit_of_extensions),
 		cmocka_unit_test(any_bytes_stay_in_bounds),
 		cmocka_unit_test_setup_teardown(short_way_says_the_same, up, down),
 		cmocka_unit_test_setup_teardown(padding_is_cut_off, up, down),
