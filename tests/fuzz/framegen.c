@@ -94,7 +94,7 @@ static void put_address(struct framegen *g, const char *name, const char *text)
 /* A length of 16 bits that is filled in at the end. */
 static void put_length(struct framegen *g, const char *name, uint32_t from)
 {
-	if (g->n_lengths < RTE_DIM(g->lengths)) {
+	if (has_room(g, 2) && g->n_lengths < RTE_DIM(g->lengths)) {
 		g->lengths[g->n_lengths].at = (uint16_t)(g->bit / 8);
 		g->lengths[g->n_lengths++].from = (uint16_t)from;
 	}
@@ -168,7 +168,7 @@ static void ip4(
 {
 	const uint32_t from = g->bit / 8;
 
-	if (g->n_sums < RTE_DIM(g->sums))
+	if (has_room(g, 20) && g->n_sums < RTE_DIM(g->sums))
 		g->sums[g->n_sums++] = (uint16_t)from;
 	put(g, "ip4.version", 4, 4);
 	put(g, "ip4.ihl", 4, 5 + n_opts / 4);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_pipeline — the whole packet path: the real pipeline.c on two workers through tests/lib/harness, full
- * NAT and direct return, TCP and UDP, IPv4 and IPv6. An input is a list of steps, each beginning with a
- * byte whose low three bits name it:
+ * fuzz_pipeline — the whole packet path: the real pipeline.c on two workers through tests/lib/harness, with
+ * the services of everymode.h. An input is a list of steps, each beginning with a byte whose low three bits
+ * name it:
  *
  *     FRAME    flags:1 length:2 bytes…  a port receives a frame
  *     FLOOD    n:1                      n more frames like the last one, each of another flow
@@ -11,11 +11,14 @@
  *     TIME     ms:2                     the clock moves on; times two for each bit in the high five of the op
  *     RUN                               all that was received is worked on
  *     EDIT     edit:1                   another generation: a backend's state, a service gone or back
+ *     ALTER    flags:1 tcp_flags:1 at:2 n:1 bytes…   as REFLECT, with other bytes from there on
  *
  * After every run the accounting identity of counters.h must hold, what was sent must be well formed, with
  * right checksums when what came in had them, and the connection tables must pass conn_check(). At the
  * end time goes on until no connection and no neighbour is left: then no packet buffer may be missing.
  */
+#include "fuzz_pipeline.h"
+
 #include "base/csum.h"
 #include "eal.h"
 #include "everymode.h"
@@ -31,11 +34,13 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
+#include <xxhash.h>
+
 #define FRAME_MAX 2048u
 #define RECEIVED_MAX 48u /* frames between two runs */
 #define ASKED_MAX 32u
 
-enum step { FRAME, FLOOD, REFLECT, ANSWER, TIME, RUN, EDIT, N_STEPS };
+enum step { FRAME, FLOOD, REFLECT, ANSWER, TIME, RUN, EDIT, ALTER };
 
 enum frame_flag {
 	F_SOUTH = 1,     /* by the south port */
@@ -58,12 +63,15 @@ struct asked { /* a host whose MAC address we wanted to know */
 	uint8_t ip[16];
 };
 
+struct fuzz_pipeline fuzz_pipeline = {.poison = 0xff};
+
 static struct harness h;
 static struct frame last;                 /* received */
 static struct frame sent[HARNESS_IFACES]; /* of each port the last frame that was IP and not ours */
 static struct asked asked[ASKED_MAX];
 static unsigned n_asked;
 static unsigned n_received; /* since the last run */
+static unsigned n_runs;     /* of this input */
 static uint8_t last_flags;
 static bool is_damaged; /* a frame came in whose checksums need not be right */
 
@@ -79,7 +87,8 @@ static uint16_t sum_of(const struct pkt *p, const uint8_t *l4, uint32_t n)
 	return csum_l4(p->src, p->dst, p->family == 4 ? 4 : 16, p->proto, l4, n);
 }
 
-/* Right checksums for a frame that is IP at all. False when it is not, or its layer 4 has none. */
+/* Right checksums. False when the frame is sent on, if at all, with a wrong one: of layer 4 of what has none here,
+ * but for pieces of datagrams, whose checksum nobody here can tell. */
 static bool repair(struct frame *f, const struct rte_ether_addr *mac)
 {
 	struct rte_ipv4_hdr *ip = (void *)(f->bytes + 14);
@@ -92,8 +101,8 @@ static bool repair(struct frame *f, const struct rte_ether_addr *mac)
 		ip->hdr_checksum = csum_of(ip, (f->bytes[14] & 15) * 4u);
 	}
 	parse_frame(&p, f->bytes, f->n, mac);
-	if (p.verdict != PKT_UNSEEN || (p.flags & (PKT_F_FRAGMENT | PKT_F_VLAN)))
-		return false;
+	if (p.verdict != PKT_UNSEEN || pkt_is_piece(&p) || (p.flags & PKT_F_VLAN))
+		return true; /* not sent on, or a piece */
 	l4 = f->bytes + p.l4_off;
 	if (p.proto == IPPROTO_TCP) {
 		memset(l4 + 16, 0, 2);
@@ -141,7 +150,7 @@ static struct rte_mbuf *outside_mbuf(const uint8_t *bytes, uint32_t n, uint32_t 
 	/* two bytes in front: network headers of real buffers are aligned to two after Ethernet */
 	o->block = malloc(2 + room + n + room);
 	FUZZ_NEED(o->block != NULL, "no memory");
-	memset(o->block, 0xff, 2 + room + n + room);
+	memset(o->block, fuzz_pipeline.poison, 2 + room + n + room);
 	memcpy(o->block + 2 + room, bytes, n);
 	o->info.free_cb = on_free;
 	o->info.fcb_opaque = o;
@@ -151,7 +160,8 @@ static struct rte_mbuf *outside_mbuf(const uint8_t *bytes, uint32_t n, uint32_t 
 	m->data_off = (uint16_t)room;
 	m->data_len = (uint16_t)n;
 	m->pkt_len = n;
-	memset(pkt_note(m), 0xff, BURST_MBUF_PRIV); /* what an earlier packet left */
+	memset(pkt_note(m), fuzz_pipeline.poison,
+		BURST_MBUF_PRIV); /* what an earlier packet left */
 	return m;
 }
 
@@ -237,7 +247,24 @@ static void swap(uint8_t *a, uint8_t *b, unsigned n)
 	}
 }
 
-static void reflect(uint8_t flags, uint8_t tcp_flags)
+/* Makes a segment the answer to itself: it acknowledges all of it. */
+static void answer_tcp(uint8_t *tcp, const struct pkt *p, uint8_t flags)
+{
+	const uint8_t *seq = tcp + 4;
+	uint32_t next = (uint32_t)seq[0] << 24 | seq[1] << 16 | seq[2] << 8 | seq[3];
+
+	next += p->l4_len - (tcp[12] >> 4) * 4u;
+	next += (p->tcp_flags & RTE_TCP_SYN_FLAG ? 1 : 0)
+		+ (p->tcp_flags & RTE_TCP_FIN_FLAG ? 1 : 0);
+	swap(tcp + 4, tcp + 8, 4);
+	next = rte_cpu_to_be_32(next);
+	memcpy(tcp + 8, &next, 4);
+	tcp[13] = flags;
+}
+
+/* With these bytes from `at` on. */
+static void reflect(
+	uint8_t flags, uint8_t tcp_flags, uint32_t at, const uint8_t *bytes, size_t n_bytes)
 {
 	const unsigned iface = flags & F_SOUTH;
 	struct frame f = sent[iface];
@@ -261,8 +288,10 @@ static void reflect(uint8_t flags, uint8_t tcp_flags)
 	if (!(p.flags & PKT_F_FRAGMENT) && (p.proto == IPPROTO_TCP || p.proto == IPPROTO_UDP)) {
 		swap(f.bytes + p.l4_off, f.bytes + p.l4_off + 2, 2);
 		if (p.proto == IPPROTO_TCP)
-			f.bytes[p.l4_off + 13] = tcp_flags;
+			answer_tcp(f.bytes + p.l4_off, &p, tcp_flags);
 	}
+	for (size_t i = 0; i < n_bytes && at + i < f.n; i++)
+		f.bytes[at + i] = bytes[i];
 	receive(&f, flags | F_REPAIR);
 }
 
@@ -333,6 +362,8 @@ static void check_sums(const struct frame *f, const struct pkt *p)
 {
 	const uint8_t *l4 = f->bytes + p->l4_off;
 
+	if (pkt_is_piece(p))
+		return;
 	if (p->proto == IPPROTO_UDP)
 		FUZZ_CHECK(l4[6] | l4[7], "the UDP checksum got lost");
 	if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP
@@ -424,6 +455,8 @@ static void take_sent(void)
 				n += s->data_len;
 			}
 			FUZZ_CHECK(n == f.n, "segments have %u bytes, the packet %u", n, f.n);
+			fuzz_pipeline.digest =
+				XXH3_64bits_withSeed(f.bytes, n, fuzz_pipeline.digest + i);
 			check_sent(i, &f);
 			rte_pktmbuf_free(m);
 		}
@@ -469,7 +502,8 @@ static void run(void)
 	FUZZ_CHECK(sum.conn_created - sum.conn_expired == conns_now(),
 		"%lu connections created, %lu expired, %u there", (unsigned long)sum.conn_created,
 		(unsigned long)sum.conn_expired, conns_now());
-	fragments_now();
+	if (n_runs++ % 16 == 0)
+		fragments_now();
 }
 
 /* --- the end of an input --- */
@@ -554,20 +588,56 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* What an earlier packet left in a buffer must not come out with the next. */
+static void poison(struct rte_mempool *pool, void *ctx, void *m, unsigned i)
+{
+	(void)pool;
+	(void)ctx;
+	(void)i;
+	memset(((struct rte_mbuf *)m)->buf_addr, fuzz_pipeline.poison,
+		((struct rte_mbuf *)m)->buf_len);
+}
+
+static void alter(struct fuzz_input *in)
+{
+	const uint8_t flags = fuzz_u8(in), tcp_flags = fuzz_u8(in);
+	const uint32_t at = fuzz_u16(in);
+	size_t n = fuzz_u8(in);
+	const uint8_t *bytes = fuzz_take(in, &n);
+
+	reflect(flags, tcp_flags, at, bytes, n);
+}
+
+void fuzz_pipeline_tell(void)
+{
+#define SAY_DROP(sym, help) \
+	if (sum.drops[PKT_DROP_##sym] > 0) \
+		printf("  %12lu dropped: " #sym "\n", (unsigned long)sum.drops[PKT_DROP_##sym]);
+#define SAY(sym, unit, help) \
+	if (sum.sym > 0) \
+		printf("  %12lu " #sym "\n", (unsigned long)sum.sym);
+	struct tally sum;
+
+	tally_sum(h.tallies, &sum);
+	MR_COUNTERS(SAY)
+	MR_DROPS(SAY_DROP)
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = {data, size};
 
+	rte_mempool_obj_iter(h.pool, poison, NULL);
 	everymode_configure(&h);
 	last.n = sent[0].n = sent[1].n = 0;
-	n_asked = n_received = 0;
+	n_asked = n_received = n_runs = 0;
 	is_damaged = false;
 	while (in.left > 0) {
 		const uint8_t op = fuzz_u8(&in);
 		uint8_t flags;
 		size_t n;
 
-		switch ((op & 7) % N_STEPS) {
+		switch (op & 7) {
 		case FRAME:
 			last_flags = fuzz_u8(&in);
 			n = fuzz_u16(&in) % FRAME_MAX;
@@ -580,7 +650,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case REFLECT:
 			flags = fuzz_u8(&in);
-			reflect(flags, fuzz_u8(&in));
+			reflect(flags, fuzz_u8(&in), 0, NULL, 0);
 			break;
 		case ANSWER:
 			answer_all();
@@ -591,8 +661,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case RUN:
 			run();
 			break;
-		default:
+		case EDIT:
 			everymode_edit(fuzz_u8(&in));
+			break;
+		default:
+			alter(&in);
 		}
 	}
 	end();
