@@ -411,6 +411,7 @@ static int up_api(void *ctx)
 		.tallies = md->tallies,
 		.nics = md->nics,
 		.neigh = md->manager.neigh,
+		.pool = md->pool,
 		.conns_max = (uint64_t)md->opt.n_conns4 + md->opt.n_conns6,
 		.now_ms = clock_ms,
 	};

@@ -77,6 +77,8 @@ static const struct cmd_col status_record[] = {
 	{"dataplane.n_ports", "  ports", FMT_UINT},
 	{"dataplane.conns", "  connections", FMT_UINT},
 	{"dataplane.conns_max", "  connections max", FMT_UINT},
+	{"dataplane.mbufs", "  packet buffers in use", FMT_UINT},
+	{"dataplane.mbufs_max", "  packet buffers", FMT_UINT},
 	{NULL, "services", FMT_ANY},
 	{"services.total", "  total", FMT_UINT},
 	{NULL, "backends", FMT_ANY},

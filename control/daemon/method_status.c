@@ -35,7 +35,7 @@ static json_t *build_dataplane(const struct loop *l, const struct mr_status *st)
 	if (st == NULL) {
 		static const char *const unknown[] = {"program", "pid", "instance", "generation",
 			"digest", "n_workers", "n_ports", "conns", "conns_max", "uptime_seconds",
-			"generations_published", "publish_us"};
+			"generations_published", "publish_us", "mbufs_max", "mbufs"};
 
 		for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
 			json_object_set_new(o, unknown[i], json_null());

@@ -7,6 +7,8 @@
 #include "lb/balance.h"
 #include "net/neigh.h"
 
+#include <rte_mempool.h>
+
 #include <stdio.h>
 #include <unistd.h>
 
@@ -37,6 +39,8 @@ void rows_status(const struct api_server *s, struct mr_status *st)
 	st->conns = conns_now(s);
 	st->generations_published = s->n_published;
 	st->publish_us = s->publish_us;
+	st->mbufs_max = s->p.pool->size;
+	st->mbufs = rte_mempool_in_use_count(s->p.pool);
 }
 
 int rows_on_status(

@@ -30,6 +30,7 @@ struct api_params {
 	struct tally_set *tallies;
 	const struct nic_set *nics;
 	struct neigh_table *neigh;
+	const struct rte_mempool *pool;
 	uint64_t instance;  /* random at start */
 	uint64_t conns_max; /* table sizes, all workers */
 	uint32_t (*now_ms)(void);

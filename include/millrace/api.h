@@ -73,7 +73,9 @@ MR_MSG(mr_hello, MR_HELLO_FIELDS)
 	F(T, U64, conns_max, 11, MR_OPTIONAL, "connection table size, all workers") \
 	F(T, U64, conns, 12, MR_OPTIONAL, "connections now") \
 	F(T, U64, generations_published, 13, MR_OPTIONAL, "since start") \
-	F(T, U32, publish_us, 14, MR_OPTIONAL, "last commit: publish until every worker runs it")
+	F(T, U32, publish_us, 14, MR_OPTIONAL, "last commit: publish until every worker runs it") \
+	F(T, U32, mbufs_max, 15, MR_OPTIONAL, "packet buffers") \
+	F(T, U32, mbufs, 16, MR_OPTIONAL, "packet buffers in use now, those in receive queues too")
 MR_MSG(mr_status, MR_STATUS_FIELDS)
 
 #define MR_BEGIN_FIELDS(F, T) F(T, U64, base_generation, 2, MR_REQUIRED, "must be the running one")

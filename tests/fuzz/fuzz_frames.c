@@ -64,6 +64,7 @@ static void start_server(void)
 		.tallies = h.tallies,
 		.nics = h.nics,
 		.neigh = h.neigh,
+		.pool = h.pool,
 		.instance = 42,
 		.conns_max = 256,
 		.now_ms = now_ms};

@@ -34,6 +34,7 @@ static struct mr_conn_row rows[ROWS_MAX];
 static unsigned n_rows, n_polls;
 static bool is_error;
 static struct mr_error refusal;
+static struct mr_status status;
 static uint64_t n_killed;
 
 static uint32_t now_ms(void)
@@ -157,6 +158,9 @@ static void take_frame(const struct mr_frame *f)
 			mr_msg_decode(&mr_conn_kill_row_msg, &killed, f->body, f->body_len, &bad),
 			0);
 		n_killed += killed.killed;
+	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_STATUS) {
+		assert_int_equal(
+			mr_msg_decode(&mr_status_msg, &status, f->body, f->body_len, &bad), 0);
 	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_CONNS) {
 		assert_true(n_rows < ROWS_MAX);
 		assert_int_equal(mr_msg_decode(&mr_conn_row_msg, &rows[n_rows++], f->body,
@@ -347,6 +351,7 @@ static int setup(void **state)
 	ap.tallies = h.tallies;
 	ap.nics = h.nics;
 	ap.neigh = h.neigh;
+	ap.pool = h.pool;
 	if (api_server_create(&server, &ap) != 0)
 		return -1;
 	h.model = NULL; /* the server's from here on */
@@ -716,6 +721,26 @@ static void a_client_that_goes_leaves_a_whole_kill(void **state)
 	assert_false(is_error);
 }
 
+/* One that is lost would be missed. */
+static void status_tells_the_packet_buffers_in_use(void **state)
+{
+	const struct mr_empty none = {0};
+	struct rte_mbuf *m;
+	uint32_t before;
+
+	(void)state;
+	send_request(MR_REQ_STATUS, &mr_empty_msg, &none);
+	await(NULL);
+	assert_int_equal(status.mbufs_max, h.pool->size);
+	before = status.mbufs;
+	m = rte_pktmbuf_alloc(h.pool);
+	assert_non_null(m);
+	send_request(MR_REQ_STATUS, &mr_empty_msg, &none);
+	await(NULL);
+	assert_int_equal(status.mbufs, before + 1);
+	rte_pktmbuf_free(m);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -727,6 +752,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_killed_flow_is_one_without_an_entry),
 		cmocka_unit_test(killing_under_traffic_loses_no_count),
 		cmocka_unit_test(a_client_that_goes_leaves_a_whole_kill),
+		cmocka_unit_test(status_tells_the_packet_buffers_in_use),
 	};
 
 	(void)argc;

@@ -78,6 +78,7 @@ static void clients_have_their_turn_in_a_flood(void **state)
 		.tallies = h.tallies,
 		.nics = h.nics,
 		.neigh = h.neigh,
+		.pool = h.pool,
 		.now_ms = now_ms};
 	int fd;
 
