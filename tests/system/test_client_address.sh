@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # PROXY headers with real clients and servers over both families: nginx says whom it talks to, what is sent and fetched
-# arrives whole, and a UDP server reads the header of each datagram.
+# arrives whole, and a UDP server reads the header of each datagram. And TCP options, which are read off the wire.
 . "$(dirname "$0")/story.sh"
 CONFIG=$T_TOOLS/client_address.yaml
 
@@ -87,6 +87,26 @@ for to in "4 10.1.0.82 10.1.0.10" "6 fd00:1::82 fd00:1::10"; do
 	expect "and comes back so" cmp "$T_DIR/up" "$T_DIR/down"
 done
 expect "$(($(counter syn_cookies_accepted) - was)) came in by cookie" test "$(counter syn_cookies_accepted)" -gt $((was + 4))
+
+for to in "4 10.1.0.83 10.1.0.10" "6 fd00:1::83 fd00:1::10"; do
+	read -r family vip client <<<"$to"
+	url=http://$([ "$family" = 6 ] && echo "[$vip]" || echo "$vip")
+	say "a TCP option over IPv$family"
+	for n in 1 2 3; do
+		t_spawn "toa$family$n" "web$n" $T_PYTHON "$T_TOOLS/toa_seen.py" 8080
+		t_wait 30 "the listener in web$n" grep -q ready "$T_DIR/toa$family$n.log"
+	done
+	for n in 1 2 3; do
+		t_curl --local-port "4${family}00$n" -o /dev/null "$url/"
+		told() { cat "$T_DIR"/toa"$family"?.log | grep -qx "$client 4${family}00$n"; }
+		expect "the server is told $client port 4${family}00$n" t_wait 10 "the option" told
+	done
+	t_curl --max-time 30 -T "$T_DIR/up" "$url/put" | grep -q ok || fail "an upload of 5 MB"
+	t_curl --max-time 30 -o "$T_DIR/down" -D "$T_DIR/head" "$url/big"
+	backend=$(tr -d '\r' <"$T_DIR/head" | awk 'tolower($1) == "x-backend:" {print $2}')
+	expect "a download is what $backend has" cmp "$T_DIR/down" "$T_DIR/$backend/www/big"
+done
+expect "options were counted, none was left out" test "$(counter toa_options)/$(counter toa_skipped)" != 0/0
 
 say "a flow goes on as it began"
 t_download long tcp4 10.1.0.80 80

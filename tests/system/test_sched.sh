@@ -83,14 +83,16 @@ expect "the first one again" test "$(t_report sh3 "a['backends'].get('$mine', 0)
 say "with a bound on the load"
 quiet
 use "sh, load_bound: 125%"
-t_load bound 10.1.0.80 80 --requests "$N"
-expect_all bound
-echo "bound: $(t_report_text bound)"
-for n in 1 2 3; do
-	expect "web$n has at most 1.25 times its share, and flows that ended meanwhile" test \
-		"$(t_report bound "a['backends'].get('web$n', 0) * 100 // a['requests'] <= (25 if $n == 3 else 50) + 8")" = True
+for to in "nat 10.1.0.80 80" "direct fd00:1::90 8080"; do
+	read -r service host port <<<"$to"
+	t_load bound "$host" "$port" --requests "$N"
+	expect_all bound
+	for n in 1 2 3; do
+		expect "$service: web$n has at most 1.25 times its share, and flows that ended meanwhile" test \
+			"$(t_report bound "a['backends'].get('web$n', 0) * 100 // a['requests'] <= (25 if $n == 3 else 50) + 8")" = True
+	done
+	expect "told" test "$(t_cli -o json service show $service | t_json 'a["items"][0]["load_bound_percent"]')" = 125
 done
-expect "told" test "$(t_cli -o json service show nat | t_json 'a["items"][0]["load_bound_percent"]')" = 125
 
 say "no flow was moved by any of it"
 expect "the download is whole" t_download_end long

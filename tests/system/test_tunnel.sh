@@ -16,6 +16,8 @@ for n in 1 2 3; do
 	done
 	t_spawn "tunnel$n" "web$n" $T_PYTHON "$T_TOOLS/tunnel_end.py" 6080
 	t_wait 10 "the tunnel's end in web$n" grep -q ready "$T_DIR/tunnel$n.log"
+	t_spawn "udp$n" "web$n" $T_PYTHON "$T_TOOLS/udp_echo.py" "web$n" 5353
+	t_wait 30 "the UDP server $n" grep -q :14E9 "/proc/$(t_pid "udp$n")/net/udp6"
 done
 head -c 300000 /dev/urandom >"$T_DIR/upload"
 
@@ -44,6 +46,15 @@ for outer in 4 6; do
 	done
 done
 expect "nothing else was dropped for its size" test "$(counter too_big)$(counter no_headroom)" = 00
+
+say "datagrams"
+for to in "ipip-4in4 10.1.0.91" "ipip-6in6 fd00:1::92" "gue-4in6 10.1.0.94" "gue-6in4 fd00:1::93"; do
+	read -r name vip <<<"$to"
+	t_in client $T_PYTHON "$T_TOOLS/udp_ask.py" "$vip" 5353 12 3 900 >"$T_DIR/udp.json"
+	echo "$name: $(cat "$T_DIR/udp.json")"
+	expect "$name: none lost, changed or moved" test "$(t_report udp 'a["lost"] + a["wrong"] + a["moved"]')" = 0
+	expect "all three servers" test "$(t_report udp 'len(a["backends"])')" = 3
+done
 
 say "another port of GUE, changed under a flow"
 sed 's/mode: gue,/mode: gue, gue_port: 5555,/' "$CONFIG" >"$T_DIR/port.yaml"
