@@ -74,18 +74,31 @@ static void move_key(struct flows *f, unsigned to, unsigned from)
 		f->k4[to] = f->k4[from];
 }
 
-/* Known flows come first to the tokens of a burst: what has been admitted is to go on. */
+/* Known flows come first to the tokens of a burst: what has been admitted is to go on. A burst is at one time, so a
+ * bucket is filled where another service's packets begin, not for each packet. */
 void guard_police(struct call *x, struct flows *f)
 {
+	const bool *is_policed = x->conf->is_policed;
+	const struct rate_limit *limit = NULL;
+	struct rate_bucket *bucket = NULL;
+	uint32_t at = VIP_NONE; /* whose these are */
 	unsigned n = 0;
 
 	for (unsigned k = 0; k < f->n; k++) {
 		struct pkt *p = &x->b->p[f->sel[k]];
+		const uint32_t idx = p->service_idx;
 
-		if (f->idx[k] != CONN_NONE && x->conf->is_policed[p->service_idx]
-			&& !takes_packet(x->lw, x->conf->services[p->service_idx], x->now_ms)) {
-			pkt_drop(p, PKT_DROP_service_packets);
-			continue;
+		if (is_policed[idx] && f->idx[k] != CONN_NONE) {
+			if (idx != at) {
+				at = idx;
+				limit = &x->conf->services[idx]->packet_rate;
+				bucket = &x->lw->services[idx].packets;
+				rate_fill(bucket, limit, x->now_ms);
+			}
+			if (!rate_spend(bucket, limit)) {
+				pkt_drop(p, PKT_DROP_service_packets);
+				continue;
+			}
 		}
 		if (unlikely(n != k))
 			move_key(f, n, k);

@@ -33,17 +33,28 @@ static inline struct rate_limit rate_limit_of(
 	return (struct rate_limit){per_second, cost, burst > cost ? burst : cost};
 }
 
-/* Takes a token if there is one. A bucket of zeros is one that has not been used since time 0. */
-static inline bool rate_take(struct rate_bucket *b, const struct rate_limit *l, uint32_t now_ms)
+/* Adds what time has brought. A bucket of zeros is one that has not been used since time 0. */
+static inline void rate_fill(struct rate_bucket *b, const struct rate_limit *l, uint32_t now_ms)
 {
 	const uint64_t tokens = b->tokens + (uint64_t)(now_ms - b->at_ms) * l->gain;
 
 	b->tokens = tokens < l->cap ? tokens : l->cap;
 	b->at_ms = now_ms;
+}
+
+/* Takes a token, if there is one, of a bucket that has been filled at this time. */
+static inline bool rate_spend(struct rate_bucket *b, const struct rate_limit *l)
+{
 	if (b->tokens < l->cost)
 		return false;
 	b->tokens -= l->cost;
 	return true;
+}
+
+static inline bool rate_take(struct rate_bucket *b, const struct rate_limit *l, uint32_t now_ms)
+{
+	rate_fill(b, l, now_ms);
+	return rate_spend(b, l);
 }
 
 /* Flows that the bucket admits now; takes none. */
