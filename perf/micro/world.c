@@ -8,7 +8,7 @@
 
 /* Of each family: a million flows are below three quarters, from which on services of direct modes make no entries. */
 #define N_CONNS (3u << 19)
-#define N_BASIC 16u        /* services that are always there */
+#define N_BASIC 16u /* services that are always there */
 #define N_BACKENDS 10u
 #define N_SNATS 16u /* of each family: 64,512 ports each */
 #define NORTH 0u
