@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * assoc — see assoc.h. A lookup costs one line for the bucket and one for the head of the item and a short key; find_bulk fetches
+ * those of a burst ahead, so that the misses overlap. At a load of 0.8 of the slots about one bucket in ten has a link.
+ *
+ * Why no cuckoo moves and no second choice: a key that may be in one of two places costs each miss a second line, and moves
+ * need a version that readers check. Why one table that never grows: what it would save is less than a tenth of the memory,
+ * and links already take what it was not made for.
+ *
+ * Ordering. An item's bytes are written before the release store of its slot; the reader's acquire load of the slot makes them
+ * visible: pairs(assoc-slot). The same pair orders a new overflow bucket's first slot before the link to it. Deletion
+ * needs no order: what a reader still sees is kept until it reports quiescent.
+ */
+#include "kv/assoc.h"
+
+#include "base/keyhash.h"
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_prefetch.h>
+
+#include <errno.h>
+#include <stddef.h>
+
+#define STATE_BITS 0xffull
+#define TAG_SHIFT 8
+#define ADDR_SHIFT 24
+#define LINK_SLOT (ASSOC_SLOTS - 1)
+
+struct bucket {
+	union assoc_slot slots[ASSOC_SLOTS];
+} __rte_cache_aligned;
+_Static_assert(sizeof(struct bucket) == ASSOC_BUCKET_SIZE, "a cache line");
+
+struct stripe {
+	rte_spinlock_t lock;
+} __rte_cache_aligned;
+
+struct assoc {
+	uint64_t n_buckets;
+	uint8_t *items;
+	struct bucket *buckets;
+	rte_spinlock_t spare_lock;
+	struct bucket *spare, *spare_end; /* w: holder of spare_lock. Not given to a chain yet */
+	struct stripe stripes[ASSOC_STRIPES];
+} __rte_cache_aligned;
+
+static uint64_t tag_of(uint64_t hash)
+{
+	const uint64_t tag = hash >> 48;
+
+	return (tag != 0 ? tag : 1) << TAG_SHIFT;
+}
+
+static bool is_empty(uint64_t word)
+{
+	return (word & ~STATE_BITS) == 0;
+}
+
+static bool has_tag(uint64_t word, uint64_t tag)
+{
+	return (word & (0xffffull << TAG_SHIFT)) == tag;
+}
+
+static bool is_link(uint64_t word)
+{
+	return has_tag(word, 0) && !is_empty(word);
+}
+
+static struct bucket *linked(const struct assoc *a, uint64_t word)
+{
+	return (struct bucket *)(void *)(a->items + (word >> ADDR_SHIFT) * ITEM_UNIT);
+}
+
+static struct item *item_of(const struct assoc *a, uint64_t word)
+{
+	return (struct item *)(void *)(a->items + (word >> ADDR_SHIFT) * ITEM_UNIT);
+}
+
+/* The lower half of the hash, spread over any number of buckets. */
+static uint64_t index_of(const struct assoc *a, uint64_t hash)
+{
+	return (hash & UINT32_MAX) * a->n_buckets >> 32;
+}
+
+static struct bucket *bucket_of(const struct assoc *a, uint64_t hash)
+{
+	return &a->buckets[index_of(a, hash)];
+}
+
+static uint64_t load(const union assoc_slot *slot)
+{
+	/* pairs(assoc-slot): what the word names is as it was written before */
+	return __atomic_load_n(&slot->word, __ATOMIC_ACQUIRE);
+}
+
+static void store(union assoc_slot *slot, uint64_t word)
+{
+	/* pairs(assoc-slot): the item, or the overflow bucket, before the word that names it */
+	__atomic_store_n(&slot->word, word, __ATOMIC_RELEASE);
+}
+
+uint64_t assoc_hash(const void *key, uint32_t key_len)
+{
+	return keyhash(key, key_len);
+}
+
+uint64_t assoc_size(uint64_t n_buckets)
+{
+	return sizeof(struct assoc) + n_buckets * sizeof(struct bucket);
+}
+
+struct assoc *assoc_init(void *memory, uint64_t n_buckets, void *items)
+{
+	struct assoc *a = memory;
+
+	a->n_buckets = n_buckets;
+	a->items = items;
+	a->buckets = (struct bucket *)(void *)(a + 1);
+	rte_spinlock_init(&a->spare_lock);
+	for (unsigned i = 0; i < ASSOC_STRIPES; i++)
+		rte_spinlock_init(&a->stripes[i].lock);
+	return a;
+}
+
+void assoc_give(struct assoc *a, void *memory, uint64_t size)
+{
+	rte_spinlock_lock(&a->spare_lock);
+	if (a->spare == a->spare_end) { /* else somebody else was quicker; what was left is lost with the rest */
+		a->spare = memory;
+		a->spare_end = a->spare + size / sizeof(struct bucket);
+	}
+	rte_spinlock_unlock(&a->spare_lock);
+}
+
+static struct bucket *take_spare(struct assoc *a)
+{
+	struct bucket *b = NULL;
+
+	rte_spinlock_lock(&a->spare_lock);
+	if (a->spare != a->spare_end)
+		b = a->spare++;
+	rte_spinlock_unlock(&a->spare_lock);
+	return b;
+}
+
+void assoc_walk(const struct assoc *a, void (*on_item)(const struct item *it, void *ctx), void *ctx)
+{
+	for (uint64_t i = 0; i < a->n_buckets; i++)
+		for (const struct bucket *b = &a->buckets[i]; b != NULL;) {
+			const struct bucket *next = NULL;
+
+			for (unsigned s = 0; s < ASSOC_SLOTS; s++) {
+				const uint64_t word = load(&b->slots[s]);
+
+				if (is_link(word))
+					next = linked(a, word);
+				else if (!is_empty(word))
+					on_item(item_of(a, word), ctx);
+			}
+			b = next;
+		}
+}
+
+void assoc_lock(struct assoc *a, uint64_t hash)
+{
+	rte_spinlock_lock(&a->stripes[index_of(a, hash) % ASSOC_STRIPES].lock);
+}
+
+void assoc_unlock(struct assoc *a, uint64_t hash)
+{
+	rte_spinlock_unlock(&a->stripes[index_of(a, hash) % ASSOC_STRIPES].lock);
+}
+
+union assoc_slot *assoc_find_locked(
+	const struct assoc *a, uint64_t hash, const void *key, uint32_t key_len, struct item **item)
+{
+	const uint64_t tag = tag_of(hash);
+	struct bucket *b = bucket_of(a, hash);
+
+	for (unsigned i = 0; i < ASSOC_SLOTS; i++) {
+		const uint64_t word = load(&b->slots[i]);
+
+		if (has_tag(word, tag) && item_has_key(item_of(a, word), key, key_len)) {
+			*item = item_of(a, word);
+			return &b->slots[i];
+		}
+		if (i == LINK_SLOT && is_link(word)) {
+			b = linked(a, word);
+			i = UINT_MAX; /* from slot 0 of the next */
+		}
+	}
+	return NULL;
+}
+
+union assoc_slot *assoc_find_addr_locked(const struct assoc *a, uint64_t hash, uint64_t addr)
+{
+	const uint64_t want = addr << ADDR_SHIFT | tag_of(hash);
+	struct bucket *b = bucket_of(a, hash);
+
+	for (unsigned i = 0; i < ASSOC_SLOTS; i++) {
+		const uint64_t word = load(&b->slots[i]);
+
+		if ((word & ~STATE_BITS) == want)
+			return &b->slots[i];
+		if (i == LINK_SLOT && is_link(word)) {
+			b = linked(a, word);
+			i = UINT_MAX;
+		}
+	}
+	return NULL;
+}
+
+int assoc_add_locked(struct assoc *a, uint64_t hash, uint64_t addr, uint8_t state)
+{
+	const uint64_t new = addr << ADDR_SHIFT | tag_of(hash) | state;
+	struct bucket *b = bucket_of(a, hash), *more;
+	uint64_t last;
+
+	for (;;) {
+		for (unsigned i = 0; i < ASSOC_SLOTS; i++)
+			if (is_empty(load(&b->slots[i]))) {
+				store(&b->slots[i], new);
+				return 0;
+			}
+		last = load(&b->slots[LINK_SLOT]);
+		if (!is_link(last))
+			break;
+		b = linked(a, last);
+	}
+	more = take_spare(a);
+	if (more == NULL)
+		return -ENOSPC;
+	/* both are there before the link is (A2): a reader sees the last slot's key in its old place or in the new one */
+	store(&more->slots[0], last);
+	store(&more->slots[1], new);
+	store(&b->slots[LINK_SLOT], (uint64_t)((uint8_t *)more - a->items) / ITEM_UNIT << ADDR_SHIFT);
+	return 0;
+}
+
+void assoc_set_locked(union assoc_slot *slot, uint64_t addr, uint8_t state)
+{
+	const uint64_t tag = __atomic_load_n(&slot->word, __ATOMIC_RELAXED) & (0xffffull << TAG_SHIFT);
+
+	store(slot, addr << ADDR_SHIFT | tag | state);
+}
+
+void assoc_del_locked(union assoc_slot *slot)
+{
+	__atomic_store_n(&slot->word, 0, __ATOMIC_RELAXED);
+}
+
+/* One key from slot `from` of bucket b on. */
+static void find_on(const struct assoc *a, const struct bucket *b, unsigned from, struct assoc_probe *p)
+{
+	const uint64_t tag = tag_of(p->hash);
+
+	for (unsigned i = from; i < ASSOC_SLOTS; i++) {
+		const uint64_t word = load(&b->slots[i]);
+
+		if (has_tag(word, tag) && item_has_key(item_of(a, word), p->key, p->key_len)) {
+			p->item = item_of(a, word);
+			p->slot = (union assoc_slot *)(uintptr_t)&b->slots[i];
+			p->state = (uint8_t)word;
+			return;
+		}
+		if (i == LINK_SLOT && is_link(word)) {
+			b = linked(a, word);
+			i = UINT_MAX;
+		}
+	}
+	p->item = NULL;
+	p->slot = NULL;
+}
+
+void assoc_find_bulk(const struct assoc *a, struct assoc_probe *probes, unsigned n)
+{
+	uint64_t words[ASSOC_BULK];
+	uint8_t at[ASSOC_BULK];
+
+	for (unsigned i = 0; i < n; i++)
+		rte_prefetch0(bucket_of(a, probes[i].hash));
+	for (unsigned i = 0; i < n; i++) {
+		const struct bucket *b = bucket_of(a, probes[i].hash);
+		const uint64_t tag = tag_of(probes[i].hash);
+		unsigned s = 0;
+
+		do {
+			words[i] = load(&b->slots[s]);
+		} while (!has_tag(words[i], tag) && ++s < ASSOC_SLOTS);
+		at[i] = (uint8_t)s;
+		/* the last word is a key with this tag, a link, or nothing: the first two are worth fetching */
+		rte_prefetch0(item_of(a, words[i]));
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct assoc_probe *p = &probes[i];
+		const struct bucket *b = bucket_of(a, p->hash);
+		const struct item *it = item_of(a, words[i]);
+
+		if (likely(at[i] < ASSOC_SLOTS && item_has_key(it, p->key, p->key_len))) {
+			p->item = it;
+			p->slot = (union assoc_slot *)(uintptr_t)&b->slots[at[i]];
+			p->state = (uint8_t)words[i];
+		} else {
+			/* again from the first slot: words that were passed over may have changed since */
+			find_on(a, b, 0, p);
+		}
+	}
+}

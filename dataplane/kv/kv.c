@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * kv — see kv.h: what makes and ends a cache, reading, and figures. One block of memory has everything, in this order: book-keeping,
+ * segments' records, ghosts, the index, and the segments, which take what is left.
+ */
+#include "kv/kv_pvt.h"
+#include "kv/kvsweep.h"
+
+#include <rte_debug.h>
+#include <rte_malloc.h>
+
+#include <errno.h>
+
+#define SEG_SHIFT_MIN 14u
+#define SEG_SHIFT_MAX 20u
+#define SEGS_WANTED 4096u /* makes small segments in small caches */
+#define LOAD_PCT 80u      /* of the index's slots, with items of the expected size */
+
+struct layout {
+	uint64_t writers, segs, ghost, index, base, end;
+	uint64_t n_buckets, n_ghosts;
+	uint32_t shift, n_segs;
+};
+
+static uint64_t align(uint64_t size, uint64_t to)
+{
+	return (size + to - 1) / to * to;
+}
+
+static uint32_t shift_for(const struct kv_params *params, uint32_t value_max)
+{
+	const uint32_t size_max = item_size(ITEM_KEY_MAX, value_max, ITEM_HAS_FLAGS | ITEM_HAS_CAS);
+	uint32_t shift = SEG_SHIFT_MIN;
+
+	while (shift < SEG_SHIFT_MAX && params->memory_bytes >> shift > SEGS_WANTED)
+		shift++;
+	while (1u << shift < size_max)
+		shift++;
+	return shift;
+}
+
+static void lay_out(const struct kv_params *params, struct layout *l)
+{
+	const uint32_t value_max = params->value_max != 0 ? params->value_max : KV_VALUE_MAX;
+	const uint32_t item_bytes = params->item_bytes != 0 ? params->item_bytes : KV_ITEM_BYTES;
+	const bool has_ghost = evict_policies[params->policy]->has_ghost;
+	const uint64_t n_items = params->memory_bytes / (item_bytes + sizeof(struct item) + 10);
+
+	l->shift = shift_for(params, value_max);
+	l->n_segs = (uint32_t)(params->memory_bytes >> l->shift);
+	l->n_ghosts = has_ghost ? n_items : 0;
+	l->n_buckets = RTE_MAX(n_items * 100 / LOAD_PCT / ASSOC_SLOTS, (uint64_t)ASSOC_STRIPES);
+	l->writers = align(sizeof(struct kv), 64);
+	l->segs = l->writers + params->n_writers * sizeof(struct kv_writer);
+	l->ghost = align(l->segs + l->n_segs * sizeof(struct seg), 64);
+	l->index = align(l->ghost + (has_ghost ? ghost_size(l->n_ghosts) : 0), 64);
+	l->base = align(l->index + assoc_size(l->n_buckets), 64);
+	l->end = params->memory_bytes;
+	l->n_segs = l->end > l->base ? (uint32_t)((l->end - l->base) >> l->shift) : 0;
+}
+
+uint64_t kv_memory_min(const struct kv_params *params)
+{
+	struct kv_params p = *params;
+	struct layout l;
+
+	for (p.memory_bytes = 1u << 20;; p.memory_bytes += p.memory_bytes / 8) {
+		lay_out(&p, &l);
+		if (l.n_segs >= KV_SEGS_MIN)
+			return p.memory_bytes;
+	}
+}
+
+/* Each writer may have so many segments open in each queue that all together have a fourth. */
+static uint32_t classes_for(uint32_t n_segs, uint32_t n_writers)
+{
+	return RTE_MIN(RTE_MAX(n_segs / 4 / SEG_QUEUES / n_writers, 1u), SEG_CLASSES);
+}
+
+int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qsbr *readers)
+{
+	struct layout l;
+	uint8_t *m;
+	struct kv *kv;
+
+	if (params->policy >= EVICT_N || params->n_writers == 0 || params->value_max > ITEM_VALUE_LIMIT)
+		return -EINVAL;
+	lay_out(params, &l);
+	if (l.n_segs < KV_SEGS_MIN)
+		return -EINVAL;
+	m = rte_malloc_socket("kv", params->memory_bytes, RTE_CACHE_LINE_SIZE, params->socket_id);
+	if (m == NULL)
+		return -ENOMEM;
+	memset(m, 0, l.base); /* items need not be */
+	kv = (struct kv *)(void *)m;
+	kv->memory = m;
+	kv->memory_bytes = params->memory_bytes;
+	kv->value_max = params->value_max != 0 ? params->value_max : KV_VALUE_MAX;
+	kv->n_writers = params->n_writers;
+	kv->n_reserve = 2 * params->n_writers + l.n_segs / 64 + 2;
+	kv->writers = (struct kv_writer *)(void *)(m + l.writers);
+	kv->index = assoc_init(m + l.index, l.n_buckets, m + l.base);
+	seg_pool_init(&kv->pool, m + l.base, l.n_segs, l.shift, classes_for(l.n_segs, params->n_writers),
+		(struct seg *)(void *)(m + l.segs), readers);
+	kv->evict.ops = evict_policies[params->policy];
+	kv->evict.pool = &kv->pool;
+	if (kv->evict.ops->has_ghost)
+		kv->evict.ghost = ghost_init(m + l.ghost, l.n_ghosts);
+	kv->number = 1;
+	rte_spinlock_init(&kv->purge_lock);
+	for (unsigned i = 0; i < params->n_writers; i++) {
+		struct kv_writer *w = &kv->writers[i];
+
+		w->kv = kv;
+		w->id = i;
+		memset(w->open, 0xff, sizeof(w->open)); /* SEG_NONE */
+		w->victim = SEG_NONE;
+		w->sweep_at = UINT32_MAX;
+		w->clean_at = (uint32_t)((uint64_t)l.n_segs * i / params->n_writers);
+	}
+	*out = kv;
+	return 0;
+}
+
+void kv_destroy(struct kv **kv)
+{
+	if (*kv == NULL)
+		return;
+	rte_free((*kv)->purges);
+	rte_free((*kv)->old_purges);
+	rte_free((*kv)->memory);
+	*kv = NULL;
+}
+
+struct kv_writer *kv_writer_of(struct kv *kv, unsigned id)
+{
+	return &kv->writers[id];
+}
+
+void kv_writer_begin(struct kv_writer *w, uint32_t now, int64_t unix_now)
+{
+	__atomic_store_n(&w->now, now, __ATOMIC_RELAXED); /* r: kv_usage() */
+	w->unix_now = unix_now;
+	/* pairs(kv-era): the list of purges that made it */
+	w->era = __atomic_load_n(&w->kv->era, __ATOMIC_ACQUIRE);
+	w->is_purging = __atomic_load_n(&w->kv->purges, __ATOMIC_RELAXED) != NULL;
+	kvsweep_run(w);
+}
+
+void kv_get_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n)
+{
+	struct kv *kv = w->kv;
+	unsigned n_hits = 0;
+
+	assoc_find_bulk(kv->index, probes, n);
+	for (unsigned i = 0; i < n; i++) {
+		if (probes[i].item != NULL && kv_is_dead(w, probes[i].item))
+			probes[i].item = NULL;
+		n_hits += probes[i].item != NULL;
+	}
+	kv->evict.ops->on_hits(&kv->evict, probes, n);
+	KV_COUNT(w, gets, n);
+	KV_COUNT(w, hits, n_hits);
+}
+
+void kv_stats_sum(const struct kv *kv, struct kv_stats *sum)
+{
+	*sum = (struct kv_stats){0};
+	for (unsigned i = 0; i < kv->n_writers; i++) {
+		const struct kv_stats *s = &kv->writers[i].stats;
+
+#define X(symbol, help) sum->symbol += __atomic_load_n(&s->symbol, __ATOMIC_RELAXED);
+		KV_STATS(X)
+#undef X
+	}
+}
+
+void kv_usage(const struct kv *kv, struct kv_usage *usage)
+{
+	const struct seg_pool *p = &kv->pool;
+	struct kv_stats sum;
+	uint32_t now = 0, oldest = 0;
+
+	kv_stats_sum(kv, &sum);
+	*usage = (struct kv_usage){.memory_bytes = kv->memory_bytes,
+		.n_items = sum.items,
+		.n_segs = p->n,
+		.n_free = __atomic_load_n(&p->n_free, __ATOMIC_RELAXED)
+			+ __atomic_load_n(&p->n_limbo, __ATOMIC_RELAXED),
+		.n_index_segs = __atomic_load_n(&p->n_given, __ATOMIC_RELAXED),
+		.seg_bytes = seg_size(p)};
+	for (unsigned i = 0; i < kv->n_writers; i++)
+		now = RTE_MAX(now, __atomic_load_n(&kv->writers[i].now, __ATOMIC_RELAXED));
+	for (uint32_t no = 0; no < p->n; no++) {
+		const struct seg *s = &p->segs[no];
+		const int32_t live = __atomic_load_n(&s->live, __ATOMIC_RELAXED);
+		const uint32_t min = __atomic_load_n(&s->min_when, __ATOMIC_RELAXED);
+
+		if (live <= 0)
+			continue;
+		usage->item_bytes += (uint32_t)live;
+		if (min != 0 && min <= now && (oldest == 0 || min < oldest))
+			oldest = min;
+	}
+	usage->expiry_lag_s = oldest != 0 ? now - oldest : 0;
+}
+
+struct check {
+	const struct kv *kv;
+	uint64_t n_items, n_bytes;
+};
+
+static void check_item(const struct item *it, void *ctx)
+{
+	struct check *c = ctx;
+	const struct seg *s = &c->kv->pool.segs[seg_of(&c->kv->pool, it)];
+
+	RTE_VERIFY(s->state == SEG_OPEN || s->state == SEG_SEALED || s->state == SEG_VICTIM);
+	c->n_items++;
+	c->n_bytes += kv_item_size(it);
+}
+
+void kv_check(const struct kv *kv)
+{
+	struct check c = {.kv = kv};
+	struct kv_usage usage;
+
+	seg_check(&kv->pool);
+	assoc_walk(kv->index, check_item, &c);
+	kv_usage(kv, &usage);
+	RTE_VERIFY(c.n_items == usage.n_items && c.n_bytes == usage.item_bytes);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * kv_pvt — what the files of a cache share.
+ *
+ *  K1  memory is reserved before a stripe is locked, or from what is at hand under it: the pool's lock may be taken inside a
+ *      stripe's, nothing else, and never a second stripe
+ *  K2  an item that the index names counts in its segment's `live`
+ *  K3  numbers grow: an item whose number is below that of a purge was written before it. A purge ends, after a sweep of all
+ *      segments, long before numbers wrap
+ */
+#include "kv/ghost.h"
+#include "kv/kv.h"
+
+#include <rte_common.h>
+
+#define KV_NUMBERS 64u /* taken at a time by a writer */
+
+struct kv_prefix {
+	uint32_t number; /* items below are dead */
+	uint32_t len;
+	uint8_t data[ITEM_KEY_MAX];
+};
+
+/* Replaced as a whole, so that readers see one state; retired through the readers' grace period. */
+struct kv_purges {
+	uint32_t n;
+	uint32_t era; /* of the last of them */
+	struct kv_prefix prefixes[KV_PURGES_MAX];
+};
+
+struct kv_writer {
+	struct kv *kv;
+	uint32_t id;
+	uint32_t now;
+	int64_t unix_now;
+	uint32_t open[SEG_QUEUES][SEG_CLASSES]; /* SEG_NONE: none yet */
+	uint32_t victim, victim_at;             /* the walked segment and how far; SEG_NONE: none */
+	bool is_cleaning;                       /* the victim is walked for what is dead in it: all that lives stays */
+	uint32_t clean_at;                      /* where the search for such segments goes on */
+	uint32_t number, number_end, number_era; /* numbers taken and not used, of which era */
+	uint32_t era;    /* kv->era when the loop began: what is opened in it is marked so */
+	bool is_purging; /* there were purges then */
+	uint32_t sweep_at, swept_s;
+	struct kv_stats stats; /* w: owner, relaxed  r: manager */
+} __rte_cache_aligned;
+
+struct kv {
+	/* fixed */
+	struct assoc *index;
+	uint8_t *memory; /* what was allocated */
+	uint64_t memory_bytes;
+	uint32_t value_max;
+	uint32_t n_writers;
+	uint32_t n_reserve; /* segments that are kept free */
+	struct kv_writer *writers;
+	struct seg_pool pool;
+	struct evict evict;
+	/* w: a writer, atomic */
+	uint32_t number __rte_cache_aligned; /* next */
+	uint32_t era;                        /* changes with each purge  pairs(kv-era) */
+	struct kv_purges *purges;            /* NULL: none  pairs(kv-purges) */
+	/* w and r: holder of the lock */
+	rte_spinlock_t purge_lock;
+	struct kv_purges *old_purges; /* what the last change replaced */
+	uint64_t old_token;
+};
+
+#define KV_COUNT(w, symbol, n) \
+	__atomic_store_n(&(w)->stats.symbol, (w)->stats.symbol + (uint64_t)(n), __ATOMIC_RELAXED)
+
+static inline uint64_t kv_addr(const struct kv *kv, const struct item *it)
+{
+	return (uint64_t)((const uint8_t *)it - kv->pool.base) / ITEM_UNIT;
+}
+
+static inline uint32_t kv_item_size(const struct item *it)
+{
+	return item_size(item_key_len(it), item_value_len(it), item_when(it));
+}
+
+bool kvsweep_is_purged(const struct kv_purges *purges, const struct item *it);
+
+/* Whether a purge is about it. */
+static inline bool kv_is_purged(const struct kv *kv, const struct item *it)
+{
+	/* pairs(kv-purges): the list as it was written */
+	const struct kv_purges *purges = __atomic_load_n(&kv->purges, __ATOMIC_ACQUIRE);
+
+	return purges != NULL && kvsweep_is_purged(purges, it);
+}
+
+static inline bool kv_is_dead(const struct kv_writer *w, const struct item *it)
+{
+	return item_is_expired(it, w->now) || kv_is_purged(w->kv, it);
+}

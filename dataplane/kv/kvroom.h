@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * kvroom — memory for items, inside a cache; see kvroom.c. All of it by a writer's own thread.
+ */
+#include "kv/kv_pvt.h"
+
+/* Walks so that there will be room, in proportion to size. Holding no stripe. */
+void kvroom_make(struct kv_writer *w, uint32_t size);
+
+/* Where the next item of this queue and time of expiry is to be written; it counts from kvroom_commit() on, and until then may
+ * be given up by reserving again. NULL: no memory. May hold a stripe. */
+struct item *kvroom_reserve(struct kv_writer *w, uint8_t queue, uint32_t when, uint32_t size);
+void kvroom_commit(struct kv_writer *w, const struct item *it, uint32_t size);
+
+/* The item may expire at this time: its segment is to be looked at then. */
+void kvroom_lower(struct kv *kv, const struct item *it, uint32_t when);
+
+/* Takes the item out of the index. Its stripe is locked. */
+void kvroom_remove(struct kv_writer *w, union assoc_slot *slot, const struct item *it);
+
+/* A segment for the index's overflow buckets. 0, -ENOMEM. Holding no stripe. */
+int kvroom_give_index(struct kv *kv);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * seg — see seg.h. The oldest segment of a queue is the one with the lowest sequence number among the heads of its classes'
+ * chains. Limbo is a queue: tokens of rte_rcu_qsbr grow, so when the first has not been passed, no later one has.
+ */
+#include "kv/seg.h"
+
+#include <rte_debug.h>
+
+#include <stddef.h>
+
+void seg_pool_init(struct seg_pool *p, void *base, uint32_t n, uint32_t shift, uint32_t n_classes, struct seg *segs,
+	struct rte_rcu_qsbr *readers)
+{
+	static const struct seg_chain empty = {SEG_NONE, SEG_NONE};
+
+	*p = (struct seg_pool){.base = base,
+		.n = n,
+		.shift = shift,
+		.n_classes = n_classes,
+		.readers = readers,
+		.segs = segs,
+		.n_free = n,
+		.limbo = empty};
+	rte_spinlock_init(&p->lock);
+	for (unsigned q = 0; q < SEG_QUEUES; q++)
+		for (unsigned c = 0; c < SEG_CLASSES; c++)
+			p->chains[q][c] = empty;
+	for (uint32_t i = 0; i < n; i++)
+		segs[i] = (struct seg){.next = i + 1 < n ? i + 1 : SEG_NONE, .prev = SEG_NONE};
+	p->free = n > 0 ? 0 : SEG_NONE;
+}
+
+static void link_before(struct seg_pool *p, struct seg_chain *c, uint32_t no, uint32_t before)
+{
+	struct seg *s = &p->segs[no];
+
+	s->next = before;
+	s->prev = before == SEG_NONE ? c->tail : p->segs[before].prev;
+	*(s->prev == SEG_NONE ? &c->head : &p->segs[s->prev].next) = no;
+	*(before == SEG_NONE ? &c->tail : &p->segs[before].prev) = no;
+}
+
+static void unlink(struct seg_pool *p, struct seg_chain *c, uint32_t no)
+{
+	struct seg *s = &p->segs[no];
+
+	*(s->prev == SEG_NONE ? &c->head : &p->segs[s->prev].next) = s->next;
+	*(s->next == SEG_NONE ? &c->tail : &p->segs[s->next].prev) = s->prev;
+	s->next = s->prev = SEG_NONE;
+}
+
+static void set_state(struct seg *s, enum seg_state state)
+{
+	__atomic_store_n(&s->state, (uint8_t)state, __ATOMIC_RELAXED);
+}
+
+static void count(uint32_t *n, uint32_t by)
+{
+	__atomic_store_n(n, *n + by, __ATOMIC_RELAXED);
+}
+
+/* Limbo whose grace period is over becomes free. */
+static void free_some(struct seg_pool *p)
+{
+	while (p->limbo.head != SEG_NONE) {
+		const uint32_t no = p->limbo.head;
+
+		if (rte_rcu_qsbr_check(p->readers, p->segs[no].token, false) != 1)
+			return;
+		unlink(p, &p->limbo, no);
+		set_state(&p->segs[no], SEG_FREE);
+		p->segs[no].next = p->free;
+		p->free = no;
+		count(&p->n_limbo, -1u);
+		count(&p->n_free, 1);
+	}
+}
+
+static uint32_t take_free(struct seg_pool *p)
+{
+	uint32_t no;
+
+	if (p->limbo.head != SEG_NONE)
+		free_some(p);
+	no = p->free;
+	if (no == SEG_NONE)
+		return SEG_NONE;
+	p->free = p->segs[no].next;
+	count(&p->n_free, -1u);
+	p->segs[no] = (struct seg){.next = SEG_NONE, .prev = SEG_NONE, .seq = p->seq};
+	count(&p->seq, 1);
+	return no;
+}
+
+uint32_t seg_open(struct seg_pool *p, uint8_t queue, uint8_t class, uint32_t era)
+{
+	uint32_t no;
+
+	rte_spinlock_lock(&p->lock);
+	no = take_free(p);
+	if (no != SEG_NONE) {
+		p->segs[no].queue = queue;
+		p->segs[no].class = class;
+		p->segs[no].era = era;
+		set_state(&p->segs[no], SEG_OPEN);
+		count(&p->n_queue[queue], 1);
+	}
+	rte_spinlock_unlock(&p->lock);
+	return no;
+}
+
+uint32_t seg_give(struct seg_pool *p)
+{
+	uint32_t no;
+
+	rte_spinlock_lock(&p->lock);
+	no = take_free(p);
+	if (no != SEG_NONE) {
+		set_state(&p->segs[no], SEG_GIVEN);
+		count(&p->n_given, 1);
+	}
+	rte_spinlock_unlock(&p->lock);
+	return no;
+}
+
+void seg_seal(struct seg_pool *p, uint32_t no)
+{
+	struct seg *s = &p->segs[no];
+
+	rte_spinlock_lock(&p->lock);
+	link_before(p, &p->chains[s->queue][s->class], no, SEG_NONE);
+	/* pairs(seg-seal): who sees the state sees the items and how much there is */
+	__atomic_store_n(&s->state, SEG_SEALED, __ATOMIC_RELEASE);
+	count(&p->n_sealed[s->queue], 1);
+	rte_spinlock_unlock(&p->lock);
+}
+
+static void take(struct seg_pool *p, uint32_t no)
+{
+	struct seg *s = &p->segs[no];
+
+	unlink(p, &p->chains[s->queue][s->class], no);
+	set_state(s, SEG_VICTIM);
+	count(&p->n_sealed[s->queue], -1u);
+}
+
+bool seg_take(struct seg_pool *p, uint32_t no)
+{
+	bool is_ours;
+
+	rte_spinlock_lock(&p->lock);
+	is_ours = p->segs[no].state == SEG_SEALED;
+	if (is_ours)
+		take(p, no);
+	rte_spinlock_unlock(&p->lock);
+	return is_ours;
+}
+
+uint32_t seg_take_oldest(struct seg_pool *p, uint8_t queue)
+{
+	uint32_t no = SEG_NONE;
+
+	rte_spinlock_lock(&p->lock);
+	for (unsigned c = 0; c < p->n_classes; c++) {
+		const uint32_t head = p->chains[queue][c].head;
+
+		if (head != SEG_NONE
+			&& (no == SEG_NONE || (int32_t)(p->segs[head].seq - p->segs[no].seq) < 0))
+			no = head;
+	}
+	if (no != SEG_NONE)
+		take(p, no);
+	rte_spinlock_unlock(&p->lock);
+	return no;
+}
+
+void seg_retire(struct seg_pool *p, uint32_t no)
+{
+	struct seg *s = &p->segs[no];
+
+	rte_spinlock_lock(&p->lock);
+	count(&p->n_queue[s->queue], -1u);
+	s->token = rte_rcu_qsbr_start(p->readers);
+	set_state(s, SEG_LIMBO);
+	link_before(p, &p->limbo, no, SEG_NONE);
+	count(&p->n_limbo, 1);
+	rte_spinlock_unlock(&p->lock);
+}
+
+void seg_check(const struct seg_pool *p)
+{
+	uint32_t n = p->n_free + p->n_limbo + p->n_given;
+
+	for (unsigned q = 0; q < SEG_QUEUES; q++) {
+		uint32_t n_chained = 0;
+
+		n += p->n_queue[q];
+		for (unsigned c = 0; c < SEG_CLASSES; c++)
+			for (uint32_t no = p->chains[q][c].head; no != SEG_NONE; no = p->segs[no].next) {
+				RTE_VERIFY(p->segs[no].state == SEG_SEALED && p->segs[no].queue == q
+					&& p->segs[no].class == c);
+				n_chained++;
+			}
+		RTE_VERIFY(n_chained == p->n_sealed[q] && n_chained <= p->n_queue[q]);
+	}
+	RTE_VERIFY(n == p->n);
+}
