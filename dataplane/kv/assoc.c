@@ -33,14 +33,14 @@ struct bucket {
 _Static_assert(sizeof(struct bucket) == ASSOC_BUCKET_SIZE, "a cache line");
 
 struct stripe {
-	rte_spinlock_t lock;
+	rte_ticketlock_t lock;
 } __rte_cache_aligned;
 
 struct assoc {
 	uint64_t n_buckets;
 	uint8_t *items;
 	struct bucket *buckets;
-	rte_spinlock_t spare_lock;
+	rte_ticketlock_t spare_lock;
 	struct bucket *spare, *spare_end; /* w: holder of spare_lock. Not given to a chain yet */
 	struct stripe stripes[ASSOC_STRIPES];
 } __rte_cache_aligned;
@@ -117,30 +117,31 @@ struct assoc *assoc_init(void *memory, uint64_t n_buckets, void *items)
 	a->n_buckets = n_buckets;
 	a->items = items;
 	a->buckets = (struct bucket *)(void *)(a + 1);
-	rte_spinlock_init(&a->spare_lock);
+	rte_ticketlock_init(&a->spare_lock);
 	for (unsigned i = 0; i < ASSOC_STRIPES; i++)
-		rte_spinlock_init(&a->stripes[i].lock);
+		rte_ticketlock_init(&a->stripes[i].lock);
 	return a;
 }
 
 void assoc_give(struct assoc *a, void *memory, uint64_t size)
 {
-	rte_spinlock_lock(&a->spare_lock);
-	if (a->spare == a->spare_end) { /* else somebody else was quicker; what was left is lost with the rest */
+	rte_ticketlock_lock(&a->spare_lock);
+	if (a->spare
+		== a->spare_end) { /* else somebody else was quicker; what was left is lost with the rest */
 		a->spare = memory;
 		a->spare_end = a->spare + size / sizeof(struct bucket);
 	}
-	rte_spinlock_unlock(&a->spare_lock);
+	rte_ticketlock_unlock(&a->spare_lock);
 }
 
 static struct bucket *take_spare(struct assoc *a)
 {
 	struct bucket *b = NULL;
 
-	rte_spinlock_lock(&a->spare_lock);
+	rte_ticketlock_lock(&a->spare_lock);
 	if (a->spare != a->spare_end)
 		b = a->spare++;
-	rte_spinlock_unlock(&a->spare_lock);
+	rte_ticketlock_unlock(&a->spare_lock);
 	return b;
 }
 
@@ -164,12 +165,12 @@ void assoc_walk(const struct assoc *a, void (*on_item)(const struct item *it, vo
 
 void assoc_lock(struct assoc *a, uint64_t hash)
 {
-	rte_spinlock_lock(&a->stripes[index_of(a, hash) % ASSOC_STRIPES].lock);
+	rte_ticketlock_lock(&a->stripes[index_of(a, hash) % ASSOC_STRIPES].lock);
 }
 
 void assoc_unlock(struct assoc *a, uint64_t hash)
 {
-	rte_spinlock_unlock(&a->stripes[index_of(a, hash) % ASSOC_STRIPES].lock);
+	rte_ticketlock_unlock(&a->stripes[index_of(a, hash) % ASSOC_STRIPES].lock);
 }
 
 union assoc_slot *assoc_find_locked(
@@ -234,13 +235,15 @@ int assoc_add_locked(struct assoc *a, uint64_t hash, uint64_t addr, uint8_t stat
 	/* both are there before the link is (A2): a reader sees the last slot's key in its old place or in the new one */
 	store(&more->slots[0], last);
 	store(&more->slots[1], new);
-	store(&b->slots[LINK_SLOT], (uint64_t)((uint8_t *)more - a->items) / ITEM_UNIT << ADDR_SHIFT);
+	store(&b->slots[LINK_SLOT],
+		(uint64_t)((uint8_t *)more - a->items) / ITEM_UNIT << ADDR_SHIFT);
 	return 0;
 }
 
 void assoc_set_locked(union assoc_slot *slot, uint64_t addr, uint8_t state)
 {
-	const uint64_t tag = __atomic_load_n(&slot->word, __ATOMIC_RELAXED) & (0xffffull << TAG_SHIFT);
+	const uint64_t tag =
+		__atomic_load_n(&slot->word, __ATOMIC_RELAXED) & (0xffffull << TAG_SHIFT);
 
 	store(slot, addr << ADDR_SHIFT | tag | state);
 }
@@ -251,7 +254,8 @@ void assoc_del_locked(union assoc_slot *slot)
 }
 
 /* One key from slot `from` of bucket b on. */
-static void find_on(const struct assoc *a, const struct bucket *b, unsigned from, struct assoc_probe *p)
+static void find_on(
+	const struct assoc *a, const struct bucket *b, unsigned from, struct assoc_probe *p)
 {
 	const uint64_t tag = tag_of(p->hash);
 

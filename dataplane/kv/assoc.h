@@ -19,7 +19,7 @@
  */
 #include "kv/item.h"
 
-#include <rte_spinlock.h>
+#include <rte_ticketlock.h>
 
 #define ASSOC_BULK 64u
 #define ASSOC_BUCKET_SIZE 64u
@@ -65,8 +65,8 @@ void assoc_lock(struct assoc *a, uint64_t hash);
 void assoc_unlock(struct assoc *a, uint64_t hash);
 
 /* The slot of a key, NULL if there is none; *item gets its item. The caller holds the key's stripe, here and below. */
-union assoc_slot *assoc_find_locked(
-	const struct assoc *a, uint64_t hash, const void *key, uint32_t key_len, struct item **item);
+union assoc_slot *assoc_find_locked(const struct assoc *a, uint64_t hash, const void *key,
+	uint32_t key_len, struct item **item);
 
 /* The slot of the item at this address, NULL if the index no longer names it. */
 union assoc_slot *assoc_find_addr_locked(const struct assoc *a, uint64_t hash, uint64_t addr);
@@ -95,4 +95,5 @@ static inline uint8_t assoc_state(const union assoc_slot *slot)
 void assoc_give(struct assoc *a, void *memory, uint64_t size);
 
 /* Calls on_item with each item, while nobody writes. For assertions and tests. */
-void assoc_walk(const struct assoc *a, void (*on_item)(const struct item *it, void *ctx), void *ctx);
+void assoc_walk(
+	const struct assoc *a, void (*on_item)(const struct item *it, void *ctx), void *ctx);

@@ -38,7 +38,8 @@ struct evict_ops {
 	/* The queue whose oldest segment is walked next. */
 	uint8_t (*next_queue)(struct evict *e);
 	/* An item of the walked segment. */
-	struct evict_verdict (*decide)(struct evict *e, uint8_t queue, uint64_t hash, uint8_t state);
+	struct evict_verdict (*decide)(
+		struct evict *e, uint8_t queue, uint64_t hash, uint8_t state);
 };
 
 /* By enum evict_policy. */

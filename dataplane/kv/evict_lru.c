@@ -12,7 +12,8 @@
 static uint8_t now(const struct evict *e)
 {
 	/* sequence numbers of segments count what is written */
-	return (uint8_t)(__atomic_load_n(&e->pool->seq, __ATOMIC_RELAXED) * (uint64_t)TICKS / e->pool->n);
+	return (uint8_t)(__atomic_load_n(&e->pool->seq, __ATOMIC_RELAXED) * (uint64_t)TICKS
+		/ e->pool->n);
 }
 
 static void on_hits(const struct evict *e, struct assoc_probe *probes, unsigned n)
@@ -39,7 +40,8 @@ static uint8_t next_queue(struct evict *e)
 static struct evict_verdict decide(struct evict *e, uint8_t queue, uint64_t hash, uint8_t state)
 {
 	(void)queue, (void)hash;
-	return (struct evict_verdict){.is_kept = (uint8_t)(now(e) - state) < TICKS / 2, .state = state};
+	return (struct evict_verdict){
+		.is_kept = (uint8_t)(now(e) - state) < TICKS / 2, .state = state};
 }
 
 const struct evict_ops evict_lru = {

@@ -23,7 +23,8 @@ static void on_hits(const struct evict *e, struct assoc_probe *probes, unsigned 
 
 static struct evict_verdict admit(struct evict *e, uint64_t hash)
 {
-	return (struct evict_verdict){.is_kept = true, .queue = ghost_take(e->ghost, hash) ? MAIN : SMALL};
+	return (struct evict_verdict){
+		.is_kept = true, .queue = ghost_take(e->ghost, hash) ? MAIN : SMALL};
 }
 
 static uint8_t next_queue(struct evict *e)

@@ -10,7 +10,7 @@
 #define WAYS 15u
 
 struct bucket {
-	uint32_t next; /* counts; relaxed */
+	uint32_t next;         /* counts; relaxed */
 	uint32_t prints[WAYS]; /* 0: none; relaxed */
 } __rte_cache_aligned;
 _Static_assert(sizeof(struct bucket) == 64, "a cache line");
@@ -40,7 +40,8 @@ struct ghost *ghost_init(void *memory, uint64_t n)
 
 static struct bucket *bucket_of(struct ghost *g, uint64_t hash)
 {
-	return &g->buckets[(hash >> 32) * g->n_buckets >> 32]; /* the upper half, spread over any number */
+	return &g->buckets[(hash >> 32) * g->n_buckets
+		>> 32]; /* the upper half, spread over any number */
 }
 
 static uint32_t print_of(uint64_t hash)

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define ITEM_UNIT 4u
-#define ITEM_KEY_MAX 250u               /* memcached's */
+#define ITEM_KEY_MAX 250u                 /* memcached's */
 #define ITEM_VALUE_LIMIT ((1u << 24) - 1) /* what the length can say */
 
 #define ITEM_HAS_FLAGS 0x80000000u

@@ -83,7 +83,8 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 	uint8_t *m;
 	struct kv *kv;
 
-	if (params->policy >= EVICT_N || params->n_writers == 0 || params->value_max > ITEM_VALUE_LIMIT)
+	if (params->policy >= EVICT_N || params->n_writers == 0
+		|| params->value_max > ITEM_VALUE_LIMIT)
 		return -EINVAL;
 	lay_out(params, &l);
 	if (l.n_segs < KV_SEGS_MIN)
@@ -100,14 +101,15 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 	kv->n_reserve = 2 * params->n_writers + l.n_segs / 64 + 2;
 	kv->writers = (struct kv_writer *)(void *)(m + l.writers);
 	kv->index = assoc_init(m + l.index, l.n_buckets, m + l.base);
-	seg_pool_init(&kv->pool, m + l.base, l.n_segs, l.shift, classes_for(l.n_segs, params->n_writers),
-		(struct seg *)(void *)(m + l.segs), readers);
+	seg_pool_init(&kv->pool, m + l.base, l.n_segs, l.shift,
+		classes_for(l.n_segs, params->n_writers), (struct seg *)(void *)(m + l.segs),
+		readers);
 	kv->evict.ops = evict_policies[params->policy];
 	kv->evict.pool = &kv->pool;
 	if (kv->evict.ops->has_ghost)
 		kv->evict.ghost = ghost_init(m + l.ghost, l.n_ghosts);
 	kv->number = 1;
-	rte_spinlock_init(&kv->purge_lock);
+	rte_ticketlock_init(&kv->purge_lock);
 	for (unsigned i = 0; i < params->n_writers; i++) {
 		struct kv_writer *w = &kv->writers[i];
 

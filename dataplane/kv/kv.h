@@ -17,8 +17,9 @@ struct kv_writer; /* what a thread that writes has of a cache; one thread at a t
 
 struct kv_params {
 	uint64_t memory_bytes; /* all in: items, index, ghosts, book-keeping */
-	uint32_t item_bytes;   /* expected size of key and value, for the size of the index; 0: KV_ITEM_BYTES */
-	uint32_t value_max;    /* 0: KV_VALUE_MAX */
+	uint32_t
+		item_bytes; /* expected size of key and value, for the size of the index; 0: KV_ITEM_BYTES */
+	uint32_t value_max; /* 0: KV_VALUE_MAX */
 	uint16_t n_writers;
 	uint8_t policy; /* enum evict_policy */
 	int socket_id;
@@ -52,9 +53,9 @@ struct kv_store {
 	uint32_t value_len;
 	uint32_t flags;
 	int64_t exptime; /* memcached's: 0 never, negative: at once, to 30 days relative, else Unix time */
-	uint64_t cas;    /* KV_CAS: what it must be */
+	uint64_t cas;     /* KV_CAS: what it must be */
 	uint64_t new_cas; /* what it shall be; 0: the cache's own number */
-	uint8_t mode;    /* enum kv_store_mode */
+	uint8_t mode;     /* enum kv_store_mode */
 };
 
 /* X(symbol, "help"), of each writer; kv_stats_sum() adds them up. */
@@ -82,7 +83,8 @@ struct kv_usage {
 	uint64_t memory_bytes, item_bytes; /* configured; live items with their heads */
 	uint64_t n_items;
 	uint32_t n_segs, n_free, n_index_segs, seg_bytes;
-	uint32_t expiry_lag_s; /* how long the oldest item that has expired, and is not removed, has been there */
+	uint32_t
+		expiry_lag_s; /* how long the oldest item that has expired, and is not removed, has been there */
 };
 
 /* Context: manager. 0; -EINVAL: memory for fewer than KV_SEGS_MIN segments (each has room for value_max), or a limit out of
@@ -111,15 +113,16 @@ void kv_get_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n);
 const struct item *kv_touch(struct kv_writer *w, const struct kv_key *key, int64_t exptime);
 
 /* Hot. *cas, unless NULL: the number of what is stored now. */
-enum kv_result kv_store(struct kv_writer *w, const struct kv_key *key, const struct kv_store *s, uint64_t *cas);
+enum kv_result kv_store(
+	struct kv_writer *w, const struct kv_key *key, const struct kv_store *s, uint64_t *cas);
 
 /* cas 0: whatever it is. KV_OK, KV_NOT_FOUND, KV_EXISTS. Hot. */
 enum kv_result kv_delete(struct kv_writer *w, const struct kv_key *key, uint64_t cas);
 
 /* Adds to, or takes from, a number of decimal digits: wraps at 2^64, ends at 0. *value: the result. KV_OK, KV_NOT_FOUND,
  * KV_EXISTS, KV_NOT_NUMBER, KV_NO_MEMORY. Hot. */
-enum kv_result kv_count(struct kv_writer *w, const struct kv_key *key, uint64_t delta, bool is_down, uint64_t cas,
-	uint64_t *value);
+enum kv_result kv_count(struct kv_writer *w, const struct kv_key *key, uint64_t delta, bool is_down,
+	uint64_t cas, uint64_t *value);
 
 /* From now on no key that begins with this is found unless it is written again; len 0: no key at all. The items are removed
  * by and by. 0, -EINVAL: longer than ITEM_KEY_MAX; -EAGAIN: KV_PURGES_MAX of them are not yet finished. */

@@ -36,8 +36,8 @@ struct kv_writer {
 	int64_t unix_now;
 	uint32_t open[SEG_QUEUES][SEG_CLASSES]; /* SEG_NONE: none yet */
 	uint32_t victim, victim_at;             /* the walked segment and how far; SEG_NONE: none */
-	bool is_cleaning;                       /* the victim is walked for what is dead in it: all that lives stays */
-	uint32_t clean_at;                      /* where the search for such segments goes on */
+	bool is_cleaning;  /* the victim is walked for what is dead in it: all that lives stays */
+	uint32_t clean_at; /* where the search for such segments goes on */
 	uint32_t number, number_end, number_era; /* numbers taken and not used, of which era */
 	uint32_t era;    /* kv->era when the loop began: what is opened in it is marked so */
 	bool is_purging; /* there were purges then */
@@ -61,7 +61,7 @@ struct kv {
 	uint32_t era;                        /* changes with each purge  pairs(kv-era) */
 	struct kv_purges *purges;            /* NULL: none  pairs(kv-purges) */
 	/* w and r: holder of the lock */
-	rte_spinlock_t purge_lock;
+	rte_ticketlock_t purge_lock;
 	struct kv_purges *old_purges; /* what the last change replaced */
 	uint64_t old_token;
 };

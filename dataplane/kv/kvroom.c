@@ -77,8 +77,8 @@ void kvroom_remove(struct kv_writer *w, union assoc_slot *slot, const struct ite
 }
 
 /* Copies the item to the end of a queue; false: there is no memory at all. Its stripe is locked. */
-static bool copy_on(struct kv_writer *w, union assoc_slot *slot, const struct item *it, uint32_t size,
-	const struct evict_verdict *v)
+static bool copy_on(struct kv_writer *w, union assoc_slot *slot, const struct item *it,
+	uint32_t size, const struct evict_verdict *v)
 {
 	struct item *to = kvroom_reserve(w, v->queue, item_when(it), size);
 

@@ -12,6 +12,7 @@
  * meanwhile to a segment that was swept already has passed the same tests there.
  */
 #include "kv/kvsweep.h"
+
 #include "kv/kvroom.h"
 
 #include <rte_malloc.h>
@@ -82,7 +83,8 @@ static bool is_due(const struct kv_writer *w, const struct seg *s)
 	const uint32_t min = __atomic_load_n(&s->min_when, __ATOMIC_RELAXED);
 
 	return (min != 0 && min <= w->now)
-		|| (unlikely(w->is_purging) && __atomic_load_n(&s->era, __ATOMIC_RELAXED) != w->era);
+		|| (unlikely(w->is_purging)
+			&& __atomic_load_n(&s->era, __ATOMIC_RELAXED) != w->era);
 }
 
 /* The writer's own open segments and its victim: few, and each is read at most once in a second. */
@@ -113,7 +115,8 @@ void kvsweep_run(struct kv_writer *w)
 		if (w->id == 0)
 			kvsweep_end_purges(kv);
 	}
-	for (unsigned i = 0; i < SWEEP_LOOK && n_bytes < SWEEP_BYTES && w->sweep_at < kv->pool.n; i++) {
+	for (unsigned i = 0; i < SWEEP_LOOK && n_bytes < SWEEP_BYTES && w->sweep_at < kv->pool.n;
+		i++) {
 		const uint32_t no = w->sweep_at;
 		const struct seg *s = &kv->pool.segs[no];
 
@@ -167,10 +170,10 @@ void kvsweep_end_purges(struct kv *kv)
 
 	if (__atomic_load_n(&kv->purges, __ATOMIC_RELAXED) == NULL && kv->old_purges == NULL)
 		return;
-	rte_spinlock_lock(&kv->purge_lock);
+	rte_ticketlock_lock(&kv->purge_lock);
 	if (free_old(kv) && kv->purges != NULL && is_swept(kv, kv->purges->era))
 		replace(kv, next);
-	rte_spinlock_unlock(&kv->purge_lock);
+	rte_ticketlock_unlock(&kv->purge_lock);
 }
 
 int kv_purge(struct kv_writer *w, const void *prefix, uint32_t len)
@@ -185,7 +188,7 @@ int kv_purge(struct kv_writer *w, const void *prefix, uint32_t len)
 	next = rte_zmalloc(NULL, sizeof(*next), 0);
 	if (next == NULL)
 		return -ENOMEM;
-	rte_spinlock_lock(&kv->purge_lock);
+	rte_ticketlock_lock(&kv->purge_lock);
 	if (!free_old(kv))
 		goto out;
 	if (kv->purges != NULL)
@@ -201,11 +204,12 @@ int kv_purge(struct kv_writer *w, const void *prefix, uint32_t len)
 	/* pairs(kv-era): who sees the era takes numbers from those that follow this one */
 	x->number = __atomic_load_n(&kv->number, __ATOMIC_RELAXED);
 	replace(kv, next);
+	/* pairs(kv-era): the number of the purge was read before, so those that are taken after are not below it */
 	__atomic_store_n(&kv->era, next->era, __ATOMIC_RELEASE);
 	next = NULL;
 	rc = 0;
 out:
-	rte_spinlock_unlock(&kv->purge_lock);
+	rte_ticketlock_unlock(&kv->purge_lock);
 	rte_free(next);
 	return rc;
 }

@@ -67,8 +67,8 @@ static void remove_found(struct kv_writer *w, const struct found *f)
 }
 
 /* Puts a written item into the index, in place of what was found. 0, -ENOSPC: the index wants memory. */
-static int put(struct kv_writer *w, const struct kv_key *key, const struct found *f, const struct item *it,
-	uint8_t state)
+static int put(struct kv_writer *w, const struct kv_key *key, const struct found *f,
+	const struct item *it, uint8_t state)
 {
 	struct kv *kv = w->kv;
 	const struct item *old = f->item != NULL ? f->item : f->dead;
@@ -147,7 +147,8 @@ static int store_locked(struct kv_writer *w, const struct kv_key *key, const str
 }
 
 /* Counts what could not be stored; what was to be set takes the old value with it, which is not to be served any more. */
-static enum kv_result refuse(struct kv_writer *w, const struct kv_key *key, bool is_set, enum kv_result why)
+static enum kv_result refuse(
+	struct kv_writer *w, const struct kv_key *key, bool is_set, enum kv_result why)
 {
 	struct found f;
 
@@ -164,7 +165,8 @@ static enum kv_result refuse(struct kv_writer *w, const struct kv_key *key, bool
 	return why;
 }
 
-enum kv_result kv_store(struct kv_writer *w, const struct kv_key *key, const struct kv_store *s, uint64_t *cas)
+enum kv_result kv_store(
+	struct kv_writer *w, const struct kv_key *key, const struct kv_store *s, uint64_t *cas)
 {
 	struct kv *kv = w->kv;
 	struct item_head h = {.key = key->data,
@@ -266,8 +268,8 @@ static uint32_t print_number(uint64_t number, uint8_t buffer[DIGITS_MAX])
 	return n;
 }
 
-static int count_locked(struct kv_writer *w, const struct kv_key *key, uint64_t delta, bool is_down, uint64_t cas,
-	uint64_t *value)
+static int count_locked(struct kv_writer *w, const struct kv_key *key, uint64_t delta, bool is_down,
+	uint64_t cas, uint64_t *value)
 {
 	const struct found f = find(w, key);
 	struct item_head h = {.key = key->data, .key_len = key->len};
@@ -290,7 +292,8 @@ static int count_locked(struct kv_writer *w, const struct kv_key *key, uint64_t 
 	h.value_len = RTE_MAX(n, item_value_len(f.item));
 	h.when = item_when(f.item);
 	h.flags = item_flags(f.item);
-	it = kvroom_reserve(w, w->kv->pool.segs[seg_of(&w->kv->pool, f.item)].queue, h.when, item_size_for(&h));
+	it = kvroom_reserve(
+		w, w->kv->pool.segs[seg_of(&w->kv->pool, f.item)].queue, h.when, item_size_for(&h));
 	if (unlikely(it == NULL))
 		return -ENOMEM;
 	h.number = next_number(w);
@@ -300,8 +303,8 @@ static int count_locked(struct kv_writer *w, const struct kv_key *key, uint64_t 
 	return put(w, key, &f, it, assoc_state(f.slot));
 }
 
-enum kv_result kv_count(struct kv_writer *w, const struct kv_key *key, uint64_t delta, bool is_down, uint64_t cas,
-	uint64_t *value)
+enum kv_result kv_count(struct kv_writer *w, const struct kv_key *key, uint64_t delta, bool is_down,
+	uint64_t cas, uint64_t *value)
 {
 	int rc;
 

@@ -9,8 +9,8 @@
 
 #include <stddef.h>
 
-void seg_pool_init(struct seg_pool *p, void *base, uint32_t n, uint32_t shift, uint32_t n_classes, struct seg *segs,
-	struct rte_rcu_qsbr *readers)
+void seg_pool_init(struct seg_pool *p, void *base, uint32_t n, uint32_t shift, uint32_t n_classes,
+	struct seg *segs, struct rte_rcu_qsbr *readers)
 {
 	static const struct seg_chain empty = {SEG_NONE, SEG_NONE};
 
@@ -22,7 +22,7 @@ void seg_pool_init(struct seg_pool *p, void *base, uint32_t n, uint32_t shift, u
 		.segs = segs,
 		.n_free = n,
 		.limbo = empty};
-	rte_spinlock_init(&p->lock);
+	rte_ticketlock_init(&p->lock);
 	for (unsigned q = 0; q < SEG_QUEUES; q++)
 		for (unsigned c = 0; c < SEG_CLASSES; c++)
 			p->chains[q][c] = empty;
@@ -79,6 +79,7 @@ static void free_some(struct seg_pool *p)
 
 static uint32_t take_free(struct seg_pool *p)
 {
+	struct seg *s;
 	uint32_t no;
 
 	if (p->limbo.head != SEG_NONE)
@@ -88,7 +89,12 @@ static uint32_t take_free(struct seg_pool *p)
 		return SEG_NONE;
 	p->free = p->segs[no].next;
 	count(&p->n_free, -1u);
-	p->segs[no] = (struct seg){.next = SEG_NONE, .prev = SEG_NONE, .seq = p->seq};
+	s = &p->segs[no];
+	s->next = s->prev = SEG_NONE;
+	s->seq = p->seq;
+	s->fill = 0;
+	__atomic_store_n(&s->live, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->min_when, 0, __ATOMIC_RELAXED);
 	count(&p->seq, 1);
 	return no;
 }
@@ -97,16 +103,16 @@ uint32_t seg_open(struct seg_pool *p, uint8_t queue, uint8_t class, uint32_t era
 {
 	uint32_t no;
 
-	rte_spinlock_lock(&p->lock);
+	rte_ticketlock_lock(&p->lock);
 	no = take_free(p);
 	if (no != SEG_NONE) {
 		p->segs[no].queue = queue;
 		p->segs[no].class = class;
-		p->segs[no].era = era;
+		__atomic_store_n(&p->segs[no].era, era, __ATOMIC_RELAXED);
 		set_state(&p->segs[no], SEG_OPEN);
 		count(&p->n_queue[queue], 1);
 	}
-	rte_spinlock_unlock(&p->lock);
+	rte_ticketlock_unlock(&p->lock);
 	return no;
 }
 
@@ -114,13 +120,13 @@ uint32_t seg_give(struct seg_pool *p)
 {
 	uint32_t no;
 
-	rte_spinlock_lock(&p->lock);
+	rte_ticketlock_lock(&p->lock);
 	no = take_free(p);
 	if (no != SEG_NONE) {
 		set_state(&p->segs[no], SEG_GIVEN);
 		count(&p->n_given, 1);
 	}
-	rte_spinlock_unlock(&p->lock);
+	rte_ticketlock_unlock(&p->lock);
 	return no;
 }
 
@@ -128,12 +134,12 @@ void seg_seal(struct seg_pool *p, uint32_t no)
 {
 	struct seg *s = &p->segs[no];
 
-	rte_spinlock_lock(&p->lock);
+	rte_ticketlock_lock(&p->lock);
 	link_before(p, &p->chains[s->queue][s->class], no, SEG_NONE);
 	/* pairs(seg-seal): who sees the state sees the items and how much there is */
 	__atomic_store_n(&s->state, SEG_SEALED, __ATOMIC_RELEASE);
 	count(&p->n_sealed[s->queue], 1);
-	rte_spinlock_unlock(&p->lock);
+	rte_ticketlock_unlock(&p->lock);
 }
 
 static void take(struct seg_pool *p, uint32_t no)
@@ -149,11 +155,11 @@ bool seg_take(struct seg_pool *p, uint32_t no)
 {
 	bool is_ours;
 
-	rte_spinlock_lock(&p->lock);
+	rte_ticketlock_lock(&p->lock);
 	is_ours = p->segs[no].state == SEG_SEALED;
 	if (is_ours)
 		take(p, no);
-	rte_spinlock_unlock(&p->lock);
+	rte_ticketlock_unlock(&p->lock);
 	return is_ours;
 }
 
@@ -161,7 +167,7 @@ uint32_t seg_take_oldest(struct seg_pool *p, uint8_t queue)
 {
 	uint32_t no = SEG_NONE;
 
-	rte_spinlock_lock(&p->lock);
+	rte_ticketlock_lock(&p->lock);
 	for (unsigned c = 0; c < p->n_classes; c++) {
 		const uint32_t head = p->chains[queue][c].head;
 
@@ -171,7 +177,7 @@ uint32_t seg_take_oldest(struct seg_pool *p, uint8_t queue)
 	}
 	if (no != SEG_NONE)
 		take(p, no);
-	rte_spinlock_unlock(&p->lock);
+	rte_ticketlock_unlock(&p->lock);
 	return no;
 }
 
@@ -179,13 +185,13 @@ void seg_retire(struct seg_pool *p, uint32_t no)
 {
 	struct seg *s = &p->segs[no];
 
-	rte_spinlock_lock(&p->lock);
+	rte_ticketlock_lock(&p->lock);
 	count(&p->n_queue[s->queue], -1u);
 	s->token = rte_rcu_qsbr_start(p->readers);
 	set_state(s, SEG_LIMBO);
 	link_before(p, &p->limbo, no, SEG_NONE);
 	count(&p->n_limbo, 1);
-	rte_spinlock_unlock(&p->lock);
+	rte_ticketlock_unlock(&p->lock);
 }
 
 void seg_check(const struct seg_pool *p)
@@ -197,7 +203,8 @@ void seg_check(const struct seg_pool *p)
 
 		n += p->n_queue[q];
 		for (unsigned c = 0; c < SEG_CLASSES; c++)
-			for (uint32_t no = p->chains[q][c].head; no != SEG_NONE; no = p->segs[no].next) {
+			for (uint32_t no = p->chains[q][c].head; no != SEG_NONE;
+				no = p->segs[no].next) {
 				RTE_VERIFY(p->segs[no].state == SEG_SEALED && p->segs[no].queue == q
 					&& p->segs[no].class == c);
 				n_chained++;

@@ -15,7 +15,7 @@
  * The lock is taken for a segment, not for an item: about once in a thousand items of 1/1000 of its size.
  */
 #include <rte_rcu_qsbr.h>
-#include <rte_spinlock.h>
+#include <rte_ticketlock.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,7 +51,7 @@ struct seg_pool {
 	uint32_t n_classes;
 	struct rte_rcu_qsbr *readers;
 	struct seg *segs;
-	rte_spinlock_t lock;
+	rte_ticketlock_t lock;
 	/* w: holder of the lock  r: all, relaxed, as hints */
 	uint32_t n_free, n_limbo, n_given;
 	uint32_t n_queue[SEG_QUEUES]; /* OPEN, SEALED and VICTIM ones */
@@ -64,8 +64,8 @@ struct seg_pool {
 
 /* base: n << shift bytes; segs: n of them, both the caller's for as long as the pool is. readers: of all threads that use
  * the memory. Context: before other threads use it. */
-void seg_pool_init(struct seg_pool *p, void *base, uint32_t n, uint32_t shift, uint32_t n_classes, struct seg *segs,
-	struct rte_rcu_qsbr *readers);
+void seg_pool_init(struct seg_pool *p, void *base, uint32_t n, uint32_t shift, uint32_t n_classes,
+	struct seg *segs, struct rte_rcu_qsbr *readers);
 
 /* A free segment, now OPEN for the caller, or SEG_NONE. Below here: any thread that reports quiescent, holding no stripe; may
  * spin for some ten instructions of others. */

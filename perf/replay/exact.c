@@ -136,7 +136,8 @@ static void heap_down(struct exact *x, uint32_t at)
 
 		if (child >= x->n_heap)
 			break;
-		if (child + 1 < x->n_heap && x->keys[x->heap[child + 1]].worth < x->keys[x->heap[child]].worth)
+		if (child + 1 < x->n_heap
+			&& x->keys[x->heap[child + 1]].worth < x->keys[x->heap[child]].worth)
 			child++;
 		if (x->keys[x->heap[child]].worth >= x->keys[k].worth)
 			break;

@@ -98,12 +98,15 @@ static double pct(uint64_t part, uint64_t whole)
 	return 100.0 * (double)part / (double)whole;
 }
 
-static void run(const struct trace *t, const struct options *o, uint64_t bytes, enum evict_policy policy)
+static void run(
+	const struct trace *t, const struct options *o, uint64_t bytes, enum evict_policy policy)
 {
 	struct kv_params params = {.memory_bytes = bytes,
 		.n_writers = 1,
 		.policy = (uint8_t)policy,
-		.item_bytes = 16 + (o->value_len != 0 ? o->value_len : (uint32_t)(t->value_bytes / t->n_keys)),
+		.item_bytes = 16
+			+ (o->value_len != 0 ? o->value_len
+					     : (uint32_t)(t->value_bytes / t->n_keys)),
 		.socket_id = SOCKET_ID_ANY};
 	struct result r = {0};
 	struct kv *kv;
@@ -115,16 +118,16 @@ static void run(const struct trace *t, const struct options *o, uint64_t bytes, 
 		params.value_max = o->value_len;
 	rc = kv_create(&kv, &params, readers);
 	if (rc == -EINVAL) {
-		printf("%12" PRIu64 "  %-7s needs at least %" PRIu64 " bytes\n", bytes, evict_policies[policy]->name,
-			kv_memory_min(&params));
+		printf("%12" PRIu64 "  %-7s needs at least %" PRIu64 " bytes\n", bytes,
+			evict_policies[policy]->name, kv_memory_min(&params));
 		return;
 	}
 	if (rc != 0)
 		die("the cache", "no memory; give EAL more");
 	play(kv, t, o, &r);
 	kv_destroy(&kv);
-	printf("%12" PRIu64 "  %-7s %10" PRIu64 " %8.1f %8.2f", bytes, evict_policies[policy]->name, r.n_items,
-		(double)bytes / (double)r.n_items, pct(r.n_hits, t->n));
+	printf("%12" PRIu64 "  %-7s %10" PRIu64 " %8.1f %8.2f", bytes, evict_policies[policy]->name,
+		r.n_items, (double)bytes / (double)r.n_items, pct(r.n_hits, t->n));
 	if (o->has_exact) {
 		struct exact *x = exact_create(policy, (uint32_t)r.n_items, t->n_keys);
 		uint64_t n = 0;
@@ -176,7 +179,8 @@ static void parse(int argc, char **argv, struct options *o)
 			}
 			break;
 		case 'v':
-			o->value_len = (uint32_t)RTE_MIN(parse_bytes(optarg), (uint64_t)ITEM_VALUE_LIMIT);
+			o->value_len =
+				(uint32_t)RTE_MIN(parse_bytes(optarg), (uint64_t)ITEM_VALUE_LIMIT);
 			break;
 		case 'n':
 			o->has_exact = false;
@@ -192,9 +196,9 @@ static void parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	char *eal[] = {argv[0], (char[]){"--no-huge"}, (char[]){"--no-pci"}, (char[]){"--no-telemetry"},
-		(char[]){"--no-shconf"}, (char[]){"--log-level=4"}, (char[]){"-l"}, (char[]){"0"}, (char[]){"-m"},
-		(char[]){"4096"}, NULL};
+	char *eal[] = {argv[0], (char[]){"--no-huge"}, (char[]){"--no-pci"},
+		(char[]){"--no-telemetry"}, (char[]){"--no-shconf"}, (char[]){"--log-level=4"},
+		(char[]){"-l"}, (char[]){"0"}, (char[]){"-m"}, (char[]){"4096"}, NULL};
 	struct options o = {0};
 	struct trace t;
 
@@ -208,10 +212,11 @@ int main(int argc, char **argv)
 	rte_rcu_qsbr_thread_online(readers, 0);
 	trace_load(&t, argv[argc - 1]);
 	printf("%s: %" PRIu64 " requests, %u keys\n", t.name, t.n, t.n_keys);
-	printf("%12s  %-7s %10s %8s %8s %8s %7s %8s %8s\n", "bytes", "policy", "items", "B/item", "hits %", "exact %",
-		"diff", "copies", "M ops/s");
+	printf("%12s  %-7s %10s %8s %8s %8s %7s %8s %8s\n", "bytes", "policy", "items", "B/item",
+		"hits %", "exact %", "diff", "copies", "M ops/s");
 	if (o.n_bytes == 0) {
-		const uint64_t all = o.value_len != 0 ? (uint64_t)t.n_keys * (o.value_len + 44) : t.value_bytes + t.n_keys * 44ull;
+		const uint64_t all = o.value_len != 0 ? (uint64_t)t.n_keys * (o.value_len + 44)
+						      : t.value_bytes + t.n_keys * 44ull;
 
 		o.bytes[o.n_bytes++] = all / 100;
 		o.bytes[o.n_bytes++] = all / 10;

@@ -87,7 +87,8 @@ static void add(struct trace *t, struct ids *ids, uint64_t hash, struct trace_re
 	if (ids->n != n_keys)
 		t->value_bytes += r.value_len;
 	if ((t->n & (t->n - 1)) == 0)
-		t->requests = must(realloc(t->requests, RTE_MAX(t->n * 2, 1ull) * sizeof(*t->requests)));
+		t->requests =
+			must(realloc(t->requests, RTE_MAX(t->n * 2, 1ull) * sizeof(*t->requests)));
 	t->requests[t->n++] = r;
 }
 
@@ -161,7 +162,8 @@ static uint64_t zipf_rank(const double *sums, uint64_t n_keys, uint64_t *s)
 
 /* zipf: popularity stays. churn: each key's popularity is that of another one after a while. scan: zipf with a run over all
  * keys, once each, in between. */
-static void make(struct trace *t, struct ids *ids, const char *kind, uint64_t n_keys, uint64_t n, double skew, uint64_t seed)
+static void make(struct trace *t, struct ids *ids, const char *kind, uint64_t n_keys, uint64_t n,
+	double skew, uint64_t seed)
 {
 	double *sums = zipf_sums(n_keys, skew);
 	uint64_t s = seed * 0x9e3779b97f4a7c15ull + 1;
@@ -171,7 +173,9 @@ static void make(struct trace *t, struct ids *ids, const char *kind, uint64_t n_
 		uint64_t key = zipf_rank(sums, n_keys, &s);
 
 		if (strcmp(kind, "churn") == 0)
-			key += i * 4 / n_keys * (n_keys / 50); /* every n_keys / 4 requests 2 % of the ranks are new */
+			key += i * 4 / n_keys
+				* (n_keys
+					/ 50); /* every n_keys / 4 requests 2 % of the ranks are new */
 		else if (strcmp(kind, "scan") == 0 && i / n_keys % 4 == 3)
 			key = n_keys + i % n_keys;
 		add(t, ids, XXH3_64bits(&key, sizeof(key)), r);
@@ -184,7 +188,8 @@ static void make_named(struct trace *t, struct ids *ids)
 	char kind[16];
 	uint64_t n_keys, n, seed = 1;
 	double skew;
-	const int got = sscanf(t->name, "%15[a-z]:%" SCNu64 ":%" SCNu64 ":%lf:%" SCNu64, kind, &n_keys, &n, &skew, &seed);
+	const int got = sscanf(t->name, "%15[a-z]:%" SCNu64 ":%" SCNu64 ":%lf:%" SCNu64, kind,
+		&n_keys, &n, &skew, &seed);
 
 	if (got < 4 || n_keys == 0 || n_keys > UINT32_MAX || n == 0)
 		die(t->name, "not understood", "KIND:KEYS:REQUESTS:SKEW[:SEED], or a file's name");
@@ -195,7 +200,8 @@ static void make_named(struct trace *t, struct ids *ids)
 
 void trace_load(struct trace *t, const char *name)
 {
-	const bool is_csv = strstr(name, ".csv") != NULL, is_oracle = strstr(name, "oracleGeneral") != NULL;
+	const bool is_csv = strstr(name, ".csv") != NULL,
+		   is_oracle = strstr(name, "oracleGeneral") != NULL;
 	struct ids ids = {0};
 	FILE *f;
 

@@ -43,13 +43,16 @@ static uint32_t rnd(uint32_t below)
 
 static uint32_t key_of(uint32_t i, char key[ITEM_KEY_MAX])
 {
-	return (uint32_t)snprintf(key, ITEM_KEY_MAX, "%s:%0*u", i % 3 ? "a" : "bb", i % 7 == 0 ? 200 : 5, i);
+	return (uint32_t)snprintf(
+		key, ITEM_KEY_MAX, "%s:%0*u", i % 3 ? "a" : "bb", i % 7 == 0 ? 200 : 5, i);
 }
 
 static void open_cache(uint64_t bytes, enum evict_policy policy)
 {
-	const struct kv_params params = {
-		.memory_bytes = bytes, .value_max = VALUE_MAX, .n_writers = N_WRITERS, .policy = (uint8_t)policy};
+	const struct kv_params params = {.memory_bytes = bytes,
+		.value_max = VALUE_MAX,
+		.n_writers = N_WRITERS,
+		.policy = (uint8_t)policy};
 
 	assert_int_equal(0, kv_create(&kv, &params, readers));
 	memset(entries, 0, sizeof(entries));
@@ -193,7 +196,9 @@ static void erase(struct kv_writer *w, uint32_t i)
 
 	check_get(w, i);
 	cas = rnd(2) ? 0 : rnd(2) ? e->cas : 99;
-	assert_int_equal(!e->is_there ? KV_NOT_FOUND : cas != 0 && cas != e->cas ? KV_EXISTS : KV_OK,
+	assert_int_equal(!e->is_there               ? KV_NOT_FOUND
+			: cas != 0 && cas != e->cas ? KV_EXISTS
+						    : KV_OK,
 		kv_delete(w, &k, cas));
 	if (cas == 0 || cas == e->cas)
 		e->is_there = false;
@@ -227,8 +232,11 @@ static void count(struct kv_writer *w, uint32_t i)
 	old = strtoull(text, &end, 10);
 	while (end != text && *end == ' ')
 		end++;
-	is_number = e->len > 0 && e->len <= 20 && text[0] >= '0' && text[0] <= '9' && end == text + e->len;
-	assert_int_equal(!e->is_there ? KV_NOT_FOUND : is_number ? KV_OK : KV_NOT_NUMBER,
+	is_number = e->len > 0 && e->len <= 20 && text[0] >= '0' && text[0] <= '9'
+		&& end == text + e->len;
+	assert_int_equal(!e->is_there ? KV_NOT_FOUND
+			: is_number   ? KV_OK
+				      : KV_NOT_NUMBER,
 		kv_count(w, &k, delta, is_down, 0, &value));
 	if (!e->is_there || !is_number)
 		return;
@@ -360,7 +368,8 @@ static void index_grows(void **state)
 	assert_int_equal(0, kv_create(&kv, &params, readers));
 	for (uint32_t i = 0; i < 100000; i++) {
 		char key[32];
-		const struct kv_key k = kv_key_of(key, (uint32_t)snprintf(key, sizeof(key), "key:%u", i));
+		const struct kv_key k =
+			kv_key_of(key, (uint32_t)snprintf(key, sizeof(key), "key:%u", i));
 		const struct kv_store s = {.value = "x", .value_len = 1};
 
 		assert_int_equal(KV_OK, kv_store(some_writer(), &k, &s, NULL));
