@@ -128,8 +128,6 @@ void kv_destroy(struct kv **kv)
 {
 	if (*kv == NULL)
 		return;
-	rte_free((*kv)->purges);
-	rte_free((*kv)->old_purges);
 	rte_free((*kv)->memory);
 	*kv = NULL;
 }

@@ -125,7 +125,8 @@ enum kv_result kv_count(struct kv_writer *w, const struct kv_key *key, uint64_t 
 	uint64_t cas, uint64_t *value);
 
 /* From now on no key that begins with this is found unless it is written again; len 0: no key at all. The items are removed
- * by and by. 0, -EINVAL: longer than ITEM_KEY_MAX; -EAGAIN: KV_PURGES_MAX of them are not yet finished. */
+ * by and by. 0, -EINVAL: longer than ITEM_KEY_MAX; -EAGAIN: KV_PURGES_MAX of them are not yet finished,
+ * or the last one has been this very moment. */
 int kv_purge(struct kv_writer *w, const void *prefix, uint32_t len);
 
 /* Context: manager. */

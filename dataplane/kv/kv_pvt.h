@@ -22,7 +22,7 @@ struct kv_prefix {
 	uint8_t data[ITEM_KEY_MAX];
 };
 
-/* Replaced as a whole, so that readers see one state; retired through the readers' grace period. */
+/* Replaced as a whole, so that readers see one state; used again after the readers' grace period. */
 struct kv_purges {
 	uint32_t n;
 	uint32_t era; /* of the last of them */
@@ -62,8 +62,9 @@ struct kv {
 	struct kv_purges *purges;            /* NULL: none  pairs(kv-purges) */
 	/* w and r: holder of the lock */
 	rte_ticketlock_t purge_lock;
-	struct kv_purges *old_purges; /* what the last change replaced */
+	bool is_old_read; /* the list that the last change replaced may still be: until old_token is passed */
 	uint64_t old_token;
+	struct kv_purges lists[2]; /* one is in force, or none; the other is the next */
 };
 
 #define KV_COUNT(w, symbol, n) \

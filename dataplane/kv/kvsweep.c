@@ -13,9 +13,8 @@
  */
 #include "kv/kvsweep.h"
 
+#include "base/tsan.h"
 #include "kv/kvroom.h"
-
-#include <rte_malloc.h>
 
 #include <errno.h>
 
@@ -143,73 +142,73 @@ static bool is_swept(const struct kv *kv, uint32_t era)
 	return true;
 }
 
-/* Frees the list that the last change replaced; false: somebody may still read it. */
-static bool free_old(struct kv *kv)
+/* Whether nobody reads the list any more that the last change replaced. */
+static bool is_free(struct kv *kv)
 {
-	if (kv->old_purges == NULL)
-		return true;
-	if (rte_rcu_qsbr_check(kv->pool.readers, kv->old_token, false) != 1)
-		return false;
-	rte_free(kv->old_purges);
-	kv->old_purges = NULL;
-	return true;
+	if (kv->is_old_read && rte_rcu_qsbr_check(kv->pool.readers, kv->old_token, false) == 1) {
+		TSAN_ACQUIRE(kv->pool.readers);
+		kv->is_old_read = false;
+	}
+	return !kv->is_old_read;
 }
 
 /* Takes effect for all that begin after it. The holder of purge_lock. */
 static void replace(struct kv *kv, struct kv_purges *next)
 {
-	kv->old_purges = kv->purges;
 	/* pairs(kv-purges): the list before the pointer to it */
 	__atomic_store_n(&kv->purges, next, __ATOMIC_RELEASE);
 	kv->old_token = rte_rcu_qsbr_start(kv->pool.readers);
+	kv->is_old_read = true;
 }
 
 void kvsweep_end_purges(struct kv *kv)
 {
-	struct kv_purges *next = NULL;
-
-	if (__atomic_load_n(&kv->purges, __ATOMIC_RELAXED) == NULL && kv->old_purges == NULL)
+	if (__atomic_load_n(&kv->purges, __ATOMIC_RELAXED) == NULL)
 		return;
 	rte_ticketlock_lock(&kv->purge_lock);
-	if (free_old(kv) && kv->purges != NULL && is_swept(kv, kv->purges->era))
-		replace(kv, next);
+	if (is_free(kv) && kv->purges != NULL && is_swept(kv, kv->purges->era))
+		replace(kv, NULL);
 	rte_ticketlock_unlock(&kv->purge_lock);
+}
+
+/* The list in force with one more; NULL: there is no place. */
+static struct kv_purges *extend(struct kv *kv, const void *prefix, uint32_t len)
+{
+	struct kv_purges *next = &kv->lists[kv->purges == &kv->lists[0]];
+	struct kv_prefix *x;
+
+	/* a purge of all is about what the others are about, too */
+	if (kv->purges != NULL && len > 0)
+		*next = *kv->purges;
+	else
+		next->n = 0;
+	if (next->n == KV_PURGES_MAX)
+		return NULL;
+	x = &next->prefixes[next->n++];
+	x->len = len;
+	memcpy(x->data, prefix, len);
+	x->number = __atomic_load_n(&kv->number, __ATOMIC_RELAXED);
+	next->era = kv->era + 1;
+	return next;
 }
 
 int kv_purge(struct kv_writer *w, const void *prefix, uint32_t len)
 {
 	struct kv *kv = w->kv;
 	struct kv_purges *next;
-	struct kv_prefix *x;
 	int rc = -EAGAIN;
 
 	if (len > ITEM_KEY_MAX)
 		return -EINVAL;
-	next = rte_zmalloc(NULL, sizeof(*next), 0);
-	if (next == NULL)
-		return -ENOMEM;
 	rte_ticketlock_lock(&kv->purge_lock);
-	if (!free_old(kv))
-		goto out;
-	if (kv->purges != NULL)
-		*next = *kv->purges;
-	if (len == 0)
-		next->n = 0; /* it is about all that the others are about */
-	if (next->n == KV_PURGES_MAX)
-		goto out;
-	x = &next->prefixes[next->n++];
-	x->len = len;
-	memcpy(x->data, prefix, len);
-	next->era = kv->era + 1;
-	/* pairs(kv-era): who sees the era takes numbers from those that follow this one */
-	x->number = __atomic_load_n(&kv->number, __ATOMIC_RELAXED);
-	replace(kv, next);
-	/* pairs(kv-era): the number of the purge was read before, so those that are taken after are not below it */
-	__atomic_store_n(&kv->era, next->era, __ATOMIC_RELEASE);
-	next = NULL;
-	rc = 0;
-out:
+	next = is_free(kv) ? extend(kv, prefix, len) : NULL;
+	if (next != NULL) {
+		replace(kv, next);
+		/* pairs(kv-era): the number of the purge was read before, so those that are taken after are not
+		 * below it */
+		__atomic_store_n(&kv->era, next->era, __ATOMIC_RELEASE);
+		rc = 0;
+	}
 	rte_ticketlock_unlock(&kv->purge_lock);
-	rte_free(next);
 	return rc;
 }

@@ -5,6 +5,8 @@
  */
 #include "kv/seg.h"
 
+#include "base/tsan.h"
+
 #include <rte_debug.h>
 
 #include <stddef.h>
@@ -68,6 +70,7 @@ static void free_some(struct seg_pool *p)
 
 		if (rte_rcu_qsbr_check(p->readers, p->segs[no].token, false) != 1)
 			return;
+		TSAN_ACQUIRE(p->readers); /* it may know from another thread, by a relaxed word */
 		unlink(p, &p->limbo, no);
 		set_state(&p->segs[no], SEG_FREE);
 		p->segs[no].next = p->free;

@@ -6,6 +6,7 @@
  * the sum, and what one thread alone writes must read as written: no update is lost, no value comes back.
  */
 #include "base/keyhash.h"
+#include "base/tsan.h"
 #include "eal.h"
 #include "kv/kv.h"
 #include "race.h"
@@ -15,10 +16,19 @@
 #include <string.h>
 
 #define THREADS 3u
-#define TURNS 20000u
-#define KEYS 400u
+#define TURNS 8000u
+#define KEYS 6000u
 #define COUNTS 300u /* of each thread, to each of the two counters */
 #define VALUE_MAX 3000u
+
+#ifdef TSAN_BUILD
+/* A token that was passed before is read plainly there, and written atomically. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:rte_rcu_qsbr_check\n";
+}
+#endif
 
 static struct rte_rcu_qsbr *readers;
 static struct kv *kv;
@@ -70,12 +80,12 @@ static void get(struct kv_writer *w, uint64_t *rnd)
 
 static void change(struct kv_writer *w, uint64_t *rnd)
 {
-	static const int64_t times[] = {0, 0, 1, 3, -1};
+	static const int64_t times[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, -1};
 	uint8_t value[VALUE_MAX];
 	char key[32];
 	const uint32_t i = race_random(rnd) % KEYS;
 	const struct kv_key k = make_key(key, "k", i);
-	struct kv_store s = {.value = value, .exptime = times[race_random(rnd) % 5]};
+	struct kv_store s = {.value = value, .exptime = times[race_random(rnd) % RTE_DIM(times)]};
 	const struct item *it;
 
 	switch (race_random(rnd) % 16) {
@@ -83,7 +93,7 @@ static void change(struct kv_writer *w, uint64_t *rnd)
 		kv_delete(w, &k, 0);
 		break;
 	case 1:
-		it = kv_touch(w, &k, times[race_random(rnd) % 5]);
+		it = kv_touch(w, &k, times[race_random(rnd) % RTE_DIM(times)]);
 		if (it != NULL)
 			look(it, i);
 		break;
@@ -140,6 +150,8 @@ static void *body(void *arg)
 		struct kv_store s = {.value = &mine, .value_len = sizeof(mine)};
 
 		rte_rcu_qsbr_quiescent(readers, id);
+		if (turn % 16 == 0)
+			sched_yield(); /* fewer cores than threads: one that waits keeps all memory from being used again */
 		kv_writer_begin(w, 1 + turn / 500, 0);
 		kv_writer_begin(c, 1, 0);
 		get(w, &rnd);
@@ -204,8 +216,8 @@ static void run(enum evict_policy policy)
 	kv_check(kv);
 	kv_check(counters);
 	kv_stats_sum(kv, &stats);
-	RACE_CHECK(stats.evicted + stats.expired > 0 && stats.kept + stats.hits > 0,
-		"nothing was given up");
+	RACE_CHECK(
+		stats.evicted > 0 && stats.expired > 0 && stats.kept > 0, "nothing was given up");
 	printf("%-7s %lu hits of %lu, %lu evicted, %lu expired, %lu kept, %lu purged, %lu without memory\n",
 		evict_policies[policy]->name, (unsigned long)stats.hits, (unsigned long)stats.gets,
 		(unsigned long)stats.evicted, (unsigned long)stats.expired,
