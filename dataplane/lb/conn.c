@@ -268,12 +268,14 @@ struct conn *conn_at(const struct conn_table *t, uint32_t idx)
 }
 
 /* What the next addition writes. Entries given back long ago are in no cache; a packet's work is time enough. */
-static inline void prefetch_free(const struct half *h, uint32_t position)
+static __rte_always_inline void prefetch_free(
+	const struct half *h, uint32_t position, uint32_t addr_len)
 {
 	if (unlikely(position == CONN_NONE))
 		return;
 	rte_prefetch0(&h->entries[position]);
-	rte_prefetch0(h->vips + (size_t)position * h->addr_len);
+	if (addr_len == 16) /* an IPv4 entry has its VIP in it */
+		rte_prefetch0(h->vips + (size_t)position * addr_len);
 	rte_prefetch0(&h->links[position]);
 	rte_prefetch0(&h->next[position]);
 }
@@ -306,7 +308,7 @@ static __rte_always_inline uint32_t half_add(
 	if (unlikely(at == CONN_NONE))
 		return CONN_NONE;
 	h->free_head = h->next[at];
-	prefetch_free(h, h->free_head);
+	prefetch_free(h, h->free_head, addr_len);
 	link_entry(h, at, hash_of(key, addr_len));
 	__atomic_store_n(&h->n, h->n + 1, __ATOMIC_RELAXED);
 	e = &h->entries[at];
