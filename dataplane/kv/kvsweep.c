@@ -73,7 +73,8 @@ static void sweep_seg(struct kv_writer *w, uint32_t no)
 	if (min != 0)
 		kvroom_lower(kv, (const struct item *)(const void *)seg_memory(&kv->pool, no), min);
 	__atomic_store_n(&s->era, w->era, __ATOMIC_RELAXED);
-	if (__atomic_load_n(&s->live, __ATOMIC_RELAXED) == 0 && seg_take(&kv->pool, no))
+	/* pairs(seg-live): readers that came by before the index changed are waited for */
+	if (__atomic_load_n(&s->live, __ATOMIC_ACQUIRE) == 0 && seg_take(&kv->pool, no))
 		seg_retire(&kv->pool, no);
 }
 

@@ -35,8 +35,8 @@ struct seg {
 	uint64_t token; /* of limbo */
 	/* w: owner while OPEN  r: all once SEALED  pairs(seg-seal) */
 	uint32_t fill;
-	/* atomic, relaxed */
-	int32_t live;
+	/* atomic, relaxed unless it says so */
+	int32_t live;      /* pairs(seg-live) */
 	uint32_t min_when; /* no item in it expires before this second; 0: none does */
 	uint32_t era;      /* of the user's, given to seg_open() */
 };
@@ -107,10 +107,11 @@ static inline uint32_t seg_size(const struct seg_pool *p)
 	return 1u << p->shift;
 }
 
-/* Accounts for an item that the index begins or ceases to name. Any thread. */
+/* Accounts for an item that the index begins or ceases to name; after the change of the index. Any thread. */
 static inline void seg_add_live(struct seg_pool *p, const void *item, int32_t size)
 {
-	__atomic_fetch_add(&p->segs[seg_of(p, item)].live, size, __ATOMIC_RELAXED);
+	/* pairs(seg-live): who sees that nothing lives here any more sees that the index names nothing here */
+	__atomic_fetch_add(&p->segs[seg_of(p, item)].live, size, __ATOMIC_RELEASE);
 }
 
 /* Assert-only, nobody else uses the pool: S1. */
