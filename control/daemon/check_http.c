@@ -299,7 +299,8 @@ static int start(void **out, const struct check_target *t)
 	p->easy = curl_easy_init();
 	if (p->expect == NULL || p->easy == NULL || set_headers(p, t->check) != 0)
 		goto err;
-	memcpy(p->expect, t->check->expect, p->n_expect * sizeof(*p->expect));
+	if (p->n_expect > 0) /* else there is no list to copy from */
+		memcpy(p->expect, t->check->expect, p->n_expect * sizeof(*p->expect));
 	set_url(p->easy, t);
 	set_options(p);
 	if (curl_multi_add_handle(t->http->multi, p->easy) != CURLM_OK)
