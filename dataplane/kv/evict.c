@@ -19,3 +19,15 @@ enum evict_policy evict_find(const char *name)
 			break;
 	return (enum evict_policy)i;
 }
+
+struct evict_verdict evict_admit(struct evict *e, uint64_t hash)
+{
+	(void)e, (void)hash;
+	return (struct evict_verdict){.is_kept = true};
+}
+
+uint8_t evict_first_queue(struct evict *e)
+{
+	(void)e;
+	return 0;
+}

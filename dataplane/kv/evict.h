@@ -42,6 +42,16 @@ struct evict_ops {
 		struct evict *e, uint8_t queue, uint64_t hash, uint8_t state);
 };
 
+/* What several policies do: of those with one queue, and those that count. */
+struct evict_verdict evict_admit(struct evict *e, uint64_t hash);
+uint8_t evict_first_queue(struct evict *e);
+static inline void evict_count_hits(const struct assoc_probe *probes, unsigned n, uint8_t max)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (probes[i].item != NULL && probes[i].state < max)
+			assoc_set_state(probes[i].slot, probes[i].state + 1);
+}
+
 /* By enum evict_policy. */
 extern const struct evict_ops *const evict_policies[EVICT_N];
 

@@ -7,18 +7,6 @@ static void on_hits(const struct evict *e, struct assoc_probe *probes, unsigned 
 	(void)e, (void)probes, (void)n;
 }
 
-static struct evict_verdict admit(struct evict *e, uint64_t hash)
-{
-	(void)e, (void)hash;
-	return (struct evict_verdict){.is_kept = true};
-}
-
-static uint8_t next_queue(struct evict *e)
-{
-	(void)e;
-	return 0;
-}
-
 static struct evict_verdict decide(struct evict *e, uint8_t queue, uint64_t hash, uint8_t state)
 {
 	(void)e, (void)queue, (void)hash, (void)state;
@@ -28,7 +16,7 @@ static struct evict_verdict decide(struct evict *e, uint8_t queue, uint64_t hash
 const struct evict_ops evict_fifo = {
 	.name = "fifo",
 	.on_hits = on_hits,
-	.admit = admit,
-	.next_queue = next_queue,
+	.admit = evict_admit,
+	.next_queue = evict_first_queue,
 	.decide = decide,
 };

@@ -10,21 +10,7 @@
 static void on_hits(const struct evict *e, struct assoc_probe *probes, unsigned n)
 {
 	(void)e;
-	for (unsigned i = 0; i < n; i++)
-		if (probes[i].item != NULL && probes[i].state < COUNT_MAX)
-			assoc_set_state(probes[i].slot, probes[i].state + 1);
-}
-
-static struct evict_verdict admit(struct evict *e, uint64_t hash)
-{
-	(void)e, (void)hash;
-	return (struct evict_verdict){.is_kept = true};
-}
-
-static uint8_t next_queue(struct evict *e)
-{
-	(void)e;
-	return 0;
+	evict_count_hits(probes, n, COUNT_MAX);
 }
 
 static struct evict_verdict decide(struct evict *e, uint8_t queue, uint64_t hash, uint8_t state)
@@ -36,7 +22,7 @@ static struct evict_verdict decide(struct evict *e, uint8_t queue, uint64_t hash
 const struct evict_ops evict_lfu = {
 	.name = "lfu",
 	.on_hits = on_hits,
-	.admit = admit,
-	.next_queue = next_queue,
+	.admit = evict_admit,
+	.next_queue = evict_first_queue,
 	.decide = decide,
 };

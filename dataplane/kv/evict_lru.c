@@ -31,12 +31,6 @@ static struct evict_verdict admit(struct evict *e, uint64_t hash)
 	return (struct evict_verdict){.is_kept = true, .state = now(e)};
 }
 
-static uint8_t next_queue(struct evict *e)
-{
-	(void)e;
-	return 0;
-}
-
 static struct evict_verdict decide(struct evict *e, uint8_t queue, uint64_t hash, uint8_t state)
 {
 	(void)queue, (void)hash;
@@ -48,6 +42,6 @@ const struct evict_ops evict_lru = {
 	.name = "lru",
 	.on_hits = on_hits,
 	.admit = admit,
-	.next_queue = next_queue,
+	.next_queue = evict_first_queue,
 	.decide = decide,
 };

@@ -16,9 +16,7 @@
 static void on_hits(const struct evict *e, struct assoc_probe *probes, unsigned n)
 {
 	(void)e;
-	for (unsigned i = 0; i < n; i++)
-		if (probes[i].item != NULL && probes[i].state < COUNT_MAX)
-			assoc_set_state(probes[i].slot, probes[i].state + 1);
+	evict_count_hits(probes, n, COUNT_MAX);
 }
 
 static struct evict_verdict admit(struct evict *e, uint64_t hash)

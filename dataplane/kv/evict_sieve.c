@@ -10,9 +10,7 @@
 static void on_hits(const struct evict *e, struct assoc_probe *probes, unsigned n)
 {
 	(void)e;
-	for (unsigned i = 0; i < n; i++)
-		if (probes[i].item != NULL && probes[i].state == 0)
-			assoc_set_state(probes[i].slot, 1);
+	evict_count_hits(probes, n, 1);
 }
 
 static uint8_t ahead(const struct evict *e)
