@@ -24,6 +24,8 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define MEMORY_MB 1024u
 #define HUGE_PAGE (2u << 20)
@@ -47,8 +49,8 @@ static void *current_ctx;
  * by anonymous memory, which does. This takes the place of the C library's for libdpdk, too. */
 int memfd_create(const char *name, unsigned flags)
 {
-	(void)name;
-	(void)flags;
+	if (pages_got == BENCH_PAGES_HUGE) /* reserved ones come by a memfd alone */
+		return (int)syscall(SYS_memfd_create, name, flags);
 	errno = ENOSYS;
 	return -1;
 }
