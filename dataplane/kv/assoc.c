@@ -123,14 +123,21 @@ struct assoc *assoc_init(void *memory, uint64_t n_buckets, void *items)
 	return a;
 }
 
+bool assoc_has_spare(struct assoc *a)
+{
+	bool has;
+
+	rte_ticketlock_lock(&a->spare_lock);
+	has = a->spare != a->spare_end;
+	rte_ticketlock_unlock(&a->spare_lock);
+	return has;
+}
+
 void assoc_give(struct assoc *a, void *memory, uint64_t size)
 {
 	rte_ticketlock_lock(&a->spare_lock);
-	if (a->spare
-		== a->spare_end) { /* else somebody else was quicker; what was left is lost with the rest */
-		a->spare = memory;
-		a->spare_end = a->spare + size / sizeof(struct bucket);
-	}
+	a->spare = memory;
+	a->spare_end = a->spare + size / sizeof(struct bucket);
 	rte_ticketlock_unlock(&a->spare_lock);
 }
 

@@ -25,7 +25,6 @@
 #define ASSOC_BUCKET_SIZE 64u
 #define ASSOC_SLOTS 8u
 #define ASSOC_STRIPES 1024u
-#define ASSOC_ADDR_MAX ((1ull << 40) - 1)
 
 struct assoc;
 
@@ -91,7 +90,11 @@ static inline uint8_t assoc_state(const union assoc_slot *slot)
 	return __atomic_load_n(&slot->state, __ATOMIC_RELAXED);
 }
 
-/* Memory for overflow buckets, zeroed, inside that of the items, for as long as the index is. Any thread, holding no stripe. */
+/* Whether there are overflow buckets left. Any thread. */
+bool assoc_has_spare(struct assoc *a);
+
+/* Memory for overflow buckets, zeroed, inside that of the items, for as long as the index is. There are none left, and one
+ * thread at a time gives. */
 void assoc_give(struct assoc *a, void *memory, uint64_t size);
 
 /* Calls on_item with each item, while nobody writes. For assertions and tests. */

@@ -3,11 +3,11 @@
 /*
  * item — how a key and its value lie in a cache's memory: 12 bytes, the fields that few items need, the key, the value. An
  * item is written once, before the index names it, and then read by all workers; what changes of it later is `when`
- * alone, one word: its time of expiry and two marks of the meta commands. Addresses (kv/assoc.h) count units of
+ * alone, one word: its time of expiry. Addresses (kv/assoc.h) count units of
  * ITEM_UNIT bytes from the start of the cache's memory.
  *
  *      lens   key_len:8 | value_len:24
- *      when   marks:4 | seconds:28       time of expiry on the cache's own time line, 0 = never (kv/kv.h)
+ *      when   marks:4 | seconds:28       two marks are free; time of expiry on the cache's own time line, 0 = never (kv/kv.h)
  *      number of this value: numbers of a cache grow with each write, and wrap
  *      flags  if ITEM_HAS_FLAGS: the client's flags, when they are not 0
  *      cas    if ITEM_HAS_CAS: what the client wants to see as the number instead, 8 bytes
@@ -23,8 +23,6 @@
 
 #define ITEM_HAS_FLAGS 0x80000000u
 #define ITEM_HAS_CAS 0x40000000u
-#define ITEM_STALE 0x20000000u /* invalidated, but may be served while one client makes it anew */
-#define ITEM_WON 0x10000000u   /* a client has been told to make it anew */
 #define ITEM_SECONDS 0x0fffffffu
 
 struct item {

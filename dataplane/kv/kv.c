@@ -109,6 +109,7 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 	if (kv->evict.ops->has_ghost)
 		kv->evict.ghost = ghost_init(m + l.ghost, l.n_ghosts);
 	kv->number = 1;
+	rte_ticketlock_init(&kv->index_lock);
 	rte_ticketlock_init(&kv->purge_lock);
 	for (unsigned i = 0; i < params->n_writers; i++) {
 		struct kv_writer *w = &kv->writers[i];

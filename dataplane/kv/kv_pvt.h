@@ -60,6 +60,7 @@ struct kv {
 	uint32_t number __rte_cache_aligned; /* next */
 	uint32_t era;                        /* changes with each purge  pairs(kv-era) */
 	struct kv_purges *purges;            /* NULL: none  pairs(kv-purges) */
+	rte_ticketlock_t index_lock;         /* of who gives the index memory */
 	/* w and r: holder of the lock */
 	rte_ticketlock_t purge_lock;
 	bool is_old_read; /* the list that the last change replaced may still be: until old_token is passed */

@@ -134,11 +134,16 @@ static uint32_t find_dead(struct kv_writer *w)
 	for (unsigned i = 0; i < CLEAN_LOOK; i++) {
 		const uint32_t no = w->clean_at;
 		const struct seg *s = &p->segs[no];
+		uint32_t fill;
 
 		w->clean_at = no + 1 < p->n ? no + 1 : 0;
-		if (__atomic_load_n(&s->state, __ATOMIC_RELAXED) == SEG_SEALED
-			&& __atomic_load_n(&s->live, __ATOMIC_RELAXED)
-				<= (int32_t)(seg_size(p) - seg_size(p) / CLEAN_SHARE)
+		/* pairs(seg-seal): how much is in it */
+		if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != SEG_SEALED)
+			continue;
+		/* of what was written: room at the end that no item fitted into is not dead, and copying would not gain it */
+		fill = s->fill;
+		if (__atomic_load_n(&s->live, __ATOMIC_RELAXED)
+				<= (int32_t)(fill - fill / CLEAN_SHARE)
 			&& seg_take(p, no))
 			return no;
 	}
@@ -160,8 +165,8 @@ static bool take_victim(struct kv_writer *w)
 	return w->victim != SEG_NONE;
 }
 
-/* Walks about so many bytes; false: there is nothing to walk. */
-static bool walk(struct kv_writer *w, uint32_t n_bytes)
+/* Walks about so many bytes, as far as there is something to walk. */
+static void walk(struct kv_writer *w, uint32_t n_bytes)
 {
 	struct seg_pool *p = &w->kv->pool;
 	uint32_t n_walked = 0;
@@ -171,7 +176,7 @@ static bool walk(struct kv_writer *w, uint32_t n_bytes)
 		uint32_t size;
 
 		if (w->victim == SEG_NONE && !take_victim(w))
-			return false;
+			return;
 		if (w->victim_at == p->segs[w->victim].fill) {
 			seg_retire(p, w->victim);
 			w->victim = SEG_NONE;
@@ -184,7 +189,6 @@ static bool walk(struct kv_writer *w, uint32_t n_bytes)
 		w->victim_at += size;
 		n_walked += size;
 	}
-	return true;
 }
 
 void kvroom_make(struct kv_writer *w, uint32_t size)
@@ -204,11 +208,18 @@ void kvroom_make(struct kv_writer *w, uint32_t size)
 
 int kvroom_give_index(struct kv *kv)
 {
-	const uint32_t no = seg_give(&kv->pool);
+	uint32_t no = SEG_NONE;
+	bool has_spare;
 
-	if (no == SEG_NONE)
-		return -ENOMEM;
-	memset(seg_memory(&kv->pool, no), 0, seg_size(&kv->pool));
-	assoc_give(kv->index, seg_memory(&kv->pool, no), seg_size(&kv->pool));
-	return 0;
+	rte_ticketlock_lock(
+		&kv->index_lock); /* one segment, though several writers may have met the end of the last */
+	has_spare = assoc_has_spare(kv->index);
+	if (!has_spare)
+		no = seg_give(&kv->pool);
+	if (no != SEG_NONE) {
+		memset(seg_memory(&kv->pool, no), 0, seg_size(&kv->pool));
+		assoc_give(kv->index, seg_memory(&kv->pool, no), seg_size(&kv->pool));
+	}
+	rte_ticketlock_unlock(&kv->index_lock);
+	return has_spare || no != SEG_NONE ? 0 : -ENOMEM;
 }

@@ -8,8 +8,8 @@
  * A purge is a prefix and a number: what was written before it, and begins with it, is dead. Once every segment has been swept
  * for it nothing is left of it, and it ends.
  *
- * OPEN and VICTIM segments are their owner's, which sweeps its own. What a walk copies
- * meanwhile to a segment that was swept already has passed the same tests there.
+ * OPEN and VICTIM segments are their owner's, which sweeps its own. What a walk copies meanwhile to a segment that was
+ * swept already has passed the same tests there.
  */
 #include "kv/kvsweep.h"
 

@@ -381,12 +381,40 @@ static void index_grows(void **state)
 	kv_destroy(&kv);
 }
 
+/* Values of which one fits a segment, with much room behind it: the room is not taken for something dead to be cleaned. */
+static void values_of_most_of_a_segment(void **state)
+{
+	static uint8_t value[10000]; /* of 16 KB */
+	const struct kv_params params = {.memory_bytes = 2u << 20,
+		.value_max = 16000,
+		.n_writers = N_WRITERS,
+		.policy = EVICT_FIFO};
+	struct kv_stats stats;
+
+	(void)state;
+	assert_int_equal(0, kv_create(&kv, &params, readers));
+	for (uint32_t i = 0; i < 3000; i++) {
+		char key[32];
+		const struct kv_key k =
+			kv_key_of(key, (uint32_t)snprintf(key, sizeof(key), "key:%u", i));
+		const struct kv_store s = {.value = value, .value_len = sizeof(value)};
+
+		assert_int_equal(KV_OK, kv_store(some_writer(), &k, &s, NULL));
+	}
+	kv_stats_sum(kv, &stats);
+	assert_int_equal(3000, stats.evicted + stats.items);
+	assert_int_equal(0, stats.kept);
+	kv_check(kv);
+	kv_destroy(&kv);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(large),
 		cmocka_unit_test(small),
 		cmocka_unit_test(index_grows),
+		cmocka_unit_test(values_of_most_of_a_segment),
 	};
 
 	if (eal_start("test_kv", 128) != 0)
