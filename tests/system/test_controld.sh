@@ -4,6 +4,8 @@
 # notices, both sides converge by difference, and flows are not touched.
 . "$(dirname "$0")/story.sh"
 story_begin
+are_saved() { [ "$(grep -o '"up"' "$T_DIR/state/observed.json" | wc -l)" = 12 ]; }
+t_wait 5 "the states of 12 backends to be saved" are_saved # half a second after the last change
 instance=$(t_status "['dataplane']['pid']")
 
 say "killed with SIGKILL under load, started again, five times"
