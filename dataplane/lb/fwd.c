@@ -21,4 +21,5 @@ const struct fwd_ops *const fwd_modes[FWD_N] = {
 };
 
 #define COUNT_MODE(sym, value, name) +1
-_Static_assert(FWD_N_MODES == 1 MR_MODES(COUNT_MODE), "every mode has its operations");
+_Static_assert(FWD_N_MODES == 0 MR_MODES(COUNT_MODE) && FWD_N_MODES == MR_MODE_CACHE,
+	"every mode has its operations, but for the last one, which forwards nothing");

@@ -43,7 +43,7 @@ struct fwd_ops {
 		const struct fwd_env *env, unsigned i, struct conn *e, const struct icmpquote *q);
 };
 
-#define FWD_N_MODES 6 /* enum mr_mode is below this */
+#define FWD_N_MODES 6 /* enum mr_mode of what is forwarded is below this */
 
 /* Ways to forward that are not modes of their own in a configuration: flows of services that want more of a mode take
  * another index of fwd_modes[], so that the mode itself has no branch for them. */

@@ -62,7 +62,10 @@ MR_MSG(mr_snat, MR_SNAT_FIELDS)
 	F(T, U8, client_address, 59, MR_OPTIONAL, "enum mr_client_address; full-nat") \
 	F(T, U8, quic_id_len, 60, MR_OPTIONAL, "bytes of a QUIC server id; 0 = none is looked at") \
 	F(T, U8, quic_id_offset, 61, MR_OPTIONAL, "where in the connection id it begins") \
-	F(T, U8, quic_config, 62, MR_OPTIONAL, "1 + QUIC-LB configuration id; 0 = any first byte")
+	F(T, U8, quic_config, 62, MR_OPTIONAL, "1 + QUIC-LB configuration id; 0 = any first byte") \
+	F(T, NAME, cache, 63, MR_OPTIONAL, "with MR_MODE_CACHE: which one") \
+	F(T, U32, reply_rate, 64, MR_OPTIONAL, \
+		"MR_MODE_CACHE: KB of replies to one source in a second; 0 = default")
 MR_MSG(mr_service, MR_SERVICE_FIELDS)
 
 #define MR_BACKEND_FIELDS(F, T) \
@@ -77,6 +80,32 @@ MR_MSG(mr_service, MR_SERVICE_FIELDS)
 	F(T, U16, probe_port, 28, MR_OPTIONAL, \
 		"source port of probes to the VIP that go to this backend; 0 = none do")
 MR_MSG(mr_backend, MR_BACKEND_FIELDS)
+
+/* A cache, which services of MR_MODE_CACHE serve. What is not said of stampedes is not done. */
+#define MR_CACHE_FIELDS(F, T) \
+	F(T, NAME, name, 16, MR_REQUIRED, "unique") \
+	F(T, U64, memory_bytes, 17, MR_REQUIRED, "all in, of millraced's --cache-memory") \
+	F(T, U8, eviction, 18, MR_REQUIRED, "enum mr_eviction") \
+	F(T, U32, value_max, 19, MR_OPTIONAL, "bytes of a value; 0 = MR_CACHE_VALUE_MAX") \
+	F(T, U32, item_bytes, 20, MR_OPTIONAL, \
+		"key and value as expected, for the size of the index; 0 = MR_CACHE_ITEM_BYTES") \
+	F(T, U32, lease_ms, 21, MR_OPTIONAL, \
+		"who misses may fetch so long before the next one may; 0 = all may") \
+	F(T, U16, early_pct, 22, MR_OPTIONAL, \
+		"early refresh: beta of XFetch in percent; 0 = none, 100 = as in the paper") \
+	F(T, U32, stale_s, 23, MR_OPTIONAL, \
+		"so long after its time a value is served while one client fetches it; 0 = never")
+MR_MSG(mr_cache, MR_CACHE_FIELDS)
+
+#define MR_CACHE_MEMORY_MIN (1u << 20)
+#define MR_CACHE_VALUE_MAX (1u << 20)
+#define MR_CACHE_VALUE_LIMIT ((1u << 24) - 1)
+#define MR_CACHE_ITEM_BYTES 128u
+#define MR_CACHE_LEASE_MAX_MS 3600000u
+#define MR_CACHE_EARLY_MAX_PCT 1000u
+#define MR_CACHE_STALE_MAX_S 2592000u
+#define MR_REPLY_RATE_KB 100000u /* of one source in a second, where the service does not say */
+#define MR_REPLY_RATE_MAX_KB 4000000u
 
 /* A prefix of clients a service lets in or keeps out. One object each, so that a long list that changes in one
  * place sends one object. With any allow prefix, clients that match none are kept out. */
@@ -116,6 +145,7 @@ MR_MSG(mr_acl, MR_ACL_FIELDS)
 	X(MR_OBJ_SNAT, 4, "snat", mr_snat, snat) \
 	X(MR_OBJ_SERVICE, 5, "service", mr_service, service) \
 	X(MR_OBJ_BACKEND, 6, "backend", mr_backend, backend) \
+	X(MR_OBJ_CACHE, 7, "cache", mr_cache, cache) \
 	X(MR_OBJ_ACL, 8, "acl", mr_acl, acl)
 
 #define MR_OBJ_ENUM(sym, value, name, type, member) sym = value,
@@ -170,6 +200,9 @@ static inline const char *mr_object_key_text(const struct mr_object *o, char *bu
 		break;
 	case MR_OBJ_BACKEND:
 		snprintf(buf, size, "backend/%s/%s", o->backend.service, o->backend.name);
+		break;
+	case MR_OBJ_CACHE:
+		snprintf(buf, size, "cache/%s", o->cache.name);
 		break;
 	case MR_OBJ_ACL:
 		snprintf(buf, size, "acl/%s/%s/%u", o->acl.service,

@@ -32,7 +32,8 @@ struct mr_ip {
 	X(MR_MODE_DSR_L2, 2, "dsr-l2") \
 	X(MR_MODE_IPIP, 3, "ipip") \
 	X(MR_MODE_GUE, 4, "gue") \
-	X(MR_MODE_DNAT, 5, "dnat")
+	X(MR_MODE_DNAT, 5, "dnat") \
+	X(MR_MODE_CACHE, 6, "cache") /* nothing is forwarded: the box answers from a cache */
 
 /* Schedulers: Maglev, weighted and plain round robin, weighted and plain least connections, power of two
  * choices, source hash, rendezvous (highest random weight). */
@@ -59,6 +60,14 @@ struct mr_ip {
 	X(MR_HASH_FLOW, 0, "flow") \
 	X(MR_HASH_SOURCE, 1, "source") \
 	X(MR_HASH_SOURCE_PORT, 2, "source-port")
+
+/* What a cache gives up for room. */
+#define MR_EVICTIONS(X) \
+	X(MR_EVICTION_FIFO, 1, "fifo") \
+	X(MR_EVICTION_LRU, 2, "lru") \
+	X(MR_EVICTION_LFU, 3, "lfu") \
+	X(MR_EVICTION_S3FIFO, 4, "s3fifo") \
+	X(MR_EVICTION_SIEVE, 5, "sieve")
 
 /* What a service does with new flows of clients of a prefix. */
 #define MR_ACL_ACTIONS(X) \
@@ -167,6 +176,7 @@ struct mr_ip {
 MR_ENUM(mode, MR_MODES)
 MR_ENUM(sched, MR_SCHEDS)
 MR_ENUM(hash, MR_HASHES)
+MR_ENUM(eviction, MR_EVICTIONS)
 MR_ENUM(acl_action, MR_ACL_ACTIONS)
 MR_ENUM(client_address, MR_CLIENT_ADDRESSES)
 MR_ENUM(backend_state, MR_BACKEND_STATES)
