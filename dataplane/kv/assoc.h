@@ -38,6 +38,7 @@ struct assoc_probe {
 	uint64_t hash;   /* in: assoc_hash() */
 	uint32_t key_len;
 	uint8_t state;           /* out: as found */
+	uint8_t marks;           /* out of kv_get_bulk(): KV_… */
 	const struct item *item; /* out: NULL = not there */
 	union assoc_slot *slot;  /* out: for assoc_set_state() */
 };

@@ -4,11 +4,12 @@
  * kv — a cache: keys and values with memcached's semantics, in memory that is fixed when it is made. All workers read without a
  * lock, all may write. This is what protocols call; what bytes they speak is theirs.
  *
- * Times are seconds of the process (begin with 1 or more; base/clock.h), and for absolute times of expiry those since 1970. A
- * caller says both once in a loop, kv_writer_begin().
+ * Times are seconds of the process (begin with 1 or more), milliseconds of the process (base/clock.h), and for absolute times of
+ * expiry seconds since 1970. A caller says all of them once in a loop, kv_writer_begin().
  *
  * Files: item.h the layout, assoc the index, seg the memory, evict* the policies, kvroom.c the walk that makes room, kvsweep.c
- * what has expired or was purged, kvverb.c writing, kv.c the rest.
+ * what has expired or was purged, kvverb.c writing, kvget.c reading and who is to fetch anew, lease.c what was said about
+ * that, kv.c the rest.
  */
 #include "kv/evict.h"
 
@@ -53,10 +54,72 @@ struct kv_store {
 	uint32_t value_len;
 	uint32_t flags;
 	int64_t exptime; /* memcached's: 0 never, negative: at once, to 30 days relative, else Unix time */
-	uint64_t cas;     /* KV_CAS: what it must be */
+	int64_t vivify; /* with has_vivify: append and prepend of what is not there store it, with this exptime */
+	uint64_t cas;     /* KV_CAS: what it must be. append, prepend: likewise, unless it is 0 */
 	uint64_t new_cas; /* what it shall be; 0: the cache's own number */
 	uint8_t mode;     /* enum kv_store_mode */
+	bool has_cas;     /* a set or replace with it is a KV_CAS. 0 is no item's number */
+	bool is_invalidating; /* KV_CAS: if cas is older than the item's, the value is stored as a stale one */
+	bool has_vivify;
 };
+
+/* What an answer says beside the item. */
+#define KV_WON 0x1u   /* it is this client's to fetch it anew */
+#define KV_STALE 0x2u /* an old value */
+#define KV_TAKEN 0x4u /* another client is about it */
+
+struct kv_found {
+	const struct item *
+		item; /* stays as it is until the thread reports quiescent; but for the time of a touch */
+	uint8_t marks; /* KV_…; of a miss too */
+	int32_t ttl;   /* seconds; -1: never expires */
+};
+
+/* T, N and R of memcached's mg: times as of kv_store.exptime. */
+struct kv_get {
+	int64_t exptime; /* the item's from now on */
+	int64_t vivify;  /* a key that is not there becomes an empty item with this exptime */
+	int64_t recache; /* who comes when less is left than this, first, has won */
+	bool has_exptime, has_vivify, has_recache;
+	bool is_touch_first; /* T came before R and N: R sees the new time, and a new item has that of N */
+};
+
+/* C, E, I, T and x of memcached's md; without any of them it deletes. */
+struct kv_mark {
+	uint64_t cas,
+		new_cas; /* with has_cas: what it must be; what it shall be, 0: the cache's own number */
+	int64_t exptime; /* with has_exptime, if is_invalidating or drops_value */
+	bool has_cas, has_exptime;
+	bool is_invalidating; /* the item stays, as a stale one that nobody has won */
+	bool drops_value; /* it stays with an empty value and without flags; without has_exptime for good */
+};
+
+struct kv_count {
+	uint64_t delta;
+	uint64_t cas, new_cas; /* cas 0: whatever it is */
+	uint64_t initial;      /* with has_vivify: what a key gets that is not there */
+	int64_t exptime, vivify;
+	bool is_down;
+	bool has_cas, has_vivify, has_exptime;
+	bool is_touch_first; /* as in struct kv_get */
+};
+
+struct kv_counted {
+	uint64_t value, cas;
+	int32_t ttl; /* seconds; -1: never expires */
+};
+
+/* What is done for clients that do not ask for it, so that not all of them fetch anew what is missing or too old. All 0: nothing.
+ * One at a time is then told so (KV_WON), by a lease; if lease_ms is 0, one of KV_LEASE_MS. */
+struct kv_stampede {
+	uint32_t lease_ms; /* one in this time of those who miss a key; 0: all */
+	uint16_t
+		early_pct; /* beta of XFetch in percent: one client misses a bit before the time; 0: none */
+	uint32_t
+		stale_s; /* what has expired is served for this long while one fetches it; 0: it is not */
+};
+
+#define KV_LEASE_MS 5000u
 
 /* X(symbol, "help"), of each writer; kv_stats_sum() adds them up. */
 #define KV_STATS(X) \
@@ -64,8 +127,23 @@ struct kv_store {
 	X(gets, "keys that were asked for") \
 	X(hits, "... and found") \
 	X(sets, "values stored") \
-	X(deletes, "keys deleted by clients") \
-	X(touches, "times of expiry changed") \
+	X(deletes, "keys deleted by clients, or marked as stale") \
+	X(touches, "times of expiry changed by touch and gat") \
+	X(get_expired, "keys that were asked for and had expired") \
+	X(get_flushed, "keys that were asked for and had been purged") \
+	X(delete_misses, "keys to be deleted that were not there, or another one") \
+	X(touch_misses, "keys to be touched that were not there") \
+	X(incr_hits, "numbers increased") \
+	X(incr_misses, "keys to be increased that were not there") \
+	X(decr_hits, "numbers decreased") \
+	X(decr_misses, "keys to be decreased that were not there") \
+	X(cas_hits, "values stored in place of the one that was expected") \
+	X(cas_misses, "... not stored, as there was none") \
+	X(cas_mismatches, "... not stored, as there was another one") \
+	X(leases, "clients that were told to fetch anew") \
+	X(lease_waits, "clients that were told that another one does") \
+	X(stale_served, "old values given") \
+	X(early, "refreshes begun before the time") \
 	X(evicted, "items given up for room") \
 	X(expired, "items removed after their time") \
 	X(purged, "items removed by a purge or flush_all") \
@@ -97,19 +175,29 @@ uint64_t kv_memory_min(const struct kv_params *params);
 
 struct kv_writer *kv_writer_of(struct kv *kv, unsigned id);
 
-/* Once in a loop of the writer's thread: the time, and a bounded part of what is to be swept. Hot. */
-void kv_writer_begin(struct kv_writer *w, uint32_t now, int64_t unix_now);
+/* Once in a loop of the writer's thread: the time, and a bounded part of what is to be swept. A second of `now` begins where now_ms
+ * is a multiple of 1,000; if not, early refreshes come up to a second too early or too late. Hot. */
+void kv_writer_begin(struct kv_writer *w, uint32_t now, int64_t unix_now, uint64_t now_ms);
 
 static inline struct kv_key kv_key_of(const void *data, uint32_t len)
 {
 	return (struct kv_key){data, len, assoc_hash(data, len)};
 }
 
-/* Looks up n ≤ ASSOC_BULK keys; probes[i].item is NULL or an item that stays as it is until the thread reports quiescent.
- * Counts, and tells the policy. Hot, no lock. */
+/* Looks up n ≤ ASSOC_BULK keys; probes[i].item is NULL or an item that stays as it is until the thread reports quiescent. marks
+ * are those of kv_set_stampede(), else 0: who wins misses, with KV_WON; others have a stale value, with KV_STALE and KV_TAKEN,
+ * or miss, with KV_TAKEN. Counts, and tells the policy. Hot; no lock but where one is to win. */
 void kv_get_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n);
 
-/* get and touch. The item as it was found, or NULL. Hot. */
+/* One key as memcached's mg finds it. KV_OK: f->item, with vivify it may be a new, empty one; KV_NOT_FOUND; KV_NO_MEMORY: for that.
+ * A stale item is won by the first who comes, then taken. Without N and R, kv_set_stampede() holds here too. Hot. */
+enum kv_result kv_get_meta(
+	struct kv_writer *w, const struct kv_key *key, const struct kv_get *g, struct kv_found *f);
+
+/* Seconds that the item has left by the writer's clock, 0 if it has expired; -1: it never does. Hot. */
+int32_t kv_ttl(const struct kv_writer *w, const struct item *it);
+
+/* get and touch. The item as it was found, or NULL. Its marks stay. Hot. */
 const struct item *kv_touch(struct kv_writer *w, const struct kv_key *key, int64_t exptime);
 
 /* Hot. *cas, unless NULL: the number of what is stored now. */
@@ -119,15 +207,26 @@ enum kv_result kv_store(
 /* cas 0: whatever it is. KV_OK, KV_NOT_FOUND, KV_EXISTS. Hot. */
 enum kv_result kv_delete(struct kv_writer *w, const struct kv_key *key, uint64_t cas);
 
-/* Adds to, or takes from, a number of decimal digits: wraps at 2^64, ends at 0. *value: the result. KV_OK, KV_NOT_FOUND,
+/* Deletes, marks as stale, or drops the value. KV_OK, KV_NOT_FOUND, KV_EXISTS; KV_NO_MEMORY: there was none for what it should
+ * become, and it is deleted. Hot. */
+enum kv_result kv_mark(struct kv_writer *w, const struct kv_key *key, const struct kv_mark *m);
+
+/* Adds to, or takes from, a number of decimal digits: wraps at 2^64, ends at 0. Marks and flags stay. KV_OK, KV_NOT_FOUND,
  * KV_EXISTS, KV_NOT_NUMBER, KV_NO_MEMORY. Hot. */
-enum kv_result kv_count(struct kv_writer *w, const struct kv_key *key, uint64_t delta, bool is_down,
-	uint64_t cas, uint64_t *value);
+enum kv_result kv_count(struct kv_writer *w, const struct kv_key *key, const struct kv_count *c,
+	struct kv_counted *result);
 
 /* From now on no key that begins with this is found unless it is written again; len 0: no key at all. The items are removed
- * by and by. 0, -EINVAL: longer than ITEM_KEY_MAX; -EAGAIN: KV_PURGES_MAX of them are not yet finished,
+ * by and by. 0, -EINVAL: longer than ITEM_KEY_MAX; -EAGAIN, with a prefix: KV_PURGES_MAX of them are not yet finished,
  * or the last one has been this very moment. */
 int kv_purge(struct kv_writer *w, const void *prefix, uint32_t len);
+
+/* memcached's flush_all: at this time (0 or negative: now, else as kv_store.exptime) everything is gone that was stored before.
+ * The next call replaces one that is still to come. 0. */
+int kv_flush_at(struct kv_writer *w, int64_t exptime);
+
+/* Context: manager, also while the cache is used: holds from the writers' next loops on. */
+void kv_set_stampede(struct kv *kv, const struct kv_stampede *s);
 
 /* Context: manager. */
 void kv_stats_sum(const struct kv *kv, struct kv_stats *sum);
