@@ -12,11 +12,13 @@
 
 #define MC_KEY_MAX 250u
 #define MC_OPAQUE_MAX 32u /* bytes of a meta command's opaque token */
+/* Bytes without an end of line that are waited on; a get's line may be longer, as the caller's room allows. */
+#define MC_LINE_MAX 2048u
 
 enum mc_protocol { MC_TEXT, MC_META, MC_BINARY };
 
 enum mc_verb {
-	MC_GET, /* get, gets, binary get: of each key, mc_next_key() */
+	MC_GET, /* get, gets, binary get: of the key, then of each that mc_next_key() finds */
 	MC_GAT, /* the same, and a new time of expiry */
 	MC_SET,
 	MC_ADD,
@@ -31,7 +33,7 @@ enum mc_verb {
 	MC_FLUSH_ALL,
 	MC_VERSION,
 	MC_VERBOSITY, /* answered, and nothing else */
-	MC_STATS,     /* key: what of, may be empty */
+	MC_STATS,     /* key: what of, may be empty; more: further words */
 	MC_QUIT,
 	MC_NOOP,
 	MC_META_GET,
@@ -46,7 +48,30 @@ enum mc_status {
 	MC_OK,
 	MC_MORE,  /* the request goes on behind these bytes; nothing is consumed */
 	MC_ERROR, /* it is answered with `error` (mc_reply_error()) and not executed */
-	MC_BAD,   /* these bytes are no request at all, and where the next one begins is not known */
+	MC_BAD, /* these bytes are no request at all, and where the next one begins is not known */
+};
+
+/* Why a request is not executed. */
+enum mc_error {
+	MC_E_COMMAND, /* no such command, or not that many words */
+	MC_E_LINE,    /* a key, number or length that is none */
+	MC_E_USAGE,   /* of delete */
+	MC_E_EXPTIME,
+	MC_E_DELTA,
+	MC_E_DATA,      /* the value does not end where it should, or a meta set's length is none */
+	MC_E_TOO_LARGE, /* verb and key are set: memcached deletes what a set fails to replace */
+	MC_E_TOKEN,     /* from here on of meta commands: a flag's number is none */
+	MC_E_DUPLICATE,
+	MC_E_FLAG,
+	MC_E_N_FLAGS,
+	MC_E_OPAQUE,
+	MC_E_BASE64,
+	MC_E_MODE_LEN,
+	MC_E_MODE_SET,
+	MC_E_MODE_ARITH,
+	MC_E_INITIAL,
+	MC_E_META_DELTA,
+	MC_E_N_TEXT, /* the binary protocol's own may begin here */
 };
 
 /* What a meta command's answer shall show, in this order of bits; the order in which it shows them is the request's. */
@@ -72,9 +97,9 @@ struct mc_request {
 	uint8_t verb;     /* enum mc_verb */
 	uint8_t mode;     /* enum mc_verb of a meta set or arithmetic */
 	uint8_t has;      /* MC_HAS_… */
-	bool is_quiet;    /* noreply, q, a quiet opcode: what it then still answers is the codec's affair */
-	bool shows_cas;   /* gets, gats, binary */
-	uint8_t opcode;   /* binary */
+	bool is_quiet; /* noreply, q, a quiet opcode: what it then still answers is the codec's affair */
+	bool shows_cas; /* gets, gats, binary */
+	uint8_t opcode; /* binary */
 	uint8_t key_len;
 	uint16_t show; /* MC_SHOW_… */
 	uint8_t opaque_len, n_tokens;
@@ -85,15 +110,17 @@ struct mc_request {
 	const uint8_t *value;
 	uint32_t value_len;
 	uint32_t consumed;
+	/* MC_ERROR: so many bytes behind the consumed ones belong to it as well, and are to be dropped as they come. */
+	uint32_t swallow;
 	uint32_t flags;
-	int64_t exptime;                /* memcached's: 0 never, negative at once, ≤ 30 days relative, else Unix time */
-	int64_t vivify, recache;        /* seconds, with MC_HAS_… */
-	uint64_t cas;                   /* to be compared; 0 without MC_HAS_CAS: it is not */
-	uint64_t new_cas;               /* E; 0: none given */
-	uint64_t delta, initial;        /* of arithmetic; initial with MC_HAS_VIVIFY */
+	int64_t exptime; /* memcached's: 0 never, negative at once, ≤ 30 days relative, else Unix time */
+	int64_t vivify, recache; /* seconds, with MC_HAS_… */
+	uint64_t cas;            /* to be compared; 0 without MC_HAS_CAS: it is not */
+	uint64_t new_cas;        /* E; 0: none given */
+	uint64_t delta, initial; /* of arithmetic; initial with MC_HAS_VIVIFY */
 	uint32_t tokens_len;
-	uint16_t error;                 /* enum mc_error, with MC_ERROR */
-	uint8_t key_bytes[MC_KEY_MAX];  /* a key that came as base64 */
+	uint16_t error;                /* enum mc_error, with MC_ERROR */
+	uint8_t key_bytes[MC_KEY_MAX]; /* a key that came as base64 */
 };
 
 /* What became of a request, or of one key of it. */
