@@ -3,11 +3,11 @@
 /*
  * item — how a key and its value lie in a cache's memory: 12 bytes, the fields that few items need, the key, the value. An
  * item is written once, before the index names it, and then read by all workers; what changes of it later is `when`
- * alone, one word: its time of expiry. Addresses (kv/assoc.h) count units of
+ * alone, one word: its time of expiry, and who is about it. Addresses (kv/assoc.h) count units of
  * ITEM_UNIT bytes from the start of the cache's memory.
  *
  *      lens   key_len:8 | value_len:24
- *      when   marks:4 | seconds:28       two marks are free; time of expiry on the cache's own time line, 0 = never (kv/kv.h)
+ *      when   marks:4 | seconds:28       time of expiry on the cache's own time line, 0 = never (kv/kv.h)
  *      number of this value: numbers of a cache grow with each write, and wrap
  *      flags  if ITEM_HAS_FLAGS: the client's flags, when they are not 0
  *      cas    if ITEM_HAS_CAS: what the client wants to see as the number instead, 8 bytes
@@ -23,6 +23,8 @@
 
 #define ITEM_HAS_FLAGS 0x80000000u
 #define ITEM_HAS_CAS 0x40000000u
+#define ITEM_STALE 0x20000000u /* an old value: a client has said so */
+#define ITEM_WON 0x10000000u /* a client was told to fetch it anew, and nothing was stored since */
 #define ITEM_SECONDS 0x0fffffffu
 
 struct item {
@@ -46,6 +48,17 @@ static inline uint32_t item_value_len(const struct item *it)
 static inline uint32_t item_when(const struct item *it)
 {
 	return __atomic_load_n(&it->when, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t item_seconds(const struct item *it)
+{
+	return item_when(it) & ITEM_SECONDS;
+}
+
+/* The holder of the stripe's lock, and who writes an item that the index does not name yet. */
+static inline void item_set_when(struct item *it, uint32_t when)
+{
+	__atomic_store_n(&it->when, when, __ATOMIC_RELAXED);
 }
 
 /* Bytes before the key, from the marks of `when`. */
@@ -95,7 +108,7 @@ static inline bool item_has_key(const struct item *it, const void *key, uint32_t
 /* now: seconds on the cache's time line. */
 static inline bool item_is_expired(const struct item *it, uint32_t now)
 {
-	const uint32_t seconds = item_when(it) & ITEM_SECONDS;
+	const uint32_t seconds = item_seconds(it);
 
 	return seconds != 0 && seconds <= now;
 }
@@ -104,7 +117,7 @@ static inline bool item_is_expired(const struct item *it, uint32_t now)
 struct item_head {
 	const void *key;
 	uint32_t key_len, value_len;
-	uint32_t when; /* marks of what is present are made from the next two */
+	uint32_t when; /* ITEM_HAS_… are made from flags and cas */
 	uint32_t flags;
 	uint32_t number;
 	uint64_t cas; /* 0: as the number */
@@ -132,7 +145,7 @@ static inline uint8_t *item_write(struct item *it, const struct item_head *h)
 		memcpy(rest, &h->cas, sizeof(h->cas));
 		rest += 2;
 	}
-	__atomic_store_n(&it->when, when, __ATOMIC_RELAXED);
+	item_set_when(it, when);
 	memcpy(rest, h->key, h->key_len);
 	return (uint8_t *)rest + h->key_len;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * kv — see kv.h: what makes and ends a cache, reading, and figures. One block of memory has everything, in this order: book-keeping,
- * segments' records, ghosts, the index, and the segments, which take what is left.
+ * segments' records, ghosts, leases, the index, and the segments, which take what is left.
  */
 #include "kv/kv_pvt.h"
+#include "kv/kvget.h"
 #include "kv/kvsweep.h"
 
 #include <rte_debug.h>
@@ -14,12 +15,13 @@
 #define SEG_SHIFT_MIN 14u
 #define SEG_SHIFT_MAX 20u
 #define SEGS_WANTED 4096u /* makes small segments in small caches */
-#define LOAD_PCT 80u      /* of the index's slots, with items of the expected size */
+#define ITEMS_PER_LEASE 16u
+#define LOAD_PCT 80u /* of the index's slots, with items of the expected size */
 
 struct layout {
-	uint64_t writers, segs, ghost, index, base, end;
+	uint64_t writers, segs, ghost, leases, index, base, end;
 	uint64_t n_buckets, n_ghosts;
-	uint32_t shift, n_segs;
+	uint32_t shift, n_segs, n_leases;
 };
 
 static uint64_t align(uint64_t size, uint64_t to)
@@ -49,11 +51,14 @@ static void lay_out(const struct kv_params *params, struct layout *l)
 	l->shift = shift_for(params, value_max);
 	l->n_segs = (uint32_t)(params->memory_bytes >> l->shift);
 	l->n_ghosts = has_ghost ? n_items : 0;
+	l->n_leases = rte_align32pow2((uint32_t)RTE_MIN(
+		RTE_MAX(n_items / ITEMS_PER_LEASE, (uint64_t)LEASE_MIN), (uint64_t)LEASE_MAX));
 	l->n_buckets = RTE_MAX(n_items * 100 / LOAD_PCT / ASSOC_SLOTS, (uint64_t)ASSOC_STRIPES);
 	l->writers = align(sizeof(struct kv), 64);
 	l->segs = l->writers + params->n_writers * sizeof(struct kv_writer);
 	l->ghost = align(l->segs + l->n_segs * sizeof(struct seg), 64);
-	l->index = align(l->ghost + (has_ghost ? ghost_size(l->n_ghosts) : 0), 64);
+	l->leases = align(l->ghost + (has_ghost ? ghost_size(l->n_ghosts) : 0), 64);
+	l->index = align(l->leases + lease_size(l->n_leases), 64);
 	l->base = align(l->index + assoc_size(l->n_buckets), 64);
 	l->end = params->memory_bytes;
 	l->n_segs = l->end > l->base ? (uint32_t)((l->end - l->base) >> l->shift) : 0;
@@ -108,6 +113,7 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 	kv->evict.pool = &kv->pool;
 	if (kv->evict.ops->has_ghost)
 		kv->evict.ghost = ghost_init(m + l.ghost, l.n_ghosts);
+	kv->leases = lease_init(m + l.leases, l.n_leases);
 	kv->number = 1;
 	rte_ticketlock_init(&kv->index_lock);
 	rte_ticketlock_init(&kv->purge_lock);
@@ -116,6 +122,7 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 
 		w->kv = kv;
 		w->id = i;
+		w->random = i + 1;
 		memset(w->open, 0xff, sizeof(w->open)); /* SEG_NONE */
 		w->victim = SEG_NONE;
 		w->sweep_at = UINT32_MAX;
@@ -138,30 +145,24 @@ struct kv_writer *kv_writer_of(struct kv *kv, unsigned id)
 	return &kv->writers[id];
 }
 
-void kv_writer_begin(struct kv_writer *w, uint32_t now, int64_t unix_now)
+void kv_set_stampede(struct kv *kv, const struct kv_stampede *s)
+{
+	__atomic_store_n(&kv->stampede.lease_ms, s->lease_ms, __ATOMIC_RELAXED);
+	__atomic_store_n(&kv->stampede.early_pct, s->early_pct, __ATOMIC_RELAXED);
+	__atomic_store_n(&kv->stampede.stale_s, s->stale_s, __ATOMIC_RELAXED);
+}
+
+void kv_writer_begin(struct kv_writer *w, uint32_t now, int64_t unix_now, uint64_t now_ms)
 {
 	__atomic_store_n(&w->now, now, __ATOMIC_RELAXED); /* r: kv_usage() */
 	w->unix_now = unix_now;
+	w->now_ms = now_ms;
+	kvget_begin(w);
+	kvsweep_flush(w);
 	/* pairs(kv-era): the list of purges that made it */
 	w->era = __atomic_load_n(&w->kv->era, __ATOMIC_ACQUIRE);
 	w->is_purging = __atomic_load_n(&w->kv->purges, __ATOMIC_RELAXED) != NULL;
 	kvsweep_run(w);
-}
-
-void kv_get_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n)
-{
-	struct kv *kv = w->kv;
-	unsigned n_hits = 0;
-
-	assoc_find_bulk(kv->index, probes, n);
-	for (unsigned i = 0; i < n; i++) {
-		if (probes[i].item != NULL && kv_is_dead(w, probes[i].item))
-			probes[i].item = NULL;
-		n_hits += probes[i].item != NULL;
-	}
-	kv->evict.ops->on_hits(&kv->evict, probes, n);
-	KV_COUNT(w, gets, n);
-	KV_COUNT(w, hits, n_hits);
 }
 
 void kv_stats_sum(const struct kv *kv, struct kv_stats *sum)
@@ -180,6 +181,7 @@ void kv_usage(const struct kv *kv, struct kv_usage *usage)
 {
 	const struct seg_pool *p = &kv->pool;
 	struct kv_stats sum;
+	const uint32_t stale_s = __atomic_load_n(&kv->stampede.stale_s, __ATOMIC_RELAXED);
 	uint32_t now = 0, oldest = 0;
 
 	kv_stats_sum(kv, &sum);
@@ -200,10 +202,10 @@ void kv_usage(const struct kv *kv, struct kv_usage *usage)
 		if (live <= 0)
 			continue;
 		usage->item_bytes += (uint32_t)live;
-		if (min != 0 && min <= now && (oldest == 0 || min < oldest))
+		if (min != 0 && min + stale_s <= now && (oldest == 0 || min < oldest))
 			oldest = min;
 	}
-	usage->expiry_lag_s = oldest != 0 ? now - oldest : 0;
+	usage->expiry_lag_s = oldest != 0 ? now - oldest - stale_s : 0;
 }
 
 struct check {

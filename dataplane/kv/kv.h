@@ -77,9 +77,10 @@ struct kv_found {
 
 /* T, N and R of memcached's mg: times as of kv_store.exptime. */
 struct kv_get {
-	int64_t exptime; /* the item's from now on */
-	int64_t vivify;  /* a key that is not there becomes an empty item with this exptime */
-	int64_t recache; /* who comes when less is left than this, first, has won */
+	int64_t exptime;  /* the item's from now on */
+	int64_t vivify;   /* a key that is not there becomes an empty item with this exptime */
+	int64_t recache;  /* who comes when less is left than this, first, has won */
+	uint64_t new_cas; /* of a new item; 0: the cache's own number */
 	bool has_exptime, has_vivify, has_recache;
 	bool is_touch_first; /* T came before R and N: R sees the new time, and a new item has that of N */
 };
@@ -110,7 +111,8 @@ struct kv_counted {
 };
 
 /* What is done for clients that do not ask for it, so that not all of them fetch anew what is missing or too old. All 0: nothing.
- * One at a time is then told so (KV_WON), by a lease; if lease_ms is 0, one of KV_LEASE_MS. */
+ * One at a time is then told so (KV_WON), by a lease; if lease_ms is 0, one of KV_LEASE_MS. With any of them, what a client
+ * has marked as stale is too old. */
 struct kv_stampede {
 	uint32_t lease_ms; /* one in this time of those who miss a key; 0: all */
 	uint16_t
@@ -162,7 +164,7 @@ struct kv_usage {
 	uint64_t n_items;
 	uint32_t n_segs, n_free, n_index_segs, seg_bytes;
 	uint32_t
-		expiry_lag_s; /* how long the oldest item that has expired, and is not removed, has been there */
+		expiry_lag_s; /* how long the oldest item that has expired, and is not kept as a stale one, has been there */
 };
 
 /* Context: manager. 0; -EINVAL: memory for fewer than KV_SEGS_MIN segments (each has room for value_max), or a limit out of

@@ -6,11 +6,13 @@
  *  K1  memory is reserved before a stripe is locked, or from what is at hand under it: the pool's lock may be taken inside a
  *      stripe's, nothing else, and never a second stripe
  *  K2  an item that the index names counts in its segment's `live`
- *  K3  numbers grow: an item whose number is below that of a purge was written before it. A purge ends, after a sweep of all
- *      segments, long before numbers wrap
+ *  K3  numbers grow: an item whose number is below that of a purge was written before it, and what replaces an item has a
+ *      higher number than it. A purge ends, after a sweep of all segments, long before numbers wrap
+ *  K4  `when` of an item that the index names changes under the stripe only: who has won is decided there
  */
 #include "kv/ghost.h"
 #include "kv/kv.h"
+#include "kv/lease.h"
 
 #include <rte_common.h>
 
@@ -24,8 +26,10 @@ struct kv_prefix {
 
 /* Replaced as a whole, so that readers see one state; used again after the readers' grace period. */
 struct kv_purges {
+	uint64_t
+		flush; /* 1 << 32 | number: all below is dead; 0: none. Changes while it is in force  atomic, relaxed */
 	uint32_t n;
-	uint32_t era; /* of the last of them */
+	uint32_t era; /* of the last of them  w and r: holder of purge_lock */
 	struct kv_prefix prefixes[KV_PURGES_MAX];
 };
 
@@ -34,6 +38,14 @@ struct kv_writer {
 	uint32_t id;
 	uint32_t now;
 	int64_t unix_now;
+	uint64_t now_ms;
+	struct kv_stampede stampede; /* of this loop */
+	bool is_guarded;             /* it is not all 0 */
+	uint32_t lease_ms;           /* of any lease */
+	uint32_t early_ms;           /* the time between a grant and the store, times beta */
+	uint32_t
+		early_s; /* what has more seconds left than this is not refreshed early; 0: nothing is */
+	uint64_t random;                        /* not 0 */
 	uint32_t open[SEG_QUEUES][SEG_CLASSES]; /* SEG_NONE: none yet */
 	uint32_t victim, victim_at;             /* the walked segment and how far; SEG_NONE: none */
 	bool is_cleaning;  /* the victim is walked for what is dead in it: all that lives stays */
@@ -56,14 +68,19 @@ struct kv {
 	struct kv_writer *writers;
 	struct seg_pool pool;
 	struct evict evict;
+	struct lease_table *leases;
+	/* w: manager  r: all, relaxed */
+	struct kv_stampede stampede;
 	/* w: a writer, atomic */
 	uint32_t number __rte_cache_aligned; /* next */
 	uint32_t era;                        /* changes with each purge  pairs(kv-era) */
 	struct kv_purges *purges;            /* NULL: none  pairs(kv-purges) */
 	rte_ticketlock_t index_lock;         /* of who gives the index memory */
+	uint32_t flush_at; /* the second when all is purged; 0: none is to come. atomic, relaxed */
 	/* w and r: holder of the lock */
 	rte_ticketlock_t purge_lock;
 	bool is_old_read; /* the list that the last change replaced may still be: until old_token is passed */
+	bool is_first_old; /* ... as purges became NULL it was the first of the two */
 	uint64_t old_token;
 	struct kv_purges lists[2]; /* one is in force, or none; the other is the next */
 };
@@ -95,4 +112,12 @@ static inline bool kv_is_purged(const struct kv *kv, const struct item *it)
 static inline bool kv_is_dead(const struct kv_writer *w, const struct item *it)
 {
 	return item_is_expired(it, w->now) || kv_is_purged(w->kv, it);
+}
+
+/* Whether it has expired so long ago that it is not kept as a stale value either. */
+static inline bool kv_is_gone(const struct kv_writer *w, const struct item *it)
+{
+	const uint32_t seconds = item_seconds(it);
+
+	return seconds != 0 && seconds + w->stampede.stale_s <= w->now;
 }

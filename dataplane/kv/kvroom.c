@@ -104,7 +104,7 @@ static void judge(struct kv_writer *w, const struct item *it, uint32_t size, uin
 	slot = assoc_find_addr_locked(kv->index, hash, kv_addr(kv, it));
 	if (slot == NULL)
 		goto out; /* dead already */
-	if (item_is_expired(it, w->now)) {
+	if (kv_is_gone(w, it)) {
 		kvroom_remove(w, slot, it);
 		KV_COUNT(w, expired, 1);
 		goto out;

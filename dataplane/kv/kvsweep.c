@@ -15,6 +15,9 @@
 
 #include "base/tsan.h"
 #include "kv/kvroom.h"
+#include "kv/kvverb.h"
+
+#include <rte_branch_prediction.h>
 
 #include <errno.h>
 
@@ -23,6 +26,10 @@
 
 bool kvsweep_is_purged(const struct kv_purges *purges, const struct item *it)
 {
+	const uint64_t flush = __atomic_load_n(&purges->flush, __ATOMIC_RELAXED);
+
+	if (flush != 0 && (int32_t)(it->number - (uint32_t)flush) < 0)
+		return true;
 	for (unsigned i = 0; i < purges->n; i++) {
 		const struct kv_prefix *x = &purges->prefixes[i];
 
@@ -45,18 +52,18 @@ static void sweep_seg(struct kv_writer *w, uint32_t no)
 	__atomic_store_n(&s->min_when, 0, __ATOMIC_RELAXED);
 	while (at < end) {
 		const struct item *it = (const struct item *)(const void *)at;
-		const uint32_t seconds = item_when(it) & ITEM_SECONDS;
-		const bool is_expired = item_is_expired(it, w->now);
+		const uint32_t seconds = item_seconds(it);
+		const bool is_gone = kv_is_gone(w, it);
 
 		at += kv_item_size(it);
-		if (is_expired || unlikely(kv_is_purged(kv, it))) {
+		if (is_gone || unlikely(kv_is_purged(kv, it))) {
 			const uint64_t hash = assoc_hash(item_key(it), item_key_len(it));
 			union assoc_slot *slot;
 
 			assoc_lock(kv->index, hash);
 			slot = assoc_find_addr_locked(kv->index, hash, kv_addr(kv, it));
 			/* again, under the lock: it may have been touched */
-			if (slot != NULL && item_is_expired(it, w->now)) {
+			if (slot != NULL && kv_is_gone(w, it)) {
 				kvroom_remove(w, slot, it);
 				KV_COUNT(w, expired, 1);
 			} else if (slot != NULL && kv_is_purged(kv, it)) {
@@ -82,7 +89,7 @@ static bool is_due(const struct kv_writer *w, const struct seg *s)
 {
 	const uint32_t min = __atomic_load_n(&s->min_when, __ATOMIC_RELAXED);
 
-	return (min != 0 && min <= w->now)
+	return (min != 0 && min + w->stampede.stale_s <= w->now)
 		|| (unlikely(w->is_purging)
 			&& __atomic_load_n(&s->era, __ATOMIC_RELAXED) != w->era);
 }
@@ -156,6 +163,8 @@ static bool is_free(struct kv *kv)
 /* Takes effect for all that begin after it. The holder of purge_lock. */
 static void replace(struct kv *kv, struct kv_purges *next)
 {
+	if (next == NULL)
+		kv->is_first_old = kv->purges == &kv->lists[0];
 	/* pairs(kv-purges): the list before the pointer to it */
 	__atomic_store_n(&kv->purges, next, __ATOMIC_RELEASE);
 	kv->old_token = rte_rcu_qsbr_start(kv->pool.readers);
@@ -172,44 +181,103 @@ void kvsweep_end_purges(struct kv *kv)
 	rte_ticketlock_unlock(&kv->purge_lock);
 }
 
-/* The list in force with one more; NULL: there is no place. */
-static struct kv_purges *extend(struct kv *kv, const void *prefix, uint32_t len)
+/* The list that is not in force; if none is, and both are not free, the one that nobody reads. */
+static struct kv_purges *other(struct kv *kv)
 {
-	struct kv_purges *next = &kv->lists[kv->purges == &kv->lists[0]];
+	return &kv->lists[kv->purges != NULL ? kv->purges == &kv->lists[0] : kv->is_first_old];
+}
+
+/* Starts the next list from the one in force, without what its flush is about, too. */
+static struct kv_purges *copy(struct kv *kv)
+{
+	struct kv_purges *next = other(kv);
+	const struct kv_purges *last = kv->purges;
+
+	next->n = 0;
+	next->flush = last != NULL ? last->flush : 0;
+	for (unsigned i = 0; last != NULL && i < last->n; i++)
+		if (last->flush == 0
+			|| (int32_t)(last->prefixes[i].number - (uint32_t)last->flush) > 0)
+			next->prefixes[next->n++] = last->prefixes[i];
+	return next;
+}
+
+static void begin_era(struct kv *kv, uint32_t era)
+{
+	/* pairs(kv-era): the number of the purge was read before, so those that are taken after are not below it */
+	__atomic_store_n(&kv->era, era, __ATOMIC_RELEASE);
+}
+
+static int purge_prefix(struct kv *kv, const void *prefix, uint32_t len)
+{
+	struct kv_purges *next;
 	struct kv_prefix *x;
 
-	/* a purge of all is about what the others are about, too */
-	if (kv->purges != NULL && len > 0)
-		*next = *kv->purges;
-	else
-		next->n = 0;
+	if (!is_free(kv))
+		return -EAGAIN;
+	next = copy(kv);
 	if (next->n == KV_PURGES_MAX)
-		return NULL;
+		return -EAGAIN;
 	x = &next->prefixes[next->n++];
 	x->len = len;
 	memcpy(x->data, prefix, len);
 	x->number = __atomic_load_n(&kv->number, __ATOMIC_RELAXED);
 	next->era = kv->era + 1;
-	return next;
+	replace(kv, next);
+	begin_era(kv, next->era);
+	return 0;
+}
+
+/* Needs no list that is free: it changes in the one in force, and if none is, one is not read. */
+static void purge_all(struct kv *kv)
+{
+	const uint64_t flush = 1ull << 32 | __atomic_load_n(&kv->number, __ATOMIC_RELAXED);
+	struct kv_purges *list = kv->purges;
+
+	if (list == NULL) {
+		list = other(kv);
+		list->n = 0;
+	}
+	__atomic_store_n(&list->flush, flush, __ATOMIC_RELAXED);
+	list->era = kv->era + 1;
+	if (kv->purges == NULL)
+		replace(kv, list);
+	begin_era(kv, list->era);
 }
 
 int kv_purge(struct kv_writer *w, const void *prefix, uint32_t len)
 {
 	struct kv *kv = w->kv;
-	struct kv_purges *next;
-	int rc = -EAGAIN;
+	int rc = 0;
 
 	if (len > ITEM_KEY_MAX)
 		return -EINVAL;
 	rte_ticketlock_lock(&kv->purge_lock);
-	next = is_free(kv) ? extend(kv, prefix, len) : NULL;
-	if (next != NULL) {
-		replace(kv, next);
-		/* pairs(kv-era): the number of the purge was read before, so those that are taken after are not
-		 * below it */
-		__atomic_store_n(&kv->era, next->era, __ATOMIC_RELEASE);
-		rc = 0;
-	}
+	if (len > 0)
+		rc = purge_prefix(kv, prefix, len);
+	else
+		purge_all(kv);
 	rte_ticketlock_unlock(&kv->purge_lock);
 	return rc;
+}
+
+int kv_flush_at(struct kv_writer *w, int64_t exptime)
+{
+	const uint32_t at = exptime > 0 ? kvverb_when(w, exptime) : 0;
+	const bool is_now = exptime <= 0 || (at != 0 && at <= w->now);
+
+	/* 0 of a time that is too far for the cache's own time line: never */
+	__atomic_store_n(&w->kv->flush_at, is_now ? 0 : at, __ATOMIC_RELAXED);
+	return is_now ? kv_purge(w, NULL, 0) : 0;
+}
+
+void kvsweep_flush(struct kv_writer *w)
+{
+	uint32_t at = __atomic_load_n(&w->kv->flush_at, __ATOMIC_RELAXED);
+
+	/* one of the writers does, the first whose clock says so */
+	if (at != 0 && at <= w->now
+		&& __atomic_compare_exchange_n(
+			&w->kv->flush_at, &at, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		kv_purge(w, NULL, 0);
 }

@@ -8,5 +8,8 @@
 /* A bounded part of the round of this second. Context: the writer's thread, once in a loop. */
 void kvsweep_run(struct kv_writer *w);
 
+/* Purges all, if a flush_all has said to at this time. Context: the writer's thread, once in a loop. */
+void kvsweep_flush(struct kv_writer *w);
+
 /* Forgets the purges of which nothing is left. Context: one writer's thread. */
 void kvsweep_end_purges(struct kv *kv);

@@ -17,8 +17,9 @@ ALLOWED = {
     # One file builds both halves of the module's configuration, each with its own type.
     "dataplane/lb/lbconf.c": ("lb_conf_", "lb_registry_"),
     # What protocols call is one header, kv.h; its verbs fill more than one file.
-    "dataplane/kv/kvsweep.c": ("kv_purge",),
-    "dataplane/kv/kvverb.c": ("kv_store", "kv_delete", "kv_touch", "kv_count"),
+    "dataplane/kv/kvget.c": ("kv_get_", "kv_ttl"),
+    "dataplane/kv/kvsweep.c": ("kv_purge", "kv_flush_at"),
+    "dataplane/kv/kvverb.c": ("kv_store", "kv_delete", "kv_mark", "kv_touch", "kv_count"),
     # The type is struct lb_worker; the file's name has to differ from core/worker.c.
     "dataplane/lb/lbworker.c": ("lb_worker_",),
 }

@@ -65,7 +65,7 @@ static struct kv_writer *some_writer(void)
 	struct kv_writer *w = kv_writer_of(kv, rnd(N_WRITERS));
 
 	rte_rcu_qsbr_quiescent(readers, 0);
-	kv_writer_begin(w, now, EPOCH + now);
+	kv_writer_begin(w, now, EPOCH + now, (uint64_t)now * 1000);
 	return w;
 }
 
@@ -223,7 +223,9 @@ static void count(struct kv_writer *w, uint32_t i)
 	struct entry *e = &entries[i];
 	const uint64_t delta = rnd(10) ? rnd(500) : UINT64_MAX - rnd(5);
 	const bool is_down = rnd(2);
-	uint64_t old, value = 0;
+	const struct kv_count c = {.delta = delta, .is_down = is_down};
+	struct kv_counted counted;
+	uint64_t old;
 	bool is_number;
 
 	check_get(w, i);
@@ -237,11 +239,11 @@ static void count(struct kv_writer *w, uint32_t i)
 	assert_int_equal(!e->is_there ? KV_NOT_FOUND
 			: is_number   ? KV_OK
 				      : KV_NOT_NUMBER,
-		kv_count(w, &k, delta, is_down, 0, &value));
+		kv_count(w, &k, &c, &counted));
 	if (!e->is_there || !is_number)
 		return;
 	old = is_down ? (old > delta ? old - delta : 0) : old + delta;
-	assert_true(old == value);
+	assert_true(old == counted.value);
 	snprintf(text, sizeof(text), "%-*" PRIu64, (int)e->len, old);
 	e->len = (uint32_t)strlen(text);
 	memcpy(e->value, text, e->len);

@@ -114,11 +114,12 @@ static void count(struct kv_writer *w)
 	char key[32];
 	const struct kv_key by_incr = kv_key_of("incr", 4), by_cas = kv_key_of("cas", 3);
 	struct assoc_probe probe = {.key = "cas", .key_len = 3, .hash = by_cas.hash};
-	uint64_t value;
+	const struct kv_count one = {.delta = 1};
+	struct kv_counted counted;
 	struct kv_store s = {.value = key, .mode = KV_CAS};
 	enum kv_result rc;
 
-	RACE_CHECK(kv_count(w, &by_incr, 1, false, 0, &value) == KV_OK, "incr");
+	RACE_CHECK(kv_count(w, &by_incr, &one, &counted) == KV_OK, "incr");
 	do {
 		kv_get_bulk(w, &probe, 1);
 		RACE_CHECK(probe.item != NULL, "the counter is gone");
@@ -152,8 +153,8 @@ static void *body(void *arg)
 		rte_rcu_qsbr_quiescent(readers, id);
 		if (turn % 16 == 0)
 			sched_yield(); /* fewer cores than threads: one that waits keeps all memory from being used again */
-		kv_writer_begin(w, 1 + turn / 500, 0);
-		kv_writer_begin(c, 1, 0);
+		kv_writer_begin(w, 1 + turn / 500, 0, 1000 + turn * 2);
+		kv_writer_begin(c, 1, 0, 1);
 		get(w, &rnd);
 		change(w, &rnd);
 		if (turn % (TURNS / COUNTS) == 0)
@@ -188,20 +189,22 @@ static void run(enum evict_policy policy)
 	const struct kv_key by_incr = kv_key_of("incr", 4), by_cas = kv_key_of("cas", 3);
 	const struct kv_store zero = {.value = "0", .value_len = 1};
 	struct assoc_probe probe = {.key = "cas", .key_len = 3, .hash = by_cas.hash};
+	const struct kv_count none = {0};
+	struct kv_counted counted;
 	struct kv_stats stats;
-	uint64_t sum = 0;
+	uint64_t sum;
 
 	open_cache(&kv, 700u << 10, policy);
 	open_cache(&counters, 8u << 20, policy);
-	kv_writer_begin(kv_writer_of(counters, 0), 1, 0);
+	kv_writer_begin(kv_writer_of(counters, 0), 1, 0, 1);
 	RACE_CHECK(kv_store(kv_writer_of(counters, 0), &by_incr, &zero, NULL) == KV_OK, "set");
 	RACE_CHECK(kv_store(kv_writer_of(counters, 0), &by_cas, &zero, NULL) == KV_OK, "set");
 	for (unsigned i = 0; i < THREADS; i++)
 		threads[i] = race_start(body, (void *)(uintptr_t)i);
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	RACE_CHECK(
-		kv_count(kv_writer_of(counters, 0), &by_incr, 0, false, 0, &sum) == KV_OK, "incr");
+	RACE_CHECK(kv_count(kv_writer_of(counters, 0), &by_incr, &none, &counted) == KV_OK, "incr");
+	sum = counted.value;
 	kv_get_bulk(kv_writer_of(counters, 0), &probe, 1);
 	RACE_CHECK(probe.item != NULL, "the counter is gone");
 	RACE_CHECK(sum % THREADS == 0 && sum >= THREADS * COUNTS, "%lu increments",
