@@ -11,7 +11,7 @@
 static const struct mc_codec codecs[] = {
 	[MC_TEXT] = {mc_text_parse, mc_text_reply, mc_text_reply_end, mc_text_reply_error,
 		mc_text_reply_version, mc_text_reply_stat},
-	[MC_META] = {mc_text_parse, mc_text_reply, mc_text_reply_end, mc_text_reply_error,
+	[MC_META] = {mc_text_parse, mc_meta_reply, mc_meta_reply_end, mc_text_reply_error,
 		mc_text_reply_version, mc_text_reply_stat},
 	[MC_BINARY] = {0},
 };

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define MC_KEY_MAX 250u
-#define MC_OPAQUE_MAX 32u /* bytes of a meta command's opaque token */
+#define MC_OPAQUE_MAX 32u /* bytes of a meta command's opaque token, its O with them */
 /* Bytes without an end of line that are waited on; a get's line may be longer, as the caller's room allows. */
 #define MC_LINE_MAX 2048u
 
@@ -53,17 +53,20 @@ enum mc_status {
 
 /* Why a request is not executed. */
 enum mc_error {
+	MC_E_NONE,
 	MC_E_COMMAND, /* no such command, or not that many words */
 	MC_E_LINE,    /* a key, number or length that is none */
 	MC_E_USAGE,   /* of delete */
 	MC_E_EXPTIME,
 	MC_E_DELTA,
-	MC_E_DATA,      /* the value does not end where it should, or a meta set's length is none */
-	MC_E_TOO_LARGE, /* verb and key are set: memcached deletes what a set fails to replace */
+	MC_E_DATA,      /* the value does not end where it should */
+	MC_E_TOO_LARGE, /* verb, mode and key are set: memcached deletes what a set fails to replace */
 	MC_E_TOKEN,     /* from here on of meta commands: a flag's number is none */
 	MC_E_DUPLICATE,
 	MC_E_FLAG,
+	MC_E_ANY_FLAG, /* md and ma do not say what is wrong with their flags */
 	MC_E_N_FLAGS,
+	MC_E_N_FLAGS_GET,
 	MC_E_OPAQUE,
 	MC_E_BASE64,
 	MC_E_MODE_LEN,
@@ -125,12 +128,12 @@ struct mc_request {
 
 /* What became of a request, or of one key of it. */
 enum mc_outcome {
-	MC_HIT,
-	MC_MISS,   /* of a get */
-	MC_STORED, /* also: touched, counted, deleted, flushed: what was asked for has been done */
+	MC_HIT,  /* also what a meta get with N has made: empty, and won */
+	MC_MISS, /* of a get */
+	MC_STORED, /* also: touched, counted, deleted, flushed, figures reset: what was asked for has been done */
 	MC_NOT_STORED,
 	MC_EXISTS,
-	MC_NOT_FOUND,
+	MC_NOT_FOUND, /* of MC_STATS: there are no such figures */
 	MC_TOO_LARGE,
 	MC_NO_MEMORY,
 	MC_NOT_NUMBER,
@@ -175,11 +178,12 @@ static inline void mc_put(struct mc_out *out, const void *data, uint32_t len)
 	out->p += len;
 }
 
-/* Reads the request that begins at p, by its first byte text, meta or binary. Pointers of *r are into the bytes, or into *r. Hot. */
+/* Reads the request that begins at p, by its first byte text, meta or binary. Pointers of *r are into the bytes, or into *r, which is not
+ * to be copied. With MC_MORE and MC_BAD nothing of *r but `consumed` means anything. Hot. */
 enum mc_status mc_parse(
 	struct mc_request *r, const uint8_t *p, uint32_t len, const struct mc_limits *limits);
 
-/* MC_GET, MC_GAT: r->key becomes the next key; false: there is none. They have been checked. Hot. */
+/* MC_GET, MC_GAT: r->key, the first one so far, becomes the next key; false: there is none. They have been checked. Hot. */
 bool mc_next_key(struct mc_request *r);
 
 /* Writes the answer: of a get to each key, and mc_reply_end() after the last one; of anything else once. Hot. */

@@ -17,15 +17,12 @@ enum {
 	LEAD_MAX = 100, /* blanks in front of a get whose line is long */
 	END_LEN = 2,    /* behind a value */
 };
-#define VALUE_MAX ((uint64_t)INT32_MAX - END_LEN)
 
 struct line {
 	const uint8_t *at, *end; /* behind the command's word; without what ends the line */
-	const uint8_t *p;        /* the input, and its length */
-	uint32_t len;
+	struct mc_input in;
 	uint32_t n_words; /* with the command's, WORDS_MAX at most */
 	struct mc_word words[WORDS_MAX];
-	const struct mc_limits *limits;
 };
 
 struct command {
@@ -81,29 +78,35 @@ static enum mc_status parse_get(struct mc_request *r, struct line *l)
 	return MC_OK;
 }
 
-enum mc_status mc_text_value(struct mc_request *r, const uint8_t *p, uint32_t len, uint64_t n,
-	const struct mc_limits *limits)
+/* What of the value has come is consumed, the rest is for the caller to swallow. */
+enum mc_status mc_text_skip(
+	struct mc_request *r, const struct mc_input *in, uint32_t n, enum mc_error error)
 {
-	const uint32_t there = len - r->consumed;
-	const uint64_t whole = n + END_LEN;
+	const uint32_t there = in->len - r->consumed;
+	const uint32_t whole = n + END_LEN;
+	const uint32_t taken = there < whole ? there : whole;
 
-	if (limits->is_datagram && there < whole)
+	if (in->limits->is_datagram && there < whole)
 		return MC_BAD;
-	if (n > limits->value_max) {
-		const uint32_t taken = there < whole ? there : (uint32_t)whole;
+	r->consumed += taken;
+	r->swallow = whole - taken;
+	return mc_fail(r, error);
+}
 
-		r->consumed += taken;
-		r->swallow = (uint32_t)(whole - taken);
-		return mc_fail(r, MC_E_TOO_LARGE);
-	}
+/* A datagram whose value is not whole is not answered, nor does memcached. */
+enum mc_status mc_text_value(struct mc_request *r, const struct mc_input *in, uint32_t n)
+{
+	const uint32_t there = in->len - r->consumed;
+	const uint32_t whole = n + END_LEN;
+
+	if (n > in->limits->value_max)
+		return mc_text_skip(r, in, n, MC_E_TOO_LARGE);
 	if (there < whole)
-		return MC_MORE;
-	r->value = p + r->consumed;
-	r->value_len = (uint32_t)n;
-	r->consumed += (uint32_t)whole;
-	if (memcmp(r->value + n, "\r\n", END_LEN) != 0)
-		return mc_fail(r, MC_E_DATA);
-	return MC_OK;
+		return in->limits->is_datagram ? MC_BAD : MC_MORE;
+	r->value = in->p + r->consumed;
+	r->value_len = n;
+	r->consumed += whole;
+	return memcmp(r->value + n, "\r\n", END_LEN) == 0 ? MC_OK : mc_fail(r, MC_E_DATA);
 }
 
 /* Lengths and flags that memcached takes modulo 2³² are refused: whoever stands in front may read them otherwise. */
@@ -115,7 +118,7 @@ static enum mc_status parse_store(struct mc_request *r, struct line *l)
 	take_noreply(r, l);
 	if (!take_key(r, &w[1]) || !mc_number(w[2].p, w[2].len, &flags) || flags > UINT32_MAX
 		|| !mc_number_signed(w[3].p, w[3].len, &r->exptime)
-		|| !mc_number(w[4].p, w[4].len, &n) || n > VALUE_MAX)
+		|| !mc_number(w[4].p, w[4].len, &n) || n > MC_VALUE_MAX)
 		return mc_fail(r, MC_E_LINE);
 	if (r->verb == MC_CAS) {
 		if (!mc_number(w[5].p, w[5].len, &r->cas))
@@ -123,7 +126,7 @@ static enum mc_status parse_store(struct mc_request *r, struct line *l)
 		r->has = MC_HAS_CAS;
 	}
 	r->flags = (uint32_t)flags;
-	return mc_text_value(r, l->p, l->len, n, l->limits);
+	return mc_text_value(r, &l->in, (uint32_t)n);
 }
 
 static enum mc_status parse_delete(struct mc_request *r, struct line *l)
@@ -247,6 +250,8 @@ static enum mc_status parse_command(
 	const struct command *const end = commands + sizeof(commands) / sizeof(commands[0]);
 	const struct command *c = commands;
 
+	if (name->len == 2 && name->p[0] == 'm')
+		return mc_meta_parse(r, name->p[1], l->at, l->end, &l->in);
 	while (c < end && !mc_word_is(name, c->name, c->len))
 		c++;
 	if (c == end)
@@ -295,9 +300,7 @@ enum mc_status mc_text_parse(
 	r->consumed = (uint32_t)(newline + 1 - p);
 	l.end = newline > p && newline[-1] == '\r' ? newline - 1 : newline;
 	l.at = p;
-	l.p = p;
-	l.len = len;
-	l.limits = limits;
+	l.in = (struct mc_input){p, len, limits};
 	mc_word(&name, &l.at, l.end);
 	return parse_command(r, &l, &name);
 }
@@ -308,8 +311,7 @@ static void reply_value(
 	struct mc_out *out, const struct mc_request *r, const struct mc_result *result)
 {
 	uint8_t room[HEAD_MAX];
-	const bool is_direct = out->end - out->p >= HEAD_MAX;
-	uint8_t *const head = is_direct ? out->p : room;
+	uint8_t *const head = mc_head_begin(out, room, HEAD_MAX);
 	uint8_t *p = head;
 
 	memcpy(p, "VALUE ", 6);
@@ -325,10 +327,7 @@ static void reply_value(
 	}
 	*p++ = '\r';
 	*p++ = '\n';
-	if (is_direct)
-		out->p = p;
-	else
-		mc_put(out, head, (uint32_t)(p - head));
+	mc_head_end(out, room, head, p);
 	if (result->value_len > 0)
 		mc_put(out, result->value, result->value_len);
 	MC_PUT(out, "\r\n");
@@ -434,7 +433,9 @@ void mc_text_reply_error(struct mc_out *out, const struct mc_request *r)
 		[MC_E_TOKEN] = "CLIENT_ERROR bad token in command line format\r\n",
 		[MC_E_DUPLICATE] = "CLIENT_ERROR duplicate flag\r\n",
 		[MC_E_FLAG] = "CLIENT_ERROR invalid flag\r\n",
-		[MC_E_N_FLAGS] = "CLIENT_ERROR options flags are too long\r\n",
+		[MC_E_ANY_FLAG] = "CLIENT_ERROR invalid or duplicate flag\r\n",
+		[MC_E_N_FLAGS] = "CLIENT_ERROR options flags too long\r\n",
+		[MC_E_N_FLAGS_GET] = "CLIENT_ERROR options flags are too long\r\n",
 		[MC_E_OPAQUE] = "CLIENT_ERROR opaque token too long\r\n",
 		[MC_E_BASE64] = "CLIENT_ERROR error decoding key\r\n",
 		[MC_E_MODE_LEN] = "CLIENT_ERROR incorrect length for M token\r\n",
