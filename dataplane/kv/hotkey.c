@@ -37,7 +37,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define ENTRIES HOTKEY_ENTRIES
@@ -296,6 +295,33 @@ void hotkey_destroy(struct hotkey **h)
 {
 	rte_free(*h);
 	*h = NULL;
+}
+
+bool hotkey_check(const struct hotkey *h)
+{
+	const uint32_t lowest = h->entries[h->order[ENTRIES - 1]].count;
+	unsigned n_groups = 0;
+
+	for (uint16_t p = 0; p < ENTRIES; p++) {
+		const struct entry *e = &h->entries[h->order[p]];
+		const struct entry *before = p > 0 ? &h->entries[h->order[p - 1]] : NULL;
+		const bool is_first = before == NULL || before->group != e->group;
+		const struct group *g = &h->groups[e->group];
+
+		n_groups += is_first;
+		if (e->place != p || p < g->first || p >= g->first + g->n
+			|| (is_first && g->first != p) || e->error > e->count + 1)
+			return false;
+		if (before != NULL
+			&& (is_first ? before->count <= e->count : before->count != e->count))
+			return false;
+		if (e->len != 0 && find(h, h->keys[h->order[p]], e->len, e->hash) != h->order[p])
+			return false;
+	}
+	for (uint32_t i = 0; i < CELLS; i++)
+		if (h->cells[i] > lowest)
+			return false;
+	return h->lowest == lowest && n_groups + h->n_spare == ENTRIES;
 }
 
 /* The manager's half. A second that ended so long before `now` that others followed, all empty, counts the less. */

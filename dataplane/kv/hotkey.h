@@ -9,6 +9,7 @@
  */
 #include "kv/item.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct hotkey;
@@ -37,3 +38,6 @@ void hotkey_seen(struct hotkey *h, const void *key, uint32_t len, uint64_t hash,
  * again for each pair of them. */
 unsigned hotkey_merge(struct hotkey *const *sketches, unsigned n, uint32_t now,
 	uint32_t sample_every, struct hotkey_top *out, unsigned max);
+
+/* Assert-only: walks everything. The owner. */
+bool hotkey_check(const struct hotkey *h);

@@ -114,6 +114,8 @@ static unsigned check_rates(unsigned n_workers, uint32_t sample_every, unsigned 
 	const unsigned n = hotkey_merge(sketches, n_workers, now, sample_every, top, max);
 
 	assert_true(n <= max);
+	for (unsigned i = 0; i < n_workers; i++)
+		assert_true(hotkey_check(sketches[i]));
 	for (unsigned i = 0; i < n; i++) {
 		const uint32_t key = key_of(&top[i]);
 		const double rate = weight[key] / seconds;
