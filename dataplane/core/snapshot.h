@@ -6,11 +6,16 @@
  * passed a quiescent point (liburcu QSBR), and then retires the old one. One opaque slot per module;
  * the owning module builds what is in it and offers the typed accessor, so lower layers never learn
  * upper types.
+ *
+ * What workers free themselves, the items of caches, goes by rte_rcu_qsbr beside it, whose tokens fit a poll loop. The
+ * same calls report to both.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
-enum snapshot_slot { SNAPSHOT_ADDR, SNAPSHOT_LB, SNAPSHOT_N_SLOTS };
+struct rte_rcu_qsbr;
+
+enum snapshot_slot { SNAPSHOT_ADDR, SNAPSHOT_LB, SNAPSHOT_SERVE, SNAPSHOT_N_SLOTS };
 
 struct snapshot {
 	uint64_t generation;
@@ -32,9 +37,20 @@ struct snapshot *snapshot_publish(struct snapshot *next, uint32_t *wait_us);
  * before the call may be freed after it. */
 void snapshot_synchronize(void);
 
-/* Reader life cycle. Context: each worker, once at start and end. */
-void snapshot_reader_up(void);
+/* Makes the grace periods of items, for readers 0 to n - 1; without this call there are none, and snapshot_items() is NULL.
+ * Context: manager, before workers start, and after they have ended. 0 or -ENOMEM. */
+int snapshot_items_create(unsigned n_readers);
+void snapshot_items_destroy(void);
+struct rte_rcu_qsbr *snapshot_items(void);
+
+/* Reader life cycle. Context: each worker, once at start and end. id: its own among readers of items. */
+void snapshot_reader_up(unsigned id);
 void snapshot_reader_down(void);
+
+/* The manager as a reader of items, for a moment: between the two it holds up no grace period but theirs. It is no reader
+ * of the snapshot. Context: manager. */
+void snapshot_items_enter(unsigned id);
+void snapshot_items_leave(unsigned id);
 
 /* Context: registered reader, holding nothing it got from snapshot_get(). One load and a store. */
 void snapshot_quiescent(void);

@@ -241,7 +241,7 @@ void worker_run(struct worker *w, const bool *stop)
 
 	if (w->idle_us > 0)
 		prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);
-	snapshot_reader_up();
+	snapshot_reader_up(w->id);
 	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 		if (worker_poll(w, clock_ms()) > 0 || !worker_job_done(w)) {
 			n_empty = 0;

@@ -67,7 +67,7 @@ static void *reader(void *arg)
 {
 	uint64_t rnd = 77 + (uintptr_t)arg, last = 0;
 
-	snapshot_reader_up();
+	snapshot_reader_up(0);
 	__atomic_fetch_add(&n_up, 1, __ATOMIC_RELAXED);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		look(&last);
