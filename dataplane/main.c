@@ -16,6 +16,7 @@
 #include "manager.h"
 #include "net/frag.h"
 #include "pipeline.h"
+#include "serve/serve.h"
 
 #include <rte_eal.h>
 #include <rte_ethdev.h>
@@ -165,6 +166,7 @@ static int no_memory(const char *what, int rc)
 static void drop_worker(struct worker *w)
 {
 	lb_worker_destroy(&w->lb);
+	serve_worker_destroy(&w->serve);
 	frag_table_destroy(&w->frag);
 }
 
@@ -195,6 +197,8 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 		.limits = md->limits,
 		.seed = seed,
 	};
+	const struct serve_worker_params serve = {
+		.n_services = md->limits.n_services, .socket_id = socket};
 	struct worker *w = rte_zmalloc_socket("worker", sizeof(*w), RTE_CACHE_LINE_SIZE, socket);
 	int rc;
 
@@ -215,7 +219,9 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 	w->mail = md->manager.mail;
 	w->tally = tally_of(md->tallies, id);
 	rc = frag_table_create(&w->frag, socket);
-	return rc != 0 ? rc : lb_worker_create(&w->lb, &lb);
+	if (rc == 0)
+		rc = lb_worker_create(&w->lb, &lb);
+	return rc != 0 ? rc : serve_worker_create(&w->serve, &serve);
 }
 
 static int up_workers(void *ctx)
@@ -338,6 +344,8 @@ static void on_give(void *ctx, enum lb_slot_kind kind, uint32_t slot)
 
 	for (unsigned i = 0; i < md->opt.n_workers; i++)
 		lb_worker_clear(md->workers[i]->lb, kind, slot);
+	for (unsigned i = 0; kind == LB_SLOT_SERVICE && i < md->opt.n_workers; i++)
+		serve_worker_clear(md->workers[i]->serve, slot);
 }
 
 /* After the workers have stopped: nobody reads the running snapshot any more. */
@@ -350,6 +358,20 @@ static void down_snapshot(void *ctx)
 	model_destroy(&md->model);
 	pathmtu_destroy(&md->env.path_mtus);
 	lb_registry_destroy(&md->env.registry);
+	cacheset_destroy(&md->env.caches);
+	snapshot_items_destroy();
+}
+
+/* Caches are as many as their memory allows; without any there are no readers of items either. */
+static int make_caches(struct millraced *md)
+{
+	const struct cacheset_params p = {.memory_bytes = (uint64_t)md->opt.cache_mb << 20,
+		.n_workers = (uint16_t)md->opt.n_workers,
+		.socket_id = (int)rte_socket_id()};
+	const int rc = p.memory_bytes != 0 ? snapshot_items_create(md->opt.n_workers + 1) : 0;
+
+	md->env.n_workers = md->opt.n_workers;
+	return rc != 0 ? rc : cacheset_create(&md->env.caches, &p);
 }
 
 static int make_path_mtus(struct millraced *md)
@@ -380,8 +402,12 @@ static int up_snapshot(void *ctx)
 		rc = make_path_mtus(md);
 	}
 	if (rc == 0)
+		rc = make_caches(md);
+	if (rc == 0)
 		rc = model_create(&md->model);
 	if (rc != 0) {
+		cacheset_destroy(&md->env.caches);
+		snapshot_items_destroy();
 		pathmtu_destroy(&md->env.path_mtus);
 		lb_registry_destroy(&md->env.registry);
 		return no_memory("service and backend slots", rc);

@@ -18,6 +18,7 @@
 #include "net/icmp.h"
 #include "net/icmpquote.h"
 #include "net/parse.h"
+#include "serve/serve.h"
 
 /* A set of verdicts. */
 #define SET(verdict) (1u << (verdict))
@@ -157,7 +158,9 @@ static unsigned classify(
 
 		if (likely(p->service_idx != VIP_NONE && !pkt_is_piece(p))) {
 			p->verdict = PKT_LB;
-			verdicts |= SET(PKT_LB);
+			if (unlikely(lb->is_served != NULL && lb->is_served[p->service_idx]))
+				p->verdict = PKT_SERVE;
+			verdicts |= SET(p->verdict);
 			continue;
 		}
 		if (p->service_idx == VIP_NONE)
@@ -226,7 +229,7 @@ static void steer_one(
 	unsigned owner;
 
 	if (p->verdict != PKT_LB && p->verdict != PKT_RETURN && p->verdict != PKT_REVERT
-		&& p->verdict != PKT_ICMP_ERROR)
+		&& p->verdict != PKT_ICMP_ERROR && p->verdict != PKT_SERVE)
 		return;
 	owner = owner_of(w, lb, b, i, kind);
 	if (owner != w->id)
@@ -298,6 +301,15 @@ static void balance(struct worker *w, const struct lb_conf *lb, const struct add
 		lb_return(w, lb, ac, b, at, n);
 	if (verdicts & SET(PKT_REVERT) && (n = pick(b, PKT_REVERT, at)) > 0)
 		lb_revert(w, lb, ac, b, at, n);
+}
+
+static void serve(struct worker *w, const struct lb_conf *lb, struct burst *b)
+{
+	uint8_t at[BURST_MAX];
+	const unsigned n = pick(b, PKT_SERVE, at);
+
+	if (n > 0)
+		serve_input(w, serve_conf_of(w->snap), lb, b, at, n);
 }
 
 static void finish_unsent(struct worker *w, const struct pkt *p, struct rte_mbuf *m)
@@ -372,6 +384,8 @@ static void decide(
 	}
 	if (unlikely(verdicts & (SET(PKT_ARP) | SET(PKT_ICMP))))
 		answer(w, ac, b, kinds);
+	if (unlikely(verdicts & SET(PKT_SERVE)))
+		serve(w, lb, b);
 	balance(w, lb, ac, b, kinds, verdicts);
 }
 
@@ -428,6 +442,7 @@ static void on_tick(struct worker *w)
 {
 	lb_expire(w, lb_conf_of(w->snap));
 	frag_expire(w);
+	serve_tick(w, serve_conf_of(w->snap));
 }
 
 const struct worker_ops pipeline_ops = {

@@ -278,6 +278,34 @@ static int check_acl(const struct mr_object *o, struct mr_error *err)
 	return 0;
 }
 
+static int check_cache(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_cache *c = &o->cache;
+
+	if (c->name[0] == '\0')
+		return refuse(err, o, "name is missing");
+	if (strcmp(mr_eviction_name(c->eviction), "?") == 0)
+		return refuse(err, o, "eviction %u is unknown", c->eviction);
+	if (c->memory_bytes < MR_CACHE_MEMORY_MIN)
+		return refuse(err, o, "memory_bytes %" PRIu64 " is below %u", c->memory_bytes,
+			MR_CACHE_MEMORY_MIN);
+	if (c->value_max > MR_CACHE_VALUE_LIMIT)
+		return refuse(
+			err, o, "value_max %u is above %u", c->value_max, MR_CACHE_VALUE_LIMIT);
+	if (c->item_bytes > MR_CACHE_VALUE_LIMIT)
+		return refuse(
+			err, o, "item_bytes %u is above %u", c->item_bytes, MR_CACHE_VALUE_LIMIT);
+	if (c->lease_ms > MR_CACHE_LEASE_MAX_MS)
+		return refuse(
+			err, o, "lease_ms %u is above %u", c->lease_ms, MR_CACHE_LEASE_MAX_MS);
+	if (c->early_pct > MR_CACHE_EARLY_MAX_PCT)
+		return refuse(
+			err, o, "early_pct %u is above %u", c->early_pct, MR_CACHE_EARLY_MAX_PCT);
+	if (c->stale_s > MR_CACHE_STALE_MAX_S)
+		return refuse(err, o, "stale_s %u is above %u", c->stale_s, MR_CACHE_STALE_MAX_S);
+	return 0;
+}
+
 int apply_check_object(const struct mr_object *o, struct mr_error *err)
 {
 	switch (o->type) {
@@ -302,6 +330,8 @@ int apply_check_object(const struct mr_object *o, struct mr_error *err)
 		return check_backend(o, err);
 	case MR_OBJ_ACL:
 		return check_acl(o, err);
+	case MR_OBJ_CACHE:
+		return check_cache(o, err);
 	default:
 		return refuse(err, o, "object type %u is unknown", o->type);
 	}
@@ -330,9 +360,10 @@ struct parts {
 	struct mr_service *services;
 	struct mr_backend *backends;
 	struct mr_acl *acls;
+	struct mr_cache *caches;
 	struct mr_ip *vips;
 	struct mr_ip snat_slots[NATPORT_SLOTS_MAX];
-	unsigned n_settings, n_addrs, n_gateways, n_snats, n_services, n_backends, n_acls,
+	unsigned n_settings, n_addrs, n_gateways, n_snats, n_services, n_backends, n_acls, n_caches,
 		n_snat_slots;
 };
 
@@ -345,6 +376,7 @@ static void parts_fini(struct parts *p)
 	free(p->services);
 	free(p->backends);
 	free(p->acls);
+	free(p->caches);
 	free(p->vips);
 }
 
@@ -358,9 +390,10 @@ static int parts_init(struct parts *p, const struct model *m)
 	p->services = collect(m, MR_OBJ_SERVICE, sizeof(*p->services), &p->n_services);
 	p->backends = collect(m, MR_OBJ_BACKEND, sizeof(*p->backends), &p->n_backends);
 	p->acls = collect(m, MR_OBJ_ACL, sizeof(*p->acls), &p->n_acls);
+	p->caches = collect(m, MR_OBJ_CACHE, sizeof(*p->caches), &p->n_caches);
 	p->vips = calloc(p->n_services ? p->n_services : 1, sizeof(*p->vips));
 	if (!p->settings || !p->addrs || !p->gateways || !p->snats || !p->services || !p->backends
-		|| !p->acls || !p->vips)
+		|| !p->acls || !p->caches || !p->vips)
 		return -ENOMEM;
 	for (unsigned i = 0; i < p->n_services; i++)
 		p->vips[i] = p->services[i].vip;
@@ -407,10 +440,22 @@ static int build_lb(struct lb_conf **out, const struct apply_env *env, const str
 	return lb_conf_create(out, env->registry, &spec, running ? lb_conf_of(running) : NULL, err);
 }
 
+static int build_serve(struct serve_conf **out, const struct apply_env *env, const struct parts *p,
+	const struct lb_conf *lb, struct mr_error *err)
+{
+	const struct serve_spec spec = {.caches = p->caches,
+		.n_caches = p->n_caches,
+		.lb = lb,
+		.n_workers = env->n_workers};
+
+	return serveconf_create(out, env->caches, &spec, err);
+}
+
 int apply_build(struct snapshot **out, const struct apply_env *env, const struct model *m,
 	uint64_t generation, const struct snapshot *running, uint32_t now_ms, struct mr_error *err)
 {
 	struct addr_conf *addrs = NULL;
+	struct serve_conf *serve = NULL;
 	struct lb_conf *lb = NULL;
 	struct snapshot *s;
 	struct parts p;
@@ -429,14 +474,20 @@ int apply_build(struct snapshot **out, const struct apply_env *env, const struct
 	rc = build_lb(&lb, env, &p, addrs, running, now_ms, err);
 	if (rc != 0)
 		goto err_addrs;
+	rc = build_serve(&serve, env, &p, lb, err);
+	if (rc != 0)
+		goto err_lb;
 	s->generation = generation;
 	mr_digest_bytes(model_digest(m), s->digest);
 	s->slot[SNAPSHOT_ADDR] = addrs;
 	s->slot[SNAPSHOT_LB] = lb;
+	s->slot[SNAPSHOT_SERVE] = serve;
 	parts_fini(&p);
 	*out = s;
 	return 0;
 
+err_lb:
+	lb_conf_destroy(&lb, env->registry);
 err_addrs:
 	addr_conf_destroy(&addrs);
 err_parts:
@@ -454,12 +505,15 @@ err_parts:
 void apply_discard(struct snapshot **s, const struct apply_env *env)
 {
 	struct addr_conf *addrs;
+	struct serve_conf *serve;
 	struct lb_conf *lb;
 
 	if (*s == NULL)
 		return;
 	memcpy(&addrs, &(*s)->slot[SNAPSHOT_ADDR], sizeof(addrs));
 	memcpy(&lb, &(*s)->slot[SNAPSHOT_LB], sizeof(lb));
+	memcpy(&serve, &(*s)->slot[SNAPSHOT_SERVE], sizeof(serve));
+	serveconf_destroy(&serve, env->caches);
 	lb_conf_destroy(&lb, env->registry);
 	addr_conf_destroy(&addrs);
 	free(*s);
@@ -489,6 +543,7 @@ uint32_t apply_publish(const struct apply_env *env, struct snapshot *next)
 	if (env->path_mtus != NULL)
 		pathmtu_publish(
 			env->path_mtus, running ? lb_conf_of(running) : NULL, lb_conf_of(next));
+	serveconf_commit(serve_conf_of(next));
 	old = snapshot_publish(next, &wait_us);
 	apply_discard(&old, env);
 	if (env->punt != NULL) {

@@ -11,12 +11,15 @@
 #include "lb/natport.h"
 #include "lb/pathmtu.h"
 #include "net/punt.h"
+#include "serve/serveconf.h"
 
 struct apply_env {
 	const struct iface_set *ifaces;
 	struct lb_registry *registry;
 	struct punt *punt;         /* NULL in tests */
 	struct pathmtu *path_mtus; /* NULL: nothing is learned */
+	struct cacheset *caches;
+	uint32_t n_workers;
 };
 
 /* Checks what one object alone can get wrong: ranges, enumerations, empty names. 0 or -EINVAL with *err. */

@@ -122,6 +122,26 @@ static void put_drop(struct mr_explain_row *row, unsigned reason)
 	snprintf(row->drop_help, sizeof(row->drop_help), "%s", drops[reason].help);
 }
 
+/* The request to a cache that the packet may be: any worker serves it, if its sender may ask. */
+static void fill_served(
+	const struct explain_flow *e, const struct lb_conf *lb, struct mr_explain_row *row)
+{
+	const struct pkt *p = &e->burst.p[0];
+	const struct lb_service *s =
+		p->service_idx < lb->n_services ? lb->services[p->service_idx] : NULL;
+
+	if (s == NULL)
+		return;
+	snprintf(row->service, sizeof(row->service), "%s", s->spec.name);
+	row->mode = s->spec.mode;
+	if (e->is_bad_source)
+		return;
+	if (s->acl != NULL && !acl_allows(s->acl, p->src))
+		put_drop(row, PKT_DROP_acl);
+	else
+		row->verdict = MR_VERDICT_SERVED;
+}
+
 static void fill_verdict(const struct explain_flow *e, struct mr_explain_row *row)
 {
 	const struct pkt *p = &e->burst.p[0];
@@ -200,6 +220,8 @@ void explain_fill(const struct explain_flow *e, const struct lb_registry *r,
 	row->n_workers = (uint16_t)e->n_workers;
 	row->rss_hash = e->rss_hash;
 	fill_verdict(e, row);
+	if (e->burst.p[0].verdict == PKT_SERVE)
+		fill_served(e, lb, row);
 	if (!e->is_balanced)
 		return;
 	service = lb_registry_service_name(r, t->service_idx);

@@ -6,6 +6,7 @@
 #include "api/server_pvt.h"
 #include "lb/balance.h"
 #include "net/neigh.h"
+#include "serve/serve.h"
 
 #include <rte_mempool.h>
 
@@ -141,6 +142,18 @@ static uint16_t least_path_mtu(const struct lb_conf *lb, const struct lb_service
 	return least;
 }
 
+/* What a worker has served of it by itself. */
+static void add_served(const struct serve_tally *t, struct mr_service_row *row)
+{
+	row->rx_packets += __atomic_load_n(&t->rx_packets, __ATOMIC_RELAXED);
+	row->rx_bytes += __atomic_load_n(&t->rx_bytes, __ATOMIC_RELAXED);
+	row->tx_packets += __atomic_load_n(&t->tx_packets, __ATOMIC_RELAXED);
+	row->tx_bytes += __atomic_load_n(&t->tx_bytes, __ATOMIC_RELAXED);
+	row->drops += __atomic_load_n(&t->drops, __ATOMIC_RELAXED);
+	row->acl_drops += __atomic_load_n(&t->acl_drops, __ATOMIC_RELAXED);
+	row->requests += __atomic_load_n(&t->requests, __ATOMIC_RELAXED);
+}
+
 int rows_on_services(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
 {
@@ -169,6 +182,7 @@ int rows_on_services(
 			row.conns += lb_worker_service_conns(s->p.workers[w]->lb, i);
 			row.drops += lb_worker_service_drops(s->p.workers[w]->lb, i);
 			row.acl_drops += lb_worker_service_acl_drops(s->p.workers[w]->lb, i);
+			add_served(serve_worker_tally(s->p.workers[w]->serve, i), &row);
 		}
 		server_row(c, f, &mr_service_row_msg, &row);
 	}

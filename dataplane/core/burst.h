@@ -22,6 +22,7 @@ enum pkt_verdict {
 	PKT_ICMP_ERROR, /* ICMP error to a VIP or SNAT address, or to a DNAT client */
 	PKT_FRAG,       /* piece of a datagram whose flow is not known yet (net/frag.h) */
 	PKT_LB,         /* client to VIP; service_idx is set */
+	PKT_SERVE,      /* client to a VIP that is served here; service_idx is set */
 	PKT_RETURN,     /* backend to SNAT address; snat_slot is set */
 	PKT_REVERT,     /* DNAT backend to anybody else; service_idx is set */
 	PKT_TX,         /* Ethernet header complete: send on out_iface */

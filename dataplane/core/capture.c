@@ -204,6 +204,7 @@ static enum mr_trace_kind kind_of(const struct pkt *p)
 {
 	switch (p->verdict) {
 	case PKT_LB:
+	case PKT_SERVE:
 		return MR_TRACE_SERVICE;
 	case PKT_RETURN:
 		return MR_TRACE_RETURN;

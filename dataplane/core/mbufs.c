@@ -64,7 +64,7 @@ uint32_t mbufs_memory_mb(const struct opt *o)
 	bytes += (uint64_t)o->n_backends * BACKEND_BYTES * (o->n_workers + 1);
 	bytes += (uint64_t)o->n_neighs * NEIGH_BYTES + (uint64_t)o->n_snats * SNAT_BYTES;
 	bytes += (uint64_t)o->n_workers * WORKER_BYTES;
-	return (uint32_t)((bytes + bytes / 8) >> 20) + FIXED_MB;
+	return (uint32_t)((bytes + bytes / 8) >> 20) + FIXED_MB + o->cache_mb;
 }
 
 int mbufs_plan(struct opt *o, const struct mbufs_huge *huge, char *err, size_t err_size)
@@ -85,7 +85,7 @@ int mbufs_plan(struct opt *o, const struct mbufs_huge *huge, char *err, size_t e
 	if (o->memory_mb != 0 && o->memory_mb < memory_mb) {
 		snprintf(err, err_size,
 			"--memory %u: packets and tables need %u MB; leave it out, or lower --conns, "
-			"--conns6 or --mbufs",
+			"--conns6, --mbufs or --cache-memory",
 			o->memory_mb, memory_mb);
 		return -EINVAL;
 	}

@@ -302,7 +302,9 @@ static const struct def defs[] = {
 		"names of the kernel-side interfaces: PREFIX and the port's name (default k-)"},
 	{"no-huge", NULL, set_no_huge, 0, 0, 0, "do without hugepages (slower; for trials)"},
 	{"memory", "MB", NUMBER(memory_mb, 64, 1u << 20),
-		"memory for packets and tables (default: from the sizes above)"},
+		"memory for packets, tables and caches (default: from the sizes above)"},
+	{"cache-memory", "MB", NUMBER(cache_mb, 0, 1u << 20),
+		"memory for the caches, all together (default 0: there can be none)"},
 	{"log-level", "LEVEL", set_log_level, offsetof(struct opt, log_level), 0,
 		sizeof(((struct opt *)0)->log_level),
 		"error, warning, notice, info (default) or debug"},
@@ -477,9 +479,9 @@ void opt_text(const struct opt *o, char *buf, size_t size)
 {
 	snprintf(buf, size,
 		"workers %u, conns %u + %u (IPv6), services %u, backends %u, snats %u, neighs %u, "
-		"idle %s%.0u, memory %u MB %s, socket %s, kernel-if %s",
+		"idle %s%.0u, memory %u MB %s (%u MB for caches), socket %s, kernel-if %s",
 		o->n_workers, o->n_conns4, o->n_conns6, o->n_services, o->n_backends, o->n_snats,
 		o->n_neighs, o->idle_us ? "sleep=" : "poll", o->idle_us, o->memory_mb,
-		o->is_huge ? "in hugepages" : "without hugepages", o->socket_path,
+		o->is_huge ? "in hugepages" : "without hugepages", o->cache_mb, o->socket_path,
 		o->kernel_prefix[0] ? o->kernel_prefix : "none");
 }

@@ -33,6 +33,7 @@ struct opt {
 	char kernel_prefix[16]; /* "" = no interfaces on the kernel side */
 	bool is_huge;
 	uint32_t memory_mb; /* 0 = choose */
+	uint32_t cache_mb;  /* of these for caches */
 	char log_level[16];
 	char *const *eal_args; /* after "--"; lives as long as argv */
 	unsigned n_eal_args;

@@ -15,10 +15,11 @@
 #define WORKER_MAX 32
 #define WORKER_QUEUES_MAX 32
 
-struct capture;     /* core/capture.h */
-struct frag_table;  /* net/frag.h */
-struct lb_worker;   /* lb/balance.h */
-struct neigh_table; /* net/neigh.h */
+struct capture;      /* core/capture.h */
+struct frag_table;   /* net/frag.h */
+struct lb_worker;    /* lb/balance.h */
+struct neigh_table;  /* net/neigh.h */
+struct serve_worker; /* serve/serve.h */
 struct worker;
 
 struct worker_queue {
@@ -73,6 +74,7 @@ struct worker {
 	struct neigh_table *neigh;
 	struct frag_table *frag;
 	struct lb_worker *lb;
+	struct serve_worker *serve;
 
 	/* w: owner */
 	const struct snapshot *snap; /* of this loop */

@@ -277,6 +277,15 @@ static inline unsigned rank6(const wide *bounds, unsigned n, wide x)
 	return (unsigned)(at - bounds) + (n == 1 && *at <= x);
 }
 
+bool acl_has_allow(const struct acl *a)
+{
+	for (unsigned i = 0; i < a->n_prefixes; i++) {
+		if (a->prefixes[i].action == MR_ACL_ALLOW)
+			return true;
+	}
+	return false;
+}
+
 bool acl_allows(const struct acl *a, const uint8_t *ip)
 {
 	const wide x = number_of(ip, a->is_v6);

@@ -20,5 +20,8 @@ void acl_put(struct acl **a); /* NULL-safe, clears *a */
 /* Context: manager. Whether it was made of this list, in this order. */
 bool acl_is_of(const struct acl *a, const struct mr_acl *const *list, unsigned n);
 
+/* Context: manager. Whether a client has to be let in by a prefix. */
+bool acl_has_allow(const struct acl *a);
+
 /* Hot. Whether a client at this address, of the table's family and in network order, may begin flows. */
 bool acl_allows(const struct acl *a, const uint8_t *ip);

@@ -196,7 +196,8 @@ static bool service_equal(const struct mr_service *a, const struct mr_service *b
 			&& a->quic_id_len == b->quic_id_len
 			&& a->quic_id_offset == b->quic_id_offset
 			&& a->quic_config == b->quic_config && a->syn_cookies == b->syn_cookies
-			&& a->mss == b->mss && a->client_address == b->client_address);
+			&& a->mss == b->mss && a->client_address == b->client_address
+			&& a->reply_rate == b->reply_rate && strcmp(a->cache, b->cache) == 0);
 }
 
 static bool backend_equal(const struct mr_backend *a, const struct mr_backend *b)
@@ -521,17 +522,27 @@ static int build_group(struct build *b, const struct lbspec_group *g)
 	return rc;
 }
 
-/* Which services are asked for each packet. As a rule there is none, and no array: then a burst is one look. */
-static int mark_policed(struct lb_conf *c)
+static bool is_policed(const struct lb_service *s)
+{
+	return s->packet_rate.gain != 0;
+}
+
+static bool is_served(const struct lb_service *s)
+{
+	return s->spec.mode == MR_MODE_CACHE;
+}
+
+/* Which services are so. As a rule none is, and there is no array: then a burst is one look. */
+static int mark(const struct lb_conf *c, bool (*is_so)(const struct lb_service *s), bool **marks)
 {
 	for (uint32_t i = 0; i < c->n_services; i++) {
-		if (c->services[i] == NULL || c->services[i]->packet_rate.gain == 0)
+		if (c->services[i] == NULL || !is_so(c->services[i]))
 			continue;
-		if (c->is_policed == NULL)
-			c->is_policed = calloc(c->n_services, sizeof(c->is_policed[0]));
-		if (c->is_policed == NULL)
+		if (*marks == NULL)
+			*marks = calloc(c->n_services, sizeof(**marks));
+		if (*marks == NULL)
 			return -ENOMEM;
-		c->is_policed[i] = true;
+		(*marks)[i] = true;
 	}
 	return 0;
 }
@@ -553,7 +564,9 @@ static int build_services(struct build *b)
 			return rc;
 	}
 	next->c.n_services = slots_count(b->r->services);
-	return mark_policed(&next->c);
+	if (mark(&next->c, is_policed, &next->c.is_policed) != 0)
+		return -ENOMEM;
+	return mark(&next->c, is_served, &next->c.is_served);
 }
 
 /* --- VIP table --- */
@@ -699,6 +712,7 @@ static void services_put(struct lb_registry *r, struct lb_conf *c, uint32_t cap)
 	}
 	free(c->services);
 	free(c->is_policed);
+	free(c->is_served);
 }
 
 static void vip_share_put(struct vip_share *v)

@@ -85,6 +85,7 @@ struct lb_conf {
 	struct vip_table *reverts;        /* backends with DNAT flows; NULL: there are none */
 	struct vip_table *sources;        /* addresses of backends in the model → iface */
 	struct lb_service **services;     /* by slot; NULL = free */
+	bool *is_served;                  /* by slot: MR_MODE_CACHE; NULL: none is */
 	bool *is_policed;                 /* by slot: it has a packet_rate; NULL: none has */
 	struct lb_backend *backends;      /* by slot */
 	uint32_t n_services, n_backends;  /* slots */

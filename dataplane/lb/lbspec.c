@@ -336,6 +336,22 @@ static int check_acls(const struct lbspec_group *g, struct mr_error *err)
 	return 0;
 }
 
+/* One that is served here: it has clients, and nothing behind it. */
+static int check_cache(const struct lbspec_group *g, struct mr_error *err)
+{
+	const struct mr_service *s = g->service;
+
+	if (s->proto != MR_PROTO_UDP)
+		return lbspec_refuse_service(err, -EINVAL, s,
+			"a cache is served over udp, not over %s yet", mr_proto_name(s->proto));
+	if (s->cache[0] == '\0')
+		return lbspec_refuse_service(err, -EINVAL, s, "which cache is missing");
+	if (g->n_backends > 0)
+		return lbspec_refuse_backend(err, -EINVAL, g->backends[0],
+			"its service is answered from a cache and has no backends");
+	return check_acls(g, err);
+}
+
 int lbspec_check_group(const struct lbspec_group *g, struct mr_error *err)
 {
 	const struct mr_service *s = g->service;
@@ -346,6 +362,8 @@ int lbspec_check_group(const struct lbspec_group *g, struct mr_error *err)
 	if (s->proto != MR_PROTO_TCP && s->proto != MR_PROTO_UDP)
 		return lbspec_refuse_service(
 			err, -EINVAL, s, "protocol %u is neither tcp nor udp", s->proto);
+	if (s->mode == MR_MODE_CACHE)
+		return check_cache(g, err);
 	if (s->mode >= FWD_N_MODES || fwd_modes[s->mode] == NULL)
 		return lbspec_refuse_service(
 			err, -EINVAL, s, "forwarding mode %u is unknown", s->mode);

@@ -72,16 +72,26 @@ static struct source *find_place(
 	return victim;
 }
 
-bool rate_take_source(
-	struct rate_sources *t, uint64_t hash, const struct rate_limit *l, uint32_t now_ms)
+bool rate_take_source_units(struct rate_sources *t, uint64_t hash, const struct rate_limit *l,
+	uint64_t units, uint32_t now_ms)
 {
 	struct source *s = find_place(t->lines[hash % N_LINES].of, hash != 0 ? hash : 1, l, now_ms);
 	struct rate_bucket b = {.tokens = s->tokens, .at_ms = s->at_ms};
-	const bool is_taken = rate_take(&b, l, now_ms);
+	bool is_taken;
 
+	rate_fill(&b, l, now_ms);
+	is_taken = b.tokens >= units;
+	if (is_taken)
+		b.tokens -= units;
 	s->tokens = (uint32_t)b.tokens;
 	s->at_ms = now_ms;
 	return is_taken;
+}
+
+bool rate_take_source(
+	struct rate_sources *t, uint64_t hash, const struct rate_limit *l, uint32_t now_ms)
+{
+	return rate_take_source_units(t, hash, l, l->cost, now_ms);
 }
 
 void rate_save(const struct rate_sources *t, uint64_t hash, struct rate_saved *saved)

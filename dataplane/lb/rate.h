@@ -82,6 +82,10 @@ void rate_sources_destroy(struct rate_sources **t); /* NULL-safe, clears *t */
 bool rate_take_source(
 	struct rate_sources *t, uint64_t hash, const struct rate_limit *l, uint32_t now_ms);
 
+/* Hot. The same for more or less than a token: units of l->cost each. */
+bool rate_take_source_units(struct rate_sources *t, uint64_t hash, const struct rate_limit *l,
+	uint64_t units, uint32_t now_ms);
+
 /* Cold. Context: the owning worker. */
 void rate_save(const struct rate_sources *t, uint64_t hash, struct rate_saved *saved);
 void rate_restore(struct rate_sources *t, uint64_t hash, const struct rate_saved *saved);

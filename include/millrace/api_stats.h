@@ -49,7 +49,8 @@ MR_MSG(mr_counter_row, MR_COUNTER_ROW_FIELDS)
 	F(T, U64, drops, 9, MR_REQUIRED, "packets of this service dropped") \
 	F(T, U64, acl_drops, 10, MR_OPTIONAL, \
 		"of these: its allow and deny lists keep the client out") \
-	F(T, U16, path_mtu, 11, MR_OPTIONAL, "the smallest of its backends, now; 0: no tunnel")
+	F(T, U16, path_mtu, 11, MR_OPTIONAL, "the smallest of its backends, now; 0: no tunnel") \
+	F(T, U64, requests, 12, MR_OPTIONAL, "of a cache: requests, several in a packet or not")
 MR_MSG(mr_service_row, MR_SERVICE_ROW_FIELDS)
 
 #define MR_BACKEND_ROW_FIELDS(F, T) \

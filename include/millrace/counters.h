@@ -18,10 +18,12 @@
 	X(tx, packets, "accepted by the ports for sending") \
 	X(tx_bytes, bytes, "accepted by the ports for sending") \
 	X(injected, packets, "taken from the kernel side, to be sent") \
-	X(generated, packets, "made here: neighbour solicitations, resets, copies to learn from") \
+	X(generated, packets, \
+		"made here: neighbour solicitations, resets, copies to learn from, further answers of caches") \
 	X(punted, packets, "given to the kernel side") \
 	X(consumed, packets, \
-		"ended here: neighbour messages that the kernel side did not take, news of path MTUs") \
+		"ended here: neighbour messages that the kernel side did not take, news of path MTUs, " \
+		"requests that want no answer") \
 	X(held, packets, "put in a neighbour's hold queue") \
 	X(released, packets, "taken out of a hold queue, sent or dropped") \
 	X(fragments, packets, "fragments other than the first whose flow was found") \
@@ -82,6 +84,11 @@
 	X(source_rate, "new flow of a source above the source_rate of the service") \
 	X(service_rate, "new flow above the new_connections_per_second of the service") \
 	X(service_packets, "client's packet above the packets_per_second of the service") \
+	X(udp_checksum, "datagram to a service of a cache whose checksum is wrong") \
+	X(request_fragment, "request to a cache that is cut into fragments") \
+	X(mc_frame, "datagram to a cache without memcached's frame header, or one of several") \
+	X(mc_request, "datagram to a cache whose request is not whole, or no request") \
+	X(reply_rate, "answers to a source above the reply_rate of the service") \
 	X(service_limit, "new flow of a service that has its max_connections") \
 	X(backend_limit, "new flow of a service whose backends all have their max_connections") \
 	X(no_conn, "no connection entry for a packet that cannot start a flow") \

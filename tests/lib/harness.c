@@ -119,9 +119,23 @@ static void make_workers(
 		w->neigh = h->neigh;
 		must_ok(frag_table_create(&w->frag, SOCKET_ID_ANY), "fragments");
 		must_ok(lb_worker_create(&w->lb, &lp), "worker's balancing state");
+		must_ok(serve_worker_create(&w->serve,
+				&(struct serve_worker_params){.n_services = limits->n_services,
+					.socket_id = SOCKET_ID_ANY}),
+			"worker's serving state");
 		h->workers[i] = w;
 	}
 	must_ok(nic_assign(h->nics, h->workers, h->n_workers), "queues");
+}
+
+static void make_caches(struct harness *h, const struct harness_params *p)
+{
+	const struct cacheset_params cp = {.memory_bytes = (uint64_t)p->cache_mb << 20,
+		.n_workers = (uint16_t)p->n_workers,
+		.socket_id = SOCKET_ID_ANY};
+
+	must_ok(snapshot_items_create(p->n_workers + 1), "readers of items");
+	must_ok(cacheset_create(&h->env.caches, &cp), "caches");
 }
 
 static void make_path_mtus(struct harness *h, uint32_t n_backends)
@@ -164,11 +178,13 @@ void harness_init(struct harness *h, const struct harness_params *p)
 	must_ok(neigh_table_create(&h->neigh, &np), "neighbour table");
 	must_ok(lb_registry_create(&h->registry, &limits, h->neigh, slot_in_use, h), "registry");
 	must_ok(model_create(&h->model), "model");
-	h->env = (struct apply_env){.ifaces = &h->ifaces, .registry = h->registry};
+	h->env = (struct apply_env){
+		.ifaces = &h->ifaces, .registry = h->registry, .n_workers = p->n_workers};
+	make_caches(h, p);
 	make_path_mtus(h, limits.n_backends);
 	make_workers(h, p, &limits);
 	must_ok(harness_apply(h, &err), "empty generation");
-	snapshot_reader_up();
+	snapshot_reader_up(0);
 }
 
 int harness_apply(struct harness *h, struct mr_error *err)
@@ -191,12 +207,15 @@ void harness_fini(struct harness *h)
 	apply_discard(&last, &h->env);
 	for (unsigned i = 0; i < h->n_workers; i++) {
 		lb_worker_destroy(&h->workers[i]->lb);
+		serve_worker_destroy(&h->workers[i]->serve);
 		frag_table_destroy(&h->workers[i]->frag);
 		free(h->workers[i]);
 	}
 	model_destroy(&h->model);
 	pathmtu_destroy(&h->env.path_mtus);
 	lb_registry_destroy(&h->registry);
+	cacheset_destroy(&h->env.caches);
+	snapshot_items_destroy();
 	neigh_table_destroy(&h->neigh);
 	mailbox_destroy(&h->mail);
 	nic_set_destroy(&h->nics);

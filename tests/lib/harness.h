@@ -8,6 +8,7 @@
 #include "api/apply.h"
 #include "core/nic.h"
 #include "lb/balance.h"
+#include "serve/serve.h"
 
 #include <rte_ring.h>
 
@@ -44,6 +45,7 @@ struct harness_params {
 	uint32_t hold_max;   /* packets a neighbour may wait with; 0 = 8 */
 	uint32_t n_services; /* 0 = 64 */
 	uint32_t n_backends; /* 0 = 1024 */
+	uint32_t cache_mb;   /* of all caches; 0: there can be none */
 	uint64_t seed;       /* of the box's own secrets, which no other box knows */
 };
 

@@ -22,7 +22,7 @@ CLIENT_MAC = "02:aa:00:00:00:10"
 WEB_MAC = {n: f"02:bb:00:00:00:{n:02x}" for n in range(1, 9)}
 
 TCP_PROTO, UDP_PROTO = 6, 17
-FULLNAT, DSR_L2, IPIP, GUE, DNAT = 1, 2, 3, 4, 5
+FULLNAT, DSR_L2, IPIP, GUE, DNAT, CACHE = 1, 2, 3, 4, 5, 6
 MAGLEV, WRR, RR = 1, 2, 3
 UP, DRAIN, DOWN = 1, 2, 3
 

@@ -488,7 +488,8 @@ int main(int argc, char **argv)
 		.n_queues = n_queues,
 		.n_conns4 = n_conns,
 		.n_conns6 = n_conns,
-		.n_mbufs = 8191};
+		.n_mbufs = 8191,
+		.cache_mb = 64};
 	static struct harness h;
 	static char line[8192];
 

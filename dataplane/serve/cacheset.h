@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * cacheset — the caches that there are, by name. Each is a kv engine of its own in memory that it takes when it is made and
+ * gives back with the last generation that names it; all of them together stay within --cache-memory. A cache is the same as
+ * long as its name, memory, eviction and sizes are: a new generation goes on with what is in it. Where one of these changes it is
+ * another cache, which begins empty.
+ *
+ * Context of everything: manager, unless it says otherwise.
+ */
+#include "kv/kv.h"
+#include "millrace/api_lb.h"
+
+struct cacheset;
+
+struct cache {
+	struct mr_cache spec; /* w: manager, at publication */
+	struct kv *kv;
+	uint32_t n_refs; /* generations */
+	uint32_t
+		now_s; /* seconds on its time line  w: workers, once in a tick, relaxed  r: manager */
+};
+
+struct cacheset_params {
+	uint64_t memory_bytes; /* of all caches; 0: there can be none */
+	uint16_t n_workers;
+	int socket_id;
+};
+
+/* 0 or -ENOMEM. Items go by snapshot_items(), which is there before where memory_bytes is not 0; the manager is reader and
+ * writer n_workers. */
+int cacheset_create(struct cacheset **out, const struct cacheset_params *params);
+void cacheset_destroy(struct cacheset **s); /* NULL-safe, clears *s; no cache is referred to */
+
+/* The cache that spec is about, with one reference more: the one that is there, or a new one. Takes its memory now, and
+ * writes to the part that is the index. 0; -EINVAL: sizes that do not go together; -ENOSPC: more than is left, with *err;
+ * -ENOMEM. */
+int cacheset_get(
+	struct cacheset *s, const struct mr_cache *spec, struct cache **out, struct mr_error *err);
+void cacheset_put(struct cacheset *s, struct cache **c); /* NULL-safe, clears *c */
+
+/* What may change of a cache in use. Any number of times. */
+void cacheset_update(struct cache *c, const struct mr_cache *spec);
+
+uint64_t cacheset_memory(const struct cacheset *s);
+uint64_t cacheset_memory_used(const struct cacheset *s);
+
+/* The manager reads and writes a cache between these two, as the thread of this writer. What it finds is good until
+ * cacheset_leave(). Between them no worker's grace period ends: briefly. */
+struct kv_writer *cacheset_enter(const struct cacheset *s, struct cache *c);
+void cacheset_leave(const struct cacheset *s);

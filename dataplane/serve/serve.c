@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * serve — see serve.h. A burst goes through twice: first every datagram is checked and its first request read, then what
+ * these look up is found at once, and each datagram is answered, with what else it has. Several requests of one datagram are
+ * executed in their order; of different ones in any, as the network may deliver them so.
+ *
+ *  S1  a datagram's buffer stays until its last request is answered: requests point into it
+ *  S2  what is found stays until the worker reports quiescent (kv/seg.h), so answers are copied in this loop
+ */
+#include "serve/serve.h"
+
+#include "base/csum.h"
+#include "base/keyhash.h"
+#include "proto/mc_udp.h"
+#include "serve/servemc.h"
+#include "serve/udpreply.h"
+
+#include <rte_malloc.h>
+#include <rte_udp.h>
+
+#include <errno.h>
+#include <time.h>
+
+struct serve_worker {
+	uint64_t now_ms; /* the caches' time, which does not wrap */
+	uint32_t last_ms;
+	uint64_t generation; /* whose caches have begun at that time */
+	int64_t unix_now;
+	uint32_t n_services;
+	struct rate_sources *sources;
+	struct serve_tally *services;
+	struct mc_request requests[BURST_MAX]; /* the first one of each datagram */
+};
+
+/* A datagram that is being answered. */
+struct datagram {
+	const uint8_t *p; /* what is left of its requests */
+	uint32_t len;
+	uint16_t id;
+	uint8_t i;               /* of the burst */
+	uint8_t status;          /* enum mc_status of its first request */
+	uint8_t drop;            /* enum pkt_drop: why there is no answer, if there is none */
+	struct rte_mbuf *answer; /* the last frame so far: takes the place of the request */
+};
+
+struct call {
+	struct worker *w;
+	struct serve_worker *sw;
+	const struct serve_conf *conf;
+	const struct lb_conf *lb;
+	struct burst *b;
+};
+
+int serve_worker_create(struct serve_worker **out, const struct serve_worker_params *p)
+{
+	struct serve_worker *sw =
+		rte_zmalloc_socket("serve", sizeof(*sw), RTE_CACHE_LINE_SIZE, p->socket_id);
+	int rc;
+
+	if (sw == NULL)
+		return -ENOMEM;
+	sw->n_services = p->n_services;
+	sw->services = rte_zmalloc_socket(
+		"serve", p->n_services * sizeof(*sw->services), RTE_CACHE_LINE_SIZE, p->socket_id);
+	rc = sw->services != NULL ? rate_sources_create(&sw->sources, p->socket_id) : -ENOMEM;
+	if (rc != 0) {
+		serve_worker_destroy(&sw);
+		return rc;
+	}
+	*out = sw;
+	return 0;
+}
+
+void serve_worker_destroy(struct serve_worker **sw)
+{
+	if (*sw == NULL)
+		return;
+	rate_sources_destroy(&(*sw)->sources);
+	rte_free((*sw)->services);
+	rte_free(*sw);
+	*sw = NULL;
+}
+
+const struct serve_tally *serve_worker_tally(const struct serve_worker *sw, uint32_t service_idx)
+{
+	return &sw->services[service_idx];
+}
+
+void serve_worker_clear(struct serve_worker *sw, uint32_t service_idx)
+{
+	memset(&sw->services[service_idx], 0, sizeof(sw->services[service_idx]));
+}
+
+static inline void count(uint64_t *field, uint64_t n)
+{
+	__atomic_store_n(field, *field + n, __ATOMIC_RELAXED);
+}
+
+/* Every cache learns the time once in a millisecond, and when its generation begins. time() is a read of a page of the kernel. */
+static void begin_caches(struct worker *w, const struct serve_conf *c)
+{
+	struct serve_worker *sw = w->serve;
+	uint32_t now_s;
+
+	if (likely(sw->last_ms == w->now_ms && sw->generation == w->snap->generation))
+		return;
+	if (sw->last_ms != w->now_ms)
+		sw->unix_now = time(NULL);
+	sw->now_ms += w->now_ms - sw->last_ms;
+	sw->last_ms = w->now_ms;
+	sw->generation = w->snap->generation;
+	now_s = (uint32_t)(sw->now_ms / 1000) + 1;
+	for (unsigned i = 0; i < c->n_caches; i++) {
+		struct cache *cache = c->caches[i];
+
+		kv_writer_begin(kv_writer_of(cache->kv, w->id), now_s, sw->unix_now, sw->now_ms);
+		__atomic_store_n(&cache->now_s, now_s, __ATOMIC_RELAXED);
+	}
+}
+
+void serve_tick(struct worker *w, const struct serve_conf *c)
+{
+	if (c->n_caches > 0)
+		begin_caches(w, c);
+}
+
+static bool refuse(struct call *x, unsigned i, enum pkt_drop reason)
+{
+	struct serve_tally *t = &x->sw->services[x->b->p[i].service_idx];
+
+	count(&t->drops, 1);
+	pkt_drop(&x->b->p[i], reason);
+	return false;
+}
+
+static bool is_checksum_right(const struct rte_mbuf *m, const struct pkt *p, uint32_t n_udp)
+{
+	const uint64_t flags = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	const struct rte_udp_hdr *uh =
+		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
+
+	if (flags == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		return true;
+	if (flags == RTE_MBUF_F_RX_L4_CKSUM_BAD)
+		return false;
+	if (uh->dgram_cksum == 0)
+		return p->family == 4; /* RFC 768, RFC 8200 8.1 */
+	return csum_l4(p->src, p->dst, p->family == 4 ? 4 : 16, IPPROTO_UDP, uh, n_udp) == 0;
+}
+
+/* Whether the packet is a whole datagram of somebody who may ask. Fills *d. */
+static bool admit(struct call *x, unsigned i, struct datagram *d)
+{
+	const struct rte_mbuf *m = x->b->m[i];
+	const struct pkt *p = &x->b->p[i];
+	struct serve_tally *t = &x->sw->services[p->service_idx];
+	const struct rte_udp_hdr *uh =
+		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
+	uint32_t n_udp;
+
+	count(&t->rx_packets, 1);
+	count(&t->rx_bytes, m->pkt_len);
+	if (unlikely(!acl_allows(x->lb->services[p->service_idx]->acl, p->src))) {
+		count(&t->acl_drops, 1);
+		return refuse(x, i, PKT_DROP_acl);
+	}
+	if (unlikely(p->flags & PKT_F_FRAGMENT || m->data_len < p->l4_off + p->l4_len))
+		return refuse(x, i, PKT_DROP_request_fragment);
+	n_udp = rte_be_to_cpu_16(uh->dgram_len);
+	if (unlikely(!is_checksum_right(m, p, n_udp)))
+		return refuse(x, i, PKT_DROP_udp_checksum);
+	d->p = (const uint8_t *)(uh + 1);
+	d->len = n_udp - (uint32_t)sizeof(*uh);
+	if (unlikely(mc_udp_parse(d->p, d->len, &d->id) != MC_UDP_REQUEST))
+		return refuse(x, i, PKT_DROP_mc_frame);
+	d->p += MC_UDP_HEADER;
+	d->len -= MC_UDP_HEADER;
+	d->i = (uint8_t)i;
+	d->drop = PKT_N_DROPS;
+	d->answer = NULL;
+	return true;
+}
+
+/* An answer longer than the request is what an attacker who forges sources wants: those are counted against the source. */
+static bool is_within_rate(
+	const struct call *x, const struct pkt *p, uint32_t n_bytes, uint32_t n_asked)
+{
+	const struct rate_limit *l = &x->conf->services[p->service_idx].reply;
+	const uint64_t hash = keyhash(p->src, p->family == 4 ? 4 : 8);
+
+	return n_bytes <= n_asked
+		|| rate_take_source_units(x->sw->sources, hash, l,
+			((uint64_t)n_bytes * l->cost + 1023) / 1024, x->w->now_ms);
+}
+
+/* The answer to one request of the datagram: its last frame waits, to take the datagram's place in the burst. */
+static void send_answer(struct call *x, struct datagram *d, struct udpreply *a)
+{
+	const struct pkt *p = &x->b->p[d->i];
+	struct serve_tally *t = &x->sw->services[p->service_idx];
+	struct rte_mbuf *m = udpreply_finish(a);
+
+	if (unlikely(m == NULL)) {
+		if (a->is_short)
+			d->drop = PKT_DROP_no_mbuf;
+		return;
+	}
+	if (unlikely(!is_within_rate(x, p, a->n_bytes, x->b->m[d->i]->pkt_len))) {
+		udpreply_free(m);
+		d->drop = PKT_DROP_reply_rate;
+		return;
+	}
+	count(&t->tx_packets, a->n);
+	count(&t->tx_bytes, a->n_bytes);
+	do {
+		if (unlikely(d->answer != NULL)) {
+			x->w->tally->generated++;
+			worker_tx(x->w, p->in_iface, d->answer);
+		}
+		d->answer = m;
+		m = pkt_note(m)->next;
+	} while (unlikely(m != NULL));
+}
+
+/* Executes what is left of the datagram, of which r is the first request. */
+static void run_requests(struct call *x, struct datagram *d, struct mc_request *r,
+	const struct servemc *s, struct udpreply *a)
+{
+	const struct mc_limits limits = {.value_max = s->value_max, .is_datagram = true};
+	struct serve_tally *t = &x->sw->services[x->b->p[d->i].service_idx];
+	unsigned status = d->status;
+
+	for (;;) {
+		if (unlikely(status != MC_OK && status != MC_ERROR)) {
+			if (d->drop == PKT_N_DROPS)
+				d->drop = PKT_DROP_mc_request;
+			return;
+		}
+		count(&t->requests, 1);
+		udpreply_begin(a);
+		if (status == MC_OK)
+			servemc_execute(s, r, &a->out);
+		else
+			servemc_refuse(s, r, &a->out);
+		send_answer(x, d, a);
+		d->p += r->consumed;
+		d->len -= r->consumed;
+		if (d->len == 0)
+			return;
+		status = mc_parse(r, d->p, d->len, &limits);
+	}
+}
+
+/* The packet ends: with its answer in its place, or by the reason why there is none, or because none was asked for. */
+static void end_datagram(struct call *x, struct datagram *d)
+{
+	struct pkt *p = &x->b->p[d->i];
+
+	if (unlikely(d->answer == NULL && d->drop != PKT_N_DROPS)) {
+		refuse(x, d->i, (enum pkt_drop)d->drop);
+		return;
+	}
+	rte_pktmbuf_free(x->b->m[d->i]);
+	if (unlikely(d->answer == NULL)) {
+		p->verdict = PKT_GONE;
+		x->w->tally->consumed++;
+		return;
+	}
+	x->b->m[d->i] = d->answer;
+	p->verdict = PKT_REPLY;
+	p->out_iface = p->in_iface;
+}
+
+static void servemc_init(const struct call *x, const struct cache *c, struct servemc *s)
+{
+	s->kv = c->kv;
+	s->writer = kv_writer_of(c->kv, x->w->id);
+	s->value_max = c->spec.value_max != 0 ? c->spec.value_max : MR_CACHE_VALUE_MAX;
+	s->memory_bytes = c->spec.memory_bytes;
+	s->now_ms = x->sw->now_ms;
+	s->unix_now = x->sw->unix_now;
+	s->n_workers = x->w->n_workers;
+}
+
+/* One datagram, whose first request has been looked up already if probe is not NULL. */
+static void answer(struct call *x, struct datagram *d, struct mc_request *r,
+	const struct servemc *s, const struct assoc_probe *probe)
+{
+	const struct mc_limits limits = {.value_max = s->value_max, .is_datagram = true};
+	struct udpreply a;
+
+	udpreply_init(&a, x->w, x->b, d->i, d->id);
+	if (likely(probe != NULL)) {
+		count(&x->sw->services[x->b->p[d->i].service_idx].requests, 1);
+		udpreply_begin(&a);
+		servemc_answer(s, r, probe, &a.out);
+		send_answer(x, d, &a);
+		d->p += r->consumed;
+		d->len -= r->consumed;
+		if (likely(d->len == 0)) {
+			end_datagram(x, d);
+			return;
+		}
+		d->status = (uint8_t)mc_parse(r, d->p, d->len, &limits);
+	}
+	run_requests(x, d, r, s, &a);
+	end_datagram(x, d);
+}
+
+/* Datagrams of one cache, d[0..n), with requests of the same numbers. */
+static void run_cache(
+	struct call *x, struct datagram *d, struct mc_request *r, unsigned n, const struct cache *c)
+{
+	struct assoc_probe probes[BURST_MAX];
+	uint8_t probe_of[BURST_MAX];
+	struct servemc s;
+	unsigned n_probes = 0;
+
+	servemc_init(x, c, &s);
+	for (unsigned k = 0; k < n; k++) {
+		const bool is_lookup = d[k].status == MC_OK && servemc_is_lookup(&r[k]);
+
+		probe_of[k] = (uint8_t)(is_lookup ? n_probes : BURST_MAX);
+		if (likely(is_lookup))
+			servemc_probe(&r[k], &probes[n_probes++]);
+	}
+	if (likely(n_probes > 0))
+		kv_get_bulk(s.writer, probes, n_probes);
+	for (unsigned k = 0; k < n; k++)
+		answer(x, &d[k], &r[k], &s, probe_of[k] < BURST_MAX ? &probes[probe_of[k]] : NULL);
+}
+
+void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
+	struct burst *b, const uint8_t *sel, unsigned n)
+{
+	struct call x = {.w = w, .sw = w->serve, .conf = c, .lb = lb, .b = b};
+	struct datagram d[BURST_MAX];
+	const struct cache *cache = NULL;
+	unsigned first = 0, n_d = 0;
+
+	begin_caches(w, c);
+	for (unsigned k = 0; k < n; k++) {
+		const struct cache *its = c->services[b->p[sel[k]].service_idx].cache;
+		const struct mc_limits limits = {.value_max = its->spec.value_max != 0
+				? its->spec.value_max
+				: MR_CACHE_VALUE_MAX,
+			.is_datagram = true};
+
+		if (!admit(&x, sel[k], &d[n_d]))
+			continue;
+		if (unlikely(its != cache && n_d > first)) {
+			run_cache(&x, &d[first], &w->serve->requests[first], n_d - first, cache);
+			first = n_d;
+		}
+		cache = its;
+		d[n_d].status =
+			(uint8_t)mc_parse(&w->serve->requests[n_d], d[n_d].p, d[n_d].len, &limits);
+		n_d++;
+	}
+	if (n_d > first)
+		run_cache(&x, &d[first], &w->serve->requests[first], n_d - first, cache);
+}
