@@ -5,6 +5,7 @@
  */
 #include "proto/mc.h"
 
+#include "proto/mc_binary.h"
 #include "proto/mc_pvt.h"
 
 /* The text codec reads meta commands as well: they differ from others in their line's first word. */
@@ -13,7 +14,8 @@ static const struct mc_codec codecs[] = {
 		mc_text_reply_version, mc_text_reply_stat},
 	[MC_META] = {mc_text_parse, mc_meta_reply, mc_meta_reply_end, mc_text_reply_error,
 		mc_text_reply_version, mc_text_reply_stat},
-	[MC_BINARY] = {0},
+	[MC_BINARY] = {mc_binary_parse, mc_binary_reply, mc_binary_reply_end, mc_binary_reply_error,
+		mc_binary_reply_version, mc_binary_reply_stat},
 };
 
 enum { MAGIC_REQUEST = 0x80 };
@@ -103,18 +105,9 @@ uint8_t *mc_digits(uint8_t *p, uint64_t number)
 enum mc_status mc_parse(
 	struct mc_request *r, const uint8_t *p, uint32_t len, const struct mc_limits *limits)
 {
-	const struct mc_codec *const codec =
-		&codecs[len > 0 && p[0] == MAGIC_REQUEST ? MC_BINARY : MC_TEXT];
-	enum mc_status status;
-
 	if (len == 0)
 		return MC_MORE;
-	if (codec->parse == NULL)
-		return MC_BAD;
-	status = codec->parse(r, p, len, limits);
-	if (status == MC_MORE || status == MC_BAD)
-		r->consumed = 0;
-	return status;
+	return codecs[p[0] == MAGIC_REQUEST ? MC_BINARY : MC_TEXT].parse(r, p, len, limits);
 }
 
 bool mc_next_key(struct mc_request *r)

@@ -48,7 +48,8 @@ enum mc_status {
 	MC_OK,
 	MC_MORE,  /* the request goes on behind these bytes; nothing is consumed */
 	MC_ERROR, /* it is answered with `error` (mc_reply_error()) and not executed */
-	MC_BAD, /* these bytes are no request at all, and where the next one begins is not known */
+	/* These bytes are no request at all, and where the next one begins is not known. An `error` (binary) is answered first. */
+	MC_BAD,
 };
 
 /* Why a request is not executed. */
@@ -179,7 +180,7 @@ static inline void mc_put(struct mc_out *out, const void *data, uint32_t len)
 }
 
 /* Reads the request that begins at p, by its first byte text, meta or binary. Pointers of *r are into the bytes, or into *r, which is not
- * to be copied. With MC_MORE and MC_BAD nothing of *r but `consumed` means anything. Hot. */
+ * to be copied. With MC_MORE nothing of it but `consumed` means anything. Hot. */
 enum mc_status mc_parse(
 	struct mc_request *r, const uint8_t *p, uint32_t len, const struct mc_limits *limits);
 

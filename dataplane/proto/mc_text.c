@@ -101,8 +101,10 @@ enum mc_status mc_text_value(struct mc_request *r, const struct mc_input *in, ui
 
 	if (n > in->limits->value_max)
 		return mc_text_skip(r, in, n, MC_E_TOO_LARGE);
-	if (there < whole)
+	if (there < whole) {
+		r->consumed = 0;
 		return in->limits->is_datagram ? MC_BAD : MC_MORE;
+	}
 	r->value = in->p + r->consumed;
 	r->value_len = n;
 	r->consumed += whole;
@@ -273,17 +275,17 @@ static enum mc_status parse_command(
 }
 
 /* There is no end of a line yet. Only a get's may be long: how long is for the caller to say, who has it all. */
-static enum mc_status wait_for_line(const uint8_t *p, uint32_t len, const struct mc_limits *limits)
+static enum mc_status wait_for_line(const struct mc_input *in)
 {
-	const uint8_t *q = p;
+	const uint8_t *p = in->p;
 
-	if (limits->is_datagram)
+	if (in->limits->is_datagram)
 		return MC_BAD;
-	if (len <= MC_LINE_MAX)
+	if (in->len <= MC_LINE_MAX)
 		return MC_MORE;
-	while (q < p + LEAD_MAX && *q == ' ')
-		q++;
-	return memcmp(q, "get ", 4) == 0 || memcmp(q, "gets ", 5) == 0 ? MC_MORE : MC_BAD;
+	while (p < in->p + LEAD_MAX && *p == ' ')
+		p++;
+	return memcmp(p, "get ", 4) == 0 || memcmp(p, "gets ", 5) == 0 ? MC_MORE : MC_BAD;
 }
 
 enum mc_status mc_text_parse(
@@ -293,14 +295,14 @@ enum mc_status mc_text_parse(
 	struct line l;
 	struct mc_word name;
 
-	if (newline == NULL)
-		return wait_for_line(p, len, limits);
 	/* Few cache lines, and nothing of what was before is taken for this request's; not the room for a key. */
 	memset(r, 0, offsetof(struct mc_request, key_bytes));
+	l.in = (struct mc_input){p, len, limits};
+	if (newline == NULL)
+		return wait_for_line(&l.in);
 	r->consumed = (uint32_t)(newline + 1 - p);
 	l.end = newline > p && newline[-1] == '\r' ? newline - 1 : newline;
 	l.at = p;
-	l.in = (struct mc_input){p, len, limits};
 	mc_word(&name, &l.at, l.end);
 	return parse_command(r, &l, &name);
 }
