@@ -194,7 +194,7 @@ void mc_reply_end(struct mc_out *out, const struct mc_request *r);
 /* To what ended with MC_ERROR. */
 void mc_reply_error(struct mc_out *out, const struct mc_request *r);
 
-/* MC_VERSION, and MC_STATS: one figure after the other, then mc_reply_end(). */
+/* MC_VERSION, and MC_STATS: one figure after the other, then mc_reply_end(); or mc_reply() alone, of a reset or of nothing. */
 void mc_reply_version(struct mc_out *out, const struct mc_request *r, const char *version);
 void mc_reply_stat(
 	struct mc_out *out, const struct mc_request *r, const char *name, const char *value);
