@@ -177,6 +177,40 @@ def tcpopt_seeds():
         write("tcpopt", f"bad-{n}", struct.pack(">HBIB", 1220, 28, 1000, 28) + head + bad)
 
 
+def mc_seeds():
+    def seed(name, *requests, value_max=64, sink=3, seed=1):
+        write("mc", name, bytes([value_max, sink - 1, seed]) + b"".join(requests))
+
+    def binary(opcode, extras=b"", key=b"", value=b"", cas=0, **lie):
+        body = extras + key + value
+        return struct.pack(">BBHBBHIIQ", 0x80, opcode, lie.get("n_key", len(key)), lie.get("n_extras", len(extras)), 0, 0,
+                           lie.get("n_body", len(body)), 0xdeadbeef, cas) + body
+
+    seed("get", b"get a\r\ngets a  bb ccc \r\ngat 10 a b\r\ngats -1 a\nget\r\n\r\n")
+    seed("get-long-key", b"get " + b"k" * 250 + b"\r\nget a " + b"k" * 251 + b"\r\nget b\r\n")
+    seed("get-no-end", b"get " + b"k " * 2000)
+    seed("line-no-end", b"x" * 2049)
+    seed("store", b"".join(verb + b" k 1 -2 3" + more + b"\r\nabc\r\n" for verb, more in (
+        (b"set", b""), (b"add", b" noreply"), (b"replace", b""), (b"append", b""), (b"prepend", b""), (b"cas", b" 5"))))
+    seed("store-bad", b"set k 0 0 -1\r\nset k 0 0 4294967297\r\nset k x 0 1\r\nset k 0 0 3\r\nabcd\r\nget a\r\n")
+    seed("store-too-large", b"set k 0 0 9\r\n012345678\r\nget a\r\nms k 9 q\r\n012345678\r\nmn\r\n", value_max=8)
+    seed("store-endless", b"set k 0 0 2147483645\r\nabc")
+    seed("others", b"delete k 0 noreply\r\ndelete k 1\r\nincr k 18446744073709551615\r\ndecr k 1 noreply\r\ntouch k 5\r\n"
+         b"flush_all 10 noreply\r\nversion\r\nverbosity 1\r\nstats\r\nstats a b c\r\nquit\r\nget a\r\n")
+    seed("http", b"GET / HTTP/1.1\r\n")
+    seed("meta-get", b"mg k c f k O9 s t v q\r\nmg k N30 R10 T-1 t\r\nmg YWI= b k O1\r\nmg a b\r\nmg k v v\r\nmg k z\r\nme k\r\nmn\r\n")
+    seed("meta-long", b"mg " + b"YWFh" * 62 + b" b k O" + b"1" * 31 + b" c f s t v\r\n")
+    seed("meta-set", b"ms k 3 F7 T90 C8 E9 I c k O1\r\nabc\r\nms YWI= 1 b ME k q\r\na\r\nms k 3 Mx\r\nabc\r\nms k 3 z\r\nmn\r\nmn\r\n")
+    seed("meta-others", b"md k I T30 q k O1 x\r\nmd k Cx\r\nma k D5 N30 J13 MD t c v k\r\nma YWI= b k v q\r\nme YWI= b\r\n")
+    seed("meta-many", b"mg k k O1 c f s t v q u P L I C1 D1 J1 T1 F1\r\nmg k k O1 c f s t v q u P L I C1 D1 J1 T1 F1 MI\r\n")
+    seed("binary-get", binary(0, key=b"k") + binary(9, key=b"k") + binary(0x0c, key=b"k") + binary(0x1d, b"\0\0\0\5", b"k") + binary(0x0a))
+    seed("binary-store", binary(1, bytes(8), b"k", b"abc") + binary(0x11, bytes(8), b"k", b"abc", 7) + binary(0x0e, b"", b"k", b"abc"))
+    seed("binary-others", binary(4, b"", b"k") + binary(5, bytes(20), b"k") + binary(8) + binary(0x0b) + binary(0x10) + binary(0x1c, bytes(4), b"k"))
+    seed("binary-lies", binary(0, key=b"k", n_key=300), binary(0, key=b"k"))
+    seed("binary-large", binary(1, bytes(8), b"k", bytes(20)) + binary(0x0a), value_max=8)
+    seed("mixed", b"get a\r\n" + binary(0, key=b"k") + b"mg k v\r\n" + binary(0xff) + b"version\r\n")
+
+
 FRAME, FLOOD, REFLECT, ANSWER, TIME, RUN, EDIT = range(7)
 F_SOUTH, F_QUEUE1, F_OUR_MAC, F_REPAIR, F_ROOM, F_SEGMENTS, F_KERNEL = 1, 2, 4, 8, 16, 32, 64
 
@@ -675,6 +709,7 @@ if __name__ == "__main__":
     parse_seeds()
     quic_seeds()
     tcpopt_seeds()
+    mc_seeds()
     pipeline_seeds()
     object_seeds()
     frames_seeds()
