@@ -156,6 +156,45 @@ def quic_seeds():
     write("quic", "empty", layout)
 
 
+def mc_binary(opcode, key=b"", extras=b"", value=b"", cas=0, **lies):
+    said = {"n_key": len(key), "n_extras": len(extras), "n_body": len(extras + key + value)} | lies
+    return struct.pack(">BBHBBHIIQ", 0x80, opcode, said["n_key"], said["n_extras"], 0, 0, said["n_body"],
+                       0x0a0b0c0d, cas) + extras + key + value
+
+
+def mc_binary_seeds():
+    def seed(name, requests, is_datagram=0, value_max=64, piece=20, outcome=0):
+        write("mc_binary", name, struct.pack(">BHBB", is_datagram, value_max, piece, outcome) + requests)
+
+    store, count, time = bytes(8), struct.pack(">QQI", 1, 5, 0), bytes(4)
+    noop = mc_binary(0x0a)
+    seed("reads", b"".join(mc_binary(op, b"key") for op in (0, 9, 12, 13)) + noop)
+    seed("reads-misses", b"".join(mc_binary(op, b"key") for op in (0, 9, 12, 13)) + noop, outcome=1)
+    seed("touches", b"".join(mc_binary(op, b"key", time) for op in (0x1c, 0x1d, 0x1e, 0x23, 0x24)))
+    seed("stores", b"".join(mc_binary(op, b"key", store, b"value") for op in (1, 2, 3, 0x11, 0x12, 0x13)), outcome=2)
+    seed("stores-cas", b"".join(mc_binary(op, b"key", store, b"value", 7) for op in (1, 2, 3)), outcome=4)
+    seed("joins", b"".join(mc_binary(op, b"key", b"", b"value") for op in (14, 15, 0x19, 0x1a)), outcome=3)
+    seed("deletes", mc_binary(4, b"key") + mc_binary(0x14, b"key", cas=7), outcome=5)
+    seed("counts", b"".join(mc_binary(op, b"n", count) for op in (5, 6, 0x15, 0x16)), outcome=2)
+    seed("counts-none", mc_binary(5, b"n", count[:16] + b"\xff" * 4), outcome=8)
+    seed("flushes", mc_binary(8) + mc_binary(8, b"", time) + mc_binary(0x18) + noop, outcome=2)
+    seed("figures", mc_binary(0x10) + mc_binary(0x10, b"items") + mc_binary(11), outcome=2)
+    seed("quits", mc_binary(7) + mc_binary(0x17), outcome=2)
+    seed("datagram", mc_binary(1, b"key", store, b"value") + mc_binary(0, b"key"), is_datagram=1)
+    seed("datagram-cut", mc_binary(0, b"key") + mc_binary(1, b"key", store, b"value")[:-1], is_datagram=1)
+    seed("datagram-lies", mc_binary(0, b"key", n_body=2) + noop, is_datagram=1)
+    seed("key-longest", mc_binary(0, b"k" * 250) + mc_binary(0, b"k" * 251))
+    seed("key-lies", noop + mc_binary(0, b"key", n_key=60000))
+    seed("extras-lie", noop + mc_binary(1, b"key", store, b"v", n_extras=200))
+    seed("body-lies", noop + mc_binary(1, b"key", store, b"v", n_body=0xffffffff))
+    seed("too-large", mc_binary(1, b"key", store, bytes(65)) + noop)
+    seed("too-large-cut", mc_binary(1, b"key", store, bytes(30), n_body=2 ** 31))
+    seed("unknown", mc_binary(0x50, b"key", store, b"value") + mc_binary(0x1b, b"", time) + noop)
+    seed("one-byte-pieces", mc_binary(12, b"key") + noop, piece=0)
+    seed("not-binary", b"get key\r\n")
+    seed("empty", b"")
+
+
 def tcpopt_seeds():
     def seed(name, options, ack=5000, first=1000, less=28, max_=1220):
         write("tcpopt", name, struct.pack(">HBIB", max_, less, first, 28) + raw(TCP(ack=ack, options=options)))
@@ -708,6 +747,7 @@ def reply_seeds():
 if __name__ == "__main__":
     parse_seeds()
     quic_seeds()
+    mc_binary_seeds()
     tcpopt_seeds()
     mc_seeds()
     pipeline_seeds()
