@@ -129,7 +129,8 @@ struct kv_stampede {
 	X(gets, "keys that were asked for") \
 	X(hits, "... and found") \
 	X(sets, "values stored") \
-	X(deletes, "keys deleted by clients, or marked as stale") \
+	X(deletes, "keys deleted by clients") \
+	X(marks, "keys marked as stale by clients") \
 	X(touches, "times of expiry changed by touch and gat") \
 	X(get_expired, "keys that were asked for and had expired") \
 	X(get_flushed, "keys that were asked for and had been purged") \

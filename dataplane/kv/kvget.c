@@ -233,25 +233,27 @@ static uint8_t marks_of(uint32_t when)
 }
 
 static int create(struct kv_writer *w, const struct kv_key *key, const struct kv_get *g,
-	struct kvverb_found *f, struct kv_found *out)
+	const struct kvverb_found *f, struct kv_found *out)
 {
 	const int64_t exptime = g->has_exptime && !g->is_touch_first ? g->exptime : g->vivify;
 	const uint32_t when = kvverb_when(w, exptime);
 	const bool has_expired = when != 0 && when <= w->now;
+	struct item *it;
 	int rc;
 
 	/* the answer shows it even if it has expired: written as one that has not, and then touched */
-	rc = kvverb_vivify(w, key, f, (has_expired ? 0 : when) | ITEM_WON, g->new_cas, &f->item);
+	rc = kvverb_vivify(w, key, f, (has_expired ? 0 : when) | ITEM_WON, g->new_cas, &it);
 	if (rc != 0)
 		return rc;
 	if (has_expired) {
-		*f = kvverb_find(w, key);
-		kvverb_touch(w, f, when);
+		const struct kvverb_found created = kvverb_find(w, key);
+
+		kvverb_touch(w, &created, when);
 	}
 	if (w->is_guarded) /* for the time that it takes */
 		lease_take(w->kv->leases, key->hash, w->now_ms, w->lease_ms);
 	KV_COUNT(w, leases, 1);
-	out->item = f->item;
+	out->item = it;
 	out->marks = KV_WON;
 	return 0;
 }
@@ -291,7 +293,7 @@ static void change(struct kv_writer *w, const struct kv_key *key, const struct k
 static int get_locked(struct kv_writer *w, const struct kv_key *key, const struct kv_get *g,
 	struct kv_found *out, struct assoc_probe *p)
 {
-	struct kvverb_found f = kvverb_find(w, key);
+	const struct kvverb_found f = kvverb_find(w, key);
 
 	if (f.item == NULL && g->has_vivify)
 		return create(w, key, g, &f, out);

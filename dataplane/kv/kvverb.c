@@ -344,10 +344,12 @@ enum kv_result kv_mark(struct kv_writer *w, const struct kv_key *key, const stru
 	assoc_unlock(kv->index, key->hash);
 	if (unlikely(rc < 0)) /* it must not be served as if it were good */
 		return refuse(w, key, true, KV_NO_MEMORY);
-	if (rc == KV_OK)
-		KV_COUNT(w, deletes, 1);
-	else
+	if (rc != KV_OK)
 		KV_COUNT(w, delete_misses, 1);
+	else if (m->is_invalidating)
+		KV_COUNT(w, marks, 1);
+	else
+		KV_COUNT(w, deletes, 1);
 	return (enum kv_result)rc;
 }
 
@@ -406,24 +408,28 @@ int kvverb_vivify(struct kv_writer *w, const struct kv_key *key, const struct kv
 	return put(w, key, f, *it, v.state);
 }
 
-/* The number in a value; false: it is none, or above 2^64 - 1. */
+static bool is_space(uint8_t c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* The number that a value begins with, as memcached reads it: space before it and anything after a space, or a 0, are passed
+ * over. false:
+ * there is none, or it is above 2^64 - 1. */
 static bool parse_number(const struct item *it, uint64_t *number)
 {
-	const uint8_t *s = item_value(it);
-	uint32_t len = item_value_len(it), i;
+	const uint8_t *s = item_value(it), *end = s + item_value_len(it), *first;
 	uint64_t n = 0;
 
-	while (len > 1 && s[len - 1] == ' ')
-		len--; /* what a shorter number was filled up with */
-	if (len == 0 || len > DIGITS_MAX)
-		return false;
-	for (i = 0; i < len; i++) {
-		if (s[i] < '0' || s[i] > '9' || __builtin_mul_overflow(n, 10, &n)
-			|| __builtin_add_overflow(n, s[i] - '0', &n))
+	while (s < end && is_space(*s))
+		s++;
+	if (s < end && *s == '+')
+		s++;
+	for (first = s; s < end && *s >= '0' && *s <= '9'; s++)
+		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *s - '0', &n))
 			return false;
-	}
 	*number = n;
-	return true;
+	return s > first && (s == end || is_space(*s) || *s == '\0');
 }
 
 /* Writes the digits to the end of the buffer; returns how many. */
@@ -506,11 +512,10 @@ static int count_locked(struct kv_writer *w, const struct kv_key *key, const str
 	result->cas = item_cas(it);
 	result->ttl = kv_ttl(w, it);
 	rc_put = put(w, key, &f, it, v.state);
-	if (rc_put == 0) {
-		tally(w, c, f.item != NULL);
-		if (f.item == NULL)
-			end_lease(w, key, false);
-	}
+	if (rc_put == 0 && f.item != NULL)
+		tally(w, c, true);
+	else if (rc_put == 0)
+		end_lease(w, key, false);
 	return rc_put;
 }
 

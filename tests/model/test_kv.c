@@ -11,6 +11,8 @@
 
 #include <rte_malloc.h>
 
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -21,15 +23,17 @@
 
 struct entry { /* of the naive cache */
 	bool is_there;
+	bool is_stale, is_won;
 	uint32_t len, flags, when; /* when: second of expiry, 0 never */
 	uint64_t cas;
+	bool has_own_cas; /* the cache's own number */
 	uint8_t value[VALUE_MAX];
 };
 
 static struct entry entries[N_KEYS];
 static struct rte_rcu_qsbr *readers;
 static struct kv *kv;
-static uint32_t now;
+static uint32_t now, flush_at;
 static uint64_t seed;
 static bool may_lose; /* the cache is too small for all */
 
@@ -57,6 +61,7 @@ static void open_cache(uint64_t bytes, enum evict_policy policy)
 	assert_int_equal(0, kv_create(&kv, &params, readers));
 	memset(entries, 0, sizeof(entries));
 	now = 10;
+	flush_at = 0;
 	may_lose = bytes < (8u << 20);
 }
 
@@ -75,7 +80,14 @@ static uint32_t when_of(int64_t exptime)
 		return 0;
 	if (exptime > 60 * 60 * 24 * 30)
 		exptime -= EPOCH + now;
+	if (exptime >= (1ll << 28) - 1 - now)
+		return 0; /* more than the time line has */
 	return exptime <= 0 ? now : now + (uint32_t)exptime;
+}
+
+static int32_t ttl_of(uint32_t when)
+{
+	return when == 0 ? -1 : when > now ? (int32_t)(when - now) : 0;
 }
 
 static void expire(struct entry *e)
@@ -86,9 +98,13 @@ static void expire(struct entry *e)
 
 static int64_t some_exptime(void)
 {
+	static const int64_t edges[] = {60 * 60 * 24 * 30, 60 * 60 * 24 * 30 + 1, 1ll << 28,
+		EPOCH + (1ll << 28) - 2, EPOCH + (1ll << 28) - 1, EPOCH + (1ll << 28), INT64_MAX,
+		INT64_MIN, EPOCH, 1};
+
 	switch (rnd(6)) {
 	case 0:
-		return -1;
+		return rnd(3) ? -1 : edges[rnd(sizeof(edges) / sizeof(edges[0]))];
 	case 1:
 		return EPOCH + now + rnd(40) - 5;
 	case 2:
@@ -126,7 +142,91 @@ static void check_get(struct kv_writer *w, uint32_t i)
 	assert_memory_equal(e->value, item_value(probe.item), e->len);
 	assert_int_equal(e->flags, item_flags(probe.item));
 	assert_int_equal(e->cas, item_cas(probe.item));
-	assert_int_equal(e->when, item_when(probe.item) & ITEM_SECONDS);
+	assert_int_equal(e->when, item_seconds(probe.item));
+	assert_int_equal(e->is_stale, (item_when(probe.item) & ITEM_STALE) != 0);
+	assert_int_equal(e->is_won, (item_when(probe.item) & ITEM_WON) != 0);
+	assert_int_equal(0, probe.marks);
+	assert_int_equal(ttl_of(e->when), kv_ttl(w, probe.item));
+}
+
+/* What is stored now has this number; what the cache gives grows. */
+static void renumber(struct entry *e, uint64_t new_cas, uint64_t cas)
+{
+	assert_true(cas != 0);
+	if (new_cas != 0)
+		assert_true(cas == new_cas);
+	else if (e->is_there && e->has_own_cas)
+		assert_true((int32_t)(cas - e->cas) > 0);
+	e->cas = cas;
+	e->has_own_cas = new_cas == 0;
+}
+
+/* A number to compare with: often the right one, an older or a newer one, none at all. */
+static uint64_t some_cas(const struct entry *e)
+{
+	switch (rnd(6)) {
+	case 0:
+		return 0;
+	case 1:
+		return e->cas - 1 - rnd(100);
+	case 2:
+		return e->cas + 1 + rnd(100);
+	default:
+		return e->cas;
+	}
+}
+
+static bool is_older(uint64_t cas, const struct entry *e)
+{
+	if (cas == 0)
+		return false;
+	return e->has_own_cas && cas <= UINT32_MAX ? (int32_t)(e->cas - cas) > 0 : cas < e->cas;
+}
+
+/* What the naive cache answers to a store. */
+static enum kv_result wanted(const struct kv_store *s, const struct entry *e)
+{
+	const bool joins = s->mode == KV_APPEND || s->mode == KV_PREPEND;
+	const bool is_cas =
+		s->mode == KV_CAS || (s->has_cas && (s->mode == KV_SET || s->mode == KV_REPLACE));
+
+	if (s->value_len > VALUE_MAX)
+		return KV_TOO_LARGE;
+	if (s->mode == KV_ADD && e->is_there)
+		return KV_NOT_STORED;
+	if (!e->is_there && (joins ? !s->has_vivify : s->mode == KV_REPLACE && !is_cas))
+		return KV_NOT_STORED;
+	if (is_cas && !e->is_there)
+		return KV_NOT_FOUND;
+	if (is_cas && s->cas != e->cas && !(s->is_invalidating && is_older(s->cas, e)))
+		return KV_EXISTS;
+	if (joins && e->is_there && s->cas != 0 && s->cas != e->cas)
+		return KV_EXISTS;
+	if (joins && e->is_there && s->value_len + e->len > VALUE_MAX)
+		return KV_TOO_LARGE;
+	return KV_OK;
+}
+
+static void keep(const struct kv_store *s, struct entry *e, uint64_t cas)
+{
+	const bool joins = s->mode == KV_APPEND || s->mode == KV_PREPEND;
+	const uint32_t n_old = joins && e->is_there ? e->len : 0;
+	const bool is_late = e->is_there && s->is_invalidating && s->cas != e->cas
+		&& (s->mode == KV_CAS
+			|| (s->has_cas && (s->mode == KV_SET || s->mode == KV_REPLACE)));
+
+	if (s->mode == KV_PREPEND)
+		memmove(e->value + s->value_len, e->value, n_old);
+	memcpy(e->value + (s->mode == KV_APPEND ? n_old : 0), s->value, s->value_len);
+	e->len = n_old + s->value_len;
+	if (!joins || !e->is_there)
+		e->flags = s->flags;
+	if (!is_late && (!joins || !e->is_there))
+		e->when = when_of(joins ? s->vivify : s->exptime);
+	e->is_won = is_late && e->is_won;
+	e->is_stale = is_late;
+	renumber(e, s->new_cas, cas);
+	e->is_there = true;
 }
 
 static void store(struct kv_writer *w, uint32_t i)
@@ -140,51 +240,31 @@ static void store(struct kv_writer *w, uint32_t i)
 		.flags = rnd(2) ? rnd(70000) : 0,
 		.exptime = some_exptime(),
 		.mode = (uint8_t)rnd(6),
+		.has_cas = rnd(4) == 0,
+		.is_invalidating = rnd(2),
+		.has_vivify = rnd(2),
+		.vivify = some_exptime(),
 		.new_cas = rnd(8) == 0 ? (uint64_t)rnd(1000) << 34 : 0};
-	const bool joins = s.mode == KV_APPEND || s.mode == KV_PREPEND;
-	enum kv_result want = KV_OK, rc;
-	uint32_t n_old;
+	enum kv_result want, rc;
 	uint64_t cas = 0;
 
 	if (rnd(4) == 0) /* a number, for count() */
-		s.value_len = (uint32_t)snprintf((char *)value, sizeof(value), "%u", rnd(1000));
+		s.value_len = (uint32_t)snprintf((char *)value, sizeof(value), "%s%u%s",
+			rnd(9) ? "" : " +", rnd(1000), rnd(9) ? "" : " x");
 	else
 		for (uint32_t n = 0; n < s.value_len; n++)
 			value[n] = (uint8_t)rnd(256);
 	check_get(w, i); /* whether it is still there */
 	expire(e);
-	if (s.mode == KV_CAS)
-		s.cas = rnd(3) ? e->cas : 12345678;
-	n_old = e->is_there && joins ? e->len : 0;
-	if (s.value_len > VALUE_MAX)
-		want = KV_TOO_LARGE;
-	else if (s.mode == KV_ADD && e->is_there)
-		want = KV_NOT_STORED;
-	else if ((s.mode == KV_REPLACE || joins) && !e->is_there)
-		want = KV_NOT_STORED;
-	else if (s.mode == KV_CAS && !e->is_there)
-		want = KV_NOT_FOUND;
-	else if (s.mode == KV_CAS && s.cas != e->cas)
-		want = KV_EXISTS;
-	else if (s.value_len + n_old > VALUE_MAX)
-		want = KV_TOO_LARGE;
+	if (s.mode == KV_CAS || s.has_cas)
+		s.cas = some_cas(e);
+	want = wanted(&s, e);
 	rc = kv_store(w, &k, &s, &cas);
 	assert_int_equal(want, rc);
 	if (rc == KV_TOO_LARGE && s.mode == KV_SET)
 		e->is_there = false;
-	if (rc != KV_OK)
-		return;
-	if (s.mode == KV_PREPEND)
-		memmove(e->value + s.value_len, e->value, n_old);
-	memcpy(e->value + (s.mode == KV_APPEND ? n_old : 0), value, s.value_len);
-	e->len = n_old + s.value_len;
-	if (!joins) {
-		e->flags = s.flags;
-		e->when = when_of(s.exptime);
-	}
-	assert_true(s.new_cas != 0 ? cas == s.new_cas : cas != 0 && cas != e->cas);
-	e->cas = cas;
-	e->is_there = true;
+	if (rc == KV_OK)
+		keep(&s, e, cas);
 }
 
 static void erase(struct kv_writer *w, uint32_t i)
@@ -195,13 +275,127 @@ static void erase(struct kv_writer *w, uint32_t i)
 	uint64_t cas;
 
 	check_get(w, i);
-	cas = rnd(2) ? 0 : rnd(2) ? e->cas : 99;
+	cas = some_cas(e);
 	assert_int_equal(!e->is_there               ? KV_NOT_FOUND
 			: cas != 0 && cas != e->cas ? KV_EXISTS
 						    : KV_OK,
 		kv_delete(w, &k, cas));
 	if (cas == 0 || cas == e->cas)
 		e->is_there = false;
+}
+
+static void mark(struct kv_writer *w, uint32_t i)
+{
+	char key[ITEM_KEY_MAX];
+	const struct kv_key k = kv_key_of(key, key_of(i, key));
+	struct entry *e = &entries[i];
+	struct kv_mark m = {.has_cas = rnd(3) == 0,
+		.new_cas = rnd(8) == 0 ? (uint64_t)rnd(1000) << 34 : 0,
+		.exptime = some_exptime(),
+		.has_exptime = rnd(2),
+		.is_invalidating = rnd(4) != 0,
+		.drops_value = rnd(4) == 0};
+	struct assoc_probe probe = {.key = key, .key_len = k.len, .hash = k.hash};
+	enum kv_result want;
+
+	check_get(w, i);
+	m.cas = some_cas(e);
+	want = !e->is_there ? KV_NOT_FOUND : m.has_cas && m.cas != e->cas ? KV_EXISTS : KV_OK;
+	assert_int_equal(want, kv_mark(w, &k, &m));
+	if (want != KV_OK)
+		return;
+	if (!m.is_invalidating && !m.drops_value) {
+		e->is_there = false;
+		return;
+	}
+	if (m.has_exptime)
+		e->when = when_of(m.exptime);
+	else if (m.drops_value)
+		e->when = 0;
+	if (m.drops_value)
+		e->len = e->flags = 0;
+	e->is_stale = m.is_invalidating;
+	e->is_won = false;
+	expire(e);
+	kv_get_bulk(w, &probe, 1);
+	if (probe.item == NULL) {
+		assert_false(e->is_there && !may_lose);
+		return;
+	}
+	if (!m.is_invalidating && m.new_cas == 0)
+		assert_true(item_cas(probe.item) == e->cas); /* an empty value is no news */
+	else
+		renumber(e, m.new_cas, item_cas(probe.item));
+	e->has_own_cas = !(item_when(probe.item) & ITEM_HAS_CAS);
+}
+
+/* An empty item that this client is to fill. */
+static void expect_new(struct entry *e, const struct kv_get *g, const struct kv_found *f)
+{
+	const bool is_touched = g->has_exptime && !g->is_touch_first;
+	const struct item *it = f->item;
+
+	assert_non_null(it);
+	assert_int_equal(KV_WON, f->marks);
+	assert_int_equal(0, item_value_len(it));
+	*e = (struct entry){.is_won = true, .when = when_of(is_touched ? g->exptime : g->vivify)};
+	renumber(e, g->new_cas, item_cas(it));
+	e->is_there = true;
+	assert_int_equal(ttl_of(e->when), f->ttl);
+}
+
+static void expect_found(struct entry *e, const struct kv_get *g, const struct kv_found *f)
+{
+	const uint32_t touched = g->has_exptime ? when_of(g->exptime) : e->when;
+	const uint32_t compared = g->is_touch_first ? touched : e->when;
+	uint8_t marks = (e->is_stale ? KV_STALE : 0) | (e->is_won ? KV_TAKEN : 0);
+	bool wins = e->is_stale;
+
+	if (g->has_recache && g->recache > 0 && compared != 0) {
+		const uint32_t before = when_of(g->recache);
+
+		wins |= before == 0 || compared < before;
+	}
+	if (wins && !e->is_won)
+		marks |= KV_WON;
+	e->is_won |= wins;
+	e->when = touched;
+	assert_non_null(f->item);
+	assert_int_equal(marks, f->marks);
+	assert_int_equal(e->len, item_value_len(f->item));
+	assert_memory_equal(e->value, item_value(f->item), e->len);
+	assert_int_equal(ttl_of(e->when), f->ttl);
+}
+
+static void get_meta(struct kv_writer *w, uint32_t i)
+{
+	char key[ITEM_KEY_MAX];
+	const struct kv_key k = kv_key_of(key, key_of(i, key));
+	struct entry *e = &entries[i];
+	const struct kv_get g = {.exptime = some_exptime(),
+		.vivify = some_exptime(),
+		.recache = some_exptime(),
+		.has_exptime = rnd(4) == 0,
+		.has_vivify = rnd(4) == 0,
+		.has_recache = rnd(2),
+		.is_touch_first = rnd(2),
+		.new_cas = rnd(8) == 0 ? (uint64_t)rnd(1000) << 34 : 0};
+	struct kv_found f;
+	enum kv_result rc;
+
+	check_get(w, i);
+	rc = kv_get_meta(w, &k, &g, &f);
+	if (!e->is_there && g.has_vivify) {
+		assert_int_equal(KV_OK, rc);
+		expect_new(e, &g, &f);
+	} else if (!e->is_there) {
+		assert_int_equal(KV_NOT_FOUND, rc);
+		assert_null(f.item);
+		assert_int_equal(0, f.marks);
+	} else {
+		assert_int_equal(KV_OK, rc);
+		expect_found(e, &g, &f);
+	}
 }
 
 static void touch(struct kv_writer *w, uint32_t i)
@@ -216,44 +410,70 @@ static void touch(struct kv_writer *w, uint32_t i)
 	e->when = when_of(exptime);
 }
 
-static void count(struct kv_writer *w, uint32_t i)
+/* The number that a value begins with, by the C library. */
+static bool number_of(const struct entry *e, uint64_t *number)
 {
-	char key[ITEM_KEY_MAX], text[VALUE_MAX + 1], *end;
-	const struct kv_key k = kv_key_of(key, key_of(i, key));
-	struct entry *e = &entries[i];
-	const uint64_t delta = rnd(10) ? rnd(500) : UINT64_MAX - rnd(5);
-	const bool is_down = rnd(2);
-	const struct kv_count c = {.delta = delta, .is_down = is_down};
-	struct kv_counted counted;
-	uint64_t old;
-	bool is_number;
+	char text[VALUE_MAX + 1], *end;
 
-	check_get(w, i);
 	memcpy(text, e->value, e->len);
 	text[e->len] = '\0';
-	old = strtoull(text, &end, 10);
-	while (end != text && *end == ' ')
-		end++;
-	is_number = e->len > 0 && e->len <= 20 && text[0] >= '0' && text[0] <= '9'
-		&& end == text + e->len;
-	assert_int_equal(!e->is_there ? KV_NOT_FOUND
-			: is_number   ? KV_OK
-				      : KV_NOT_NUMBER,
-		kv_count(w, &k, &c, &counted));
-	if (!e->is_there || !is_number)
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return end != text && errno == 0 && memchr(text, '-', (size_t)(end - text)) == NULL
+		&& (*end == '\0' || isspace((unsigned char)*end));
+}
+
+static void count(struct kv_writer *w, uint32_t i)
+{
+	char key[ITEM_KEY_MAX], text[VALUE_MAX + 1];
+	const struct kv_key k = kv_key_of(key, key_of(i, key));
+	struct entry *e = &entries[i];
+	struct kv_count c = {.delta = rnd(10) ? rnd(500) : UINT64_MAX - rnd(5),
+		.is_down = rnd(2),
+		.cas = 0,
+		.new_cas = rnd(8) == 0 ? (uint64_t)rnd(1000) << 34 : 0,
+		.initial = rnd(3) ? rnd(1000) : UINT64_MAX,
+		.exptime = some_exptime(),
+		.vivify = some_exptime(),
+		.has_vivify = rnd(3) == 0,
+		.has_exptime = rnd(4) == 0,
+		.is_touch_first = rnd(2)};
+	struct kv_counted counted;
+	enum kv_result want = KV_OK;
+	uint64_t number = 0;
+
+	check_get(w, i);
+	c.cas = rnd(2) ? 0 : some_cas(e);
+	if (!e->is_there)
+		want = c.has_vivify ? KV_OK : KV_NOT_FOUND;
+	else if (c.cas != 0 && c.cas != e->cas)
+		want = KV_EXISTS;
+	else if (!number_of(e, &number))
+		want = KV_NOT_NUMBER;
+	assert_int_equal(want, kv_count(w, &k, &c, &counted));
+	if (want != KV_OK)
 		return;
-	old = is_down ? (old > delta ? old - delta : 0) : old + delta;
-	assert_true(old == counted.value);
-	snprintf(text, sizeof(text), "%-*" PRIu64, (int)e->len, old);
+	if (!e->is_there) {
+		*e = (struct entry){
+			.when = when_of(c.has_exptime && !c.is_touch_first ? c.exptime : c.vivify)};
+		number = c.initial;
+	} else {
+		number = !c.is_down ? number + c.delta : number > c.delta ? number - c.delta : 0;
+		e->when = c.has_exptime ? when_of(c.exptime) : e->when;
+	}
+	assert_true(number == counted.value);
+	assert_int_equal(ttl_of(e->when), counted.ttl);
+	snprintf(text, sizeof(text), "%-*" PRIu64, (int)e->len, number);
 	e->len = (uint32_t)strlen(text);
 	memcpy(e->value, text, e->len);
-	/* a number of its own again */
-	struct assoc_probe probe = {.key = key, .key_len = k.len, .hash = k.hash};
+	renumber(e, c.new_cas, counted.cas);
+	e->is_there = true;
+}
 
-	kv_get_bulk(w, &probe, 1);
-	assert_non_null(probe.item);
-	assert_true(item_cas(probe.item) != e->cas);
-	e->cas = item_cas(probe.item);
+static void forget_all(void)
+{
+	for (uint32_t i = 0; i < N_KEYS; i++)
+		entries[i].is_there = false;
 }
 
 static void purge(struct kv_writer *w)
@@ -262,7 +482,7 @@ static void purge(struct kv_writer *w)
 	const int rc = kv_purge(w, prefix, (uint32_t)strlen(prefix));
 	char key[ITEM_KEY_MAX];
 
-	if (rc == -EAGAIN)
+	if (rc == -EAGAIN && prefix[0] != '\0')
 		return; /* the last one's list is still read */
 	assert_int_equal(0, rc);
 	for (uint32_t i = 0; i < N_KEYS; i++) {
@@ -272,13 +492,36 @@ static void purge(struct kv_writer *w)
 	}
 }
 
+/* flush_all, some of them for later: the last one counts. */
+static void flush(struct kv_writer *w)
+{
+	static const int64_t times[] = {0, -1, 1, 2, EPOCH, 1ll << 29};
+	const int64_t exptime = rnd(2) ? times[rnd(6)] : EPOCH + now + rnd(5) - 2;
+
+	assert_int_equal(0, kv_flush_at(w, exptime));
+	flush_at = exptime > 0 ? when_of(exptime) : now;
+	if (flush_at != 0 && flush_at <= now) {
+		forget_all();
+		flush_at = 0;
+	}
+}
+
+static void tick(void)
+{
+	now++;
+	if (flush_at != 0 && flush_at <= now) {
+		forget_all();
+		flush_at = 0;
+	}
+}
+
 static void play(uint32_t n_steps)
 {
 	for (uint32_t n = 0; n < n_steps; n++) {
 		struct kv_writer *w = some_writer();
 		const uint32_t i = rnd(N_KEYS);
 
-		switch (rnd(12)) {
+		switch (rnd(16)) {
 		case 0:
 		case 1:
 		case 2:
@@ -294,13 +537,23 @@ static void play(uint32_t n_steps)
 		case 6:
 			count(w, i);
 			break;
+		case 7:
+		case 8:
+			mark(w, i);
+			break;
+		case 9:
+		case 10:
+			get_meta(w, i);
+			break;
 		default:
 			check_get(w, i);
 		}
 		if (rnd(200) == 0)
-			now++;
+			tick();
 		if (rnd(5000) == 0)
 			purge(w);
+		if (rnd(5000) == 0)
+			flush(some_writer());
 		if (n % 16384 == 0)
 			kv_check(kv);
 	}
@@ -317,7 +570,7 @@ static void settle(void)
 
 	for (unsigned turn = 0; turn < 300; turn++) {
 		if (turn % 100 == 50)
-			now++;
+			tick();
 		some_writer();
 	}
 	for (uint32_t i = 0; i < N_KEYS; i++) {
