@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * mc_udp_load — asks a memcached over UDP, or what speaks like one, as fast as it answers: sockets that each keep a window of
+ * requests on the way (closed loop), one thread, the kernel's sockets. What is lost is given up after a while. Every reply is
+ * compared with what was asked. perf/README.md says how to read the line it prints.
+ *
+ * A request's id is its slot's number and, above, how often the slot was used, so that a late reply is not taken for another one's.
+ */
+#include "base/histogram.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define SOCKETS_MAX 256u
+#define WINDOW_MAX 256u /* leaves half of an id's bits to tell late replies by */
+#define BATCH 64u
+#define DATAGRAM 2048u
+#define VALUE_MAX 1024u /* of a request, in one datagram with its key */
+#define KEY_LEN 16u
+#define FRAME 8u
+#define DRAWS (1u << 20)
+#define LOAD_TRIES 20u
+
+struct slot {
+	uint64_t sent_ns; /* 0: free */
+	uint32_t key;
+	uint16_t n_left; /* datagrams of the reply that are missing; 0: none has come */
+	uint16_t round;
+	bool is_set;
+};
+
+struct sock {
+	int fd;
+	struct slot slots[WINDOW_MAX];
+	uint16_t spare[WINDOW_MAX]; /* free slots */
+	unsigned n_spare;
+};
+
+struct options {
+	const char *host;
+	uint16_t port;
+	unsigned n_sockets, window, value_len, set_pct, loss_ms;
+	uint32_t n_keys, ttl_s;
+	double skew; /* 0: uniform */
+	double seconds;
+	uint64_t seed;
+	bool does_load, does_run, is_json;
+};
+
+struct counts {
+	uint64_t requests, gets, hits, misses, sets, lost, late, refused, wrong;
+};
+
+static struct options o = {.host = "127.0.0.1",
+	.port = 11211,
+	.n_sockets = 8,
+	.window = 16,
+	.value_len = 32,
+	.loss_ms = 50,
+	.n_keys = 100000,
+	.skew = 0.99,
+	.seconds = 5,
+	.seed = 1,
+	.does_load = true,
+	.does_run = true};
+static struct sock socks[SOCKETS_MAX];
+static struct counts counts;
+static struct histogram latency_ns;
+static uint32_t *draws; /* keys in the order they are asked for */
+static uint64_t next_draw, seed;
+static unsigned round_end; /* an id is of 16 bits */
+
+/* While keys are loaded: the next one, and those that were not stored. */
+static bool is_loading;
+static uint32_t next_load, *again;
+static uint64_t n_again, n_stored;
+
+static uint8_t tx[BATCH][DATAGRAM], rx[BATCH][DATAGRAM];
+static struct mmsghdr tx_msgs[BATCH], rx_msgs[BATCH];
+static struct iovec tx_iov[BATCH], rx_iov[BATCH];
+
+__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("error: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	exit(1);
+}
+
+static void usage(void)
+{
+	fputs("usage: mc_udp_load [OPTION...]\n"
+	      "\n"
+	      "  --host IP --port N    127.0.0.1, 11211\n"
+	      "  --sockets N           8, at most 256; each from a port of its own\n"
+	      "  --window N            requests on the way for each socket: 16, at most 256\n"
+	      "  --keys N              100000; key:000000000000 and so on\n"
+	      "  --value BYTES         of each value: 32, at most 1024\n"
+	      "  --ttl SECONDS         of what is stored: 0, for ever\n"
+	      "  --set PERCENT         of the requests: 0\n"
+	      "  --zipf SKEW           0.99; 0: all keys alike\n"
+	      "  --seconds N           5\n"
+	      "  --loss-ms N           50: then a request counts as lost\n"
+	      "  --seed N              of the random numbers: 1\n"
+	      "  --load-only           stores the keys and ends\n"
+	      "  --no-load             does not store them first\n"
+	      "  --json                the result as a JSON object\n",
+		stderr);
+	exit(2);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t next_random(void)
+{
+	seed ^= seed >> 12;
+	seed ^= seed << 25;
+	seed ^= seed >> 27;
+	return seed * 2685821657736338717ull;
+}
+
+static double unit_random(void)
+{
+	return (double)(next_random() >> 11) * 0x1p-53;
+}
+
+static void *must(void *memory)
+{
+	if (memory == NULL)
+		die("out of memory");
+	return memory;
+}
+
+/* Drawn before, so that drawing is not what limits the rate. */
+static void draw_keys(void)
+{
+	double *sums = must(malloc(o.n_keys * sizeof(*sums))), sum = 0;
+
+	draws = must(malloc(DRAWS * sizeof(*draws)));
+	for (uint32_t i = 0; i < o.n_keys; i++)
+		sums[i] = sum += pow((double)i + 1, -o.skew);
+	for (uint32_t i = 0; i < DRAWS; i++) {
+		const double want = unit_random() * sum;
+		uint32_t low = 0, high = o.n_keys - 1;
+
+		while (low < high) {
+			const uint32_t mid = low + (high - low) / 2;
+
+			if (sums[mid] <= want)
+				low = mid + 1;
+			else
+				high = mid;
+		}
+		draws[i] = low;
+	}
+	free(sums);
+}
+
+static void open_sockets(void)
+{
+	struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = htons(o.port)};
+	struct sockaddr_in to4 = {.sin_family = AF_INET, .sin_port = htons(o.port)};
+	const bool is4 = inet_pton(AF_INET, o.host, &to4.sin_addr) == 1;
+	const int bytes = 4 << 20;
+
+	if (!is4 && inet_pton(AF_INET6, o.host, &to6.sin6_addr) != 1)
+		die("%s: not an address", o.host);
+	for (unsigned i = 0; i < o.n_sockets; i++) {
+		struct sock *s = &socks[i];
+
+		s->fd = socket(is4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+		if (s->fd < 0)
+			die("a socket: %s", strerror(errno));
+		/* as much as is allowed: what does not fit is lost, and counted */
+		setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+		if (connect(s->fd, is4 ? (struct sockaddr *)&to4 : (struct sockaddr *)&to6,
+			    is4 ? sizeof(to4) : sizeof(to6))
+			!= 0)
+			die("%s: %s", o.host, strerror(errno));
+		while (s->n_spare < o.window) {
+			s->spare[s->n_spare] = (uint16_t)s->n_spare;
+			s->n_spare++;
+		}
+	}
+}
+
+static void write_key(char key[KEY_LEN + 1], uint32_t i)
+{
+	snprintf(key, KEY_LEN + 1, "key:%012u", i);
+}
+
+/* The value of a key is its name, over and over. */
+static void write_value(uint8_t *to, const char *key)
+{
+	for (unsigned n = 0; n < o.value_len; n += KEY_LEN)
+		memcpy(to + n, key, o.value_len - n < KEY_LEN ? o.value_len - n : KEY_LEN);
+}
+
+static unsigned build(uint8_t *to, uint16_t id, uint32_t i, bool is_set)
+{
+	char key[KEY_LEN + 1];
+	unsigned n = FRAME;
+
+	write_key(key, i);
+	memset(to, 0, FRAME);
+	to[0] = (uint8_t)(id >> 8);
+	to[1] = (uint8_t)id;
+	to[5] = 1;
+	if (!is_set)
+		return n + (unsigned)snprintf((char *)to + n, DATAGRAM - n, "get %s\r\n", key);
+	n += (unsigned)snprintf(
+		(char *)to + n, DATAGRAM - n, "set %s 0 %u %u\r\n", key, o.ttl_s, o.value_len);
+	write_value(to + n, key);
+	n += o.value_len;
+	to[n++] = '\r';
+	to[n++] = '\n';
+	return n;
+}
+
+/* What is asked next; false: nothing. */
+static bool choose(uint32_t *key, bool *is_set)
+{
+	*is_set = is_loading || (o.set_pct > 0 && next_random() % 100 < o.set_pct);
+	if (!is_loading)
+		*key = draws[next_draw++ % DRAWS];
+	else if (next_load < o.n_keys)
+		*key = next_load++;
+	else if (n_again > 0)
+		*key = again[--n_again];
+	else
+		return false;
+	return true;
+}
+
+static void give_back(struct sock *s, uint16_t at)
+{
+	s->slots[at].sent_ns = 0;
+	s->slots[at].n_left = 0;
+	s->spare[s->n_spare++] = at;
+}
+
+static void load_again(uint32_t key)
+{
+	if (is_loading)
+		again[n_again++] = key;
+}
+
+/* Fills the window, or a batch of it. */
+static unsigned ask(struct sock *s, uint64_t now)
+{
+	uint16_t slots[BATCH];
+	unsigned n = 0;
+	int sent;
+
+	for (; n < BATCH && s->n_spare > 0; n++) {
+		uint32_t key;
+		bool is_set;
+		const uint16_t at = s->spare[s->n_spare - 1];
+		struct slot *slot = &s->slots[at];
+
+		if (!choose(&key, &is_set))
+			break;
+		s->n_spare--;
+		slots[n] = at;
+		*slot = (struct slot){.sent_ns = now,
+			.key = key,
+			.round = (uint16_t)((slot->round + 1) % round_end),
+			.is_set = is_set};
+		tx_iov[n].iov_len =
+			build(tx[n], (uint16_t)(slot->round * o.window + at), key, is_set);
+	}
+	if (n == 0)
+		return 0;
+	sent = sendmmsg(s->fd, tx_msgs, n, 0);
+	if (sent < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ECONNREFUSED)
+		die("sending to %s: %s", o.host, strerror(errno));
+	for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < n; i++) {
+		load_again(s->slots[slots[i]].key);
+		give_back(s, slots[i]);
+	}
+	return sent < 0 ? 0 : (unsigned)sent;
+}
+
+static bool begins_with(const uint8_t *text, size_t len, const char *with)
+{
+	return len >= strlen(with) && memcmp(text, with, strlen(with)) == 0;
+}
+
+/* The text of a reply, or the first datagram of one. */
+static void judge(const struct slot *slot, const uint8_t *text, size_t len)
+{
+	char key[KEY_LEN + 1], head[64];
+	uint8_t value[VALUE_MAX];
+	size_t head_len, n;
+
+	write_key(key, slot->key);
+	if (slot->is_set) {
+		if (begins_with(text, len, "STORED\r\n")) {
+			n_stored += is_loading;
+			return;
+		}
+		load_again(slot->key);
+		counts.refused++;
+		return;
+	}
+	counts.gets++;
+	if (begins_with(text, len, "END\r\n")) {
+		counts.misses++;
+		return;
+	}
+	head_len = (size_t)snprintf(head, sizeof(head), "VALUE %s 0 %u\r\n", key, o.value_len);
+	if (!begins_with(text, len, head)) {
+		counts.wrong += begins_with(text, len, "VALUE");
+		counts.refused += !begins_with(text, len, "VALUE");
+		return;
+	}
+	write_value(value, key);
+	n = len - head_len < o.value_len ? len - head_len : o.value_len;
+	if (memcmp(text + head_len, value, n) != 0)
+		counts.wrong++;
+	else
+		counts.hits++;
+}
+
+static void on_datagram(struct sock *s, const uint8_t *p, size_t len, uint64_t now)
+{
+	const unsigned id = (unsigned)p[0] << 8 | p[1], total = (unsigned)p[4] << 8 | p[5];
+	const unsigned at = id % o.window;
+	struct slot *slot = &s->slots[at];
+
+	if (len < FRAME || total == 0)
+		return;
+	if (slot->sent_ns == 0 || slot->round != id / o.window) {
+		counts.late++;
+		return;
+	}
+	if (slot->n_left == 0)
+		slot->n_left = (uint16_t)total;
+	if (p[2] == 0 && p[3] == 0)
+		judge(slot, p + FRAME, len - FRAME);
+	if (--slot->n_left > 0)
+		return;
+	counts.requests++;
+	counts.sets += slot->is_set;
+	histogram_add(&latency_ns, now - slot->sent_ns);
+	give_back(s, (uint16_t)at);
+}
+
+static unsigned hear(struct sock *s)
+{
+	const int n = recvmmsg(s->fd, rx_msgs, BATCH, 0, NULL);
+	uint64_t now;
+
+	if (n < 0 && errno == ECONNREFUSED)
+		die("%s: nobody listens at port %u", o.host, o.port);
+	if (n <= 0)
+		return 0;
+	now = now_ns();
+	for (int i = 0; i < n; i++)
+		on_datagram(s, rx[i], rx_msgs[i].msg_len, now);
+	return (unsigned)n;
+}
+
+static unsigned give_up(struct sock *s, uint64_t now)
+{
+	unsigned n_waiting = 0;
+
+	for (uint16_t at = 0; at < o.window; at++) {
+		struct slot *slot = &s->slots[at];
+
+		if (slot->sent_ns == 0)
+			continue;
+		if (now - slot->sent_ns < o.loss_ms * 1000000ull) {
+			n_waiting++;
+			continue;
+		}
+		counts.lost++;
+		load_again(slot->key);
+		give_back(s, at);
+	}
+	return n_waiting;
+}
+
+static void wait_for_any(void)
+{
+	static struct pollfd fds[SOCKETS_MAX];
+
+	for (unsigned i = 0; i < o.n_sockets; i++)
+		fds[i] = (struct pollfd){.fd = socks[i].fd, .events = POLLIN};
+	poll(fds, o.n_sockets, 1);
+}
+
+/* Until the time is over, or everything is loaded. Returns the seconds that took. */
+static double play(double seconds)
+{
+	const uint64_t begin = now_ns();
+	const uint64_t end = begin + (uint64_t)(seconds * 1e9);
+	uint64_t now = begin, looked = begin;
+
+	while (is_loading ? n_stored < o.n_keys : now < end) {
+		unsigned n = 0;
+
+		for (unsigned i = 0; i < o.n_sockets; i++) {
+			n += hear(&socks[i]);
+			n += ask(&socks[i], now_ns());
+		}
+		if (n == 0)
+			wait_for_any();
+		now = now_ns();
+		if (now - looked > 5000000) {
+			looked = now;
+			for (unsigned i = 0; i < o.n_sockets; i++)
+				give_up(&socks[i], now);
+		}
+		if (is_loading
+			&& counts.lost + counts.refused > LOAD_TRIES * (uint64_t)o.n_keys + 10000)
+			die("loading: %" PRIu64 " of %u keys stored, %" PRIu64 " lost, %" PRIu64
+			    " refused",
+				n_stored, o.n_keys, counts.lost, counts.refused);
+	}
+	return (double)(now - begin) / 1e9;
+}
+
+/* What is still on the way comes, or is lost, without new requests. */
+static void drain(void)
+{
+	unsigned n_waiting;
+
+	do {
+		wait_for_any();
+		n_waiting = 0;
+		for (unsigned i = 0; i < o.n_sockets; i++) {
+			while (hear(&socks[i]) > 0)
+				;
+			n_waiting += give_up(&socks[i], now_ns());
+		}
+	} while (n_waiting > 0);
+}
+
+static void report(double seconds)
+{
+	const struct histogram *h = &latency_ns;
+
+	printf(o.is_json
+			? "{\"requests\": %" PRIu64
+			  ", \"per_second\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, "
+			  "\"max_us\": %.1f, \"gets\": %" PRIu64 ", \"hits\": %" PRIu64
+			  ", \"misses\": %" PRIu64 ", \"sets\": %" PRIu64 ", \"lost\": %" PRIu64
+			  ", \"late\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"wrong\": %" PRIu64
+			  "}\n"
+			: "%" PRIu64
+			  " requests, %.0f/s, p50 %.1f us, p99 %.1f us, p99.9 %.1f us, max %.1f us; %" PRIu64
+			  " gets: %" PRIu64 " hits, %" PRIu64 " misses; %" PRIu64 " sets; %" PRIu64
+			  " lost, %" PRIu64 " late, %" PRIu64 " refused, %" PRIu64 " wrong\n",
+		counts.requests, (double)counts.requests / seconds,
+		(double)histogram_quantile(h, 0.5) / 1e3, (double)histogram_quantile(h, 0.99) / 1e3,
+		(double)histogram_quantile(h, 0.999) / 1e3, (double)histogram_max(h) / 1e3,
+		counts.gets, counts.hits, counts.misses, counts.sets, counts.lost, counts.late,
+		counts.refused, counts.wrong);
+}
+
+static double number(const char *text, double low, double high)
+{
+	char *end;
+	const double v = strtod(text, &end);
+
+	if (end == text || *end != '\0' || !(v >= low && v <= high))
+		die("%s: a number from %g to %g is wanted", text, low, high);
+	return v;
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option longs[] = {{"host", 1, NULL, 'h'}, {"port", 1, NULL, 'p'},
+		{"sockets", 1, NULL, 'n'}, {"window", 1, NULL, 'w'}, {"keys", 1, NULL, 'k'},
+		{"value", 1, NULL, 'v'}, {"ttl", 1, NULL, 't'}, {"set", 1, NULL, 's'},
+		{"zipf", 1, NULL, 'z'}, {"seconds", 1, NULL, 'd'}, {"loss-ms", 1, NULL, 'l'},
+		{"seed", 1, NULL, 'r'}, {"load-only", 0, NULL, 'L'}, {"no-load", 0, NULL, 'N'},
+		{"json", 0, NULL, 'j'}, {NULL, 0, NULL, 0}};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
+		switch (c) {
+		case 'h':
+			o.host = optarg;
+			break;
+		case 'p':
+			o.port = (uint16_t)number(optarg, 1, 65535);
+			break;
+		case 'n':
+			o.n_sockets = (unsigned)number(optarg, 1, SOCKETS_MAX);
+			break;
+		case 'w':
+			o.window = (unsigned)number(optarg, 1, WINDOW_MAX);
+			break;
+		case 'k':
+			o.n_keys = (uint32_t)number(optarg, 1, 1e9);
+			break;
+		case 'v':
+			o.value_len = (unsigned)number(optarg, 0, VALUE_MAX);
+			break;
+		case 't':
+			o.ttl_s = (uint32_t)number(optarg, 0, 2592000);
+			break;
+		case 's':
+			o.set_pct = (unsigned)number(optarg, 0, 100);
+			break;
+		case 'z':
+			o.skew = number(optarg, 0, 10);
+			break;
+		case 'd':
+			o.seconds = number(optarg, 0.001, 1e6);
+			break;
+		case 'l':
+			o.loss_ms = (unsigned)number(optarg, 1, 60000);
+			break;
+		case 'r':
+			o.seed = (uint64_t)number(optarg, 0, 1e15);
+			break;
+		case 'L':
+			o.does_run = false;
+			break;
+		case 'N':
+			o.does_load = false;
+			break;
+		case 'j':
+			o.is_json = true;
+			break;
+		default:
+			usage();
+		}
+	if (optind != argc)
+		usage();
+}
+
+static void load(void)
+{
+	again = must(malloc((o.n_keys + SOCKETS_MAX * WINDOW_MAX) * sizeof(*again)));
+	is_loading = true;
+	play(0);
+	drain();
+	is_loading = false;
+	if (!o.does_run)
+		fprintf(stderr, "%u keys stored, %" PRIu64 " tries lost, %" PRIu64 " refused\n",
+			o.n_keys, counts.lost, counts.refused);
+	memset(&counts, 0, sizeof(counts));
+	histogram_init(&latency_ns);
+	free(again);
+}
+
+int main(int argc, char **argv)
+{
+	double seconds;
+
+	parse(argc, argv);
+	round_end = 65536 / o.window;
+	seed = o.seed * 0x9e3779b97f4a7c15ull + 1;
+	for (unsigned i = 0; i < BATCH; i++) {
+		tx_iov[i] = (struct iovec){.iov_base = tx[i]};
+		rx_iov[i] = (struct iovec){.iov_base = rx[i], .iov_len = DATAGRAM};
+		tx_msgs[i].msg_hdr = (struct msghdr){.msg_iov = &tx_iov[i], .msg_iovlen = 1};
+		rx_msgs[i].msg_hdr = (struct msghdr){.msg_iov = &rx_iov[i], .msg_iovlen = 1};
+	}
+	open_sockets();
+	if (o.does_load)
+		load();
+	if (!o.does_run)
+		return 0;
+	draw_keys();
+	seconds = play(o.seconds);
+	drain();
+	report(seconds);
+	if (counts.wrong > 0)
+		die("%" PRIu64 " replies were another key's or changed", counts.wrong);
+	return counts.requests > 0 ? 0 : 1;
+}

@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# memcached_udp.sh — memcached over UDP: stock memcached and Millrace in turn, behind the same veth pair, asked by the same client.
+# perf/README.md says what the table means. Needs root.
+set -eu
+
+usage() {
+	cat >&2 <<-EOF
+		usage: perf/compare/memcached_udp.sh BUILD_DIR [OPTION...] [-- CLIENT_OPTION...]
+
+		  --rounds N       3: of each server, in turn
+		  --seconds N      5: of each run
+		  --only NAME      memcached or millrace alone
+		  --idle MODE      what the worker does without packets: poll (default) or sleep
+
+		  after --: options of mc_udp_load (--help), such as --value 1000 --set 10 --zipf 0
+	EOF
+	exit 2
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+if [ $# -lt 1 ] || [ ! -d "$1" ]; then usage; fi
+T_BUILD=$(realpath "$1")
+shift
+rounds=3
+seconds=5
+servers="memcached millrace"
+idle=poll
+while [ $# -gt 0 ]; do
+	case $1 in
+	--rounds) rounds=$2 && shift 2 ;;
+	--seconds) seconds=$2 && shift 2 ;;
+	--only) servers=$2 && shift 2 ;;
+	--idle) idle=$2 && shift 2 ;;
+	--) shift && break ;;
+	*) usage ;;
+	esac
+done
+load_options=("$@")
+
+T_ID=mrc$$
+# shellcheck source=tests/system/topology.sh
+. "$here/../../tests/system/topology.sh"
+T_NS="client mr"
+client=$T_BUILD/perf/compare/mc_udp_load
+vip=10.1.0.80
+
+[ "$(id -u)" = 0 ] || t_die "network namespaces need root"
+[ -x "$client" ] || t_die "there is no $client; build it: ./dev build release"
+missing=""
+command -v memcached >/dev/null || missing="$missing memcached"
+command -v ethtool >/dev/null || missing="$missing ethtool"
+command -v ip >/dev/null || missing="$missing iproute2"
+[ -z "$missing" ] || t_die "missing packages; as root: apt-get install --no-install-recommends$missing"
+[ "$(nproc)" -ge 2 ] || t_die "server and client need a CPU each; there is one"
+
+T_DIR=$(mktemp -d)
+trap 't_cleanup; rm -rf "$T_DIR"' EXIT
+trap 'exit 130' INT TERM
+
+network() {
+	for ns in $T_NS; do
+		ip netns add "$T_ID-$ns"
+		t_in "$ns" ip link set lo up
+		t_in "$ns" sysctl -qw net.ipv6.conf.default.disable_ipv6=1 net.core.rmem_max=8388608 2>/dev/null || true
+	done
+	t_link mr mr-n client eth0
+	t_in client ip addr add 10.1.0.10/24 dev eth0
+}
+
+ask() { # ask OPTION… : the client, on the first CPU
+	t_in client taskset -c 0 "$client" --host $vip "${load_options[@]}" "$@"
+}
+
+# 32-byte values of 100,000 keys need 20 MB in either; large ones what is asked for
+memcached_up() {
+	t_in mr ip addr add $vip/24 dev mr-n
+	t_spawn server mr taskset -c 1 memcached -u nobody -l $vip -U 11211 -t 1 -m 256
+	t_wait 10 "memcached" answers
+}
+
+memcached_down() {
+	t_stop server
+	t_in mr ip addr flush dev mr-n
+}
+
+millrace_up() {
+	cat >"$T_DIR/millrace.yaml" <<-EOF
+		version: 1
+		network:
+		  ports:
+		    north: { addresses: [10.1.0.1/24] }
+		caches:
+		  hot: { memory: 256MB }
+		services:
+		  memcached: { kind: cache, vip: $vip, port: 11211, proto: udp, cache: hot, allow: [10.1.0.0/24] }
+	EOF
+	: >"$T_DIR/server.log"
+	# shellcheck disable=SC2046
+	t_spawn server mr "$T_BUILD/dataplane/millraced" --port "north=net_af_xdp0,iface=mr-n" --workers 1 \
+		--cpus 0,1 --idle "$idle" $(t_memory) --conns 1024 --conns6 1024 --cache-memory 512 \
+		--socket "$T_DIR/dataplane.sock"
+	t_wait 30 "millraced" grep -q ready "$T_DIR/server.log" || log_of server
+	rm -rf "$T_DIR/state"
+	t_controld "$T_DIR/millrace.yaml"
+	t_wait 15 "the configuration" t_in_sync || log_of controld
+	t_wait 10 "Millrace" answers || log_of server
+}
+
+millrace_down() {
+	t_stop controld
+	t_stop server
+}
+
+log_of() {
+	cat "$T_DIR/$1.log" >&2
+	t_die "Millrace does not serve; its log is above"
+}
+
+answers() { ask --no-load --keys 1 --sockets 1 --window 1 --seconds 0.01; }
+
+ticks() { # CPU time of the server, all threads, user and system, in hundredths of a second
+	sed 's/.*) //' "/proc/$(t_pid server)/stat" | awk '{ print $12 + $13 }'
+}
+
+one() { # one SERVER ROUND : a line of the table, and one of the results
+	local before after
+	t_in client ip neigh flush dev eth0
+	"$1_up"
+	ask --load-only 2>/dev/null
+	before=$(ticks)
+	ask --no-load --seconds "$seconds" --json >"$T_DIR/result"
+	after=$(ticks)
+	"$1_down"
+	t_json '"%s %d %d %.1f %.1f %d %d %d %.3f" % (sys.argv[1], int(sys.argv[2]), a["per_second"], a["p50_us"], a["p99_us"],
+		a["lost"], a["misses"], a["refused"], (int(sys.argv[4]) - int(sys.argv[3])) * 1e6 / int(sys.argv[5]) / a["requests"])' \
+		"$1" "$2" "$before" "$after" "$(getconf CLK_TCK)" <"$T_DIR/result" >>"$T_DIR/results"
+	tail -n 1 "$T_DIR/results" | awk '{ printf "%-10s %5d %12d %9.1f %9.1f %8d %8d %8d %12.3f\n", $1, $2, $3, $4, $5, $6, $7, $8, $9 }'
+}
+
+median() { # median SERVER COLUMN
+	awk -v s="$1" -v c="$2" '$1 == s { print $c }' "$T_DIR/results" | sort -g | awk '{ v[NR] = $1 }
+		END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
+network
+: >"$T_DIR/results"
+echo "$(memcached -V) and $("$T_BUILD/dataplane/millraced" --version); $(nproc) CPUs," \
+	"$(awk -F ': *' '/^model name/ { print $2; exit }' /proc/cpuinfo); load $(cut -d ' ' -f 1-3 /proc/loadavg)"
+printf '%-10s %5s %12s %9s %9s %8s %8s %8s %12s\n' server round requests/s "p50 us" "p99 us" lost misses refused "CPU us/req"
+for ((round = 1; round <= rounds; round++)); do
+	for server in $servers; do
+		one "$server" "$round"
+	done
+done
+for server in $servers; do
+	printf '%-10s %5s %12d %9.1f %9.1f %8s %8s %8s %12.3f\n' "$server" median "$(median "$server" 3)" \
+		"$(median "$server" 4)" "$(median "$server" 5)" "" "" "" "$(median "$server" 9)"
+done
+[ "$servers" != "memcached millrace" ] || awk -v a="$(median memcached 3)" -v b="$(median millrace 3)" -v c="$(median memcached 9)" \
+	-v d="$(median millrace 9)" 'BEGIN { printf "Millrace / memcached: %.2f times the requests, %.2f of the CPU time\n", b / a, d / c }'
+echo "load $(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
