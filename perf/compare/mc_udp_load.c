@@ -31,7 +31,7 @@
 #define KEY_LEN 16u
 #define FRAME 8u
 #define DRAWS (1u << 20)
-#define LOAD_TRIES 20u
+#define LOAD_STALL_S 5u /* nothing was stored for so long */
 
 struct slot {
 	uint64_t sent_ns; /* 0: free */
@@ -417,7 +417,7 @@ static double play(double seconds)
 {
 	const uint64_t begin = now_ns();
 	const uint64_t end = begin + (uint64_t)(seconds * 1e9);
-	uint64_t now = begin, looked = begin;
+	uint64_t now = begin, looked = begin, stored = 0, stored_ns = begin;
 
 	while (is_loading ? n_stored < o.n_keys : now < end) {
 		unsigned n = 0;
@@ -434,11 +434,14 @@ static double play(double seconds)
 			for (unsigned i = 0; i < o.n_sockets; i++)
 				give_up(&socks[i], now);
 		}
-		if (is_loading
-			&& counts.lost + counts.refused > LOAD_TRIES * (uint64_t)o.n_keys + 10000)
-			die("loading: %" PRIu64 " of %u keys stored, %" PRIu64 " lost, %" PRIu64
-			    " refused",
-				n_stored, o.n_keys, counts.lost, counts.refused);
+		if (n_stored != stored) {
+			stored = n_stored;
+			stored_ns = now;
+		}
+		if (is_loading && now - stored_ns > LOAD_STALL_S * 1000000000ull)
+			die("loading: nothing was stored for %u s; %" PRIu64
+			    " of %u keys are, %" PRIu64 " tries were lost, %" PRIu64 " refused",
+				LOAD_STALL_S, n_stored, o.n_keys, counts.lost, counts.refused);
 	}
 	return (double)(now - begin) / 1e9;
 }

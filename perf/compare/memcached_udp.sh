@@ -93,7 +93,7 @@ millrace_up() {
 		caches:
 		  hot: { memory: 256MB }
 		services:
-		  memcached: { kind: cache, vip: $vip, port: 11211, proto: udp, cache: hot, allow: [10.1.0.0/24] }
+		  memcached: { kind: cache, vip: $vip, port: 11211, proto: udp, cache: hot, allow: [10.1.0.0/24], reply_rate: 4000000KB }
 	EOF
 	: >"$T_DIR/server.log"
 	# shellcheck disable=SC2046
@@ -127,7 +127,10 @@ one() { # one SERVER ROUND : a line of the table, and one of the results
 	local before after
 	t_in client ip neigh flush dev eth0
 	"$1_up"
-	ask --load-only 2>/dev/null
+	ask --load-only 2>"$T_DIR/load" || {
+		cat "$T_DIR/load" "$T_DIR/server.log" >&2
+		t_die "the keys could not be stored"
+	}
 	before=$(ticks)
 	ask --no-load --seconds "$seconds" --json >"$T_DIR/result"
 	after=$(ticks)
