@@ -200,17 +200,19 @@ static int build_target(const struct loop *l, const struct conf *c, struct objse
 	const bool is_running = c == l->desired.conf;
 	struct panic_share share;
 	struct mr_object *o;
-	size_t n, at;
+	size_t n, at = 0;
 	int rc = confobj_create(&o, &n, c);
 
 	if (rc != 0)
 		return rc;
-	at = n; /* services with their backends are the tail, in the order of the file */
-	for (size_t i = c->n_services; i-- > 0;) {
+	/* services come in the order of the file, each followed by its backends */
+	for (size_t i = 0; i < c->n_services; i++) {
 		const struct conf_pool *pool = c->services[i].pool;
 		const bool is_panic = is_in_panic(l, &c->services[i], is_running, &share);
 
-		at -= pool->n_backends;
+		while (o[at].type != MR_OBJ_SERVICE)
+			at++;
+		at++;
 		for (size_t k = 0; k < pool->n_backends; k++) {
 			struct weight_input in = input_at(l, pool, k, is_running);
 			struct weight_result w;
@@ -220,7 +222,6 @@ static int build_target(const struct loop *l, const struct conf *c, struct objse
 			o[at + k].backend.weight = w.weight;
 			o[at + k].backend.state = (uint8_t)w.state;
 		}
-		at--;
 	}
 	return objset_init(out, o, n);
 }

@@ -387,6 +387,7 @@ struct world {
 	uint16_t desired[N_POOLS][N_BACKENDS];
 	int pool_of[N_SERVICES]; /* -1: the service is not configured */
 	unsigned panic_pct[N_SERVICES];
+	unsigned n_prefixes[N_SERVICES];
 	bool is_drained[N_POOLS][N_BACKENDS];
 	int override[N_POOLS][N_BACKENDS]; /* -1: none */
 	enum health health[N_POOLS][N_BACKENDS];
@@ -413,6 +414,7 @@ static void draw_configuration(struct world *w)
 		const int p = chance(80) ? rand() % (int)N_POOLS : -1;
 
 		w->pool_of[s] = p;
+		w->n_prefixes[s] = p >= 0 && chance(30) ? (unsigned)rand() % 3 : 0;
 		w->panic_pct[s] = p >= 0 && w->is_checked[p] ? pcts[rand() % 6] : 0;
 	}
 }
@@ -449,11 +451,14 @@ static char *write_configuration(const struct world *w)
 		n_services += w->pool_of[s] >= 0;
 	fprintf(f, "services:%s\n", n_services > 0 ? "" : " {}");
 	for (unsigned s = 0; s < N_SERVICES; s++) {
+		static const char *const deny[] = {
+			"", ", deny: [192.0.2.0/24]", ", deny: [192.0.2.0/24, 192.0.3.0/24]"};
+
 		if (w->pool_of[s] >= 0)
 			fprintf(f,
 				"  s%u: { vip: 10.1.0.%u, port: 80, mode: full-nat, pool: p%d, "
-				"panic_threshold: %u%% }\n",
-				s, 80 + s, w->pool_of[s], w->panic_pct[s]);
+				"panic_threshold: %u%%%s }\n",
+				s, 80 + s, w->pool_of[s], w->panic_pct[s], deny[w->n_prefixes[s]]);
 	}
 	fclose(f);
 	return text;
@@ -526,7 +531,7 @@ static void assert_follows(const struct world *w)
 		if (p >= 0)
 			assert_int_equal(loop_panic_since_ms(w->loop, n_services++) != 0, is_used);
 		n_panics += is_used;
-		n += p >= 0;
+		n += (p >= 0) + w->n_prefixes[s];
 		for (unsigned b = 0; p >= 0 && b < N_BACKENDS; b++) {
 			const struct mr_object *o;
 			char key[MR_TEXT_MAX];
