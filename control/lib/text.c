@@ -72,10 +72,10 @@ int text_duration_parse(const char *s, uint64_t *ms)
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (strcmp(s, units[i].unit) != 0)
 			continue;
-		v = v * units[i].ms + 0.5;
+		v *= units[i].ms;
 		if (v > (double)TEXT_DURATION_MAX_MS)
 			return -ERANGE;
-		*ms = (uint64_t)v;
+		*ms = (uint64_t)(v + 0.5);
 		return 0;
 	}
 	return -EINVAL;
