@@ -42,6 +42,8 @@ int objset_compare(const struct mr_object *a, const struct mr_object *b)
 	case MR_OBJ_BACKEND:
 		d = strcmp(a->backend.service, b->backend.service);
 		return d != 0 ? d : strcmp(a->backend.name, b->backend.name);
+	case MR_OBJ_CACHE:
+		return strcmp(a->cache.name, b->cache.name);
 	case MR_OBJ_ACL:
 		d = strcmp(a->acl.service, b->acl.service);
 		if (d == 0)

@@ -12,7 +12,8 @@
 
 static_assert(MR_OBJ_SETTINGS < MR_OBJ_ADDR && MR_OBJ_ADDR < MR_OBJ_GATEWAY
 		&& MR_OBJ_GATEWAY < MR_OBJ_SNAT && MR_OBJ_SNAT < MR_OBJ_SERVICE
-		&& MR_OBJ_SERVICE < MR_OBJ_BACKEND && MR_OBJ_BACKEND < MR_OBJ_ACL,
+		&& MR_OBJ_SERVICE < MR_OBJ_BACKEND && MR_OBJ_BACKEND < MR_OBJ_CACHE
+		&& MR_OBJ_CACHE < MR_OBJ_ACL,
 	"R3 reads the order of dependency from the order of types");
 
 /* Whether a changed object must go before it comes back (R4). */

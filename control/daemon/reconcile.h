@@ -5,10 +5,11 @@
  *
  * R1  Applying the operations in order to `running` gives exactly `wanted`.
  * R2  An object that is the same in both is not touched, but for backends and prefixes of R4.
- * R3  All deletions come before all puts. Deletions go prefixes, backends, services, SNAT addresses,
- *     gateways, addresses; puts go settings, addresses, gateways, SNAT addresses, services, backends,
+ * R3  All deletions come before all puts. Deletions go prefixes, caches, backends, services, SNAT addresses,
+ *     gateways, addresses; puts go settings, addresses, gateways, SNAT addresses, services, backends, caches,
  *     prefixes. So no step leaves a backend or a prefix without its service, and what gives up a resource
- *     (a VIP, an address) goes before what takes it.
+ *     (a VIP, an address, memory) goes before what takes it. A service and its cache need each other only when the
+ *     whole is prepared, so their order means nothing.
  * R4  A service whose VIP, port, protocol or mode changes is deleted with its backends and prefixes and put
  *     again, and so is a gateway that changes: as plain puts, services that swap VIPs would both
  *     hold one for a moment.

@@ -200,6 +200,7 @@ void conf_destroy(struct conf **cp)
 	free(c->snats);
 	free(c->checks);
 	free(c->pools);
+	free(c->caches);
 	free(c->services);
 	free(c);
 }
@@ -229,6 +230,11 @@ const struct conf_check *conf_find_check(const struct conf *c, const char *name)
 const struct conf_pool *conf_find_pool(const struct conf *c, const char *name)
 {
 	return find_name(c->pools, c->n_pools, sizeof(*c->pools), name);
+}
+
+const struct conf_cache *conf_find_cache(const struct conf *c, const char *name)
+{
+	return find_name(c->caches, c->n_caches, sizeof(*c->caches), name);
 }
 
 const struct conf_service *conf_find_service(const struct conf *c, const char *name)

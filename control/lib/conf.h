@@ -18,6 +18,7 @@
 #define CONF_PREFIXES_MAX 262144u /* allow and deny prefixes of all services */
 #define CONF_WEIGHT_DEFAULT 100
 #define CONF_QUIC_ID_MAX 15 /* bytes */
+#define CONF_CACHE_MEMORY_MAX (UINT64_C(16384) << 30)
 
 struct conf;
 struct confreport;
@@ -138,6 +139,18 @@ struct conf_pool {
 	size_t n_backends;
 };
 
+/* What is not given is as the wire has it: 0 (include/millrace/api_lb.h). */
+struct conf_cache {
+	char name[MR_NAME_MAX];
+	uint64_t memory_bytes;
+	enum mr_eviction eviction;
+	uint32_t value_max;  /* bytes; 0: the default */
+	uint32_t item_bytes; /* of key and value, as expected; 0: the default */
+	uint32_t lease_ms;   /* 0: none */
+	uint16_t early_pct;  /* beta of early refresh; 0: none */
+	uint32_t stale_s;    /* 0: never */
+};
+
 struct conf_service {
 	char name[MR_NAME_MAX];
 	struct mr_ip vip;
@@ -153,17 +166,20 @@ struct conf_service {
 	uint8_t source_prefix;   /* 0: the whole address */
 	uint16_t load_bound_pct; /* 0: none */
 	struct conf_prefixes allow, deny;
-	uint32_t max_conns;         /* 0: no limit */
-	uint32_t flow_rate;         /* new connections per second; 0: no limit */
-	uint32_t source_rate;       /* of one source; 0: no limit */
-	uint8_t source_rate_prefix; /* 0: 32, with IPv6 64 */
-	uint32_t insert_rate;       /* 0: every flow has an entry */
-	uint32_t syn_cookies;       /* 0: none, every SYN has an entry */
-	uint32_t packet_rate;       /* packets of clients per second; 0: no limit */
-	enum mr_down on_down;       /* keep unless told otherwise */
-	uint32_t maglev_size;       /* 0: chosen by the dataplane */
-	uint8_t panic_pct;          /* less of its backends usable: all are used; 0: never */
-	const struct conf_pool *pool;
+	uint32_t max_conns;             /* 0: no limit */
+	uint32_t flow_rate;             /* new connections per second; 0: no limit */
+	uint32_t source_rate;           /* of one source; 0: no limit */
+	uint8_t source_rate_prefix;     /* 0: 32, with IPv6 64 */
+	uint32_t insert_rate;           /* 0: every flow has an entry */
+	uint32_t syn_cookies;           /* 0: none, every SYN has an entry */
+	uint32_t packet_rate;           /* packets of clients per second; 0: no limit */
+	enum mr_down on_down;           /* keep unless told otherwise */
+	uint32_t maglev_size;           /* 0: chosen by the dataplane */
+	uint8_t panic_pct;              /* less of its backends usable: all are used; 0: never */
+	const struct conf_pool *pool;   /* NULL: mode cache */
+	const struct conf_cache *cache; /* mode cache; NULL: every other */
+	uint32_t reply_rate_kb;         /* of replies to one source in a second; 0: the default */
+	/* 0 with mode cache */
 	uint32_t syn_timeout_ms, established_timeout_ms, fin_timeout_ms, udp_timeout_ms;
 };
 
@@ -180,6 +196,8 @@ struct conf {
 	size_t n_checks;
 	struct conf_pool *pools;
 	size_t n_pools;
+	struct conf_cache *caches;
+	size_t n_caches;
 	struct conf_service *services;
 	size_t n_services;
 };
@@ -198,6 +216,7 @@ void conf_destroy(struct conf **c); /* NULL-safe */
 const struct conf_port *conf_find_port(const struct conf *c, const char *name);
 const struct conf_check *conf_find_check(const struct conf *c, const char *name);
 const struct conf_pool *conf_find_pool(const struct conf *c, const char *name);
+const struct conf_cache *conf_find_cache(const struct conf *c, const char *name);
 const struct conf_service *conf_find_service(const struct conf *c, const char *name);
 const struct conf_backend *conf_find_backend(const struct conf_pool *p, const char *name);
 

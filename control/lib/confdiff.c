@@ -9,13 +9,14 @@
 #include "lib/confacl.h"
 #include "lib/confcheck.h"
 #include "lib/confread.h"
+#include "lib/text.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
-#define FIELDS_MAX 32
+#define FIELDS_MAX 40
 
 enum section {
 	SECTION_NODE,
@@ -24,6 +25,7 @@ enum section {
 	SECTION_CHECK,
 	SECTION_POOL,
 	SECTION_BACKEND,
+	SECTION_CACHE,
 	SECTION_SERVICE,
 	N_SECTIONS,
 };
@@ -36,6 +38,7 @@ static const char *const effect_of_add[N_SECTIONS] = {
 	[SECTION_CHECK] = "none until a pool uses it",
 	[SECTION_POOL] = "none until a service uses it",
 	[SECTION_BACKEND] = "takes new flows once it is up",
+	[SECTION_CACHE] = "its memory is taken; none on traffic until a service uses it",
 	[SECTION_SERVICE] = "the VIP starts to take traffic",
 };
 
@@ -46,6 +49,7 @@ static const char *const effect_of_remove[N_SECTIONS] = {
 	[SECTION_CHECK] = "none on traffic",
 	[SECTION_POOL] = "none on traffic",
 	[SECTION_BACKEND] = "takes no new flows; its flows go on until they end",
+	[SECTION_CACHE] = "everything in it is forgotten",
 	[SECTION_SERVICE] = "the VIP stops taking traffic; its flows end",
 };
 
@@ -69,6 +73,13 @@ static const struct effect effects_of_change[] = {
 	{SECTION_BACKEND, "max_connections", "it counts for new flows; flows stay"},
 	{SECTION_BACKEND, "quic_server_id", "packets with the new id go to it at once"},
 	{SECTION_BACKEND, NULL, "new flows go to the new address"},
+	{SECTION_CACHE, "lease", "it counts from the next request on; items stay"},
+	{SECTION_CACHE, "early_refresh", "it counts from the next request on; items stay"},
+	{SECTION_CACHE, "serve_stale", "it counts from the next request on; items stay"},
+	{SECTION_CACHE, NULL, "the cache is replaced by an empty one"},
+	{SECTION_SERVICE, "kind", "the service is replaced: its flows end"},
+	{SECTION_SERVICE, "cache", "requests are served from the other cache at once"},
+	{SECTION_SERVICE, "reply_rate", "it counts from the next reply on"},
 	{SECTION_SERVICE, "vip", "the service is replaced: its flows end"},
 	{SECTION_SERVICE, "port", "the service is replaced: its flows end"},
 	{SECTION_SERVICE, "proto", "the service is replaced: its flows end"},
@@ -401,15 +412,50 @@ static void flatten_pool(struct flats *f, const struct conf_pool *p)
 	}
 }
 
+/* 0: not given. */
+static void add_size(struct flats *f, struct flat *o, const char *name, uint64_t bytes)
+{
+	char text[TEXT_BYTES_MAX];
+
+	add_field(f, o, name, bytes != 0 ? "%s" : NULL, text_bytes(text, sizeof(text), bytes));
+}
+
+/* 0: there is none. */
+static void add_timeout(struct flats *f, struct flat *o, const char *name, uint32_t ms)
+{
+	if (ms != 0)
+		add_duration(f, o, name, ms);
+	else
+		add_field(f, o, name, NULL);
+}
+
+static void flatten_cache(struct flats *f, const struct conf_cache *k)
+{
+	struct flat *o = add_flat(f, SECTION_CACHE, "caches.%s", k->name);
+
+	add_size(f, o, "memory", k->memory_bytes);
+	add_field(f, o, "eviction", "%s", mr_eviction_name(k->eviction));
+	add_size(f, o, "value_max", k->value_max);
+	add_size(f, o, "item_size", k->item_bytes);
+	add_timeout(f, o, "lease", k->lease_ms);
+	add_field(f, o, "early_refresh", k->early_pct != 0 ? "%u.%02u" : NULL, k->early_pct / 100,
+		k->early_pct % 100);
+	add_timeout(f, o, "serve_stale", k->stale_s * 1000u);
+}
+
 static void flatten_service(struct flats *f, const struct conf_service *s)
 {
 	struct flat *o = add_flat(f, SECTION_SERVICE, "services.%s", s->name);
+	const bool is_cache = s->mode == MR_MODE_CACHE;
 	char ip[INET6_ADDRSTRLEN];
 
 	add_field(f, o, "vip", "%s", mr_ip_text(&s->vip, ip, sizeof(ip)));
 	add_field(f, o, "port", "%u", s->port);
 	add_field(f, o, "proto", "%s", mr_proto_name(s->proto));
-	add_field(f, o, "mode", "%s", mr_mode_name(s->mode));
+	add_field(f, o, "kind", is_cache ? "cache" : NULL);
+	add_field(f, o, "cache", is_cache ? "%s" : NULL, is_cache ? s->cache->name : "");
+	add_size(f, o, "reply_rate", (uint64_t)s->reply_rate_kb << 10);
+	add_field(f, o, "mode", is_cache ? NULL : "%s", mr_mode_name(s->mode));
 	add_field(f, o, "gue_port", s->gue_port != 0 ? "%u" : NULL, s->gue_port);
 	add_field(f, o, "quic.server_id_length", s->quic.id_len != 0 ? "%u" : NULL, s->quic.id_len);
 	add_field(f, o, "quic.server_id_offset", s->quic.id_len != 0 ? "%u" : NULL,
@@ -418,7 +464,7 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 	add_limit(f, o, "mss", s->mss);
 	add_field(f, o, "client_address", s->client_address != MR_CLIENT_ADDRESS_NONE ? "%s" : NULL,
 		mr_client_address_name(s->client_address));
-	add_field(f, o, "scheduler", "%s", mr_sched_name(s->sched));
+	add_field(f, o, "scheduler", is_cache ? NULL : "%s", mr_sched_name(s->sched));
 	add_field(f, o, "hash", s->hash != MR_HASH_FLOW && s->sched != MR_SCHED_SH ? "%s" : NULL,
 		mr_hash_name(s->hash));
 	add_field(f, o, "source_prefix", s->source_prefix != 0 ? "%u" : NULL, s->source_prefix);
@@ -439,11 +485,11 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 	else
 		add_field(f, o, "maglev_size", NULL);
 	add_field(f, o, "panic_threshold", s->panic_pct != 0 ? "%u%%" : NULL, s->panic_pct);
-	add_field(f, o, "pool", "%s", s->pool->name);
-	add_duration(f, o, "timeouts.syn", s->syn_timeout_ms);
-	add_duration(f, o, "timeouts.established", s->established_timeout_ms);
-	add_duration(f, o, "timeouts.fin", s->fin_timeout_ms);
-	add_duration(f, o, "timeouts.udp", s->udp_timeout_ms);
+	add_field(f, o, "pool", is_cache ? NULL : "%s", is_cache ? "" : s->pool->name);
+	add_timeout(f, o, "timeouts.syn", s->syn_timeout_ms);
+	add_timeout(f, o, "timeouts.established", s->established_timeout_ms);
+	add_timeout(f, o, "timeouts.fin", s->fin_timeout_ms);
+	add_timeout(f, o, "timeouts.udp", s->udp_timeout_ms);
 }
 
 static void flatten(struct flats *f, const struct conf *c)
@@ -457,6 +503,8 @@ static void flatten(struct flats *f, const struct conf *c)
 		flatten_check(f, &c->checks[i]);
 	for (size_t i = 0; i < c->n_pools; i++)
 		flatten_pool(f, &c->pools[i]);
+	for (size_t i = 0; i < c->n_caches; i++)
+		flatten_cache(f, &c->caches[i]);
 	for (size_t i = 0; i < c->n_services; i++)
 		flatten_service(f, &c->services[i]);
 }

@@ -6,6 +6,7 @@
 #include "lib/confdraft.h"
 
 #include "lib/confacl.h"
+#include "lib/confcache.h"
 #include "lib/confcheck.h"
 #include "millrace/api_lb.h"
 
@@ -24,13 +25,23 @@
 #define PORTS_MAX 64
 #define EXPECT_MAX 100
 
-enum { TOP_VERSION, TOP_NODE, TOP_NETWORK, TOP_CHECKS, TOP_POOLS, TOP_SERVICES, TOP_KEYS };
+enum {
+	TOP_VERSION,
+	TOP_NODE,
+	TOP_NETWORK,
+	TOP_CHECKS,
+	TOP_POOLS,
+	TOP_CACHES,
+	TOP_SERVICES,
+	TOP_KEYS
+};
 static const struct confread_key top_keys[TOP_KEYS] = {
 	[TOP_VERSION] = {"version", true},
 	[TOP_NODE] = {"node", false},
 	[TOP_NETWORK] = {"network", false},
 	[TOP_CHECKS] = {"checks", false},
 	[TOP_POOLS] = {"pools", false},
+	[TOP_CACHES] = {"caches", false},
 	[TOP_SERVICES] = {"services", false},
 };
 
@@ -95,7 +106,10 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_VIP] = {"vip", true},
 	[CONFDRAFT_SERVICE_PORT] = {"port", true},
 	[CONFDRAFT_SERVICE_PROTO] = {"proto", false},
-	[CONFDRAFT_SERVICE_MODE] = {"mode", true},
+	[CONFDRAFT_SERVICE_KIND] = {"kind", false},
+	[CONFDRAFT_SERVICE_CACHE] = {"cache", false},
+	[CONFDRAFT_SERVICE_REPLY_RATE] = {"reply_rate", false},
+	[CONFDRAFT_SERVICE_MODE] = {"mode", false},
 	[CONFDRAFT_SERVICE_GUE_PORT] = {"gue_port", false},
 	[CONFDRAFT_SERVICE_QUIC] = {"quic", false},
 	[CONFDRAFT_SERVICE_MSS] = {"mss", false},
@@ -116,7 +130,7 @@ static const struct confread_key service_keys[CONFDRAFT_SERVICE_KEYS] = {
 	[CONFDRAFT_SERVICE_ON_DOWN] = {"on_backend_down", false},
 	[CONFDRAFT_SERVICE_MAGLEV_SIZE] = {"maglev_size", false},
 	[CONFDRAFT_SERVICE_PANIC_THRESHOLD] = {"panic_threshold", false},
-	[CONFDRAFT_SERVICE_POOL] = {"pool", true},
+	[CONFDRAFT_SERVICE_POOL] = {"pool", false},
 	[CONFDRAFT_SERVICE_TIMEOUTS] = {"timeouts", false},
 };
 
@@ -142,6 +156,8 @@ static const char *const proto_words[] = {MR_PROTOS(WORD_TEXT)};
 static const enum mr_proto proto_values[] = {MR_PROTOS(WORD_VALUE)};
 static const char *const mode_words[] = {MR_MODES(WORD_TEXT)};
 static const enum mr_mode mode_values[] = {MR_MODES(WORD_VALUE)};
+#define N_MODES (sizeof(mode_words) / sizeof(mode_words[0]) - 1) /* not the last: kind cache */
+_Static_assert(MR_MODE_CACHE == N_MODES + 1, "the mode that is not written is the last one");
 static const char *const sched_words[] = {MR_SCHEDS(WORD_TEXT)};
 static const enum mr_sched sched_values[] = {MR_SCHEDS(WORD_VALUE)};
 static const char *const hash_words[] = {MR_HASHES(WORD_TEXT)};
@@ -573,20 +589,23 @@ static void read_maglev_size(
 		r->path, node->text, v);
 }
 
+static void read_proto(struct confread *r, struct conf_service *s, const struct yamltree_node *node)
+{
+	unsigned word;
+
+	s->proto = MR_PROTO_TCP;
+	if (node != NULL && confread_word(r, node, "proto", proto_words, N_OF(proto_words), &word))
+		s->proto = proto_values[word];
+}
+
 static void read_service_words(
 	struct confread *r, struct conf_service *s, const struct yamltree_node *const *at)
 {
 	unsigned word;
 
-	s->proto = MR_PROTO_TCP;
 	s->sched = MR_SCHED_MAGLEV;
-	if (at[CONFDRAFT_SERVICE_PROTO] != NULL
-		&& confread_word(r, at[CONFDRAFT_SERVICE_PROTO], "proto", proto_words,
-			N_OF(proto_words), &word))
-		s->proto = proto_values[word];
 	if (at[CONFDRAFT_SERVICE_MODE] != NULL
-		&& confread_word(
-			r, at[CONFDRAFT_SERVICE_MODE], "mode", mode_words, N_OF(mode_words), &word))
+		&& confread_word(r, at[CONFDRAFT_SERVICE_MODE], "mode", mode_words, N_MODES, &word))
 		s->mode = mode_values[word];
 	if (at[CONFDRAFT_SERVICE_SCHEDULER] != NULL
 		&& confread_word(r, at[CONFDRAFT_SERVICE_SCHEDULER], "scheduler", sched_words,
@@ -678,46 +697,59 @@ static void read_rates(
 			"%s.source_rate_prefix needs a source_rate", r->path);
 }
 
+/* What a service has whose flows go to backends. */
+static void read_balance(struct confread *r, struct conf_service *s, struct confdraft_service *at)
+{
+	uint32_t panic_pct;
+
+	s->syn_timeout_ms = MR_SYN_TIMEOUT_MS;
+	s->established_timeout_ms = MR_ESTABLISHED_TIMEOUT_MS;
+	s->fin_timeout_ms = MR_FIN_TIMEOUT_MS;
+	s->udp_timeout_ms = MR_UDP_TIMEOUT_MS;
+	if (at->at[CONFDRAFT_SERVICE_GUE_PORT] != NULL)
+		read_gue_port(r, s, at->at[CONFDRAFT_SERVICE_GUE_PORT]);
+	read_service_words(r, s, at->at);
+	read_edits(r, s, at->at);
+	read_hash_numbers(r, s, at->at);
+	read_max_connections(r, at->at[CONFDRAFT_SERVICE_MAX_CONNECTIONS], &s->max_conns);
+	read_rates(r, s, at->at);
+	if (at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE] != NULL)
+		read_maglev_size(r, s, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE]);
+	if (at->at[CONFDRAFT_SERVICE_PANIC_THRESHOLD] != NULL
+		&& confread_percent(r, at->at[CONFDRAFT_SERVICE_PANIC_THRESHOLD], "panic_threshold",
+			0, 100, &panic_pct))
+		s->panic_pct = (uint8_t)panic_pct;
+	if (at->at[CONFDRAFT_SERVICE_TIMEOUTS] != NULL)
+		read_timeouts(r, s, at);
+	if (at->at[CONFDRAFT_SERVICE_QUIC] != NULL)
+		read_quic(r, s, at);
+}
+
 static void read_service(struct confdraft *d, size_t i, const struct yamltree_node *key,
 	const struct yamltree_node *value)
 {
 	struct conf_service *s = &d->conf->services[i];
 	struct confdraft_service *at = &d->services[i];
-	uint32_t panic_pct;
+	enum confcache_kind kind;
 
 	at->key = key;
-	s->syn_timeout_ms = MR_SYN_TIMEOUT_MS;
-	s->established_timeout_ms = MR_ESTABLISHED_TIMEOUT_MS;
-	s->fin_timeout_ms = MR_FIN_TIMEOUT_MS;
-	s->udp_timeout_ms = MR_UDP_TIMEOUT_MS;
 	s->quic.config_id = -1;
 	confread_path(d->read, "services");
 	confread_name(d->read, key, "NAME", s->name);
 	confread_path(d->read, "services.%.63s", key->text);
 	if (!confread_map(d->read, value, key, service_keys, N_OF(service_keys), at->at))
 		return;
+	kind = confcache_read_kind(d->read, at, service_keys);
 	if (at->at[CONFDRAFT_SERVICE_VIP] != NULL)
 		confread_ip(d->read, at->at[CONFDRAFT_SERVICE_VIP], "vip", &s->vip);
 	if (at->at[CONFDRAFT_SERVICE_PORT] != NULL)
 		confread_port(d->read, at->at[CONFDRAFT_SERVICE_PORT], "port", &s->port);
-	if (at->at[CONFDRAFT_SERVICE_GUE_PORT] != NULL)
-		read_gue_port(d->read, s, at->at[CONFDRAFT_SERVICE_GUE_PORT]);
-	read_service_words(d->read, s, at->at);
-	read_edits(d->read, s, at->at);
-	read_hash_numbers(d->read, s, at->at);
+	read_proto(d->read, s, at->at[CONFDRAFT_SERVICE_PROTO]);
 	confacl_read(d->read, s, at->at[CONFDRAFT_SERVICE_ALLOW], at->at[CONFDRAFT_SERVICE_DENY]);
-	read_max_connections(d->read, at->at[CONFDRAFT_SERVICE_MAX_CONNECTIONS], &s->max_conns);
-	read_rates(d->read, s, at->at);
-	if (at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE] != NULL)
-		read_maglev_size(d->read, s, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE]);
-	if (at->at[CONFDRAFT_SERVICE_PANIC_THRESHOLD] != NULL
-		&& confread_percent(d->read, at->at[CONFDRAFT_SERVICE_PANIC_THRESHOLD],
-			"panic_threshold", 0, 100, &panic_pct))
-		s->panic_pct = (uint8_t)panic_pct;
-	if (at->at[CONFDRAFT_SERVICE_TIMEOUTS] != NULL)
-		read_timeouts(d->read, s, at);
-	if (at->at[CONFDRAFT_SERVICE_QUIC] != NULL)
-		read_quic(d->read, s, at);
+	if (kind == CONFCACHE_KIND_CACHE)
+		confcache_read_service(d->read, s, at->at);
+	else if (kind == CONFCACHE_KIND_BALANCE)
+		read_balance(d->read, s, at);
 }
 
 /* Reads each entry of a mapping of names; the arrays have room for all of them. */
@@ -789,6 +821,19 @@ static void read_pools(struct confdraft *d, const struct yamltree_node *node)
 		read_entries(d, node, &d->conf->n_pools, read_pool);
 }
 
+static void read_cache(struct confdraft *d, size_t i, const struct yamltree_node *key,
+	const struct yamltree_node *value)
+{
+	confcache_read(d->read, &d->conf->caches[i], key, value);
+}
+
+static void read_caches(struct confdraft *d, const struct yamltree_node *node)
+{
+	d->conf->caches = array_of(d->read, node->n_items / 2, sizeof(*d->conf->caches));
+	if (d->conf->caches != NULL)
+		read_entries(d, node, &d->conf->n_caches, read_cache);
+}
+
 static void read_services(struct confdraft *d, const struct yamltree_node *node)
 {
 	const size_t n = node->n_items / 2;
@@ -821,6 +866,8 @@ void confdraft_init(struct confdraft *d, struct conf *conf, struct confread *rea
 		read_checks(d, at[TOP_CHECKS]);
 	if (has_section(d, at[TOP_POOLS], "", "pools"))
 		read_pools(d, at[TOP_POOLS]);
+	if (has_section(d, at[TOP_CACHES], "", "caches"))
+		read_caches(d, at[TOP_CACHES]);
 	if (has_section(d, at[TOP_SERVICES], "", "services"))
 		read_services(d, at[TOP_SERVICES]);
 }

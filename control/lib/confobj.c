@@ -7,15 +7,19 @@
 
 _Static_assert(CONF_QUIC_ID_MAX == MR_QUIC_ID_MAX, "what can be read can be sent");
 
+static size_t n_backends(const struct conf_service *s)
+{
+	return s->pool != NULL ? s->pool->n_backends : 0;
+}
+
 static size_t count_objects(const struct conf *c)
 {
-	size_t n = 1 + c->n_snats + c->n_services;
+	size_t n = 1 + c->n_snats + c->n_caches + c->n_services;
 
 	for (size_t i = 0; i < c->n_ports; i++)
 		n += c->ports[i].n_addresses + c->ports[i].n_gateways;
 	for (size_t i = 0; i < c->n_services; i++)
-		n += c->services[i].pool->n_backends + c->services[i].allow.n
-			+ c->services[i].deny.n;
+		n += n_backends(&c->services[i]) + c->services[i].allow.n + c->services[i].deny.n;
 	return n;
 }
 
@@ -61,6 +65,24 @@ static struct mr_object *put_prefixes(struct mr_object *o, const struct conf_ser
 	return o;
 }
 
+static struct mr_object *put_caches(struct mr_object *o, const struct conf *c)
+{
+	for (size_t i = 0; i < c->n_caches; i++, o++) {
+		const struct conf_cache *k = &c->caches[i];
+
+		o->type = MR_OBJ_CACHE;
+		copy_name(o->cache.name, k->name);
+		o->cache.memory_bytes = k->memory_bytes;
+		o->cache.eviction = (uint8_t)k->eviction;
+		o->cache.value_max = k->value_max;
+		o->cache.item_bytes = k->item_bytes;
+		o->cache.lease_ms = k->lease_ms;
+		o->cache.early_pct = k->early_pct;
+		o->cache.stale_s = k->stale_s;
+	}
+	return o;
+}
+
 static struct mr_object *put_service(struct mr_object *o, const struct conf_service *s)
 {
 	o->type = MR_OBJ_SERVICE;
@@ -92,8 +114,11 @@ static struct mr_object *put_service(struct mr_object *o, const struct conf_serv
 	o->service.established_timeout_ms = s->established_timeout_ms;
 	o->service.fin_timeout_ms = s->fin_timeout_ms;
 	o->service.udp_timeout_ms = s->udp_timeout_ms;
+	if (s->cache != NULL)
+		copy_name(o->service.cache, s->cache->name);
+	o->service.reply_rate = s->reply_rate_kb;
 	o++;
-	for (size_t i = 0; i < s->pool->n_backends; i++, o++) {
+	for (size_t i = 0; i < n_backends(s); i++, o++) {
 		const struct conf_backend *b = &s->pool->backends[i];
 
 		o->type = MR_OBJ_BACKEND;
@@ -128,6 +153,7 @@ int confobj_create(struct mr_object **out, size_t *n_out, const struct conf *c)
 		o->type = MR_OBJ_SNAT;
 		o->snat.ip = c->snats[i];
 	}
+	o = put_caches(o, c);
 	for (size_t i = 0; i < c->n_services; i++)
 		o = put_service(o, &c->services[i]);
 	*out = objects;

@@ -9,6 +9,6 @@
 #include "lib/conf.h"
 #include "millrace/api_lb.h"
 
-/* Order: settings, addresses, gateways, SNAT addresses, then each service followed by its backends,
- * all in the order of the file. 0 with an array to free() in *out; -ENOMEM. */
+/* Order: settings, addresses, gateways, SNAT addresses, caches, then each service followed by its backends and
+ * then its prefixes, all in the order of the file. 0 with an array to free() in *out; -ENOMEM. */
 int confobj_create(struct mr_object **out, size_t *n_out, const struct conf *c);

@@ -240,6 +240,57 @@ bool confread_percent(struct confread *r, const struct yamltree_node *node, cons
 	return true;
 }
 
+bool confread_size(struct confread *r, const struct yamltree_node *node, const char *key,
+	uint64_t min, uint64_t max, uint64_t *out)
+{
+	char what[128], min_text[TEXT_BYTES_MAX], max_text[TEXT_BYTES_MAX];
+	uint64_t v;
+
+	if (node->kind != YAMLTREE_SCALAR || text_bytes_parse(node->text, &v) != 0 || v < min
+		|| v > max) {
+		snprintf(what, sizeof(what), "a size %s..%s, in bytes or with a unit (KB, MB, GB)",
+			text_bytes(min_text, sizeof(min_text), min),
+			text_bytes(max_text, sizeof(max_text), max));
+		return refuse(r, node, key, what);
+	}
+	*out = v;
+	return true;
+}
+
+/* "1", "1.5", "0.25". */
+static bool parse_hundredths(const char *text, uint64_t *out)
+{
+	const char *dot = strchr(text, '.');
+	const size_t n_whole = dot != NULL ? (size_t)(dot - text) : strlen(text);
+	const size_t n_decimals = dot != NULL ? strlen(dot + 1) : 0;
+	uint64_t decimals = 0, whole;
+	char digits[8];
+
+	if (n_whole >= sizeof(digits) || (dot != NULL && (n_decimals < 1 || n_decimals > 2)))
+		return false;
+	memcpy(digits, text, n_whole);
+	digits[n_whole] = '\0';
+	if (text_uint_parse(digits, &whole) != 0
+		|| (dot != NULL && text_uint_parse(dot + 1, &decimals) != 0))
+		return false;
+	*out = 100 * whole + (n_decimals == 1 ? 10 * decimals : decimals);
+	return true;
+}
+
+bool confread_hundredths(struct confread *r, const struct yamltree_node *node, const char *key,
+	uint32_t max, uint32_t *out)
+{
+	char what[64];
+	uint64_t v;
+
+	if (node->kind != YAMLTREE_SCALAR || !parse_hundredths(node->text, &v) || v > max) {
+		snprintf(what, sizeof(what), "0..%u with at most two decimals", max / 100);
+		return refuse(r, node, key, what);
+	}
+	*out = (uint32_t)v;
+	return true;
+}
+
 bool confread_token(struct confread *r, const struct yamltree_node *node, const char *key,
 	size_t max, char **out)
 {

@@ -61,6 +61,13 @@ bool confread_duration(struct confread *r, const struct yamltree_node *node, con
 bool confread_percent(struct confread *r, const struct yamltree_node *node, const char *key,
 	uint32_t min, uint32_t max, uint32_t *out);
 
+/* Bytes, with a unit or without. */
+bool confread_size(struct confread *r, const struct yamltree_node *node, const char *key,
+	uint64_t min, uint64_t max, uint64_t *out);
+/* A number with at most two decimals, in hundredths; max too. */
+bool confread_hundredths(struct confread *r, const struct yamltree_node *node, const char *key,
+	uint32_t max, uint32_t *out);
+
 /* Text of min..max visible ASCII characters without blanks. *out is allocated. */
 bool confread_token(struct confread *r, const struct yamltree_node *node, const char *key,
 	size_t max, char **out);

@@ -32,7 +32,7 @@ struct rules {
 	struct conf *c;
 	struct owned *owned; /* sorted by address, role, port, protocol, then place */
 	size_t n_owned;
-	struct confindex checks, pools;
+	struct confindex checks, pools, caches;
 };
 
 static int by_ip(const struct mr_ip *a, const struct mr_ip *b)
@@ -612,6 +612,32 @@ static void check_edits(
 			s->name, mr_proto_name(s->proto));
 }
 
+/* UDP says nothing about who asks: a reply can be sent to whoever a packet claims to come from, many times as long as
+ * the request. Clients that are known are the first of the remedies, reply_rate is the second. */
+static void check_cache_service(
+	struct rules *u, struct conf_service *s, const struct confdraft_service *at)
+{
+	const struct yamltree_node *proto = at->at[CONFDRAFT_SERVICE_PROTO];
+	const struct yamltree_node *cache = at->at[CONFDRAFT_SERVICE_CACHE];
+	char path[2 * MR_NAME_MAX];
+
+	if (cache != NULL) {
+		snprintf(path, sizeof(path), "services.%s.cache", s->name);
+		s->cache = resolve(u, cache, &u->caches, path, "caches");
+	}
+	if (proto == NULL || (proto->kind == YAMLTREE_SCALAR && strcmp(proto->text, "tcp") == 0))
+		CONFREAD_ERROR(u->r, proto != NULL ? proto : at->key,
+			"services.%s: a cache is served over udp, not yet over tcp%s; say 'proto: "
+			"udp'",
+			s->name, proto == NULL ? ", the default" : "");
+	else if (s->proto == MR_PROTO_UDP && at->at[CONFDRAFT_SERVICE_ALLOW] == NULL)
+		CONFREAD_ERROR(u->r, at->key,
+			"services.%s serves a cache over udp, where anybody can ask in the name of "
+			"others and have long replies sent to them; list its clients, such as "
+			"'allow: [%s]'",
+			s->name, s->vip.family == 6 ? "2001:db8::/64" : "10.1.0.0/24");
+}
+
 static void check_services(struct rules *u)
 {
 	char path[2 * MR_NAME_MAX];
@@ -622,6 +648,10 @@ static void check_services(struct rules *u)
 		const struct confdraft_service *at = &u->d->services[i];
 		const struct yamltree_node *pool = at->at[CONFDRAFT_SERVICE_POOL];
 
+		if (s->mode == MR_MODE_CACHE)
+			check_cache_service(u, s, at);
+		if (s->mode == MR_MODE_CACHE || s->sched == 0) /* 0: its kind was refused */
+			continue;
 		if (s->mode == MR_MODE_FULLNAT && s->vip.family != 0
 			&& !has_snat(u->c, s->vip.family))
 			CONFREAD_ERROR(u->r, at->at[CONFDRAFT_SERVICE_MODE],
@@ -791,7 +821,9 @@ void confrule_check(struct confdraft *d)
 	struct rules u = {.d = d, .r = d->read, .c = d->conf};
 
 	if (confindex_init(&u.checks, u.c->checks, u.c->n_checks, sizeof(*u.c->checks)) != 0
-		|| confindex_init(&u.pools, u.c->pools, u.c->n_pools, sizeof(*u.c->pools)) != 0) {
+		|| confindex_init(&u.pools, u.c->pools, u.c->n_pools, sizeof(*u.c->pools)) != 0
+		|| confindex_init(&u.caches, u.c->caches, u.c->n_caches, sizeof(*u.c->caches))
+			!= 0) {
 		u.r->is_out_of_memory = true;
 	} else {
 		collect_owned(&u);
@@ -809,4 +841,5 @@ void confrule_check(struct confdraft *d)
 	free(u.owned);
 	confindex_fini(&u.checks);
 	confindex_fini(&u.pools);
+	confindex_fini(&u.caches);
 }

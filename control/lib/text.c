@@ -98,6 +98,46 @@ int text_uint_parse(const char *s, uint64_t *value)
 	return 0;
 }
 
+static const struct {
+	const char *unit;
+	unsigned shift;
+} byte_units[] = {{"GB", 30}, {"MB", 20}, {"KB", 10}, {"", 0}};
+
+#define N_BYTE_UNITS (sizeof(byte_units) / sizeof(byte_units[0]))
+
+int text_bytes_parse(const char *s, uint64_t *bytes)
+{
+	const size_t n_digits = strspn(s, "0123456789");
+	char digits[TEXT_BYTES_MAX];
+	uint64_t v;
+	size_t i = 0;
+
+	while (i < N_BYTE_UNITS && strcmp(s + n_digits, byte_units[i].unit) != 0)
+		i++;
+	if (n_digits == 0 || i == N_BYTE_UNITS)
+		return -EINVAL;
+	if (n_digits >= sizeof(digits))
+		return -ERANGE;
+	memcpy(digits, s, n_digits);
+	digits[n_digits] = '\0';
+	if (text_uint_parse(digits, &v) != 0 || v > (uint64_t)INT64_MAX >> byte_units[i].shift)
+		return -ERANGE;
+	*bytes = v << byte_units[i].shift;
+	return 0;
+}
+
+const char *text_bytes(char *buf, size_t size, uint64_t bytes)
+{
+	size_t i = 0;
+
+	while (bytes == 0 ? byte_units[i].shift != 0
+			  : (bytes & ((UINT64_C(1) << byte_units[i].shift) - 1)) != 0)
+		i++;
+	snprintf(buf, size, "%llu%s", (unsigned long long)bytes >> byte_units[i].shift,
+		byte_units[i].unit);
+	return buf;
+}
+
 int text_time_parse(const char *s, double *seconds)
 {
 	struct tm tm;

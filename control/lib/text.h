@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * text — small pure functions on the text people read and write: durations both ways, the nearest
- * known word for a mistyped one, RFC 3339 times, and printing of foreign bytes so that nothing a
+ * text — small pure functions on the text people read and write: durations and sizes both ways, the
+ * nearest known word for a mistyped one, RFC 3339 times, and printing of foreign bytes so that nothing a
  * peer sends can drive the terminal. Used by the CLI and by everything that reports errors to it.
  * No state, any thread; nothing allocates.
  */
@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define TEXT_DURATION_MAX 32 /* bytes that any duration fits in, NUL included */
+#define TEXT_BYTES_MAX 32    /* bytes that any size fits in, NUL included */
 
 /* Writes seconds the way a person says them, at most two units: "1.8ms" "45s" "3m12s" "4h07m"
  * "12d3h". Negative and non-finite values give "-". Returns buf. */
@@ -20,6 +21,13 @@ const char *text_duration(char *buf, size_t size, double seconds);
 /* Reads "500ms" "2s" "1.5s" "5m" "1h"; a unit is required except for 0. Returns 0, -EINVAL when it
  * is not a duration and -ERANGE above 30 days; *ms is written only on success. */
 int text_duration_parse(const char *s, uint64_t *ms);
+
+/* Reads "100" "64KB" "256MB" "8GB" into bytes; 1 KB is 1024 bytes, and so on. Returns 0, -EINVAL when it is no size and
+ * -ERANGE above 2^63 - 1; *bytes is written only on success. */
+int text_bytes_parse(const char *s, uint64_t *bytes);
+
+/* Writes bytes as text_bytes_parse() reads them, in the largest unit that is exact. Returns buf. */
+const char *text_bytes(char *buf, size_t size, uint64_t bytes);
 
 /* Reads a decimal number without sign, blanks or leftovers. Returns 0, -EINVAL, or -ERANGE. */
 int text_uint_parse(const char *s, uint64_t *value);

@@ -137,6 +137,7 @@ static const struct {
 	{TCP, TCP, "", "passive: {}, ", "passive: { ejection: 30s }, ", V4, FNAT, FNAT},
 	{TCP, TCP, "", "passive: {}, ", "passive: { max_ejected: 50% }, ", V4, FNAT, FNAT},
 	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", proto: tcp"},
+	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", kind: balance"},
 	{TCP, TCP, "", "", "", V4, "mode: gue", "mode: gue, gue_port: 6080"},
 	{TCP, TCP, "", "", "", V4, QUIC " }", QUIC ", server_id_offset: 1 }"},
 	{TCP, TCP, "", "", "", V4, FNAT, FNAT ", client_address: none"},
