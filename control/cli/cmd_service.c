@@ -27,6 +27,18 @@ static void put_deny(const json_t *item, char *buf, size_t size)
 	put_prefixes(json_object_get(item, "deny"), buf, size);
 }
 
+/* Where its clients are served from. */
+static void put_pool(const json_t *item, char *buf, size_t size)
+{
+	const char *pool = json_string_value(json_object_get(item, "pool"));
+	const char *cache = json_string_value(json_object_get(item, "cache"));
+
+	snprintf(buf, size, "%s%s", pool == NULL && cache != NULL ? "cache " : "",
+		pool != NULL            ? pool
+			: cache != NULL ? cache
+					: "-");
+}
+
 static const struct cmd_param show_params[] = {
 	{.name = "NAME", .key = "name", .kind = CMD_SERVICE, .help = "only this service"},
 };
@@ -37,7 +49,7 @@ static const struct cmd_col show_cols[] = {
 	{"proto", "PROTO", FMT_ANY},
 	{"mode", "MODE", FMT_ANY},
 	{"scheduler", "SCHEDULER", FMT_ANY},
-	{"pool", "POOL", FMT_ANY},
+	{.header = "POOL", .custom = put_pool},
 	{"backends_up", "UP", FMT_OF, "backends_total"},
 	{"panic_since", "PANIC", FMT_AGE},
 	{"conns", "CONNS", FMT_UINT},
@@ -74,6 +86,8 @@ static const struct cmd_col show_record[] = {
 	{"syn_cookies", "cookies above SYNs/s", FMT_UINT},
 	{"packets_per_second", "max packets/s", FMT_UINT},
 	{"on_backend_down", "if a backend is down", FMT_ANY},
+	{"cache", "cache", FMT_ANY},
+	{"reply_rate_bytes_per_second", "max reply bytes/s", FMT_UINT},
 	{"pool", "pool", FMT_ANY},
 	{"check", "check", FMT_ANY},
 	{"backends_up", "backends up", FMT_OF, "backends_total"},

@@ -133,6 +133,12 @@ static enum verdict look_healthy(struct wait *w)
 	json_decref(params);
 	if (v != VERDICT_TRUE)
 		return v;
+	if (json_is_string(json_object_get(first_item(w), "cache"))) {
+		request_fail(&w->f, EXIT_FAILED, "invalid",
+			"`millrace wait generation` waits until it is served",
+			"service %s is served from a cache: it has no backends", name);
+		return VERDICT_FAILED;
+	}
 	n_up = json_integer_value(json_object_get(first_item(w), "backends_up"));
 	n_down = json_integer_value(json_object_get(first_item(w), "backends_down"));
 	n_total = json_integer_value(json_object_get(first_item(w), "backends_total"));

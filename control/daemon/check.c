@@ -230,8 +230,10 @@ static const struct conf_service **users_of(const struct conf *conf)
 {
 	const struct conf_service **users = calloc(conf->n_pools + 1, sizeof(*users));
 
-	for (size_t i = conf->n_services; users != NULL && i-- > 0;)
-		users[conf->services[i].pool - conf->pools] = &conf->services[i];
+	for (size_t i = conf->n_services; users != NULL && i-- > 0;) {
+		if (conf->services[i].pool != NULL)
+			users[conf->services[i].pool - conf->pools] = &conf->services[i];
+	}
 	return users;
 }
 

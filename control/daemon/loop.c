@@ -186,7 +186,8 @@ static bool is_in_panic(const struct loop *l, const struct conf_service *s, bool
 	struct panic_share *share)
 {
 	memset(share, 0, sizeof(*share));
-	for (size_t k = 0; s->panic_pct != 0 && k < s->pool->n_backends; k++) {
+	for (size_t k = 0; s->panic_pct != 0 && k < s->pool->n_backends;
+		k++) { /* 0 without a pool */
 		const struct weight_input in = input_at(l, s->pool, k, is_running);
 
 		panic_share_add(share, &in);
@@ -213,7 +214,7 @@ static int build_target(const struct loop *l, const struct conf *c, struct objse
 		while (o[at].type != MR_OBJ_SERVICE)
 			at++;
 		at++;
-		for (size_t k = 0; k < pool->n_backends; k++) {
+		for (size_t k = 0; pool != NULL && k < pool->n_backends; k++) {
 			struct weight_input in = input_at(l, pool, k, is_running);
 			struct weight_result w;
 

@@ -61,7 +61,7 @@ const char *method_conn_backend_text(
 {
 	const struct conf_service *s = conf_find_service(loop_desired(l)->conf, service);
 
-	if (s != NULL)
+	if (s != NULL && s->pool != NULL)
 		snprintf(buf, 2 * MR_NAME_MAX, "%s/%s", s->pool->name, name);
 	else
 		snprintf(buf, 2 * MR_NAME_MAX, "%s", name);

@@ -19,8 +19,14 @@ static const struct mr_service_row *find_row(const struct fetch_result *result, 
 
 static void put_backends(json_t *item, const struct loop *l, const struct conf_pool *p)
 {
+	static const char *const keys[] = {
+		"backends_total", "backends_up", "backends_drain", "backends_down"};
 	struct method_census n = {0};
 
+	for (size_t i = 0; p == NULL && i < sizeof(keys) / sizeof(keys[0]); i++)
+		json_object_set_new(item, keys[i], json_null());
+	if (p == NULL)
+		return;
 	method_count_pool(l, (size_t)(p - loop_desired(l)->conf->pools), &n);
 	json_object_set_new(item, "backends_total", json_integer((json_int_t)p->n_backends));
 	json_object_set_new(item, "backends_up", json_integer(n.n_up));
@@ -123,14 +129,33 @@ static void put_panic(json_t *item, const struct loop *l, const struct conf_serv
 	json_object_set_new(item, "panic_since", rowjson_time(since));
 }
 
+/* What a service has that is served from a cache, and what only others have. */
+static void put_kind(json_t *item, const struct conf_service *s)
+{
+	const struct conf_pool *p = s->pool;
+	const uint64_t rate_kb = s->reply_rate_kb != 0 ? s->reply_rate_kb : MR_REPLY_RATE_KB;
+	const bool is_cache = s->cache != NULL;
+
+	json_object_set_new(
+		item, "scheduler", rowjson_text(is_cache ? "" : mr_sched_name(s->sched)));
+	json_object_set_new(
+		item, "on_backend_down", rowjson_text(is_cache ? "" : mr_down_name(s->on_down)));
+	json_object_set_new(item, "pool", rowjson_text(p != NULL ? p->name : ""));
+	json_object_set_new(
+		item, "check", rowjson_text(p != NULL && p->check != NULL ? p->check->name : ""));
+	json_object_set_new(item, "cache", rowjson_text(is_cache ? s->cache->name : ""));
+	json_object_set_new(item, "reply_rate_bytes_per_second",
+		is_cache ? json_integer((json_int_t)(rate_kb << 10)) : json_null());
+}
+
 static json_t *build_item(const struct loop *l, const struct conf_service *s,
 	const struct mr_service_row *row, bool is_whole)
 {
-	json_t *item = json_pack("{s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:o}", "name", s->name, "vip",
+	json_t *item = json_pack("{s:s, s:o, s:i, s:s, s:s}", "name", s->name, "vip",
 		rowjson_ip(&s->vip), "port", s->port, "proto", mr_proto_name(s->proto), "mode",
-		mr_mode_name(s->mode), "scheduler", mr_sched_name(s->sched), "pool", s->pool->name,
-		"check", rowjson_text(s->pool->check != NULL ? s->pool->check->name : ""));
+		mr_mode_name(s->mode));
 
+	put_kind(item, s);
 	json_object_set_new(item, "gue_port",
 		s->mode == MR_MODE_GUE ? json_integer(s->gue_port != 0 ? s->gue_port : MR_GUE_PORT)
 				       : json_null());
@@ -149,7 +174,6 @@ static json_t *build_item(const struct loop *l, const struct conf_service *s,
 	put_prefixes(item, "allow", &s->allow, is_whole);
 	put_prefixes(item, "deny", &s->deny, is_whole);
 	put_limits(item, s);
-	json_object_set_new(item, "on_backend_down", json_string(mr_down_name(s->on_down)));
 	put_panic(item, l, s);
 	put_backends(item, l, s->pool);
 	put_counters(item, row);

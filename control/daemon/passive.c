@@ -120,7 +120,7 @@ static void sum_rows(
 			s = conf_find_service(c, rows[i].service);
 			guess = 0;
 		}
-		if (s == NULL || !s->pool->passive.is_on)
+		if (s == NULL || s->pool == NULL || !s->pool->passive.is_on)
 			continue;
 		b = guess < s->pool->n_backends
 				&& strcmp(s->pool->backends[guess].name, rows[i].name) == 0
