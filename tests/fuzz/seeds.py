@@ -396,7 +396,7 @@ def ip(tag, s):
 
 
 SETTINGS, ADDR, GATEWAY, SNAT, SERVICE, BACKEND = range(1, 7)
-ACL = 8
+CACHE, ACL = 7, 8
 ALLOW, DENY = 1, 2
 FULLNAT, DSR = 1, 2
 MAGLEV, WRR = 1, 2
@@ -437,6 +437,15 @@ def backend(srv, name, a, port, weight=1, state=1, probe_port=None):
 
 def acl(srv, a, length, action):
     return obj(ACL, text(16, srv), ip(17, a), num(18, U8, length), num(19, U8, action))
+
+
+def cache(name, memory, policy=4):
+    return obj(CACHE, text(16, name), num(17, U64, memory), num(18, U8, policy), num(19, U32, 65536), num(20, U32, 100),
+               num(21, U32, 5000), num(22, U16, 125), num(23, U32, 30))
+
+
+def cached(name, vip, of):
+    return service(name, vip, 11211, UDP_, 6, 3) + text(63, of) + num(64, U32, 1000)
 
 
 MODEL = [settings(), addr("north", "10.1.0.1", 24), addr("south", "10.2.0.1", 24),
@@ -519,6 +528,11 @@ def object_seeds():
     write("object", "probe-twice", b"\xfd" + b"".join(bytes([0, len(o)]) + o for o in MODEL[:1] + probed[:2] + [
         backend("direct", "w3", "10.2.0.13", 80, probe_port=61000)]))
     write("object", "object-acl", b"\xff" + ACLS[1])
+    write("object", "object-cache", b"\xff" + cache("hot", 1 << 28))
+    write("object", "object-cache-service", b"\xff" + cached("sessions", "10.1.0.100", "hot"))
+    write("object", "model-cache", b"\xfd" + b"".join(bytes([2 * (i & 1), len(o)]) + o for i, o in enumerate(
+        [cached("sessions", "10.1.0.100", "hot"), cache("hot", 1 << 28), cache("cold", 1 << 30), cache("hot", 1 << 29)]))
+          + bytes([1, len("cache/hot")]) + b"cache/hot")
     write("object", "model-acl", b"\xfd" + b"".join(bytes([2 * (i & 1), len(o)]) + o for i, o in enumerate(ACLS + ACLS[:1]))
           + bytes([1, len("acl/direct/0.0.0.0/0")]) + b"acl/direct/0.0.0.0/0")
     write("object", "unknown-tag", b"\xff" + settings() + tlv(999, b"later"))
@@ -628,7 +642,22 @@ services:
   s: { vip: 10.1.0.80, port: 80, mode: dnat, pool: p, panic_threshold: 50% }
 """
 
+CACHES = """version: 1
+network: { ports: { n: { addresses: [10.2.0.1/24] } } }
+caches:
+  hot: { memory: 256MB, eviction: s3fifo, value_max: 64KB, item_size: 100, lease: 5s, early_refresh: 1.25, serve_stale: 30s }
+  cold: { memory: 1GB }
+services:
+  sessions: { kind: cache, vip: 10.1.0.100, port: 11211, proto: udp, cache: hot, allow: [10.1.0.0/24], reply_rate: 100MB }
+  six: { kind: cache, vip: "fd00:1::80", port: 11211, proto: udp, cache: hot, allow: ["fd00:1::/64"], deny: ["fd00:1::9"] }
+"""
+
 BAD_CONFS = {
+    "cache-name": CACHES.replace("cache: hot, allow: [10", "cache: hut, allow: [10"),
+    "cache-pool": CACHES.replace("reply_rate:", "pool:"), "cache-tcp": CACHES.replace("proto: udp, cache: hot, d", "d"),
+    "cache-mode": CACHES.replace("kind: cache, vip: 10", "mode: cache, vip: 10"),
+    "cache-sizes": CACHES.replace("256MB", "8589934592GB").replace("64KB", "1.5KB").replace("1.25", "1.125"),
+    "cache-open": CACHES.replace(", allow: [10.1.0.0/24]", ""), "cache-kind": CACHES.replace("kind: cache", "kind: cash"),
     "empty": "", "version": "version: 2\n", "typo": CONF.replace("weight:", "weigth:"),
     "twice": CONF + "node: {}\n", "tab": "version: 1\n\tnode: {}\n", "anchor": "version: &a 1\nnode: *a\n",
     "tag": "version: !!int 1\n", "directive": "%YAML 1.2\n---\nversion: 1\n", "two": CONF + "---\nversion: 1\n",
@@ -651,6 +680,7 @@ def conf_seeds():
     write("conf", "minimal", "version: 1\n")
     write("conf", "unicode", CONF.replace("# ", "# \u00e4\u4e16\U0001f600 "))
     write("conf", "checks", CHECKS)
+    write("conf", "caches", CACHES)
     write("conf", "via", CHECKS.replace("type: udp,", "type: udp, via: service,").replace("proto: udp,", "").replace(
         "mode: dnat", "proto: udp, mode: gue") + "network: { ports: { n: { addresses: [10.2.0.1/24] } } }\n")
     write("conf", "via-nobody", CHECKS.replace("type: udp,", "type: udp, via: service,"))

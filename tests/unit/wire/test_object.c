@@ -160,8 +160,9 @@ static void keys_are_what_people_read(void **state)
 			"acl/web/10.0.0.0/8"},
 		{{.type = MR_OBJ_ACL, .acl = {.service = "web", .ip = {.family = 6}}},
 			"acl/web/::/0"},
+		{{.type = MR_OBJ_CACHE, .cache = {.name = "hot", .memory_bytes = 1}}, "cache/hot"},
 		{{.type = 0}, "?"},
-		{{.type = 7}, "?"},
+		{{.type = MR_OBJ_ACL + 1}, "?"},
 	};
 	char key[MR_TEXT_MAX];
 
