@@ -80,6 +80,20 @@ static void sketch_network(struct sketch *s, unsigned use[6])
 	}
 }
 
+static void sketch_caches(struct sketch *s)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct mr_object *o;
+
+		if (!chance(50))
+			continue;
+		o = add(s, MR_OBJ_CACHE);
+		snprintf(o->cache.name, MR_NAME_MAX, "c%u", i);
+		o->cache.memory_bytes = (uint64_t)(1 + rand() % 2) << 30;
+		o->cache.eviction = (uint8_t)(chance(80) ? MR_EVICTION_S3FIFO : MR_EVICTION_LRU);
+	}
+}
+
 static void sketch_service(struct sketch *s, unsigned i, unsigned vip, unsigned port)
 {
 	struct mr_object *o = add(s, MR_OBJ_SERVICE);
@@ -90,6 +104,10 @@ static void sketch_service(struct sketch *s, unsigned i, unsigned vip, unsigned 
 	o->service.proto = chance(80) ? MR_PROTO_TCP : MR_PROTO_UDP;
 	o->service.mode = chance(80) ? MR_MODE_FULLNAT : MR_MODE_DSR_L2;
 	o->service.sched = chance(80) ? MR_SCHED_MAGLEV : MR_SCHED_WRR;
+	if (chance(25)) {
+		o->service.mode = MR_MODE_CACHE;
+		snprintf(o->service.cache, MR_NAME_MAX, "c%d", rand() % 3);
+	}
 	for (unsigned k = 0; k < 5; k++) {
 		if (!chance(70))
 			continue;
@@ -129,6 +147,7 @@ static void sketch_random(struct sketch *s)
 
 	s->n = 0;
 	sketch_network(s, use);
+	sketch_caches(s);
 	for (unsigned i = 0; i < 12; i++) { /* an address and one of two ports */
 		if (use[i / 2] == 2)
 			vips[n_vips++] = i;
@@ -155,6 +174,12 @@ static void sketch_change(struct sketch *s)
 			o->acl.action ^= MR_ACL_ALLOW ^ MR_ACL_DENY;
 		else if (o->type == MR_OBJ_BACKEND)
 			o->backend.weight = (uint16_t)(rand() % 1001);
+		else if (o->type == MR_OBJ_CACHE && chance(30))
+			*o = s->o[--s->n];
+		else if (o->type == MR_OBJ_CACHE)
+			o->cache.lease_ms = (uint32_t)(rand() % 3);
+		else if (o->type == MR_OBJ_SERVICE && o->service.mode == MR_MODE_CACHE)
+			snprintf(o->service.cache, MR_NAME_MAX, "c%d", rand() % 3);
 		else if (o->type == MR_OBJ_SERVICE)
 			o->service.mode = chance(50) ? MR_MODE_FULLNAT : MR_MODE_DSR_L2;
 		else if (o->type == MR_OBJ_SETTINGS)
@@ -377,6 +402,7 @@ static void order_of_objects_does_not_matter(void **state)
 #define N_POOLS 3u
 #define N_BACKENDS 4u
 #define N_SERVICES 4u
+#define N_CACHES 2u
 
 enum health { NONE, UNCHECKED, CHECKING, UP, DOWN };
 
@@ -388,6 +414,8 @@ struct world {
 	int pool_of[N_SERVICES]; /* -1: the service is not configured */
 	unsigned panic_pct[N_SERVICES];
 	unsigned n_prefixes[N_SERVICES];
+	int cache_of[N_SERVICES]; /* -1: the service has a pool or is not configured */
+	unsigned cache_mb[N_CACHES];
 	bool is_drained[N_POOLS][N_BACKENDS];
 	int override[N_POOLS][N_BACKENDS]; /* -1: none */
 	enum health health[N_POOLS][N_BACKENDS];
@@ -409,12 +437,15 @@ static void draw_configuration(struct world *w)
 			w->desired[p][b] = (uint16_t)(chance(10) ? 0 : rand() % 1001);
 		}
 	}
+	for (unsigned c = 0; c < N_CACHES; c++)
+		w->cache_mb[c] = 1 + (unsigned)rand() % 2;
 	for (unsigned s = 0; s < N_SERVICES; s++) {
 		static const unsigned pcts[] = {0, 25, 34, 50, 75, 100};
 		const int p = chance(80) ? rand() % (int)N_POOLS : -1;
 
 		w->pool_of[s] = p;
 		w->n_prefixes[s] = p >= 0 && chance(30) ? (unsigned)rand() % 3 : 0;
+		w->cache_of[s] = p < 0 && chance(70) ? rand() % (int)N_CACHES : -1;
 		w->panic_pct[s] = p >= 0 && w->is_checked[p] ? pcts[rand() % 6] : 0;
 	}
 }
@@ -448,7 +479,10 @@ static char *write_configuration(const struct world *w)
 		}
 	}
 	for (unsigned s = 0; s < N_SERVICES; s++)
-		n_services += w->pool_of[s] >= 0;
+		n_services += w->pool_of[s] >= 0 || w->cache_of[s] >= 0;
+	fputs("caches:\n", f);
+	for (unsigned c = 0; c < N_CACHES; c++)
+		fprintf(f, "  c%u: { memory: %uMB }\n", c, w->cache_mb[c]);
 	fprintf(f, "services:%s\n", n_services > 0 ? "" : " {}");
 	for (unsigned s = 0; s < N_SERVICES; s++) {
 		static const char *const deny[] = {
@@ -459,6 +493,11 @@ static char *write_configuration(const struct world *w)
 				"  s%u: { vip: 10.1.0.%u, port: 80, mode: full-nat, pool: p%d, "
 				"panic_threshold: %u%%%s }\n",
 				s, 80 + s, w->pool_of[s], w->panic_pct[s], deny[w->n_prefixes[s]]);
+		if (w->cache_of[s] >= 0)
+			fprintf(f,
+				"  s%u: { kind: cache, vip: 10.1.0.%u, port: 80, proto: udp, cache: "
+				"c%d, allow: [192.0.2.0/24] }\n",
+				s, 80 + s, w->cache_of[s]);
 	}
 	fclose(f);
 	return text;
@@ -519,16 +558,44 @@ static bool is_panic(const struct world *w, unsigned s)
 
 static unsigned n_panics; /* seen in all */
 
+/* Returns how many objects the caches and what is served from them are. */
+static unsigned count_caches(const struct world *w)
+{
+	const struct mr_object *o;
+	char key[MR_TEXT_MAX];
+	unsigned n = 0;
+
+	for (unsigned c = 0; c < N_CACHES; c++, n++) {
+		snprintf(key, sizeof(key), "cache/c%u", c);
+		o = fakedp_find(w->dp, key);
+		assert_non_null(o);
+		assert_int_equal(o->cache.memory_bytes, w->cache_mb[c] << 20);
+	}
+	for (unsigned s = 0; s < N_SERVICES; s++) {
+		snprintf(key, sizeof(key), "service/s%u", s);
+		o = fakedp_find(w->dp, key);
+		assert_int_equal(o != NULL, w->pool_of[s] >= 0 || w->cache_of[s] >= 0);
+		if (o == NULL)
+			continue;
+		assert_int_equal(
+			o->service.mode, w->cache_of[s] >= 0 ? MR_MODE_CACHE : MR_MODE_FULLNAT);
+		snprintf(key, sizeof(key), "c%d", w->cache_of[s]);
+		assert_string_equal(o->service.cache, w->cache_of[s] >= 0 ? key : "");
+		n += w->cache_of[s] >= 0 ? 2 : 0; /* with its prefix */
+	}
+	return n;
+}
+
 static void assert_follows(const struct world *w)
 {
-	unsigned n = 3;          /* settings, address, SNAT address */
-	unsigned n_services = 0; /* so far: those that are configured, in their order */
+	unsigned n = 3 + count_caches(w); /* settings, address, SNAT address */
+	unsigned n_services = 0;          /* so far: those that are configured, in their order */
 
 	for (unsigned s = 0; s < N_SERVICES; s++) {
 		const int p = w->pool_of[s];
 		const bool is_used = p >= 0 && is_panic(w, s);
 
-		if (p >= 0)
+		if (p >= 0 || w->cache_of[s] >= 0)
 			assert_int_equal(loop_panic_since_ms(w->loop, n_services++) != 0, is_used);
 		n_panics += is_used;
 		n += (p >= 0) + w->n_prefixes[s];
