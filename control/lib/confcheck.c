@@ -7,28 +7,7 @@
 
 #include "lib/text.h"
 
-#include <ctype.h>
 #include <stdlib.h>
-
-static int digit_of(char c)
-{
-	return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
-}
-
-/* The byte that the escape at s stands for, *n characters of it; -1: it is none. */
-static int unescape(const char *s, size_t *n)
-{
-	static const char names[] = "rnt\\", values[] = "\r\n\t\\";
-	const char *hit = s[1] != '\0' ? strchr(names, s[1]) : NULL;
-
-	*n = 2;
-	if (hit != NULL)
-		return values[hit - names];
-	if (s[1] != 'x' || !isxdigit((unsigned char)s[2]) || !isxdigit((unsigned char)s[3]))
-		return -1;
-	*n = 4;
-	return digit_of(s[2]) << 4 | digit_of(s[3]);
-}
 
 static void read_bytes(struct confread *r, const struct yamltree_node *node, const char *key,
 	struct conf_bytes *out)
@@ -41,7 +20,7 @@ static void read_bytes(struct confread *r, const struct yamltree_node *node, con
 		return;
 	for (const char *s = node->text; *s != '\0'; s += n) {
 		n = 1;
-		byte = *s == '\\' ? unescape(s, &n) : *s;
+		byte = *s == '\\' ? text_unescape(s, &n) : *s;
 		if (*s == '\\' && byte < 0) {
 			CONFREAD_ERROR(r, node,
 				"%s.%s: '%.*s' is no escape; there are \\r \\n \\t \\\\ and \\xNN",

@@ -98,6 +98,56 @@ int text_uint_parse(const char *s, uint64_t *value)
 	return 0;
 }
 
+static const char escape_names[] = "rnt\\", escape_values[] = "\r\n\t\\";
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return isxdigit((unsigned char)c) ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+int text_unescape(const char *s, size_t *n)
+{
+	const char *hit = s[1] != '\0' ? strchr(escape_names, s[1]) : NULL;
+
+	*n = 2;
+	if (hit != NULL)
+		return escape_values[hit - escape_names];
+	if (s[1] != 'x' || hex_digit(s[2]) < 0 || hex_digit(s[3]) < 0)
+		return -1;
+	*n = 4;
+	return hex_digit(s[2]) << 4 | hex_digit(s[3]);
+}
+
+const char *text_escape(char *buf, size_t size, const void *bytes, size_t n)
+{
+	const char *s = bytes;
+	size_t used = 0;
+
+	for (size_t i = 0; i < n && used + 4 < size;) {
+		const unsigned char c = (unsigned char)s[i];
+		const char *hit = c != 0 ? strchr(escape_values, c) : NULL;
+		uint32_t code = c;
+		const unsigned len = text_utf8_len(s + i, n - i, &code);
+
+		if (hit != NULL) {
+			buf[used++] = '\\';
+			buf[used++] = escape_names[hit - escape_values];
+			i++;
+		} else if (len == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0)) {
+			used += (size_t)snprintf(buf + used, size - used, "\\x%02x", c);
+			i++;
+		} else {
+			memcpy(buf + used, s + i, len);
+			used += len;
+			i += len;
+		}
+	}
+	buf[used] = '\0';
+	return buf;
+}
+
 static const struct {
 	const char *unit;
 	unsigned shift;

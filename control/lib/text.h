@@ -46,6 +46,16 @@ unsigned text_distance(const char *a, const char *b);
  * words of up to 4 letters, two up to 7, three above. */
 const char *text_nearest(const char *word, const char *const *words, unsigned n_words);
 
+/* The byte that the escape at s, a backslash, stands for: \r \n \t \\ \xNN; *n characters of it. -1: it is none. */
+int text_unescape(const char *s, size_t *n);
+
+/* Room that n bytes need at most as text_escape() writes them. */
+#define TEXT_ESCAPED_MAX(n) (4 * (n) + 1)
+
+/* Writes any bytes as UTF-8 text without control characters, from which text_unescape() gets them back: what is no text, and
+ * the backslash, as escapes. size ≥ TEXT_ESCAPED_MAX(n). Returns buf. */
+const char *text_escape(char *buf, size_t size, const void *bytes, size_t n);
+
 /* Bytes of the UTF-8 character (RFC 3629) at s[0..n), 0 when it is none. *code, unless NULL, is its
  * number then. */
 unsigned text_utf8_len(const char *s, size_t n, uint32_t *code);
