@@ -139,6 +139,24 @@ static int check_choice(
 		"%s: '%s' is not one of %s", param->name, value, list);
 }
 
+static int check_bytes(
+	const struct cmd_call *call, const struct cmd_param *param, const char *value)
+{
+	size_t n_bytes = 0, n;
+
+	for (const char *s = value; *s != '\0'; s += n, n_bytes++) {
+		n = 1;
+		if (*s == '\\' && text_unescape(s, &n) < 0)
+			return report_usage(call, "a backslash is \\\\",
+				"%s: '%.*s' is no escape; there are \\r \\n \\t \\\\ and \\xNN",
+				param->name, 1 + (int)text_utf8_len(s + 1, strlen(s + 1), NULL), s);
+	}
+	if (n_bytes >= param->min && n_bytes <= param->max)
+		return 0;
+	return report_usage(call, NULL, "%s must have %llu...%llu bytes, got %zu", param->name,
+		(unsigned long long)param->min, (unsigned long long)param->max, n_bytes);
+}
+
 static int set_value(const struct cmd_call *call, const struct cmd_param *param, const char *value)
 {
 	char why[PREFIX_WHY_MAX];
@@ -170,7 +188,11 @@ static int set_value(const struct cmd_call *call, const struct cmd_param *param,
 			rc = report_usage(call, "for example 192.0.2.7:80, [2001:db8::7]:80",
 				"%s: %s", param->name, why);
 		break;
+	case CMD_BYTES:
+		rc = check_bytes(call, param, value);
+		break;
 	case CMD_SERVICE:
+	case CMD_CACHE:
 	case CMD_POOL:
 	case CMD_PORT:
 		if (!is_name(value))

@@ -40,6 +40,8 @@ enum cmd_kind {
 	CMD_CHOICE,       /* one of .choices */
 	CMD_FILE,         /* path, "-" = standard input; stays with the CLI */
 	CMD_SERVICE,      /* name of a service */
+	CMD_CACHE,        /* name of a cache */
+	CMD_BYTES,        /* any bytes, those that are no text as escapes (lib/text.h) */
 	CMD_POOL,         /* name of a pool */
 	CMD_PORT,         /* name of a logical port */
 	CMD_BACKEND,      /* POOL/NAME as one text; with .is_partial NAME alone too */

@@ -179,8 +179,11 @@ static void print_check_text(
 	if (c == NULL || exit != EXIT_DONE)
 		return;
 	text_print(call->io->out, r->name);
-	fprintf(call->io->out, ": valid: %zu service%s, %zu pool%s\n", c->n_services,
+	fprintf(call->io->out, ": valid: %zu service%s, %zu pool%s", c->n_services,
 		plural(c->n_services), c->n_pools, plural(c->n_pools));
+	if (c->n_caches > 0)
+		fprintf(call->io->out, ", %zu cache%s", c->n_caches, plural(c->n_caches));
+	fputc('\n', call->io->out);
 }
 
 static int run_check(const struct cmd_call *call)

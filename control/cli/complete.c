@@ -74,6 +74,7 @@ static void offer_pools(const struct walk *w, const json_t *items)
 static void offer_from_daemon(const struct walk *w, const struct cmd_param *param)
 {
 	const char *const method = param->kind == CMD_SERVICE ? "service.show"
+		: param->kind == CMD_CACHE                    ? "cache.show"
 		: param->kind == CMD_PORT                     ? "port.show"
 							      : "backend.show";
 	const bool is_backend = param->kind == CMD_BACKEND || param->kind == CMD_POOL_BACKEND;
@@ -128,6 +129,7 @@ static void offer_value(const struct walk *w, const struct cmd_param *param)
 		fprintf(w->io->out, "%s\n", COMPLETE_FILES);
 		break;
 	case CMD_SERVICE:
+	case CMD_CACHE:
 	case CMD_POOL:
 	case CMD_PORT:
 	case CMD_BACKEND:

@@ -25,6 +25,10 @@ const struct ctlsrv_method method_table[] = {
 	{"capture.read", true, method_capture_read},
 	{"capture.stop", true, method_capture_stop},
 	{"trace.read", true, method_capture_trace_read},
+	{"cache.show", false, method_cache_show},
+	{"cache.stats", false, method_cache_stats},
+	{"cache.get", true, method_cache_get},
+	{"cache.purge", true, method_cache_purge},
 	{"port.show", false, method_rows_port},
 	{"port.stats", false, method_rows_port},
 	{"neigh.show", false, method_rows_neigh},
@@ -80,6 +84,13 @@ ssize_t method_find_pool(struct ctlsrv_request *r, const char *name)
 	const struct conf *c = loop_desired(r->loop)->conf;
 
 	return find(r, "pool", name, c->pools, c->n_pools, sizeof(*c->pools));
+}
+
+ssize_t method_find_cache(struct ctlsrv_request *r, const char *name)
+{
+	const struct conf *c = loop_desired(r->loop)->conf;
+
+	return find(r, "cache", name, c->caches, c->n_caches, sizeof(*c->caches));
 }
 
 ssize_t method_find_service(struct ctlsrv_request *r, const char *name)

@@ -26,6 +26,10 @@ void method_capture_start(struct ctlsrv_request *r);
 void method_capture_read(struct ctlsrv_request *r);
 void method_capture_stop(struct ctlsrv_request *r);
 void method_capture_trace_read(struct ctlsrv_request *r);
+void method_cache_show(struct ctlsrv_request *r);
+void method_cache_stats(struct ctlsrv_request *r);
+void method_cache_get(struct ctlsrv_request *r);
+void method_cache_purge(struct ctlsrv_request *r);
 void method_rows_port(struct ctlsrv_request *r);
 void method_rows_neigh(struct ctlsrv_request *r);
 void method_rows_worker(struct ctlsrv_request *r);
@@ -34,9 +38,10 @@ void method_rows_drops(struct ctlsrv_request *r);
 /* json_unpack() of the parameters, all of which the format must name. False: refused, r is gone. */
 bool method_unpack(struct ctlsrv_request *r, const char *format, ...);
 
-/* The index of the pool, service or backend of the applied configuration, or −1: refused with the
+/* The index of the pool, cache, service or backend of the applied configuration, or −1: refused with the
  * nearest name, r is gone. */
 ssize_t method_find_pool(struct ctlsrv_request *r, const char *name);
+ssize_t method_find_cache(struct ctlsrv_request *r, const char *name);
 ssize_t method_find_service(struct ctlsrv_request *r, const char *name);
 ssize_t method_find_backend(
 	struct ctlsrv_request *r, const struct conf_pool *pool, const char *name);

@@ -77,6 +77,8 @@ static json_t *number_of(const struct mr_msg *msg, const char *name, uint64_t v)
 		return json_string(mr_conn_state_name((unsigned)v));
 	if (strcmp(name, "state") == 0)
 		return json_string(mr_neigh_state_name((unsigned)v));
+	if (strcmp(name, "eviction") == 0)
+		return json_string(mr_eviction_name((unsigned)v));
 	if (strcmp(name, "point") == 0)
 		return json_string(mr_point_name((unsigned)v));
 	if (strcmp(name, "link_up") == 0 || strcmp(name, "is_drop") == 0)

@@ -12,6 +12,7 @@
 #include "api/apply.h"
 #include "api/model.h"
 #include "fuzz.h"
+#include "millrace/api_cache.h"
 #include "millrace/api_stats.h"
 
 #define FUZZ_REQUEST_MSGS(sym, number, name, req, row, role) &req##_msg, &row##_msg,

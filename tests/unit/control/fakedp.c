@@ -244,6 +244,18 @@ static unsigned on_conns(struct peer *p, const struct mr_frame *f)
 	return 0;
 }
 
+static unsigned on_rows(struct peer *p, const struct mr_frame *f)
+{
+	struct fakedp_rows *r = &p->dp->rows[f->type];
+
+	assert_true(f->body_len <= sizeof(r->body));
+	memcpy(r->body, f->body, f->body_len);
+	r->body_len = f->body_len;
+	for (unsigned i = 0; r->msg != NULL && i < r->n; i++)
+		reply(p, f, MR_F_MORE, r->msg, (const uint8_t *)r->rows + i * r->msg->size);
+	return 0;
+}
+
 static unsigned run(struct peer *p, const struct mr_frame *f, bool is_lie)
 {
 	switch (f->type) {
@@ -270,8 +282,8 @@ static unsigned run(struct peer *p, const struct mr_frame *f, bool is_lie)
 	case MR_REQ_CONNS:
 	case MR_REQ_CONN_KILL:
 		return on_conns(p, f);
-	default: /* rows of statistics: there are none */
-		return 0;
+	default:
+		return on_rows(p, f);
 	}
 }
 
@@ -306,6 +318,7 @@ static bool serve(struct peer *p, const struct mr_frame *f)
 		dp->is_holding = true;
 		return false;
 	}
+	assert_true(f->type < sizeof(dp->n_requests) / sizeof(dp->n_requests[0]));
 	dp->n_requests[f->type]++;
 	if (rule != NULL && rule->act == FAKEDP_CLOSE) {
 		end_peer(p);

@@ -6,6 +6,7 @@
  * misbehave at a chosen request.
  */
 #include "api/model.h"
+#include "millrace/api_cache.h"
 #include "millrace/api_stats.h"
 
 struct event_base;
@@ -44,9 +45,17 @@ struct fakedp {
 	unsigned n_conns;
 	struct mr_conn_filter conn_filters[8]; /* the first that came, in order */
 	unsigned n_conn_filters;
+	/* what other requests answer, by type, and the body of the last of each */
+	struct fakedp_rows {
+		const struct mr_msg *msg; /* NULL: no rows */
+		const void *rows;
+		unsigned n;
+		uint8_t body[MR_DATA_MAX + 256];
+		uint32_t body_len;
+	} rows[48];
 	bool is_dribbling; /* answers leave one byte at a time */
 	/* what came since the start, by type */
-	unsigned n_requests[32];
+	unsigned n_requests[48];
 	unsigned n_hellos_refused;
 	bool is_holding; /* a request waits for fakedp_release() */
 	struct fakedp_pvt *pvt;

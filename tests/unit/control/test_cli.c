@@ -43,7 +43,10 @@ static const char conf_text[] = "# as applied, comments and all\n"
 				"    backends:\n"
 				"      - { name: web1, ip: 10.1.0.11, port: 80 }\n"
 				"      - { name: web2, ip: 10.1.0.12, port: 80 }\n"
+				"caches: { hot: { memory: 64MB } }\n"
 				"services:\n"
+				"  memo: { kind: cache, vip: 10.1.0.90, port: 11211, proto: udp, "
+				"cache: hot, allow: [10.0.0.0/8] }\n"
 				"  shop: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web }\n";
 
 /* --- the other side */
@@ -224,6 +227,13 @@ static const struct {
 		"--older-than must be less than --younger-than", NULL},
 	{"conn kill --idle-longer-than 2m --idle-shorter-than 1m",
 		"conn kill: --idle-longer-than must be less than --idle-shorter-than", NULL},
+	{"cache get hot", "KEY is missing", "millrace help cache get"},
+	{"cache get hot a\\q", "KEY: '\\q' is no escape", "a backslash is \\\\"},
+	{"cache get h/t a", "'h/t' cannot be a name", NULL},
+	{"cache purge hot", "which keys? Give --prefix, or --all", "millrace help cache purge"},
+	{"cache purge hot --all --prefix a", "--all goes without --prefix", NULL},
+	{"cache purge hot --prefix=", "--prefix must have 1...250 bytes, got 0", NULL},
+	{"cache purge", "NAME is missing", NULL},
 	{"conn kill", "which connections? Give a filter, or --all", "millrace help conn kill"},
 	{"conn kill --all --state syn", "--all goes without a filter", NULL},
 	{"conn kill --limit 5", "unknown option '--limit'", NULL},
@@ -437,7 +447,7 @@ static void warnings_fail_only_under_strict(void **state)
 	expect("config check odd.yaml --strict", EXIT_WARNINGS, "", "0 errors, 1 warning");
 	run_with(conf_text, "config check - --strict");
 	assert_int_equal(code, EXIT_DONE);
-	assert_string_equal(out, "<stdin>: valid: 1 service, 1 pool\n");
+	assert_string_equal(out, "<stdin>: valid: 2 services, 1 pool, 1 cache\n");
 	run_with("version: 2\n", "config check -");
 	assert_int_equal(code, EXIT_INVALID);
 	assert_non_null(strstr(err, "<stdin>:1:10: error: "));
@@ -467,6 +477,17 @@ static void exit_codes_with_a_daemon(void **state)
 		"the applied generation is 1, not the expected one");
 	ask("config apply new.yaml --if-generation 9", EXIT_CONFLICT, "",
 		"the applied generation is 1");
+	ask("service show", EXIT_DONE, "cache hot", NULL);
+	ask("service show memo", EXIT_DONE, "max reply bytes/s", NULL);
+	ask("wait healthy memo", EXIT_FAILED, "",
+		"service memo is served from a cache: it has no backends");
+	ask("cache show", EXIT_DONE, "67108864", NULL);
+	ask("cache show hot", EXIT_DONE, "value bytes, at most", NULL);
+	ask("cache show hut", EXIT_FAILED, "", "did you mean 'hot'?");
+	ask("cache stats hot", EXIT_FAILED, "", "the dataplane has no cache 'hot' yet");
+	ask("cache get hot a\\x00", EXIT_FAILED, "", "cache 'hot' has no key 'a\\x00'");
+	ask("cache purge hot --prefix a", EXIT_DONE, "keys that begin with 'a'", NULL);
+	ask("cache purge hot --all", EXIT_DONE, "all keys", NULL);
 	ask("service show shpo", EXIT_FAILED, "", "did you mean 'shop'?");
 	ask("backend drain web/web9", EXIT_FAILED, "", "did you mean 'web1'?");
 	ask("port show west", EXIT_FAILED, "", "no port 'west'");
@@ -511,7 +532,8 @@ static const char *const json_lines[] = {"version", "status", "service show", "s
 	"conn show --backend web1 --older-than 2s --idle-shorter-than 1m", "conn count",
 	"conn count --by backend",
 	"conn count --by client --prefix 24 --prefix6 64 --top 3 --client 10.0.0.0/8",
-	"conn kill --client 10.1.0.7", "conn kill --all", "port show", "port stats", "neigh show",
+	"conn kill --client 10.1.0.7", "conn kill --all", "cache show", "cache show hot",
+	"cache purge hot --all", "service show memo", "port show", "port stats", "neigh show",
 	"worker show", "drops", "drops --all", "config check conf.yaml", "config diff conf.yaml",
 	"config apply conf.yaml --dry-run", "config export", "wait generation 1",
 	"wait healthy shop"};
@@ -698,6 +720,8 @@ static void bash_completes_with_it(void **state)
 		{"conn show --backend w", "web/web1\nweb/web2\n"},
 		{"conn kill --idle", "--idle-longer-than\n--idle-shorter-than\n"},
 		{"conn count --by \"\"", "service\nbackend\nstate\nclient\n"},
+		{"cache \"\"", "show\nstats\nget\npurge\n"},
+		{"cache stats h", "hot\n"},
 		{"-o \"\"", "text\njson\n"},
 		{"help conf", "config\n"},
 		{"help config ex", "export\n"},
