@@ -37,7 +37,9 @@ static const char config[] =
 	"pools:\n"
 	"  web: { backends: [ { name: w1, ip: 10.2.0.11 }, { name: w2, ip: 10.2.0.12 } ] }\n"
 	"  six: { backends: [ { name: w1, ip: \"fd00:2::11\" } ] }\n"
+	"caches: { hot: { memory: 64MB } }\n"
 	"services:\n"
+	"  memo: { kind: cache, vip: 10.1.0.81, port: 11211, proto: udp, cache: hot, allow: [10.1.0.0/24] }\n"
 	"  shop: { vip: 10.1.0.80, port: 80, mode: full-nat, maglev_size: 251, pool: web }\n"
 	"  six: { vip: \"fd00:1::80\", port: 53, proto: udp, mode: dsr-l2, pool: six }\n";
 

@@ -69,6 +69,10 @@ static const char *const questions[] = {
 	"{\"id\": 17, \"method\": \"conn.count\", \"params\": {\"by\": \"client\", \"prefix\": 24, \"top\": "
 	"1}}\n",
 	"{\"id\": 18, \"method\": \"conn.kill\", \"params\": {\"client\": \"10.1.0.10\"}}\n",
+	"{\"id\": 19, \"method\": \"cache.show\"}\n",
+	"{\"id\": 20, \"method\": \"cache.stats\", \"params\": {\"name\": \"hot\"}}\n",
+	"{\"id\": 21, \"method\": \"cache.get\", \"params\": {\"name\": \"hot\", \"key\": \"a\\\\x00\"}}\n",
+	"{\"id\": 22, \"method\": \"cache.purge\", \"params\": {\"name\": \"hot\", \"all\": true}}\n",
 };
 
 /* --- the dataplane --- */

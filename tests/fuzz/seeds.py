@@ -461,6 +461,7 @@ ACLS = [acl("direct", "0.0.0.0", 0, DENY), acl("direct", "10.1.0.0", 24, ALLOW),
 
 HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP = range(1, 10)
 PORTS, COUNTERS, SERVICES, BACKENDS, CONNS, NEIGHS, WORKERS, CONN_KILL = range(16, 24)
+CACHES_, CACHE_GET, CACHE_PURGE = range(29, 32)
 REQUESTS = [HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP, PORTS, COUNTERS, SERVICES,
             BACKENDS, CONNS, NEIGHS, WORKERS, CONN_KILL]
 
@@ -502,6 +503,9 @@ ROWS = {
     CONNS: CONN_ROW,
     NEIGHS: text(2, "south") + ip(3, "10.2.0.11") + tlv(4, b"\2\xbb\0\0\0\1") + num(5, U8, 2) + num(6, U32, 5),
     WORKERS: num(2, U16, 0) + num(3, U16, 1) + u64s(4, 8), CONN_KILL: num(2, U64, 3),
+    CACHES_: text(2, "hot") + num(3, U8, 4) + u64s(4, 3) + num(7, U32, 63) + num(10, U32, 1) + u64s(20, 26),
+    CACHE_GET: num(2, U32, 3000) + num(3, U32, 9) + num(4, U64, 2**64 - 1) + num(5, U32, 2**32 - 1) + num(7, U8, 1)
+    + tlv(8, b"a\\\r\0\xff\xc3\xa4"),
 }
 BODIES = {
     HELLO: hello_body(), BEGIN: num(2, U64, 0), DEL: text(2, "service/web"),
@@ -509,12 +513,19 @@ BODIES = {
     CONNS: text(2, "web") + text(3, "w1") + ip(4, "10.1.0.10") + num(5, U8, 3) + num(6, U32, 10) + num(7, U8, 0)
     + num(8, U8, 24) + CONN_TIMES,
     CONN_KILL: ip(4, "10.1.0.10") + num(8, U8, 32) + CONN_TIMES,
+    CACHE_GET: text(2, "hot") + tlv(3, b"a\0"), CACHE_PURGE: text(2, "hot") + tlv(3, b"a\r") + num(4, U8, 0),
 }
 
 
 def object_seeds():
     write("object", "error", bytes([0]) + error_row())
     for i, r in enumerate(REQUESTS):
+        if r in BODIES:
+            write("object", f"request-{r}", bytes([1 + 2 * i]) + BODIES[r])
+        if r in ROWS:
+            write("object", f"row-{r}", bytes([2 + 2 * i]) + ROWS[r])
+    for r in (CACHES_, CACHE_GET, CACHE_PURGE):  # messages are numbered in the order of MR_REQUESTS
+        i = 22 + r - CACHES_
         if r in BODIES:
             write("object", f"request-{r}", bytes([1 + 2 * i]) + BODIES[r])
         if r in ROWS:
@@ -697,7 +708,8 @@ METHODS = {
     "conn.kill": {"backend": "w1", "client": "10.1.0.0/24", "older_than_ms": 1, "younger_than_ms": 9000,
                   "idle_longer_than_ms": 2, "idle_shorter_than_ms": 8000},
     "conn.count": {"by": "client", "prefix": 24, "prefix6": 64, "top": 3, "state": "established"}, "port.show": {"name": "north"}, "port.stats": {}, "neigh.show": {},
-    "worker.show": {}, "drops.show": {"all": True}, "config.diff": {"text": "version: 1\n", "name": "a.yaml"},
+    "worker.show": {}, "drops.show": {"all": True}, "cache.show": {"name": "hot"}, "cache.stats": {"name": "hot"},
+    "cache.get": {"name": "hot", "key": "a\\x00\\\\"}, "cache.purge": {"name": "hot", "prefix": "a\\r"}, "config.diff": {"text": "version: 1\n", "name": "a.yaml"},
     "config.apply": {"text": "version: 1\nnode: { name: other }\n", "name": "a.yaml", "if_generation": 1,
                      "comment": "why", "dry_run": False},
 }
@@ -740,7 +752,8 @@ def control_seeds():
 R_BYTES, R_ROW, R_LAST, R_ERROR, R_GOOD, R_ASK, R_CLOSE, R_TURN = range(8)
 FETCH = 8  # the second connection
 QUESTIONS = {0: SERVICES, 1: BACKENDS, 2: CONNS, 3: CONNS, 4: CONNS, 5: CONNS, 6: CONNS, 7: PORTS, 8: NEIGHS,
-             9: WORKERS, 10: COUNTERS, 16: CONNS, 17: CONN_KILL}  # as in fuzz_reply.c
+             9: WORKERS, 10: COUNTERS, 16: CONNS, 17: CONN_KILL, 18: CACHES_, 19: CACHES_,
+             20: CACHE_GET}  # as in fuzz_reply.c
 
 
 def reply_seeds():
@@ -757,20 +770,20 @@ def reply_seeds():
     write("reply", "push", up + good * 30)
     write("reply", "push-refused", up + good * 5 + bytes([R_ERROR, 4]) + good * 20)
     write("reply", "push-conflict", up + bytes([R_ERROR, 6]) + good * 4 + bytes([R_ERROR, 7]) + good * 8)
-    write("reply", "prepare-refused", up + good * 14 + bytes([R_ERROR, 11]) + good * 3)
+    write("reply", "prepare-refused", up + good * 17 + bytes([R_ERROR, 11]) + good * 3)
     write("reply", "hello-refused", bytes([R_ERROR, 2, R_TURN]))
     write("reply", "hello-version", with_body(R_ROW, status_row().replace(b"\1\0", b"\2\0", 1)) + with_body(R_LAST, b""))
     write("reply", "hello-cut", with_body(R_ROW, status_row()[:20]) + with_body(R_LAST, b""))
     write("reply", "dump", good * 2 + b"".join(with_body(R_ROW, o) for o in MODEL) + good * 4)
     write("reply", "dump-unknown", good * 2 + with_body(R_ROW, num(1, U8, 99)) + good)
-    write("reply", "apply", up + good * 16 + bytes([R_ASK, 15]) + good * 20)
-    write("reply", "apply-refused", up + good * 16 + bytes([R_ASK, 15]) + good * 3 + bytes([R_ERROR, 4]) + good * 9)
-    write("reply", "drain-weight", up + good * 16 + bytes([R_ASK, 13, R_ASK, 14]) + good * 20)
+    write("reply", "apply", up + good * 19 + bytes([R_ASK, 15]) + good * 20)
+    write("reply", "apply-refused", up + good * 19 + bytes([R_ASK, 15]) + good * 3 + bytes([R_ERROR, 4]) + good * 9)
+    write("reply", "drain-weight", up + good * 19 + bytes([R_ASK, 13, R_ASK, 14]) + good * 20)
     write("reply", "unasked", with_body(R_BYTES, frame(STATUS, ROWS[STATUS], 77, 3)))
     write("reply", "garbage", with_body(R_BYTES, b"\xff" * 40))
     write("reply", "zero-length", with_body(R_BYTES, bytes(16)))
     write("reply", "half", with_body(R_BYTES, frame(HELLO, status_row(), 1, 3)[:30]) + bytes([R_CLOSE]))
-    write("reply", "close-with-questions", up + b"".join(bytes([R_ASK, n]) for n in range(18)) + bytes([R_CLOSE | FETCH]))
+    write("reply", "close-with-questions", up + b"".join(bytes([R_ASK, n]) for n in range(22)) + bytes([R_CLOSE | FETCH]))
     write("reply", "error-row", bytes([R_ASK, 3, R_GOOD | FETCH, 0, R_ERROR | FETCH, 6, R_TURN]))
 
 
