@@ -192,6 +192,10 @@ static inline struct kv_key kv_key_of(const void *data, uint32_t len)
  * or miss, with KV_TAKEN. Counts, and tells the policy. Hot; no lock but where one is to win. */
 void kv_get_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n);
 
+/* What is there for the key, or NULL: what is purged or expired is not there, but for what is still served as stale. Counts
+ * nothing, and nobody wins or learns by it. No lock. */
+const struct item *kv_get_peek(const struct kv_writer *w, const struct kv_key *key);
+
 /* One key as memcached's mg finds it. KV_OK: f->item, with vivify it may be a new, empty one; KV_NOT_FOUND; KV_NO_MEMORY: for that.
  * A stale item is won by the first who comes, then taken. Without N and R, kv_set_stampede() holds here too. Hot. */
 enum kv_result kv_get_meta(

@@ -66,6 +66,14 @@ static enum worth worth_of(const struct kv_writer *w, const struct item *it)
 	return item_is_expired(it, w->now) || (item_when(it) & ITEM_STALE) ? OLD : GOOD;
 }
 
+const struct item *kv_get_peek(const struct kv_writer *w, const struct kv_key *key)
+{
+	struct assoc_probe p = {.key = key->data, .key_len = key->len, .hash = key->hash};
+
+	assoc_find_bulk(w->kv->index, &p, 1);
+	return worth_of(w, p.item) != NOTHING ? p.item : NULL;
+}
+
 static uint32_t random_of(struct kv_writer *w)
 {
 	w->random ^= w->random >> 12;
