@@ -104,6 +104,7 @@ static const struct cmd_col stats_record[] = {
 	{"sets", "sets", FMT_UINT},
 	{"deletes", "deletes", FMT_UINT},
 	{"delete_misses", "delete misses", FMT_UINT},
+	{"marks", "marked as stale", FMT_UINT},
 	{"touches", "touches", FMT_UINT},
 	{"touch_misses", "touch misses", FMT_UINT},
 	{"incr_hits", "incr hits", FMT_UINT},

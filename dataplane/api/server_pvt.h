@@ -122,6 +122,14 @@ int explain_on_explain(
 bool explain_poll(struct api_server *s);
 void explain_forget(struct api_server *s, const struct api_client *c);
 
+/* cachereq.c */
+int cachereq_on_caches(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int cachereq_on_get(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int cachereq_on_purge(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+
 /* capturereq.c */
 int capturereq_create(struct capturereq **out, unsigned n_workers);
 void capturereq_destroy(struct api_server *s); /* ends the capture under way */

@@ -25,7 +25,7 @@
 	F(T, U64, gets, 20, MR_OPTIONAL, "keys that were asked for") \
 	F(T, U64, hits, 21, MR_OPTIONAL, "... and found") \
 	F(T, U64, sets, 22, MR_OPTIONAL, "values stored") \
-	F(T, U64, deletes, 23, MR_OPTIONAL, "keys deleted by clients, or marked as stale") \
+	F(T, U64, deletes, 23, MR_OPTIONAL, "keys deleted by clients") \
 	F(T, U64, touches, 24, MR_OPTIONAL, "times of expiry changed by touch and gat") \
 	F(T, U64, get_expired, 25, MR_OPTIONAL, "keys that were asked for and had expired") \
 	F(T, U64, get_flushed, 26, MR_OPTIONAL, "keys that were asked for and had been purged") \
@@ -49,7 +49,8 @@
 	F(T, U64, purged, 42, MR_OPTIONAL, "items removed by a purge or flush_all") \
 	F(T, U64, kept, 43, MR_OPTIONAL, "items copied on while room was made") \
 	F(T, U64, too_large, 44, MR_OPTIONAL, "values longer than the limit") \
-	F(T, U64, no_memory, 45, MR_OPTIONAL, "writes refused as no room could be made in time")
+	F(T, U64, no_memory, 45, MR_OPTIONAL, "writes refused as no room could be made in time") \
+	F(T, U64, marks, 46, MR_OPTIONAL, "keys marked as stale by clients")
 MR_MSG(mr_cache_row, MR_CACHE_ROW_FIELDS)
 
 /* CACHE_GET: one row, or none when the key is not there. It counts as no request and changes nothing; it is for who may change
