@@ -77,6 +77,14 @@ static void append_of(
 		append(buf, size, " of %lld", number_of(item, max_key));
 }
 
+/* Not one whose clients are served from a cache, which has no flows. */
+static bool is_balanced(const json_t *item)
+{
+	const char *const mode = text_of(item, "mode");
+
+	return text_of(item, "service") != NULL && (mode == NULL || strcmp(mode, "cache") != 0);
+}
+
 static void put_destination(const json_t *item, char *buf, size_t size)
 {
 	const char *const service = text_of(item, "service");
@@ -110,7 +118,7 @@ static void put_entry(const json_t *item, char *buf, size_t size)
 {
 	char age[32], idle[32], left[32];
 
-	if (text_of(item, "service") == NULL)
+	if (!is_balanced(item))
 		return;
 	if (!is_true(item, "has_entry")) {
 		append(buf, size, "none");
@@ -126,7 +134,7 @@ static void put_entry(const json_t *item, char *buf, size_t size)
 
 static void put_limits(const json_t *item, char *buf, size_t size)
 {
-	if (text_of(item, "service") == NULL)
+	if (!is_balanced(item))
 		return;
 	append_of(buf, size, item, "service_conns", "service_conns_max");
 	if (is_told(item, "flows_left"))
@@ -154,7 +162,7 @@ static void put_scheduler(const json_t *item, char *buf, size_t size)
 
 static void put_flow(const json_t *item, char *buf, size_t size)
 {
-	if (text_of(item, "service") == NULL)
+	if (!is_balanced(item))
 		return;
 	if (is_true(item, "is_stateless"))
 		append(buf, size, "needs no entry and would get none");
@@ -243,6 +251,9 @@ static void put_verdict(const json_t *item, char *buf, size_t size)
 	else if (strcmp(verdict, "cookie") == 0)
 		append(buf, size,
 			"answered with a SYN cookie: no entry, as SYNs are above syn_cookies");
+	else if (strcmp(verdict, "served") == 0)
+		append(buf, size, "answered here, from cache %s",
+			text_of(item, "cache") != NULL ? text_of(item, "cache") : "-");
 	else if (strcmp(verdict, "answer") == 0)
 		append(buf, size, "taken for the answer of a backend");
 	else if (strcmp(verdict, "held") == 0)

@@ -87,6 +87,7 @@ static const struct cmd_col show_record[] = {
 	{"packets_per_second", "max packets/s", FMT_UINT},
 	{"on_backend_down", "if a backend is down", FMT_ANY},
 	{"cache", "cache", FMT_ANY},
+	{"requests", "requests", FMT_UINT},
 	{"reply_rate_bytes_per_second", "max reply bytes/s", FMT_UINT},
 	{"pool", "pool", FMT_ANY},
 	{"check", "check", FMT_ANY},

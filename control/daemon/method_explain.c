@@ -34,6 +34,7 @@ static void put_enums(json_t *item, const struct mr_explain_row *row)
 /* What is there only in some cases is null in the others, never 0. */
 static void put_nulls(json_t *item, const struct mr_explain_row *row)
 {
+	const bool is_balanced = row->service[0] != '\0' && row->mode != MR_MODE_CACHE;
 	const struct {
 		const char *key;
 		bool is_told;
@@ -45,15 +46,13 @@ static void put_nulls(json_t *item, const struct mr_explain_row *row)
 		{"idle_ms", row->has_entry},
 		{"expires_ms", row->has_entry},
 		{"packets", row->has_entry},
-		{"service_conns", row->service[0] != '\0'},
-		{"service_conns_max",
-			row->service[0] != '\0' && row->service_conns_max != MR_EXPLAIN_NO_LIMIT},
-		{"flows_left", row->service[0] != '\0' && row->flows_left != MR_EXPLAIN_NO_LIMIT},
-		{"source_left", row->service[0] != '\0' && row->source_left != MR_EXPLAIN_NO_LIMIT},
-		{"syns_left", row->service[0] != '\0' && row->syns_left != MR_EXPLAIN_NO_LIMIT},
-		{"packets_left",
-			row->service[0] != '\0' && row->packets_left != MR_EXPLAIN_NO_LIMIT},
-		{"flow_hash", row->service[0] != '\0'},
+		{"service_conns", is_balanced},
+		{"service_conns_max", is_balanced && row->service_conns_max != MR_EXPLAIN_NO_LIMIT},
+		{"flows_left", is_balanced && row->flows_left != MR_EXPLAIN_NO_LIMIT},
+		{"source_left", is_balanced && row->source_left != MR_EXPLAIN_NO_LIMIT},
+		{"syns_left", is_balanced && row->syns_left != MR_EXPLAIN_NO_LIMIT},
+		{"packets_left", is_balanced && row->packets_left != MR_EXPLAIN_NO_LIMIT},
+		{"flow_hash", is_balanced},
 		{"backend_port", row->backend[0] != '\0'},
 		{"backend_weight", row->backend[0] != '\0'},
 		{"backend_conns", row->backend[0] != '\0'},
@@ -78,6 +77,16 @@ static void put_backend(const struct ctlsrv_request *r, json_t *item, const char
 			json_string(method_conn_backend_text(r->loop, service, name, text)));
 }
 
+/* The cache that the service is served from, as configured. */
+static void put_cache(
+	const struct ctlsrv_request *r, json_t *item, const struct mr_explain_row *row)
+{
+	const struct conf_service *s = conf_find_service(loop_desired(r->loop)->conf, row->service);
+
+	json_object_set_new(item, "cache",
+		s != NULL && s->cache != NULL ? json_string(s->cache->name) : json_null());
+}
+
 static void put_hash(json_t *item, const char *key, uint64_t v, int digits)
 {
 	char text[24];
@@ -96,6 +105,7 @@ static json_t *build_item(const struct ctlsrv_request *r, const struct mr_explai
 	put_backend(r, item, "conn_backend", row->service, row->conn_backend);
 	put_backend(r, item, "scheduled", row->service, row->scheduled);
 	put_backend(r, item, "backend", row->service, row->backend);
+	put_cache(r, item, row);
 	put_hash(item, "rss_hash", row->rss_hash, 8);
 	put_hash(item, "flow_hash", row->flow_hash, 16);
 	json_object_set_new(item, "has_entry", json_boolean(row->has_entry));

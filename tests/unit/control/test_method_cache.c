@@ -445,6 +445,30 @@ static void a_service_of_a_cache_has_no_backends(void **state)
 		number_of(json_object_get(item_of(ask("status", "")), "backends"), "total"), 1);
 }
 
+/* What only flows have is told of no request to a cache. */
+static void a_request_to_a_cache_is_explained_as_one(void **state)
+{
+	static const struct mr_explain_row row = {.verdict = MR_VERDICT_SERVED,
+		.service = "sessions",
+		.mode = MR_MODE_CACHE,
+		.n_workers = 2};
+	static const char *const nulls[] = {"service_conns", "service_conns_max", "flows_left",
+		"source_left", "syns_left", "packets_left", "flow_hash", "scheduler", "backend"};
+	const json_t *item;
+
+	(void)state;
+	dp->rows[MR_REQ_EXPLAIN] =
+		(struct fakedp_rows){.msg = &mr_explain_row_msg, .rows = &row, .n = 1};
+	item = item_of(ask("explain",
+		"\"proto\": \"udp\", \"client\": \"10.1.0.7:4000\", "
+		"\"vip\": \"10.1.0.100:11211\""));
+	assert_string_equal(text_of(item, "verdict"), "served");
+	assert_string_equal(text_of(item, "mode"), "cache");
+	assert_string_equal(text_of(item, "cache"), "hot");
+	for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
+		assert_null_at(item, nulls[i]);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -460,6 +484,7 @@ int main(void)
 		TEST(a_purge_says_of_what_and_is_attributed),
 		TEST(a_purge_of_nothing_said_is_refused),
 		TEST(a_service_of_a_cache_has_no_backends),
+		TEST(a_request_to_a_cache_is_explained_as_one),
 	};
 
 	return cmocka_run_group_tests_name("method_cache", tests, NULL, NULL);
