@@ -3,6 +3,9 @@
 #include "serve/cacheset.h"
 
 #include "core/snapshot.h"
+#include "core/worker.h"
+
+#include <rte_malloc.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -110,16 +113,45 @@ static int check_room(const struct cacheset *s, const struct mr_cache *spec, str
 		to_mb(spec->memory_bytes), to_mb(left), to_mb(s->params.memory_bytes));
 }
 
+_Static_assert(sizeof(struct cache_watch) + (192u << 10) <= CACHE_WATCH_BYTES, "with its sketch");
+
+static int make_watches(const struct cacheset *s, struct cache *c)
+{
+	int rc = 0;
+
+	c->watches = rte_zmalloc_socket("watch", s->params.n_workers * sizeof(*c->watches),
+		RTE_CACHE_LINE_SIZE, s->params.socket_id);
+	if (c->watches == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; rc == 0 && i < s->params.n_workers; i++)
+		rc = hotkey_create(&c->watches[i].hot, s->params.socket_id);
+	return rc;
+}
+
+static void drop(const struct cacheset *s, struct cache *c)
+{
+	for (unsigned i = 0; c->watches != NULL && i < s->params.n_workers; i++) {
+		if (c->watches[i].hot != NULL)
+			hotkey_destroy(&c->watches[i].hot);
+	}
+	rte_free(c->watches);
+	kv_destroy(&c->kv);
+	free(c);
+}
+
 static int make(
 	struct cacheset *s, const struct mr_cache *spec, struct cache **out, struct mr_error *err)
 {
-	const struct kv_params params = {.memory_bytes = spec->memory_bytes,
+	const uint64_t watch_bytes = (uint64_t)s->params.n_workers * CACHE_WATCH_BYTES;
+	const struct kv_params params = {.memory_bytes = spec->memory_bytes > watch_bytes
+			? spec->memory_bytes - watch_bytes
+			: 0,
 		.item_bytes = spec->item_bytes,
 		.value_max = spec->value_max,
 		.n_writers = (uint16_t)(s->params.n_workers + 1),
 		.policy = (uint8_t)(spec->eviction - 1),
 		.socket_id = s->params.socket_id};
-	const uint64_t least = kv_memory_min(&params);
+	const uint64_t least = kv_memory_min(&params) + watch_bytes;
 	struct cache *c;
 	int rc;
 
@@ -136,8 +168,10 @@ static int make(
 		return -ENOMEM;
 	c->spec = *spec;
 	rc = kv_create(&c->kv, &params, snapshot_items());
+	if (rc == 0)
+		rc = make_watches(s, c);
 	if (rc != 0) {
-		free(c);
+		drop(s, c);
 		return refuse(err, rc, spec,
 			"%" PRIu64
 			" MB in one piece are not there, though not given away: memory is in pieces "
@@ -164,12 +198,6 @@ static int add(struct cacheset *s, struct cache *c)
 	return 0;
 }
 
-static void drop(struct cache *c)
-{
-	kv_destroy(&c->kv);
-	free(c);
-}
-
 int cacheset_get(
 	struct cacheset *s, const struct mr_cache *spec, struct cache **out, struct mr_error *err)
 {
@@ -190,7 +218,7 @@ int cacheset_get(
 		return rc;
 	rc = add(s, c);
 	if (rc != 0) {
-		drop(c);
+		drop(s, c);
 		return rc;
 	}
 	c->n_refs = 1;
@@ -212,7 +240,7 @@ void cacheset_put(struct cacheset *s, struct cache **cp)
 		}
 	}
 	s->used_bytes -= c->spec.memory_bytes;
-	drop(c);
+	drop(s, c);
 }
 
 void cacheset_update(struct cache *c, const struct mr_cache *spec)
@@ -237,4 +265,23 @@ struct kv_writer *cacheset_enter(const struct cacheset *s, struct cache *c)
 void cacheset_leave(const struct cacheset *s)
 {
 	snapshot_items_leave(s->params.n_workers);
+}
+
+unsigned cacheset_hot(
+	const struct cacheset *s, const struct cache *c, struct hotkey_top *out, unsigned max)
+{
+	struct hotkey *sketches[WORKER_MAX];
+
+	for (unsigned i = 0; i < s->params.n_workers; i++)
+		sketches[i] = c->watches[i].hot;
+	return hotkey_merge(sketches, s->params.n_workers,
+		__atomic_load_n(&c->now_s, __ATOMIC_RELAXED), CACHE_HOT_SAMPLE, out, max);
+}
+
+void cacheset_latency(const struct cacheset *s, const struct cache *c, enum cache_kind kind,
+	struct histogram *sum)
+{
+	histogram_init(sum);
+	for (unsigned i = 0; i < s->params.n_workers; i++)
+		histogram_sum(sum, &c->watches[i].latency[kind]);
 }

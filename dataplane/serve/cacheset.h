@@ -8,15 +8,39 @@
  *
  * Context of everything: manager, unless it says otherwise.
  */
+#include "base/histogram.h"
+#include "kv/hotkey.h"
 #include "kv/kv.h"
 #include "millrace/api_lb.h"
 
 struct cacheset;
 
+/* Kinds of requests whose times are told apart. */
+#define CACHE_KINDS(X) \
+	X(CACHE_GET, "get") \
+	X(CACHE_SET, "set") \
+	X(CACHE_DELETE, "delete") \
+	X(CACHE_ARITH, "arith") \
+	X(CACHE_TOUCH, "touch") \
+	X(CACHE_OTHER, "other")
+#define CACHE_KIND_MEMBER(symbol, name) symbol,
+enum cache_kind { CACHE_KINDS(CACHE_KIND_MEMBER) CACHE_N_KINDS };
+
+#define CACHE_HOT_SAMPLE 16u     /* one lookup of so many goes into the sketch of hot keys */
+#define CACHE_LATENCY_SAMPLE 64u /* of so many requests the time of one is taken */
+
+/* What a worker notes of a cache for people. w: worker  r: manager */
+struct cache_watch {
+	struct hotkey *hot;
+	struct histogram
+		latency[CACHE_N_KINDS]; /* cycles, from the burst until the answer is written */
+};
+
 struct cache {
 	struct mr_cache spec; /* w: manager, at publication */
 	struct kv *kv;
-	uint32_t n_refs; /* generations */
+	struct cache_watch *watches; /* of each worker */
+	uint32_t n_refs;             /* generations */
 	uint32_t
 		now_s; /* seconds on its time line  w: workers, once in a tick, relaxed  r: manager */
 };
@@ -44,6 +68,17 @@ void cacheset_update(struct cache *c, const struct mr_cache *spec);
 
 uint64_t cacheset_memory(const struct cacheset *s);
 uint64_t cacheset_memory_used(const struct cacheset *s);
+
+/* Bytes that a cache has beside its engine, for each worker: of its own memory. */
+#define CACHE_WATCH_BYTES (256u << 10)
+
+/* What cache_watch.hot of all workers says: hotkey_merge() of every lookup. */
+unsigned cacheset_hot(
+	const struct cacheset *s, const struct cache *c, struct hotkey_top *out, unsigned max);
+
+/* Adds up the times of a kind, in cycles, over all workers. */
+void cacheset_latency(const struct cacheset *s, const struct cache *c, enum cache_kind kind,
+	struct histogram *sum);
 
 /* The manager reads and writes a cache between these two, as the thread of this writer. What it finds is good until
  * cacheset_leave(). Between them no worker's grace period ends: briefly. */

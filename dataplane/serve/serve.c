@@ -15,6 +15,7 @@
 #include "serve/servemc.h"
 #include "serve/udpreply.h"
 
+#include <rte_cycles.h>
 #include <rte_malloc.h>
 #include <rte_udp.h>
 
@@ -29,6 +30,7 @@ struct serve_worker {
 	uint32_t n_services;
 	struct rate_sources *sources;
 	struct serve_tally *services;
+	uint32_t n_lookups, n_requests;        /* for sampling */
 	struct mc_request requests[BURST_MAX]; /* the first one of each datagram */
 };
 
@@ -43,12 +45,19 @@ struct datagram {
 	struct rte_mbuf *answer; /* the last frame so far: takes the place of the request */
 };
 
+/* The cache that is asked. */
+struct answering {
+	struct servemc s;
+	struct cache_watch *watch;
+};
+
 struct call {
 	struct worker *w;
 	struct serve_worker *sw;
 	const struct serve_conf *conf;
 	const struct lb_conf *lb;
 	struct burst *b;
+	uint64_t begun; /* cycle */
 };
 
 int serve_worker_create(struct serve_worker **out, const struct serve_worker_params *p)
@@ -222,10 +231,58 @@ static void send_answer(struct call *x, struct datagram *d, struct udpreply *a)
 	} while (unlikely(m != NULL));
 }
 
+static enum cache_kind kind_of(const struct mc_request *r)
+{
+	static const uint8_t kinds[] = {[MC_GET] = CACHE_GET,
+		[MC_GAT] = CACHE_TOUCH,
+		[MC_SET] = CACHE_SET,
+		[MC_ADD] = CACHE_SET,
+		[MC_REPLACE] = CACHE_SET,
+		[MC_APPEND] = CACHE_SET,
+		[MC_PREPEND] = CACHE_SET,
+		[MC_CAS] = CACHE_SET,
+		[MC_DELETE] = CACHE_DELETE,
+		[MC_INCR] = CACHE_ARITH,
+		[MC_DECR] = CACHE_ARITH,
+		[MC_TOUCH] = CACHE_TOUCH,
+		[MC_FLUSH_ALL] = CACHE_OTHER,
+		[MC_VERSION] = CACHE_OTHER,
+		[MC_VERBOSITY] = CACHE_OTHER,
+		[MC_STATS] = CACHE_OTHER,
+		[MC_QUIT] = CACHE_OTHER,
+		[MC_NOOP] = CACHE_OTHER,
+		[MC_META_GET] = CACHE_GET,
+		[MC_META_SET] = CACHE_SET,
+		[MC_META_DELETE] = CACHE_DELETE,
+		[MC_META_ARITH] = CACHE_ARITH,
+		[MC_META_DEBUG] = CACHE_OTHER};
+
+	return (enum cache_kind)kinds[r->verb];
+}
+
+/* The time of one request of many, from when its burst came. */
+static inline void take_time(struct call *x, struct cache_watch *watch, const struct mc_request *r)
+{
+	if (likely(++x->sw->n_requests % CACHE_LATENCY_SAMPLE != 0))
+		return;
+	histogram_add(&watch->latency[kind_of(r)], rte_rdtsc() - x->begun);
+}
+
+/* One lookup of many shows its key to the sketch. */
+static inline void show_key(
+	struct call *x, struct cache_watch *watch, const struct assoc_probe *probe)
+{
+	if (likely(++x->sw->n_lookups % CACHE_HOT_SAMPLE != 0))
+		return;
+	hotkey_seen(watch->hot, probe->key, probe->key_len, probe->hash,
+		(uint32_t)(x->sw->now_ms / 1000) + 1);
+}
+
 /* Executes what is left of the datagram, of which r is the first request. */
 static void run_requests(struct call *x, struct datagram *d, struct mc_request *r,
-	const struct servemc *s, struct udpreply *a)
+	const struct answering *with, struct udpreply *a)
 {
+	const struct servemc *s = &with->s;
 	const struct mc_limits limits = {.value_max = s->value_max, .is_datagram = true};
 	struct serve_tally *t = &x->sw->services[x->b->p[d->i].service_idx];
 	unsigned status = d->status;
@@ -243,6 +300,7 @@ static void run_requests(struct call *x, struct datagram *d, struct mc_request *
 		else
 			servemc_refuse(s, r, &a->out);
 		send_answer(x, d, a);
+		take_time(x, with->watch, r);
 		d->p += r->consumed;
 		d->len -= r->consumed;
 		if (d->len == 0)
@@ -284,8 +342,9 @@ static void servemc_init(const struct call *x, const struct cache *c, struct ser
 
 /* One datagram, whose first request has been looked up already if probe is not NULL. */
 static void answer(struct call *x, struct datagram *d, struct mc_request *r,
-	const struct servemc *s, const struct assoc_probe *probe)
+	const struct answering *with, const struct assoc_probe *probe)
 {
+	const struct servemc *s = &with->s;
 	const struct mc_limits limits = {.value_max = s->value_max, .is_datagram = true};
 	struct udpreply a;
 
@@ -295,6 +354,8 @@ static void answer(struct call *x, struct datagram *d, struct mc_request *r,
 		udpreply_begin(&a);
 		servemc_answer(s, r, probe, &a.out);
 		send_answer(x, d, &a);
+		show_key(x, with->watch, probe);
+		take_time(x, with->watch, r);
 		d->p += r->consumed;
 		d->len -= r->consumed;
 		if (likely(d->len == 0)) {
@@ -303,7 +364,7 @@ static void answer(struct call *x, struct datagram *d, struct mc_request *r,
 		}
 		d->status = (uint8_t)mc_parse(r, d->p, d->len, &limits);
 	}
-	run_requests(x, d, r, s, &a);
+	run_requests(x, d, r, with, &a);
 	end_datagram(x, d);
 }
 
@@ -313,10 +374,10 @@ static void run_cache(
 {
 	struct assoc_probe probes[BURST_MAX];
 	uint8_t probe_of[BURST_MAX];
-	struct servemc s;
+	struct answering with = {.watch = &c->watches[x->w->id]};
 	unsigned n_probes = 0;
 
-	servemc_init(x, c, &s);
+	servemc_init(x, c, &with.s);
 	for (unsigned k = 0; k < n; k++) {
 		const bool is_lookup = d[k].status == MC_OK && servemc_is_lookup(&r[k]);
 
@@ -325,15 +386,16 @@ static void run_cache(
 			servemc_probe(&r[k], &probes[n_probes++]);
 	}
 	if (likely(n_probes > 0))
-		kv_get_bulk(s.writer, probes, n_probes);
+		kv_get_bulk(with.s.writer, probes, n_probes);
 	for (unsigned k = 0; k < n; k++)
-		answer(x, &d[k], &r[k], &s, probe_of[k] < BURST_MAX ? &probes[probe_of[k]] : NULL);
+		answer(x, &d[k], &r[k], &with,
+			probe_of[k] < BURST_MAX ? &probes[probe_of[k]] : NULL);
 }
 
 void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
 	struct burst *b, const uint8_t *sel, unsigned n)
 {
-	struct call x = {.w = w, .sw = w->serve, .conf = c, .lb = lb, .b = b};
+	struct call x = {.w = w, .sw = w->serve, .conf = c, .lb = lb, .b = b, .begun = rte_rdtsc()};
 	struct datagram d[BURST_MAX];
 	const struct cache *cache = NULL;
 	unsigned first = 0, n_d = 0;

@@ -59,7 +59,7 @@ static void general(struct call *x)
 		{"touch_misses", st->touch_misses},
 		{"store_too_large", st->too_large},
 		{"store_no_memory", st->no_memory},
-		{"limit_maxbytes", x->usage.memory_bytes},
+		{"limit_maxbytes", x->s->memory_bytes},
 		{"threads", x->s->n_workers},
 		{"bytes", x->usage.item_bytes},
 		{"curr_items", x->usage.n_items},

@@ -5,6 +5,7 @@
  * fixed seed, and memory of exactly the size that is used, so that AddressSanitizer sees one byte too
  * many.
  */
+#include "millrace/api_cache.h"
 #include "millrace/api_lb.h"
 #include "millrace/api_stats.h"
 
