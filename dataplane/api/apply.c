@@ -182,6 +182,24 @@ static int check_edits(const struct mr_object *o, struct mr_error *err)
 	return 0;
 }
 
+/* What a service is served from. */
+static int check_mode(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_service *s = &o->service;
+
+	if (s->reply_rate > MR_REPLY_RATE_MAX_KB)
+		return refuse(err, o, "reply_rate %u is above %u KB", s->reply_rate,
+			MR_REPLY_RATE_MAX_KB);
+	if (s->mode == MR_MODE_CACHE)
+		return s->cache[0] != '\0' ? 0 : refuse(err, o, "mode cache without a cache");
+	if (s->mode >= FWD_N_MODES || fwd_modes[s->mode] == NULL)
+		return refuse(err, o, "forwarding mode %u is unknown", s->mode);
+	if (s->cache[0] != '\0' || s->reply_rate != 0)
+		return refuse(err, o, "cache and reply_rate are for mode cache, not for %s",
+			mr_mode_name(s->mode));
+	return 0;
+}
+
 static int check_service(const struct mr_object *o, struct mr_error *err)
 {
 	const struct mr_service *s = &o->service;
@@ -196,8 +214,8 @@ static int check_service(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "port must be 1..65535");
 	if (s->proto != MR_PROTO_TCP && s->proto != MR_PROTO_UDP)
 		return refuse(err, o, "protocol %u is neither tcp (6) nor udp (17)", s->proto);
-	if (s->mode >= FWD_N_MODES || fwd_modes[s->mode] == NULL)
-		return refuse(err, o, "forwarding mode %u is unknown", s->mode);
+	if (check_mode(o, err) != 0)
+		return -EINVAL;
 	if (s->gue_port != 0 && s->mode != MR_MODE_GUE)
 		return refuse(
 			err, o, "gue_port is for mode gue, not for %s", mr_mode_name(s->mode));
@@ -283,7 +301,9 @@ static int check_cache(const struct mr_object *o, struct mr_error *err)
 	const struct mr_cache *c = &o->cache;
 
 	if (c->name[0] == '\0')
-		return refuse(err, o, "name is missing");
+		return refuse(err, o, "name is empty");
+	if (!is_name(c->name, 1))
+		return refuse(err, o, "name has other characters than letters, digits, . _ -");
 	if (strcmp(mr_eviction_name(c->eviction), "?") == 0)
 		return refuse(err, o, "eviction %u is unknown", c->eviction);
 	if (c->memory_bytes < MR_CACHE_MEMORY_MIN)

@@ -315,6 +315,89 @@ static void prefixes_have_no_bits_beyond_their_length(void **state)
 	}
 }
 
+static struct mr_object cache(const char *name)
+{
+	struct mr_object o = {.type = MR_OBJ_CACHE,
+		.cache = {.memory_bytes = 64u << 20, .eviction = MR_EVICTION_S3FIFO}};
+
+	snprintf(o.cache.name, sizeof(o.cache.name), "%s", name);
+	return o;
+}
+
+static void a_cache_has_a_name_and_numbers_in_their_ranges(void **state)
+{
+	struct mr_object o;
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(good); i++) {
+		o = cache(good[i]);
+		check(&o, 0);
+	}
+	for (unsigned i = 0; i < RTE_DIM(bad); i++) {
+		o = cache(bad[i]);
+		check(&o, -EINVAL);
+	}
+	for (unsigned v = 0; v < 256; v++) {
+		o = cache("hot");
+		o.cache.eviction = (uint8_t)v;
+		check(&o, v >= MR_EVICTION_FIFO && v <= MR_EVICTION_SIEVE ? 0 : -EINVAL);
+	}
+	for (int above = 0; above <= 1; above++) {
+		const int want = above ? -EINVAL : 0;
+
+		o = cache("hot");
+		o.cache.memory_bytes = MR_CACHE_MEMORY_MIN - (unsigned)above;
+		check(&o, want);
+		o = cache("hot");
+		o.cache.value_max = MR_CACHE_VALUE_LIMIT + (unsigned)above;
+		check(&o, want);
+		o = cache("hot");
+		o.cache.item_bytes = MR_CACHE_VALUE_LIMIT + (unsigned)above;
+		check(&o, want);
+		o = cache("hot");
+		o.cache.lease_ms = MR_CACHE_LEASE_MAX_MS + (unsigned)above;
+		check(&o, want);
+		o = cache("hot");
+		o.cache.early_pct = (uint16_t)(MR_CACHE_EARLY_MAX_PCT + (unsigned)above);
+		check(&o, want);
+		o = cache("hot");
+		o.cache.stale_s = MR_CACHE_STALE_MAX_S + (unsigned)above;
+		check(&o, want);
+	}
+}
+
+/* A service is served from a cache or forwarded to backends. */
+static void a_cache_is_of_services_of_its_mode(void **state)
+{
+	static const struct {
+		uint8_t mode;
+		const char *cache;
+		uint32_t reply_rate;
+		int want;
+	} cases[] = {
+		{MR_MODE_CACHE, "hot", 0, 0},
+		{MR_MODE_CACHE, "hot", MR_REPLY_RATE_MAX_KB, 0},
+		{MR_MODE_CACHE, "hot", MR_REPLY_RATE_MAX_KB + 1, -EINVAL},
+		{MR_MODE_CACHE, "", 0, -EINVAL},
+		{MR_MODE_FULLNAT, "", 0, 0},
+		{MR_MODE_FULLNAT, "hot", 0, -EINVAL},
+		{MR_MODE_FULLNAT, "", 1, -EINVAL},
+		{MR_MODE_CACHE + 1, "hot", 0, -EINVAL},
+		{0, "", 0, -EINVAL},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		struct mr_object s = service("sessions");
+
+		s.service.proto = MR_PROTO_UDP;
+		s.service.mode = cases[i].mode;
+		s.service.reply_rate = cases[i].reply_rate;
+		snprintf(s.service.cache, sizeof(s.service.cache), "%s", cases[i].cache);
+		check(&s, cases[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +410,8 @@ int main(void)
 		cmocka_unit_test(what_is_hashed_fits_the_scheduler),
 		cmocka_unit_test(rates_have_limits),
 		cmocka_unit_test(prefixes_have_no_bits_beyond_their_length),
+		cmocka_unit_test(a_cache_has_a_name_and_numbers_in_their_ranges),
+		cmocka_unit_test(a_cache_is_of_services_of_its_mode),
 	};
 
 	return cmocka_run_group_tests_name("apply", tests, NULL, NULL);
