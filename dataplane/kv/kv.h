@@ -27,7 +27,7 @@ struct kv_params {
 };
 
 #define KV_ITEM_BYTES 128u
-#define KV_VALUE_MAX (1u << 20)
+#define KV_VALUE_MAX 1048300u /* an item of 1 MiB, with key and head */
 #define KV_SEGS_MIN 32u
 #define KV_PURGES_MAX 16u
 

@@ -72,31 +72,30 @@ static void get(const struct servemc *s, struct mc_request *r, struct mc_out *ou
 	bool is_more = true;
 
 	while (is_more) {
+		const uint8_t *next;
+		uint8_t next_len;
 		unsigned n = 0;
 
 		do {
 			servemc_probe(r, &probes[n++]);
 			is_more = mc_next_key(r);
 		} while (is_more && n < ASSOC_BULK);
+		next = r->key;
+		next_len = r->key_len;
 		kv_get_bulk(s->writer, probes, n);
 		for (unsigned i = 0; i < n; i++) {
-			struct mc_request one = {.protocol = r->protocol,
-				.verb = r->verb,
-				.is_quiet = r->is_quiet,
-				.shows_cas = r->shows_cas,
-				.opcode = r->opcode,
-				.opaque = r->opaque,
-				.opaque_len = r->opaque_len,
-				.key = probes[i].key,
-				.key_len = (uint8_t)probes[i].key_len};
 			struct mc_result result = {.outcome = MC_MISS};
 
 			if (probes[i].item != NULL) {
 				result.outcome = MC_HIT;
 				show_item(&result, probes[i].item);
 			}
-			mc_reply(out, &one, &result);
+			r->key = probes[i].key;
+			r->key_len = (uint8_t)probes[i].key_len;
+			mc_reply(out, r, &result);
 		}
+		r->key = next;
+		r->key_len = next_len;
 	}
 	mc_reply_end(out, r);
 }

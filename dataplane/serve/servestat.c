@@ -128,8 +128,11 @@ void servestat_answer(const struct servemc *s, struct mc_request *r, struct mc_o
 	kv_usage(s->kv, &x.usage);
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strlen(kinds[i].name) == r->key_len
-			&& memcmp(kinds[i].name, r->key, r->key_len) == 0)
+			&& memcmp(kinds[i].name, r->key, r->key_len) == 0) {
 			kinds[i].say(&x);
+			mc_reply_end(out, r);
+			return;
+		}
 	}
-	mc_reply_end(out, r);
+	mc_reply(out, r, &(struct mc_result){.outcome = MC_NOT_FOUND});
 }

@@ -6,5 +6,5 @@
  */
 #include "serve/servemc.h"
 
-/* `stats`, `stats items|slabs|settings|sizes`; anything else is answered with nothing but the end. */
+/* `stats`, `stats items|slabs|settings`; anything else is not found: there is nothing to reset, sizes are not counted. */
 void servestat_answer(const struct servemc *s, struct mc_request *r, struct mc_out *out);

@@ -98,7 +98,7 @@ MR_MSG(mr_backend, MR_BACKEND_FIELDS)
 MR_MSG(mr_cache, MR_CACHE_FIELDS)
 
 #define MR_CACHE_MEMORY_MIN (1u << 20)
-#define MR_CACHE_VALUE_MAX (1u << 20)
+#define MR_CACHE_VALUE_MAX 1048300u /* with key and head 1 MiB, as in memcached */
 #define MR_CACHE_VALUE_LIMIT ((1u << 24) - 1)
 #define MR_CACHE_ITEM_BYTES 128u
 #define MR_CACHE_LEASE_MAX_MS 3600000u

@@ -99,7 +99,7 @@ story_begin() { # story_begin [DATAPLANE OPTION…] : everything of topology.sh 
 	done
 	t_dataplane "$@"
 	t_controld "$CONFIG"
-	for s in $(t_cli -o json service show | t_json '" ".join(s["name"] for s in a["items"])'); do
+	for s in $(t_cli -o json service show | t_json '" ".join(s["name"] for s in a["items"] if s["mode"] != "cache")'); do
 		t_healthy "$s" 3 >/dev/null
 	done
 	t_wait 5 "the last change to be in force" t_in_sync
