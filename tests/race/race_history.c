@@ -59,7 +59,7 @@ static struct kv *kv;
 static pthread_barrier_t barrier;
 static struct history histories[KEYS];
 static uint64_t n_overlaps;
-static uint32_t n_arrived; /* pairs(history-start): the histories are empty again */
+static uint32_t n_arrived;
 
 /* Whether the answer is right in this state, and what the state is then. */
 static bool step(const struct op *op, struct state *s)
@@ -263,7 +263,7 @@ static void churn(struct kv_writer *w, uint64_t *rnd)
 	kv_store(w, &k, &s, NULL);
 }
 
-static void play(uint32_t id, uint32_t round, uint64_t *rnd)
+static void play(uint32_t id, uint32_t round, uint64_t *rnd, timer_t timer)
 {
 	struct kv_writer *w = kv_writer_of(kv, id);
 	uint64_t last[KEYS] = {0};
@@ -281,6 +281,8 @@ static void play(uint32_t id, uint32_t round, uint64_t *rnd)
 		op->value = (uint64_t)round << 32 | id << 24 | n << 12;
 		if (op->verb == CAS || (op->verb == DELETE && race_random(rnd) % 2))
 			op->asked = last[i] != 0 ? last[i] : 1;
+		if (race_random(rnd) % 64 == 0)
+			race_interrupt(timer, race_random(rnd));
 		if (op->verb == GET)
 			get(w, &k, op, rnd);
 		else
@@ -316,24 +318,24 @@ static void *body(void *arg)
 	const uint32_t id = (uint32_t)(uintptr_t)arg;
 	uint64_t rnd = id + 77;
 
+	timer_t timer;
+
 	rte_rcu_qsbr_thread_register(readers, id);
 	rte_rcu_qsbr_thread_online(readers, id);
+	timer = race_make_timer();
 	for (uint32_t round = 0; round < ROUNDS; round++) {
-		/* a barrier wakes one after the other: by then the first one would be through */
-		__atomic_fetch_add(&n_arrived, 1, __ATOMIC_ACQ_REL); /* pairs(history-start) */
-		while (__atomic_load_n(&n_arrived, __ATOMIC_ACQUIRE) /* pairs(history-start) */
-			< THREADS * (round + 1)) {
-			rte_rcu_qsbr_quiescent(readers, id);
-			sched_yield();
-		}
+		rte_rcu_qsbr_thread_offline(readers, id);
+		race_start_line(&n_arrived, THREADS, round);
+		rte_rcu_qsbr_thread_online(readers, id);
 		kv_writer_begin(kv_writer_of(kv, id), 1, 1, 1);
-		play(id, round, &rnd);
+		play(id, round, &rnd, timer);
 		rte_rcu_qsbr_thread_offline(readers, id);
 		pthread_barrier_wait(&barrier);
 		rte_rcu_qsbr_thread_online(readers, id);
 		if (id == 0)
 			check(round);
 	}
+	timer_delete(timer);
 	rte_rcu_qsbr_thread_offline(readers, id);
 	rte_rcu_qsbr_thread_unregister(readers, id);
 	return NULL;

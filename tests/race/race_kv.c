@@ -144,8 +144,11 @@ static void *body(void *arg)
 	char key[32];
 	const struct kv_key own = make_key(key, "own", id);
 
+	timer_t timer;
+
 	rte_rcu_qsbr_thread_register(readers, id);
 	rte_rcu_qsbr_thread_online(readers, id);
+	timer = race_make_timer();
 	for (uint32_t turn = 0; turn < TURNS; turn++) {
 		struct assoc_probe probe = {.key = own.data, .key_len = own.len, .hash = own.hash};
 		struct kv_store s = {.value = &mine, .value_len = sizeof(mine)};
@@ -157,8 +160,10 @@ static void *body(void *arg)
 		kv_writer_begin(c, 1, 0, 1);
 		get(w, &rnd);
 		change(w, &rnd);
-		if (turn % (TURNS / COUNTS) == 0)
+		if (turn % (TURNS / COUNTS) == 0) {
+			race_interrupt(timer, race_random(&rnd));
 			count(c);
+		}
 		/* nobody else writes this key, and there is room for it: it reads as it was written */
 		kv_get_bulk(c, &probe, 1);
 		RACE_CHECK((probe.item != NULL) == (mine != 0), "turn %u: own key", turn);
@@ -168,6 +173,7 @@ static void *body(void *arg)
 		mine++;
 		RACE_CHECK(kv_store(c, &own, &s, NULL) == KV_OK, "turn %u", turn);
 	}
+	timer_delete(timer);
 	rte_rcu_qsbr_thread_offline(readers, id);
 	rte_rcu_qsbr_thread_unregister(readers, id);
 	return NULL;

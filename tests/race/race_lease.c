@@ -42,6 +42,7 @@ enum kind {
 static struct rte_rcu_qsbr *readers;
 static struct kv *guarded, *plain;
 static pthread_barrier_t barrier;
+static uint32_t n_arrived;
 static uint32_t n_won, n_taken, n_hits; /* of the round; atomic */
 static uint32_t n_of[KINDS], n_early;
 
@@ -157,8 +158,11 @@ static void *body(void *arg)
 	const uint32_t id = (uint32_t)(uintptr_t)arg;
 	uint64_t rnd = id + 77;
 
+	timer_t timer;
+
 	rte_rcu_qsbr_thread_register(readers, id);
 	rte_rcu_qsbr_thread_online(readers, id);
+	timer = race_make_timer();
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		const enum kind kind = (enum kind)(round % KINDS);
 
@@ -168,12 +172,17 @@ static void *body(void *arg)
 		wait_for_all(id);
 		begin(id, 10 + 3 * round + 1);
 		churn(kv_writer_of(cache_of(kind), id), &rnd);
+		rte_rcu_qsbr_quiescent(readers, id);
+		race_start_line(&n_arrived, THREADS, round);
+		if (race_random(&rnd) % 2)
+			race_interrupt(timer, race_random(&rnd));
 		ask(id, kind, round);
 		churn(kv_writer_of(cache_of(kind), id), &rnd);
 		wait_for_all(id);
 		if (id == 0)
 			check(kind, round);
 	}
+	timer_delete(timer);
 	rte_rcu_qsbr_thread_offline(readers, id);
 	rte_rcu_qsbr_thread_unregister(readers, id);
 	return NULL;
