@@ -152,9 +152,12 @@ static struct bucket *take_spare(struct assoc *a)
 	return b;
 }
 
-void assoc_walk(const struct assoc *a, void (*on_item)(const struct item *it, void *ctx), void *ctx)
+uint64_t assoc_walk_some(const struct assoc *a, uint64_t from, uint64_t n_buckets,
+	void (*on_item)(const struct item *it, void *ctx), void *ctx)
 {
-	for (uint64_t i = 0; i < a->n_buckets; i++)
+	const uint64_t end = RTE_MIN(a->n_buckets, from + n_buckets);
+
+	for (uint64_t i = from; i < end; i++)
 		for (const struct bucket *b = &a->buckets[i]; b != NULL;) {
 			const struct bucket *next = NULL;
 
@@ -168,6 +171,12 @@ void assoc_walk(const struct assoc *a, void (*on_item)(const struct item *it, vo
 			}
 			b = next;
 		}
+	return end < a->n_buckets ? end : 0;
+}
+
+void assoc_walk(const struct assoc *a, void (*on_item)(const struct item *it, void *ctx), void *ctx)
+{
+	assoc_walk_some(a, 0, a->n_buckets, on_item, ctx);
 }
 
 void assoc_lock(struct assoc *a, uint64_t hash)

@@ -98,6 +98,12 @@ bool assoc_has_spare(struct assoc *a);
  * thread at a time gives. */
 void assoc_give(struct assoc *a, void *memory, uint64_t size);
 
+/* Calls on_item with each item of n_buckets buckets, and what overflowed from them, from this one on; returns the next one, 0 after the
+ * last. Others may write: an item that comes or goes meanwhile may be left out, and one that moves may come twice. Any thread
+ * that reports quiescent, and does not meanwhile; no lock. */
+uint64_t assoc_walk_some(const struct assoc *a, uint64_t from, uint64_t n_buckets,
+	void (*on_item)(const struct item *it, void *ctx), void *ctx);
+
 /* Calls on_item with each item, while nobody writes. For assertions and tests. */
 void assoc_walk(
 	const struct assoc *a, void (*on_item)(const struct item *it, void *ctx), void *ctx);

@@ -177,12 +177,22 @@ void kv_stats_sum(const struct kv *kv, struct kv_stats *sum)
 	}
 }
 
+static uint32_t latest_now(const struct kv *kv)
+{
+	uint32_t now = 0;
+
+	for (unsigned i = 0; i < kv->n_writers; i++)
+		now = RTE_MAX(now, __atomic_load_n(&kv->writers[i].now, __ATOMIC_RELAXED));
+	return now;
+}
+
 void kv_usage(const struct kv *kv, struct kv_usage *usage)
 {
 	const struct seg_pool *p = &kv->pool;
 	struct kv_stats sum;
 	const uint32_t stale_s = __atomic_load_n(&kv->stampede.stale_s, __ATOMIC_RELAXED);
-	uint32_t now = 0, oldest = 0;
+	const uint32_t now = latest_now(kv);
+	uint32_t oldest = 0;
 
 	kv_stats_sum(kv, &sum);
 	*usage = (struct kv_usage){.memory_bytes = kv->memory_bytes,
@@ -192,8 +202,6 @@ void kv_usage(const struct kv *kv, struct kv_usage *usage)
 			+ __atomic_load_n(&p->n_limbo, __ATOMIC_RELAXED),
 		.n_index_segs = __atomic_load_n(&p->n_given, __ATOMIC_RELAXED),
 		.seg_bytes = seg_size(p)};
-	for (unsigned i = 0; i < kv->n_writers; i++)
-		now = RTE_MAX(now, __atomic_load_n(&kv->writers[i].now, __ATOMIC_RELAXED));
 	for (uint32_t no = 0; no < p->n; no++) {
 		const struct seg *s = &p->segs[no];
 		const int32_t live = __atomic_load_n(&s->live, __ATOMIC_RELAXED);
@@ -206,6 +214,51 @@ void kv_usage(const struct kv *kv, struct kv_usage *usage)
 			oldest = min;
 	}
 	usage->expiry_lag_s = oldest != 0 ? now - oldest - stale_s : 0;
+}
+
+struct big_walk {
+	const struct kv *kv;
+	struct kv_biggest *b;
+	uint32_t now;
+};
+
+static bool has_key_of(const struct kv_big *x, const struct item *it)
+{
+	return item_has_key(it, x->key, x->key_len);
+}
+
+/* Takes the item in, in its place by size, if it is one of the largest so far. */
+static void take_big(const struct item *it, void *ctx)
+{
+	const struct big_walk *walk = ctx;
+	struct kv_biggest *b = walk->b;
+	const uint32_t size = kv_item_size(it), seconds = item_seconds(it);
+	uint32_t at = b->n;
+
+	if (b->n == b->n_max && (b->n == 0 || size <= b->items[b->n - 1].size))
+		return;
+	if ((seconds != 0 && seconds <= walk->now) || kv_is_purged(walk->kv, it))
+		return;
+	for (uint32_t i = 0; i < b->n; i++)
+		if (has_key_of(&b->items[i], it))
+			return; /* moved, or written again, since */
+	b->n = RTE_MIN(b->n + 1, b->n_max);
+	at = RTE_MIN(at, b->n - 1);
+	for (; at > 0 && b->items[at - 1].size < size; at--)
+		b->items[at] = b->items[at - 1];
+	b->items[at] = (struct kv_big){.size = size,
+		.value_len = item_value_len(it),
+		.ttl = seconds != 0 ? (int32_t)(seconds - walk->now) : -1,
+		.key_len = (uint8_t)item_key_len(it)};
+	memcpy(b->items[at].key, item_key(it), item_key_len(it));
+}
+
+bool kv_find_biggest(const struct kv *kv, struct kv_biggest *b)
+{
+	struct big_walk walk = {kv, b, latest_now(kv)};
+
+	b->at = assoc_walk_some(kv->index, b->at, KV_BIG_BUCKETS, take_big, &walk);
+	return b->at == 0;
 }
 
 struct check {

@@ -239,5 +239,26 @@ void kv_set_stampede(struct kv *kv, const struct kv_stampede *s);
 void kv_stats_sum(const struct kv *kv, struct kv_stats *sum);
 void kv_usage(const struct kv *kv, struct kv_usage *usage);
 
+#define KV_BIG_BUCKETS 4096u
+
+struct kv_big {
+	uint32_t size; /* bytes that it takes, with its head */
+	uint32_t value_len;
+	int32_t ttl; /* seconds; -1: never expires */
+	uint8_t key_len;
+	uint8_t key[ITEM_KEY_MAX];
+};
+
+/* A walk for the n_max largest items; begins zeroed but for n_max and items. */
+struct kv_biggest {
+	struct kv_big *items; /* the caller's, n_max of them; the largest first */
+	uint32_t n, n_max;
+	uint64_t at; /* where it goes on */
+};
+
+/* A part of the walk: KV_BIG_BUCKETS buckets of the index. Items that are written or moved meanwhile may be left out. true: that was
+ * the last part. Context: a thread that is a registered reader, and reports quiescent between two parts; no lock. */
+bool kv_find_biggest(const struct kv *kv, struct kv_biggest *b);
+
 /* Assert-only, nobody else uses it: walks everything. */
 void kv_check(const struct kv *kv);

@@ -663,6 +663,88 @@ static void values_of_most_of_a_segment(void **state)
 	kv_destroy(&kv);
 }
 
+static void store_one(const char *key, uint32_t len)
+{
+	static const uint8_t value[VALUE_MAX];
+	const struct kv_key k = kv_key_of(key, (uint32_t)strlen(key));
+	const struct kv_store s = {.value = value, .value_len = len};
+
+	assert_int_equal(KV_OK, kv_store(some_writer(), &k, &s, NULL));
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* The largest items, found in parts while others are written; what has expired or was purged is none of them. */
+static void biggest(void **state)
+{
+	static struct kv_big big[50];
+	static uint32_t sizes[4000];
+	struct kv_biggest b = {.items = big, .n_max = 50};
+	const uint8_t value[VALUE_MAX] = {0};
+	unsigned n_parts = 1;
+
+	(void)state;
+	seed = 88172645463325252ull;
+	open_cache(16u << 20, EVICT_S3FIFO);
+	for (uint32_t i = 0; i < 4000; i++) {
+		char key[32];
+		const struct kv_key k = kv_key_of(key,
+			(uint32_t)snprintf(key, sizeof(key), "%s:%u", i % 9 ? "key" : "old", i));
+		const struct kv_store s = {.value = value,
+			.value_len = rnd(VALUE_MAX),
+			.exptime = i % 7 ? 0
+				: i % 2  ? 5
+					 : 100};
+
+		assert_int_equal(KV_OK, kv_store(some_writer(), &k, &s, NULL));
+		sizes[i] =
+			i % 9 == 0 || (i % 7 == 0 && i % 2) ? 0 : item_size(k.len, s.value_len, 0);
+	}
+	now += 5;
+	assert_int_equal(0, kv_purge(kv_writer_of(kv, 0), "old", 3));
+	qsort(sizes, 4000, sizeof(sizes[0]), by_size);
+	/* neither writer has swept yet, but for the one that begins now */
+	kv_writer_begin(kv_writer_of(kv, 0), now, EPOCH + now, (uint64_t)now * 1000);
+	for (; !kv_find_biggest(kv, &b); n_parts++) {
+		const struct kv_key k = kv_key_of("small", 5);
+		const struct kv_store s = {.value = value, .value_len = 1};
+
+		rte_rcu_qsbr_quiescent(readers, 0);
+		assert_int_equal(KV_OK, kv_store(some_writer(), &k, &s, NULL));
+	}
+	assert_true(n_parts > 1);
+	assert_int_equal(50, b.n);
+	for (unsigned i = 0; i < 50; i++) {
+		unsigned number;
+
+		assert_int_equal(sizes[i], big[i].size);
+		assert_int_equal(1, sscanf((const char *)big[i].key, "key:%u", &number));
+		assert_int_equal(number % 7 ? -1 : 95, big[i].ttl);
+		assert_int_equal(sizes[i], item_size(big[i].key_len, big[i].value_len, 0));
+	}
+	/* more than there are, and none at all */
+	b = (struct kv_biggest){.items = big, .n_max = 0};
+	while (!kv_find_biggest(kv, &b))
+		;
+	assert_int_equal(0, b.n);
+	kv_destroy(&kv);
+	open_cache(16u << 20, EVICT_S3FIFO);
+	store_one("a", 10);
+	store_one("b", 20);
+	b = (struct kv_biggest){.items = big, .n_max = 50};
+	while (!kv_find_biggest(kv, &b))
+		;
+	assert_int_equal(2, b.n);
+	assert_int_equal(20, big[0].value_len);
+	assert_int_equal(10, big[1].value_len);
+	kv_destroy(&kv);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -670,6 +752,7 @@ int main(void)
 		cmocka_unit_test(small),
 		cmocka_unit_test(index_grows),
 		cmocka_unit_test(values_of_most_of_a_segment),
+		cmocka_unit_test(biggest),
 	};
 
 	if (eal_start("test_kv", 128) != 0)
