@@ -154,7 +154,8 @@ static bool is_swept(const struct kv *kv, uint32_t era)
 static bool is_free(struct kv *kv)
 {
 	if (kv->is_old_read && rte_rcu_qsbr_check(kv->pool.readers, kv->old_token, false) == 1) {
-		TSAN_ACQUIRE(kv->pool.readers);
+		TSAN_RELEASE(&kv->pool.readers->acked_token); /* as in seg.c */
+		TSAN_ACQUIRE(&kv->pool.readers->acked_token);
 		kv->is_old_read = false;
 	}
 	return !kv->is_old_read;

@@ -70,7 +70,9 @@ static void free_some(struct seg_pool *p)
 
 		if (rte_rcu_qsbr_check(p->readers, p->segs[no].token, false) != 1)
 			return;
-		TSAN_ACQUIRE(p->readers); /* it may know from another thread, by a relaxed word */
+		/* it may know from another thread, by a relaxed word */
+		TSAN_RELEASE(&p->readers->acked_token);
+		TSAN_ACQUIRE(&p->readers->acked_token);
 		unlink(p, &p->limbo, no);
 		set_state(&p->segs[no], SEG_FREE);
 		p->segs[no].next = p->free;

@@ -73,8 +73,8 @@ static inline void race_start_line(uint32_t *count, uint32_t n, uint32_t turn)
 {
 	__atomic_fetch_add(
 		count, 1, __ATOMIC_ACQ_REL); /* pairs(start-line): what was done before it */
-	for (uint32_t spins = 1;             /* pairs(start-line): ... by the others */
-		__atomic_load_n(count, __ATOMIC_ACQUIRE) < n * (turn + 1); spins++)
+	/* pairs(start-line): ... by the others */
+	for (uint32_t spins = 1; __atomic_load_n(count, __ATOMIC_ACQUIRE) < n * (turn + 1); spins++)
 		if (spins % 1024 == 0)
 			sched_yield();
 }

@@ -31,6 +31,7 @@ const char *__tsan_default_suppressions(void)
 #endif
 
 static struct rte_rcu_qsbr *readers;
+static pthread_barrier_t end;
 static struct kv *kv;
 
 static struct kv_key make_key(char key[32], const char *kind, uint32_t i)
@@ -175,6 +176,39 @@ static void *body(void *arg)
 	}
 	timer_delete(timer);
 	rte_rcu_qsbr_thread_offline(readers, id);
+	/* TSan does not see what unregistering orders: not while others write */
+	pthread_barrier_wait(&end);
+	rte_rcu_qsbr_thread_unregister(readers, id);
+	return NULL;
+}
+
+/* Looks for the largest items over and over, as the manager does, until all writers have ended. */
+static bool is_over;
+
+static void *watch(void *arg)
+{
+	static struct kv_big big[20];
+	struct kv_biggest b = {.items = big, .n_max = 20};
+	const unsigned id = THREADS;
+	unsigned n_walks = 0;
+
+	(void)arg;
+	rte_rcu_qsbr_thread_register(readers, id);
+	rte_rcu_qsbr_thread_online(readers, id);
+	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED) || n_walks == 0) {
+		if (kv_find_biggest(kv, &b)) {
+			for (uint32_t i = 0; i < b.n; i++)
+				RACE_CHECK(big[i].value_len <= VALUE_MAX && big[i].key[1] == ':'
+						&& (i == 0 || big[i].size <= big[i - 1].size),
+					"walk %u: item %u of %u", n_walks, i, b.n);
+			n_walks++;
+			b = (struct kv_biggest){.items = big, .n_max = 20};
+		}
+		rte_rcu_qsbr_thread_offline(readers, id);
+		usleep(2000);
+		rte_rcu_qsbr_thread_online(readers, id);
+	}
+	rte_rcu_qsbr_thread_offline(readers, id);
 	rte_rcu_qsbr_thread_unregister(readers, id);
 	return NULL;
 }
@@ -191,7 +225,7 @@ static void open_cache(struct kv **out, uint64_t bytes, enum evict_policy policy
 
 static void run(enum evict_policy policy)
 {
-	pthread_t threads[THREADS];
+	pthread_t threads[THREADS], watcher;
 	const struct kv_key by_incr = kv_key_of("incr", 4), by_cas = kv_key_of("cas", 3);
 	const struct kv_store zero = {.value = "0", .value_len = 1};
 	struct assoc_probe probe = {.key = "cas", .key_len = 3, .hash = by_cas.hash};
@@ -207,8 +241,12 @@ static void run(enum evict_policy policy)
 	RACE_CHECK(kv_store(kv_writer_of(counters, 0), &by_cas, &zero, NULL) == KV_OK, "set");
 	for (unsigned i = 0; i < THREADS; i++)
 		threads[i] = race_start(body, (void *)(uintptr_t)i);
+	watcher = race_start(watch, NULL);
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
+	__atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+	pthread_join(watcher, NULL);
+	is_over = false;
 	RACE_CHECK(kv_count(kv_writer_of(counters, 0), &by_incr, &none, &counted) == KV_OK, "incr");
 	sum = counted.value;
 	kv_get_bulk(kv_writer_of(counters, 0), &probe, 1);
@@ -240,8 +278,9 @@ int main(void)
 {
 	RACE_CHECK(eal_start("race_kv", 256) == 0, "EAL did not start");
 	keyhash_init_seed(1);
-	readers = rte_zmalloc(NULL, rte_rcu_qsbr_get_memsize(THREADS), RTE_CACHE_LINE_SIZE);
-	RACE_CHECK(readers != NULL && rte_rcu_qsbr_init(readers, THREADS) == 0, "no memory");
+	readers = rte_zmalloc(NULL, rte_rcu_qsbr_get_memsize(THREADS + 1), RTE_CACHE_LINE_SIZE);
+	RACE_CHECK(readers != NULL && rte_rcu_qsbr_init(readers, THREADS + 1) == 0, "no memory");
+	pthread_barrier_init(&end, NULL, THREADS);
 	for (unsigned p = 0; p < EVICT_N; p++)
 		run((enum evict_policy)p);
 	return 0;
