@@ -187,33 +187,41 @@ static void guard(struct kv_writer *w, struct assoc_probe *p)
 		count_dead(w, found);
 }
 
-static void guard_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n)
+static unsigned guard_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n)
 {
+	unsigned n_hits = 0;
+
 	for (unsigned i = 0; i < n; i++) {
 		probes[i].marks = 0;
 		guard(w, &probes[i]);
+		n_hits += probes[i].item != NULL;
 	}
+	return n_hits;
+}
+
+/* Without stampede control: what is dead is not there. */
+static unsigned drop_dead(struct kv_writer *w, struct assoc_probe *probes, unsigned n)
+{
+	unsigned n_hits = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		probes[i].marks = 0;
+		if (probes[i].item != NULL && unlikely(kv_is_dead(w, probes[i].item))) {
+			count_dead(w, probes[i].item);
+			probes[i].item = NULL;
+		}
+		n_hits += probes[i].item != NULL;
+	}
+	return n_hits;
 }
 
 void kv_get_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n)
 {
 	struct kv *kv = w->kv;
-	unsigned n_hits = 0;
+	unsigned n_hits;
 
 	assoc_find_bulk(kv->index, probes, n);
-	if (unlikely(w->is_guarded)) {
-		guard_bulk(w, probes, n);
-	} else {
-		for (unsigned i = 0; i < n; i++) {
-			probes[i].marks = 0;
-			if (probes[i].item != NULL && unlikely(kv_is_dead(w, probes[i].item))) {
-				count_dead(w, probes[i].item);
-				probes[i].item = NULL;
-			}
-		}
-	}
-	for (unsigned i = 0; i < n; i++)
-		n_hits += probes[i].item != NULL;
+	n_hits = unlikely(w->is_guarded) ? guard_bulk(w, probes, n) : drop_dead(w, probes, n);
 	kv->evict.ops->on_hits(&kv->evict, probes, n);
 	KV_COUNT(w, gets, n);
 	KV_COUNT(w, hits, n_hits);
