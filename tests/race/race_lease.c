@@ -36,6 +36,7 @@ enum kind {
 	NEAR,     /* mg R */
 	MIXED,    /* md I, guarded; some get, some mg */
 	EARLY,    /* guarded, get: its time is near; by chance */
+	FETCHED,  /* guarded, get: who has won stores at once, and no other one wins after that */
 	KINDS
 };
 
@@ -84,7 +85,7 @@ static void prepare(uint32_t id, enum kind kind, uint32_t round)
 					   : 100};
 	struct assoc_probe p = {.key = k.data, .key_len = k.len, .hash = k.hash};
 
-	if (kind == MISSING || kind == VIVIFIED)
+	if (kind == MISSING || kind == VIVIFIED || kind == FETCHED)
 		return;
 	if (kind == EARLY)
 		kv_get_bulk(w, &p, 1); /* a lease, so that the time it takes is known */
@@ -118,6 +119,7 @@ static void ask(uint32_t id, enum kind kind, uint32_t round)
 		.vivify = 100,
 		.has_recache = kind == NEAR,
 		.recache = 2000};
+	const struct kv_store fetched = {.value = "value", .value_len = 5, .exptime = 1000};
 	struct kv_found f = {0};
 	uint8_t marks;
 
@@ -127,9 +129,12 @@ static void ask(uint32_t id, enum kind kind, uint32_t round)
 	} else {
 		kv_get_bulk(w, &p, 1);
 		marks = p.marks;
+		if (kind == FETCHED && (marks & KV_WON))
+			RACE_CHECK(kv_store(w, &k, &fetched, NULL) == KV_OK, "round %u", round);
 		__atomic_fetch_add(&n_hits, p.item != NULL, __ATOMIC_RELAXED);
 	}
-	if (kind != MISSING && kind != VIVIFIED && kind != EXPIRED && id == round % THREADS)
+	if (kind != MISSING && kind != VIVIFIED && kind != EXPIRED && kind != FETCHED
+		&& id == round % THREADS)
 		kv_touch(w, &k, 1000);
 	if (marks & KV_WON)
 		__atomic_fetch_add(&n_won, 1, __ATOMIC_RELAXED);
@@ -145,6 +150,9 @@ static void check(enum kind kind, uint32_t round)
 			"round %u: %u refresh early, %u hits, %u wait", round, n_won, n_hits,
 			n_taken);
 		n_early += n_won;
+	} else if (kind == FETCHED) {
+		RACE_CHECK(n_won == 1 && n_hits + n_taken == THREADS - 1,
+			"round %u: %u won, %u wait, %u hits", round, n_won, n_taken, n_hits);
 	} else {
 		RACE_CHECK(n_won == 1 && n_taken == THREADS - 1,
 			"round %u, kind %d: %u won, %u wait", round, (int)kind, n_won, n_taken);
