@@ -119,26 +119,28 @@ log_of() {
 
 answers() { ask --no-load --keys 1 --sockets 1 --window 1 --seconds 0.01; }
 
-ticks() { # CPU time of the server, all threads, user and system, in hundredths of a second
-	sed 's/.*) //' "/proc/$(t_pid server)/stat" | awk '{ print $12 + $13 }'
+ticks() { # CPU time of the server, all threads, user and system, in the clock's ticks
+	sed 's/.*) //' "/proc/$(t_pid server)/stat" | awk '{ print $12, $13 }'
 }
 
 one() { # one SERVER ROUND : a line of the table, and one of the results
-	local before after
+	local user system user_end system_end
 	t_in client ip neigh flush dev eth0
 	"$1_up"
 	ask --load-only 2>"$T_DIR/load" || {
 		cat "$T_DIR/load" "$T_DIR/server.log" >&2
 		t_die "the keys could not be stored"
 	}
-	before=$(ticks)
+	read -r user system < <(ticks)
 	ask --no-load --seconds "$seconds" --json >"$T_DIR/result"
-	after=$(ticks)
+	read -r user_end system_end < <(ticks)
 	"$1_down"
-	t_json '"%s %d %d %.1f %.1f %d %d %d %.3f" % (sys.argv[1], int(sys.argv[2]), a["per_second"], a["p50_us"], a["p99_us"],
-		a["lost"], a["misses"], a["refused"], (int(sys.argv[4]) - int(sys.argv[3])) * 1e6 / int(sys.argv[5]) / a["requests"])' \
-		"$1" "$2" "$before" "$after" "$(getconf CLK_TCK)" <"$T_DIR/result" >>"$T_DIR/results"
-	tail -n 1 "$T_DIR/results" | awk '{ printf "%-10s %5d %12d %9.1f %9.1f %8d %8d %8d %12.3f\n", $1, $2, $3, $4, $5, $6, $7, $8, $9 }'
+	t_json '"%s %s %d %.1f %.1f %d %d %d " % (*sys.argv[1:3], a["per_second"], a["p50_us"], a["p99_us"], a["lost"], a["misses"],
+		a["refused"]) + " ".join("%.3f" % (int(t) * 1e6 / int(sys.argv[3]) / a["requests"]) for t in sys.argv[4:])' \
+		"$1" "$2" "$(getconf CLK_TCK)" $((user_end - user)) $((system_end - system)) \
+		$((user_end - user + system_end - system)) <"$T_DIR/result" >>"$T_DIR/results"
+	tail -n 1 "$T_DIR/results" | awk '{ printf "%-10s %6s %11d %8.1f %8.1f %7d %7d %7d %8.3f %8.3f %8.3f\n",
+		$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }'
 }
 
 median() { # median SERVER COLUMN
@@ -150,16 +152,17 @@ network
 : >"$T_DIR/results"
 echo "$(memcached -V) and $("$T_BUILD/dataplane/millraced" --version); $(nproc) CPUs," \
 	"$(awk -F ': *' '/^model name/ { print $2; exit }' /proc/cpuinfo); load $(cut -d ' ' -f 1-3 /proc/loadavg)"
-printf '%-10s %5s %12s %9s %9s %8s %8s %8s %12s\n' server round requests/s "p50 us" "p99 us" lost misses refused "CPU us/req"
+printf '%98s\n' "CPU us/request"
+printf '%-10s %6s %11s %8s %8s %7s %7s %7s %8s %8s %8s\n' server round requests/s "p50 us" "p99 us" lost misses refused user system both
 for ((round = 1; round <= rounds; round++)); do
 	for server in $servers; do
 		one "$server" "$round"
 	done
 done
 for server in $servers; do
-	printf '%-10s %5s %12d %9.1f %9.1f %8s %8s %8s %12.3f\n' "$server" median "$(median "$server" 3)" \
-		"$(median "$server" 4)" "$(median "$server" 5)" "" "" "" "$(median "$server" 9)"
+	printf '%-10s %6s %11d %8.1f %8.1f %7s %7s %7s %8.3f %8.3f %8.3f\n' "$server" median "$(median "$server" 3)" \
+		"$(median "$server" 4)" "$(median "$server" 5)" "" "" "" "$(median "$server" 9)" "$(median "$server" 10)" "$(median "$server" 11)"
 done
-[ "$servers" != "memcached millrace" ] || awk -v a="$(median memcached 3)" -v b="$(median millrace 3)" -v c="$(median memcached 9)" \
-	-v d="$(median millrace 9)" 'BEGIN { printf "Millrace / memcached: %.2f times the requests, %.2f of the CPU time\n", b / a, d / c }'
+[ "$servers" != "memcached millrace" ] || awk -v a="$(median memcached 3)" -v b="$(median millrace 3)" -v c="$(median memcached 11)" \
+	-v d="$(median millrace 11)" 'BEGIN { printf "Millrace / memcached: %.2f times the requests, %.2f of the CPU time\n", b / a, d / c }'
 echo "load $(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
