@@ -109,6 +109,8 @@ commands() {
 		  ip netns exec $T_ID-client curl http://10.1.0.80/            # full NAT, Maglev
 		  ip netns exec $T_ID-client curl 'http://[fd00:1::80]/'       # the same over IPv6, weighted round robin
 		  ip netns exec $T_ID-client curl http://10.1.0.90:8080/       # direct return
+		  ip netns exec $T_ID-client $T_PYTHON tests/system/mc_client.py 10.1.0.100 11211 send 'get greeting'
+		  millrace cache show
 
 		Logs, sockets and state are in $T_DIR. ./dev stop ends it.
 	EOF
@@ -153,6 +155,24 @@ show_balancing() {
 	show conn show --limit 5
 	show conn count
 	show port stats
+}
+
+mc() { t_in client $T_PYTHON tests/system/mc_client.py 10.1.0.100 11211 "$@"; }
+
+show_cache() {
+	say "memcached over UDP, answered by the box"
+	echo '$ set greeting 0 0 5 / get greeting / incr visits 1 / mg greeting v t'
+	mc send 'set greeting 0 0 5\r\nhello' 'get greeting' 'set visits 0 0 1\r\n0' 'incr visits 1' 'mg greeting v t'
+	mc fill 5000 100 user: >"$T_DIR/fill.json"
+	mc check 5000 100 user: >"$T_DIR/check.json"
+	check "5,000 values of 100 bytes are stored" test "$(t_report fill 'a["stored"]')" = 5000
+	check "and read back as they were" test "$(t_report check '(a["found"], a["wrong"])')" = "(5000, 0)"
+	show cache show
+	show cache get sessions greeting
+	show cache purge sessions --prefix user:
+	mc check 5000 100 user: >"$T_DIR/check.json"
+	check "none of them is left" test "$(t_report check 'a["found"]')" = 0
+	check "others are" test "$(mc send 'get visits' | tr -d '\r' | sed -n 2p)" = 1
 }
 
 show_failover() {
@@ -204,7 +224,8 @@ summary() {
 	show drops
 	show service show
 	echo "Real clients were served through the dataplane: balancing over IPv4 and IPv6, full NAT and direct"
-	echo "return, fail-over, draining and the loss of the control plane, without a failed request."
+	echo "return, fail-over, draining and the loss of the control plane, without a failed request; and a cache was served"
+	echo "by the box itself."
 	echo "took $SECONDS s"
 }
 
@@ -235,6 +256,7 @@ case $MODE in
 	;;
 *)
 	show_balancing
+	show_cache
 	show_failover
 	show_drain
 	show_control_loss
