@@ -25,7 +25,7 @@ static void fill(const struct cache *c, struct mr_cache_row *row)
 #undef COPY
 	memcpy(row->name, c->spec.name, sizeof(row->name));
 	row->eviction = c->spec.eviction;
-	row->memory_bytes = u.memory_bytes;
+	row->memory_bytes = c->spec.memory_bytes; /* the engine has not all of it */
 	row->item_bytes = u.item_bytes;
 	row->items = u.n_items; /* not the sum, in which a key can be missing for a moment */
 	row->segments = u.n_segs;
@@ -50,8 +50,7 @@ int cachereq_on_caches(
 	return 0;
 }
 
-/* 0, or refused. */
-static int find(struct cache **out, const char *name, struct mr_error *err)
+int cachereq_find(struct cache **out, const char *name, struct mr_error *err)
 {
 	*out = serveconf_find(serve_conf_of(snapshot_get()), name);
 	if (*out != NULL)
@@ -59,6 +58,14 @@ static int find(struct cache **out, const char *name, struct mr_error *err)
 	return server_refuse(err, -ENOENT, MR_ERR_NOT_FOUND, name,
 		"there is no cache '%s' in generation %llu", name,
 		(unsigned long long)snapshot_get()->generation);
+}
+
+int cachereq_check_top(const struct mr_cache_top *ask, struct mr_error *err)
+{
+	if (ask->limit <= MR_CACHE_TOP_MAX)
+		return 0;
+	return server_refuse(err, -EINVAL, MR_ERR_INVALID, "limit", "limit %u is above %u",
+		ask->limit, MR_CACHE_TOP_MAX);
 }
 
 /* --- CACHE_GET */
@@ -92,7 +99,7 @@ int cachereq_on_get(
 	int rc = server_decode(f, &mr_cache_key_msg, &ask, err);
 
 	if (rc == 0)
-		rc = find(&cache, ask.name, err);
+		rc = cachereq_find(&cache, ask.name, err);
 	if (rc != 0)
 		return rc;
 	if (ask.key.n == 0 || ask.key.n > MR_CACHE_KEY_MAX)
@@ -134,7 +141,7 @@ int cachereq_on_purge(
 	if (rc == 0)
 		rc = check_prefix(&ask, err);
 	if (rc == 0)
-		rc = find(&cache, ask.name, err);
+		rc = cachereq_find(&cache, ask.name, err);
 	if (rc != 0)
 		return rc;
 	w = cacheset_enter(s->p.env.caches, cache);

@@ -178,9 +178,11 @@ static const struct handler handlers[] = {
 	HANDLER(MR_REQ_CACHES, cachereq_on_caches),
 	HANDLER(MR_REQ_CACHE_GET, cachereq_on_get),
 	HANDLER(MR_REQ_CACHE_PURGE, cachereq_on_purge),
+	HANDLER(MR_REQ_CACHE_HOTKEYS, cachewatch_on_hotkeys),
+	HANDLER(MR_REQ_CACHE_LATENCY, cachewatch_on_latency),
 };
 #define N_HANDLERS (sizeof(handlers) / sizeof(handlers[0]))
-_Static_assert(N_HANDLERS == MR_REQ_CACHE_PURGE + 1, "the last request has a handler");
+_Static_assert(N_HANDLERS == MR_REQ_CACHE_LATENCY + 1, "the last request has a handler");
 
 static int dispatch(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)

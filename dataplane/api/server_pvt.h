@@ -8,6 +8,8 @@
 struct conndump;
 struct explain;
 struct capturereq;
+struct cache;
+struct mr_cache_top;
 
 struct api_client {
 	int fd;
@@ -123,11 +125,20 @@ bool explain_poll(struct api_server *s);
 void explain_forget(struct api_server *s, const struct api_client *c);
 
 /* cachereq.c */
+/* The cache of the running generation; a number of rows that can be had. 0, or refused. */
+int cachereq_find(struct cache **out, const char *name, struct mr_error *err);
+int cachereq_check_top(const struct mr_cache_top *ask, struct mr_error *err);
 int cachereq_on_caches(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
 int cachereq_on_get(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
 int cachereq_on_purge(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+
+/* cachewatch.c */
+int cachewatch_on_hotkeys(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+int cachewatch_on_latency(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
 
 /* capturereq.c */

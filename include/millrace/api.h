@@ -50,7 +50,11 @@ enum mr_role { MR_ROLE_VIEW = 0, MR_ROLE_CHANGE = 1 };
 	X(MR_REQ_TRACE_READ, 28, "trace-read", mr_capture_key, mr_trace_row, MR_ROLE_CHANGE) \
 	X(MR_REQ_CACHES, 29, "caches", mr_empty, mr_cache_row, MR_ROLE_VIEW) \
 	X(MR_REQ_CACHE_GET, 30, "cache-get", mr_cache_key, mr_cache_value_row, MR_ROLE_CHANGE) \
-	X(MR_REQ_CACHE_PURGE, 31, "cache-purge", mr_cache_purge, mr_empty, MR_ROLE_CHANGE)
+	X(MR_REQ_CACHE_PURGE, 31, "cache-purge", mr_cache_purge, mr_empty, MR_ROLE_CHANGE) \
+	X(MR_REQ_CACHE_HOTKEYS, 32, "cache-hotkeys", mr_cache_top, mr_cache_hotkey_row, \
+		MR_ROLE_VIEW) \
+	X(MR_REQ_CACHE_LATENCY, 33, "cache-latency", mr_cache_name, mr_cache_latency_row, \
+		MR_ROLE_VIEW)
 
 #define MR_REQUEST_MEMBER(sym, number, name, req, row, role) sym = number,
 enum mr_request { MR_REQUESTS(MR_REQUEST_MEMBER) };

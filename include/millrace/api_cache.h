@@ -77,3 +77,35 @@ MR_MSG(mr_cache_value_row, MR_CACHE_VALUE_ROW_FIELDS)
 	F(T, DATA, prefix, 3, MR_OPTIONAL, "at most MR_CACHE_KEY_MAX bytes; none: see all") \
 	F(T, U8, all, 4, MR_OPTIONAL, "1 = all keys, without a prefix")
 MR_MSG(mr_cache_purge, MR_CACHE_PURGE_FIELDS)
+
+/* CACHE_HOTKEYS: the keys that are asked for most, the highest rate first. */
+#define MR_CACHE_TOP_FIELDS(F, T) \
+	F(T, NAME, name, 2, MR_REQUIRED, "cache") \
+	F(T, U16, limit, 3, MR_OPTIONAL, "rows, 1 to MR_CACHE_TOP_MAX; 0 = MR_CACHE_TOP")
+MR_MSG(mr_cache_top, MR_CACHE_TOP_FIELDS)
+
+#define MR_CACHE_TOP 20u
+#define MR_CACHE_TOP_MAX 256u
+
+/* Rates are in thousandths of a request in a second. */
+#define MR_CACHE_HOTKEY_ROW_FIELDS(F, T) \
+	F(T, DATA, key, 2, MR_REQUIRED, "") \
+	F(T, U64, milli_per_second, 3, MR_REQUIRED, "lookups, estimated from a sample") \
+	F(T, U64, milli_error, 4, MR_REQUIRED, "by how much that may be wrong, either way")
+MR_MSG(mr_cache_hotkey_row, MR_CACHE_HOTKEY_ROW_FIELDS)
+
+/* CACHE_LATENCY: a row for each kind of request that has come. */
+#define MR_CACHE_NAME_FIELDS(F, T) F(T, NAME, name, 2, MR_REQUIRED, "cache")
+MR_MSG(mr_cache_name, MR_CACHE_NAME_FIELDS)
+
+#define MR_CACHE_LATENCY_ROW_FIELDS(F, T) \
+	F(T, NAME, kind, 2, MR_REQUIRED, "get, set, …") \
+	F(T, U64, sampled, 3, MR_REQUIRED, "requests whose time was taken: a few of all") \
+	F(T, U64, mean_ns, 4, MR_REQUIRED, \
+		"from when its packets came until the answer is written") \
+	F(T, U64, p50_ns, 5, MR_REQUIRED, "half of them took no longer") \
+	F(T, U64, p90_ns, 6, MR_REQUIRED, "") \
+	F(T, U64, p99_ns, 7, MR_REQUIRED, "") \
+	F(T, U64, p999_ns, 8, MR_REQUIRED, "") \
+	F(T, U64, max_ns, 9, MR_REQUIRED, "")
+MR_MSG(mr_cache_latency_row, MR_CACHE_LATENCY_ROW_FIELDS)

@@ -10,13 +10,15 @@
 #include "serve/serveconf.h"
 #include "unit.h"
 
+#include <rte_cycles.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ROWS_MAX 8u
+#define ROWS_MAX 256u
 
 static struct harness h;
 static struct api_server *server;
@@ -26,6 +28,8 @@ static int fd;
 /* What the last request was answered. */
 static struct mr_cache_row caches[ROWS_MAX];
 static struct mr_cache_value_row value;
+static struct mr_cache_hotkey_row hots[ROWS_MAX];
+static struct mr_cache_latency_row times[ROWS_MAX];
 static unsigned n_rows;
 static bool is_error;
 static struct mr_error refusal;
@@ -68,6 +72,12 @@ static void take_frame(const struct mr_frame *f)
 	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_CACHE_GET) {
 		decode(f, &mr_cache_value_row_msg, &value);
 		n_rows++;
+	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_CACHE_HOTKEYS) {
+		assert_true(n_rows < ROWS_MAX);
+		decode(f, &mr_cache_hotkey_row_msg, &hots[n_rows++]);
+	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_CACHE_LATENCY) {
+		assert_true(n_rows < ROWS_MAX);
+		decode(f, &mr_cache_latency_row_msg, &times[n_rows++]);
 	}
 }
 
@@ -146,6 +156,25 @@ static void purge(const char *cache, const char *prefix, uint8_t all)
 
 	snprintf(p.name, sizeof(p.name), "%s", cache);
 	send_request(MR_REQ_CACHE_PURGE, &mr_cache_purge_msg, &p);
+	await();
+}
+
+static void ask_top(enum mr_request type, const char *cache, uint16_t limit)
+{
+	struct mr_cache_top t = {.limit = limit};
+
+	snprintf(t.name, sizeof(t.name), "%s", cache);
+	send_request(type, &mr_cache_top_msg, &t);
+	await();
+}
+
+static void ask_times(const char *cache)
+{
+	struct mr_cache_name n;
+
+	memset(&n, 0, sizeof(n));
+	snprintf(n.name, sizeof(n.name), "%s", cache);
+	send_request(MR_REQ_CACHE_LATENCY, &mr_cache_name_msg, &n);
 	await();
 }
 
@@ -364,6 +393,92 @@ static void a_purge_is_of_what_begins_so(void **state)
 	assert_true(ask("cold", "user:1", 6));
 }
 
+/* What the workers would note: key i of 30 is asked for 100 + i times in each of them. */
+static void hot_keys_of_all_workers_are_one_list(void **state)
+{
+	struct cache *c = serveconf_find(serve_conf_of(snapshot_get()), "hot");
+	const uint32_t now = __atomic_load_n(&c->now_s, __ATOMIC_RELAXED);
+	char key[16];
+
+	(void)state;
+	ask_top(MR_REQ_CACHE_HOTKEYS, "hot", 0);
+	assert_false(is_error);
+	assert_int_equal(n_rows, 0);
+	for (unsigned w = 0; w < h.n_workers; w++) {
+		for (unsigned i = 0; i < 30; i++) {
+			struct kv_key k;
+
+			snprintf(key, sizeof(key), "hot:%02u", i);
+			k = kv_key_of(key, 6);
+			for (unsigned n = 0; n < 100 + i; n++)
+				hotkey_seen(c->watches[w].hot, key, 6, k.hash, now);
+		}
+	}
+	pass(1000);
+	ask_top(MR_REQ_CACHE_HOTKEYS, "hot", 5);
+	assert_int_equal(n_rows, 5);
+	for (unsigned i = 0; i < n_rows; i++) {
+		const uint64_t rate = 1000ull * CACHE_HOT_SAMPLE * h.n_workers * (129 - i);
+
+		snprintf(key, sizeof(key), "hot:%02u", 29 - i);
+		assert_int_equal(hots[i].key.n, 6);
+		assert_memory_equal(hots[i].key.bytes, key, 6);
+		/* the share of its second in the mean is the sketch's affair */
+		assert_true(hots[i].milli_per_second > rate / 4
+			&& hots[i].milli_per_second <= rate + hots[i].milli_error);
+	}
+	ask_top(MR_REQ_CACHE_HOTKEYS, "hot", 0);
+	assert_int_equal(n_rows, MR_CACHE_TOP);
+	ask_top(MR_REQ_CACHE_HOTKEYS, "hot", MR_CACHE_TOP_MAX);
+	assert_int_equal(n_rows, 30);
+	ask_top(MR_REQ_CACHE_HOTKEYS, "cold", 0);
+	assert_int_equal(n_rows, 0);
+	ask_top(MR_REQ_CACHE_HOTKEYS, "hot", MR_CACHE_TOP_MAX + 1);
+	expect_refusal(MR_ERR_INVALID, "limit");
+	ask_top(MR_REQ_CACHE_HOTKEYS, "hut", 0);
+	expect_refusal(MR_ERR_NOT_FOUND, "hut");
+}
+
+static void assert_near(uint64_t got, double want)
+{
+	if ((double)got < want * (1 - HISTOGRAM_ERROR) - 1
+		|| (double)got > want * (1 + HISTOGRAM_ERROR) + 1)
+		fail_msg("%llu ns, not about %.0f", (unsigned long long)got, want);
+}
+
+/* 1 to 1000 microseconds, half of them on each worker. */
+static void times_of_all_workers_are_one_row_by_kind(void **state)
+{
+	struct cache *c = serveconf_find(serve_conf_of(snapshot_get()), "hot");
+	const double us = (double)rte_get_tsc_hz() / 1e6;
+
+	(void)state;
+	ask_times("hot");
+	assert_false(is_error);
+	assert_int_equal(n_rows, 0);
+	for (unsigned i = 1; i <= 1000; i++)
+		histogram_add(
+			&c->watches[i % h.n_workers].latency[CACHE_SET], (uint64_t)(i * us + 0.5));
+	histogram_add(&c->watches[0].latency[CACHE_GET], (uint64_t)(5 * us));
+	ask_times("hot");
+	assert_int_equal(n_rows, 2);
+	assert_string_equal(times[0].kind, "get");
+	assert_int_equal(times[0].sampled, 1);
+	assert_near(times[0].p50_ns, 5000);
+	assert_string_equal(times[1].kind, "set");
+	assert_int_equal(times[1].sampled, 1000);
+	assert_near(times[1].mean_ns, 500500);
+	assert_near(times[1].p50_ns, 500000);
+	assert_near(times[1].p90_ns, 900000);
+	assert_near(times[1].p99_ns, 990000);
+	assert_near(times[1].p999_ns, 999000);
+	assert_true(times[1].max_ns >= 999999 && times[1].max_ns <= 1000001);
+	ask_times("cold");
+	assert_int_equal(n_rows, 0);
+	ask_times("hut");
+	expect_refusal(MR_ERR_NOT_FOUND, "hut");
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
 	char long_key[MR_CACHE_KEY_MAX + 1];
@@ -417,6 +532,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_key_is_shown_as_it_is_and_nothing_changes),
 		cmocka_unit_test(what_has_expired_is_gone_unless_it_is_kept),
 		cmocka_unit_test(a_purge_is_of_what_begins_so),
+		cmocka_unit_test(hot_keys_of_all_workers_are_one_list),
+		cmocka_unit_test(times_of_all_workers_are_one_row_by_kind),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
 		cmocka_unit_test(too_many_purges_at_once_are_busy),
 	};
