@@ -51,6 +51,21 @@ static const struct cmd_param purge_params[] = {
 	{.name = "--all", .key = "all", .kind = CMD_FLAG, .help = "all keys"},
 };
 
+static const struct cmd_param top_params[] = {
+	{.name = "NAME",
+		.key = "name",
+		.kind = CMD_CACHE,
+		.is_required = true,
+		.help = "the cache"},
+	{.name = "--limit",
+		.key = "limit",
+		.value = "N",
+		.kind = CMD_UINT,
+		.min = 1,
+		.max = MR_CACHE_TOP_MAX,
+		.help = "at most so many (default: 20)"},
+};
+
 static const struct cmd_col show_cols[] = {
 	{"name", "CACHE", FMT_ANY},
 	{"eviction", "EVICTION", FMT_ANY},
@@ -138,9 +153,28 @@ static const struct cmd_col get_record[] = {
 	{"cas", "cas", FMT_ANY},
 	{"ttl_s", "expires in", FMT_SECONDS},
 	{"is_stale", "stale", FMT_BOOL},
-	{"is_won", "fetched anew", FMT_BOOL},
+	{"is_won", "being fetched anew", FMT_BOOL},
 	{"shown_bytes", "bytes shown", FMT_UINT},
 	{"value", "value", FMT_ANY},
+	{0},
+};
+
+static const struct cmd_col hot_cols[] = {
+	{"per_second", "GETS/s", FMT_RATE},
+	{"error", "+-", FMT_RATE},
+	{"key", "KEY", FMT_ANY},
+	{0},
+};
+
+static const struct cmd_col latency_cols[] = {
+	{"kind", "KIND", FMT_ANY},
+	{"sampled", "SAMPLED", FMT_UINT},
+	{"mean_ns", "MEAN ns", FMT_UINT},
+	{"p50_ns", "P50 ns", FMT_UINT},
+	{"p90_ns", "P90 ns", FMT_UINT},
+	{"p99_ns", "P99 ns", FMT_UINT},
+	{"p999_ns", "P99.9 ns", FMT_UINT},
+	{"max_ns", "MAX ns", FMT_UINT},
 	{0},
 };
 
@@ -228,6 +262,30 @@ static const struct cmd cmds[] = {
 		.examples = "millrace cache purge sessions --prefix user:\n"
 			    "millrace cache purge sessions --all\n",
 		.run = run_purge,
+	},
+	{
+		.path = "cache hotkeys",
+		.method = "cache.hotkeys",
+		.summary = "show which keys of a cache are asked for most",
+		.text = "Estimated from a sample of the lookups of the last seconds; +- is by how much a "
+			"rate may be wrong.",
+		CMD_PARAMS(top_params),
+		.cols = hot_cols,
+		.empty = "no key is asked for",
+		.examples = "millrace cache hotkeys sessions\n"
+			    "millrace cache hotkeys sessions --limit 5\n",
+	},
+	{
+		.path = "cache latency",
+		.method = "cache.latency",
+		.summary = "show how long requests to a cache take",
+		.text = "From when a worker has the packets of a burst until the answer is written, by kind "
+			"of request, of a sample since the cache was made.",
+		CMD_PARAMS(one_params),
+		.cols = latency_cols,
+		.empty = "no requests yet",
+		.examples = "millrace cache latency sessions\n"
+			    "millrace -o json cache latency sessions | jq '.items[].p99_ns'\n",
 	},
 };
 

@@ -29,6 +29,8 @@ const struct ctlsrv_method method_table[] = {
 	{"cache.stats", false, method_cache_stats},
 	{"cache.get", true, method_cache_get},
 	{"cache.purge", true, method_cache_purge},
+	{"cache.hotkeys", false, method_cache_hotkeys},
+	{"cache.latency", false, method_cache_latency},
 	{"port.show", false, method_rows_port},
 	{"port.stats", false, method_rows_port},
 	{"neigh.show", false, method_rows_neigh},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * method_cache — cache.show, cache.stats, cache.get and cache.purge. A cache is one of the applied configuration; what is in it, and
+ * method_cache — the methods cache.*. A cache is one of the applied configuration; what is in it, and
  * its counters, the dataplane says. Keys and values are any bytes: as parameters and in results they are text with escapes (lib/text.h).
  */
 #include "daemon/fetch.h"
@@ -273,6 +273,84 @@ void method_cache_purge(struct ctlsrv_request *r)
 	ask.all = is_all != 0;
 	if (fetch_rows(loop_fetch(r->loop), MR_REQ_CACHE_PURGE, &mr_cache_purge_msg, &ask,
 		    &mr_empty_msg, on_purged, r)
+		!= 0)
+		method_no_memory(r);
+}
+
+/* --- cache.hotkeys, cache.latency */
+
+/* Which cache, and how many of its keys. False: refused. */
+static bool read_top(struct ctlsrv_request *r, struct mr_cache_top *ask)
+{
+	json_int_t limit = MR_CACHE_TOP;
+	const char *name;
+
+	memset(ask, 0, sizeof(*ask));
+	if (!method_unpack(r, "{s:s, s?I}", "name", &name, "limit", &limit)
+		|| method_find_cache(r, name) < 0)
+		return false;
+	if (limit < 1 || limit > MR_CACHE_TOP_MAX) {
+		ctlsrv_refuse(r, "usage", NULL, NULL, "limit must be 1..%u", MR_CACHE_TOP_MAX);
+		return false;
+	}
+	snprintf(ask->name, sizeof(ask->name), "%s", name);
+	ask->limit = (uint16_t)limit;
+	return true;
+}
+
+static void on_hot(void *arg, const struct fetch_result *result)
+{
+	struct ctlsrv_request *r = arg;
+	const struct mr_cache_hotkey_row *rows = result->rows;
+	json_t *items;
+
+	if (!is_answered(r, result))
+		return;
+	items = json_array();
+	for (size_t i = 0; i < result->n_rows; i++)
+		json_array_append_new(items,
+			json_pack("{s:o, s:f, s:f}", "key", text_of(&rows[i].key), "per_second",
+				(double)rows[i].milli_per_second / 1000, "error",
+				(double)rows[i].milli_error / 1000));
+	ctlsrv_answer(r, "cache.hotkeys", items, NULL);
+}
+
+void method_cache_hotkeys(struct ctlsrv_request *r)
+{
+	struct mr_cache_top ask;
+
+	if (read_top(r, &ask)
+		&& fetch_rows(loop_fetch(r->loop), MR_REQ_CACHE_HOTKEYS, &mr_cache_top_msg, &ask,
+			   &mr_cache_hotkey_row_msg, on_hot, r)
+			!= 0)
+		method_no_memory(r);
+}
+
+static void on_latency(void *arg, const struct fetch_result *result)
+{
+	struct ctlsrv_request *r = arg;
+	const struct mr_cache_latency_row *rows = result->rows;
+	json_t *items;
+
+	if (!is_answered(r, result))
+		return;
+	items = json_array();
+	for (size_t i = 0; i < result->n_rows; i++)
+		json_array_append_new(items, rowjson_build(&mr_cache_latency_row_msg, &rows[i]));
+	ctlsrv_answer(r, "cache.latency", items, NULL);
+}
+
+void method_cache_latency(struct ctlsrv_request *r)
+{
+	struct mr_cache_name ask;
+	const char *name;
+
+	memset(&ask, 0, sizeof(ask));
+	if (!method_unpack(r, "{s:s}", "name", &name) || method_find_cache(r, name) < 0)
+		return;
+	snprintf(ask.name, sizeof(ask.name), "%s", name);
+	if (fetch_rows(loop_fetch(r->loop), MR_REQ_CACHE_LATENCY, &mr_cache_name_msg, &ask,
+		    &mr_cache_latency_row_msg, on_latency, r)
 		!= 0)
 		method_no_memory(r);
 }

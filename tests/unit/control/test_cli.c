@@ -234,6 +234,7 @@ static const struct {
 	{"cache purge hot --all --prefix a", "--all goes without --prefix", NULL},
 	{"cache purge hot --prefix=", "--prefix must have 1...250 bytes, got 0", NULL},
 	{"cache purge", "NAME is missing", NULL},
+	{"cache hotkeys hot --limit 257", "--limit must be 1...256, got '257'", NULL},
 	{"conn kill", "which connections? Give a filter, or --all", "millrace help conn kill"},
 	{"conn kill --all --state syn", "--all goes without a filter", NULL},
 	{"conn kill --limit 5", "unknown option '--limit'", NULL},
@@ -487,6 +488,8 @@ static void exit_codes_with_a_daemon(void **state)
 	ask("cache stats hot", EXIT_FAILED, "", "the dataplane has no cache 'hot' yet");
 	ask("cache get hot a\\x00", EXIT_FAILED, "", "cache 'hot' has no key 'a\\x00'");
 	ask("cache purge hot --prefix a", EXIT_DONE, "keys that begin with 'a'", NULL);
+	ask("cache hotkeys hot", EXIT_DONE, "no key is asked for", NULL);
+	ask("cache latency hot", EXIT_DONE, "no requests yet", NULL);
 	ask("cache purge hot --all", EXIT_DONE, "all keys", NULL);
 	ask("service show shpo", EXIT_FAILED, "", "did you mean 'shop'?");
 	ask("backend drain web/web9", EXIT_FAILED, "", "did you mean 'web1'?");
@@ -720,7 +723,7 @@ static void bash_completes_with_it(void **state)
 		{"conn show --backend w", "web/web1\nweb/web2\n"},
 		{"conn kill --idle", "--idle-longer-than\n--idle-shorter-than\n"},
 		{"conn count --by \"\"", "service\nbackend\nstate\nclient\n"},
-		{"cache \"\"", "show\nstats\nget\npurge\n"},
+		{"cache \"\"", "show\nstats\nget\npurge\nhotkeys\nlatency\n"},
 		{"cache stats h", "hot\n"},
 		{"-o \"\"", "text\njson\n"},
 		{"help conf", "config\n"},

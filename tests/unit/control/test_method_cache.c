@@ -417,6 +417,76 @@ static void a_purge_of_nothing_said_is_refused(void **state)
 		"the dataplane refuses: again");
 }
 
+/* --- keys that stand out, times */
+
+/* What was asked of that request last. */
+static const struct mr_cache_top *asked_top(enum mr_request type)
+{
+	static struct mr_cache_top t;
+	const struct fakedp_rows *r = &dp->rows[type];
+	const struct mr_field *bad;
+
+	assert_int_equal(mr_msg_decode(&mr_cache_top_msg, &t, r->body, r->body_len, &bad), 0);
+	return &t;
+}
+
+static void assert_limits(const char *method, enum mr_request type)
+{
+	ask(method, "\"name\": \"hot\", \"limit\": 2");
+	assert_string_equal(asked_top(type)->name, "hot");
+	assert_int_equal(asked_top(type)->limit, 2);
+	ask(method, "\"name\": \"hot\"");
+	assert_int_equal(asked_top(type)->limit, MR_CACHE_TOP);
+	ask(method, "\"name\": \"hot\", \"limit\": 256");
+	assert_int_equal(asked_top(type)->limit, MR_CACHE_TOP_MAX);
+	assert_string_equal(
+		text_of(ask(method, "\"name\": \"hot\", \"limit\": 0"), "code"), "usage");
+	assert_string_equal(text_of(ask(method, "\"name\": \"hot\", \"limit\": 257"), "message"),
+		"limit must be 1..256");
+	assert_string_equal(text_of(ask(method, "\"name\": \"hut\""), "code"), "not_found");
+}
+
+static void the_hottest_keys_are_listed(void **state)
+{
+	static const struct mr_cache_hotkey_row hot[] = {
+		{.key = {.n = 3, .bytes = "a\\x"}, .milli_per_second = 12500, .milli_error = 250},
+		{.key = {.n = 1, .bytes = "\x01"}, .milli_per_second = 1},
+	};
+	const json_t *items;
+
+	(void)state;
+	dp->rows[MR_REQ_CACHE_HOTKEYS] =
+		(struct fakedp_rows){.msg = &mr_cache_hotkey_row_msg, .rows = hot, .n = 2};
+	items = json_object_get(ask("cache.hotkeys", "\"name\": \"hot\""), "items");
+	assert_int_equal(json_array_size(items), 2);
+	assert_string_equal(text_of(json_array_get(items, 0), "key"), "a\\\\x");
+	assert_true(
+		json_real_value(json_object_get(json_array_get(items, 0), "per_second")) == 12.5);
+	assert_true(json_real_value(json_object_get(json_array_get(items, 0), "error")) == 0.25);
+	assert_string_equal(text_of(json_array_get(items, 1), "key"), "\\x01");
+	assert_true(
+		json_real_value(json_object_get(json_array_get(items, 1), "per_second")) == 0.001);
+	assert_limits("cache.hotkeys", MR_REQ_CACHE_HOTKEYS);
+}
+
+static void times_are_told_by_kind(void **state)
+{
+	static const struct mr_cache_latency_row row = {
+		.kind = "get", .sampled = 9, .p50_ns = 50, .p999_ns = 999};
+	const json_t *item;
+
+	(void)state;
+	dp->rows[MR_REQ_CACHE_LATENCY] =
+		(struct fakedp_rows){.msg = &mr_cache_latency_row_msg, .rows = &row, .n = 1};
+	item = item_of(ask("cache.latency", "\"name\": \"hot\""));
+	assert_string_equal(text_of(item, "kind"), "get");
+	assert_int_equal(number_of(item, "sampled"), 9);
+	assert_int_equal(number_of(item, "p50_ns"), 50);
+	assert_int_equal(number_of(item, "p999_ns"), 999);
+	assert_string_equal(
+		text_of(ask("cache.latency", "\"name\": \"hut\""), "code"), "not_found");
+}
+
 /* --- services */
 
 static void a_service_of_a_cache_has_no_backends(void **state)
@@ -483,6 +553,8 @@ int main(void)
 		cmocka_unit_test(escapes_lead_back_to_the_bytes),
 		TEST(a_purge_says_of_what_and_is_attributed),
 		TEST(a_purge_of_nothing_said_is_refused),
+		TEST(the_hottest_keys_are_listed),
+		TEST(times_are_told_by_kind),
 		TEST(a_service_of_a_cache_has_no_backends),
 		TEST(a_request_to_a_cache_is_explained_as_one),
 	};
