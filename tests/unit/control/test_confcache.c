@@ -384,7 +384,7 @@ static void defaults_written_out_are_no_difference(void **state)
 {
 	static const char *const pairs[][2] = {
 		{CACHE, CACHE ", eviction: s3fifo"},
-		{CACHE, CACHE ", value_max: 1MB"},
+		{CACHE, CACHE ", value_max: 1048300"},
 		{CACHE, CACHE ", item_size: 128"},
 		{CACHE, CACHE ", lease: 0s"},
 		{CACHE, CACHE ", early_refresh: 0"},
