@@ -180,9 +180,10 @@ static const struct handler handlers[] = {
 	HANDLER(MR_REQ_CACHE_PURGE, cachereq_on_purge),
 	HANDLER(MR_REQ_CACHE_HOTKEYS, cachewatch_on_hotkeys),
 	HANDLER(MR_REQ_CACHE_LATENCY, cachewatch_on_latency),
+	HANDLER(MR_REQ_CACHE_BIGKEYS, cachebig_on_bigkeys),
 };
 #define N_HANDLERS (sizeof(handlers) / sizeof(handlers[0]))
-_Static_assert(N_HANDLERS == MR_REQ_CACHE_LATENCY + 1, "the last request has a handler");
+_Static_assert(N_HANDLERS == MR_REQ_CACHE_BIGKEYS + 1, "the last request has a handler");
 
 static int dispatch(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
@@ -240,6 +241,7 @@ static void close_client(struct api_server *s, unsigned i)
 	}
 	conndump_forget(s, c);
 	explain_forget(s, c);
+	cachebig_forget(s, c);
 	close(c->fd);
 	free(c->in);
 	free(c->out);
@@ -432,6 +434,7 @@ bool api_server_poll(struct api_server *s, int timeout_ms)
 	}
 	is_at_work = conndump_poll(s);
 	is_at_work |= explain_poll(s);
+	is_at_work |= cachebig_poll(s);
 	capturereq_poll(s);
 	/* frames already read and replies of dumps do not wake epoll */
 	for (unsigned i = 0; i < API_CLIENTS_MAX; i++) {
@@ -552,9 +555,12 @@ int api_server_create(struct api_server **out, const struct api_params *p)
 	rc = capturereq_create(&s->capture, p->n_workers);
 	if (rc != 0)
 		goto err_explain;
+	rc = cachebig_create(&s->big);
+	if (rc != 0)
+		goto err_capture;
 	rc = s->listen_fd = listen_on(p);
 	if (rc < 0)
-		goto err_capture;
+		goto err_big;
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll_fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->listen_fd, &ev) != 0) {
 		rc = -errno;
@@ -566,6 +572,8 @@ int api_server_create(struct api_server **out, const struct api_params *p)
 err_listen:
 	close(s->listen_fd);
 	unlink(p->socket_path);
+err_big:
+	cachebig_destroy(s);
 err_capture:
 	capturereq_destroy(s);
 err_explain:
@@ -591,6 +599,7 @@ void api_server_destroy(struct api_server **s)
 	conndump_destroy(&(*s)->dump);
 	explain_destroy(&(*s)->explain);
 	capturereq_destroy(*s);
+	cachebig_destroy(*s);
 	model_destroy(&(*s)->model);
 	close((*s)->listen_fd);
 	close((*s)->epoll_fd);

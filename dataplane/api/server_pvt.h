@@ -8,6 +8,7 @@
 struct conndump;
 struct explain;
 struct capturereq;
+struct cachebig;
 struct cache;
 struct mr_cache_top;
 
@@ -34,6 +35,7 @@ struct api_server {
 	struct conndump *dump;
 	struct explain *explain;
 	struct capturereq *capture;
+	struct cachebig *big;
 
 	/* the transaction */
 	struct api_client *txn_owner;
@@ -140,6 +142,15 @@ int cachewatch_on_hotkeys(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
 int cachewatch_on_latency(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+
+/* cachebig.c */
+int cachebig_create(struct cachebig **out);
+void cachebig_destroy(struct api_server *s); /* ends the walk under way */
+int cachebig_on_bigkeys(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+/* Does a part of the walk; true while there is one. */
+bool cachebig_poll(struct api_server *s);
+void cachebig_forget(struct api_server *s, const struct api_client *c);
 
 /* capturereq.c */
 int capturereq_create(struct capturereq **out, unsigned n_workers);

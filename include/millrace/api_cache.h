@@ -94,6 +94,14 @@ MR_MSG(mr_cache_top, MR_CACHE_TOP_FIELDS)
 	F(T, U64, milli_error, 4, MR_REQUIRED, "by how much that may be wrong, either way")
 MR_MSG(mr_cache_hotkey_row, MR_CACHE_HOTKEY_ROW_FIELDS)
 
+/* CACHE_BIGKEYS: the largest items, the largest first. */
+#define MR_CACHE_BIGKEY_ROW_FIELDS(F, T) \
+	F(T, DATA, key, 2, MR_REQUIRED, "") \
+	F(T, U32, item_bytes, 3, MR_REQUIRED, "that it takes, with its head") \
+	F(T, U32, value_bytes, 4, MR_REQUIRED, "") \
+	F(T, U32, ttl_s, 5, MR_REQUIRED, "left; MR_CACHE_TTL_NEVER")
+MR_MSG(mr_cache_bigkey_row, MR_CACHE_BIGKEY_ROW_FIELDS)
+
 /* CACHE_LATENCY: a row for each kind of request that has come. */
 #define MR_CACHE_NAME_FIELDS(F, T) F(T, NAME, name, 2, MR_REQUIRED, "cache")
 MR_MSG(mr_cache_name, MR_CACHE_NAME_FIELDS)

@@ -30,6 +30,7 @@ static struct mr_cache_row caches[ROWS_MAX];
 static struct mr_cache_value_row value;
 static struct mr_cache_hotkey_row hots[ROWS_MAX];
 static struct mr_cache_latency_row times[ROWS_MAX];
+static struct mr_cache_bigkey_row bigs[ROWS_MAX];
 static unsigned n_rows;
 static bool is_error;
 static struct mr_error refusal;
@@ -75,6 +76,9 @@ static void take_frame(const struct mr_frame *f)
 	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_CACHE_HOTKEYS) {
 		assert_true(n_rows < ROWS_MAX);
 		decode(f, &mr_cache_hotkey_row_msg, &hots[n_rows++]);
+	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_CACHE_BIGKEYS) {
+		assert_true(n_rows < ROWS_MAX);
+		decode(f, &mr_cache_bigkey_row_msg, &bigs[n_rows++]);
 	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_CACHE_LATENCY) {
 		assert_true(n_rows < ROWS_MAX);
 		decode(f, &mr_cache_latency_row_msg, &times[n_rows++]);
@@ -479,6 +483,68 @@ static void times_of_all_workers_are_one_row_by_kind(void **state)
 	expect_refusal(MR_ERR_NOT_FOUND, "hut");
 }
 
+/* Item i of 1008 has a value of 3 i bytes; they are stored in another order. */
+static void the_largest_items_come_first(void **state)
+{
+	static uint8_t bytes[4096];
+	char key[16];
+
+	(void)state;
+	purge("hot", "", 1);
+	pass(1000);
+	ask_top(MR_REQ_CACHE_BIGKEYS, "hot", 0);
+	assert_false(is_error);
+	assert_int_equal(n_rows, 0);
+	for (unsigned k = 1; k <= 1008; k++) {
+		const unsigned i = k * 123 % 1009; /* a prime */
+
+		snprintf(key, sizeof(key), "big:%05u", i);
+		store(&(struct entry){"hot", key, 9, bytes, 3 * i, 0, i % 2 == 0 ? 100 : 0, 0});
+	}
+	ask_top(MR_REQ_CACHE_BIGKEYS, "hot", 5);
+	assert_int_equal(n_rows, 5);
+	for (unsigned k = 0; k < n_rows; k++) {
+		const unsigned i = 1008 - k;
+
+		assert_int_equal(bigs[k].value_bytes, 3 * i);
+		assert_int_equal(bigs[k].item_bytes, (12 + 9 + 3 * i + 3) & ~3u);
+		snprintf(key, sizeof(key), "big:%05u", i);
+		assert_int_equal(bigs[k].key.n, 9);
+		assert_memory_equal(bigs[k].key.bytes, key, 9);
+		assert_int_equal(bigs[k].ttl_s, i % 2 == 0 ? 100 : MR_CACHE_TTL_NEVER);
+	}
+	ask_top(MR_REQ_CACHE_BIGKEYS, "hot", 0);
+	assert_int_equal(n_rows, MR_CACHE_TOP);
+	ask_top(MR_REQ_CACHE_BIGKEYS, "hot", MR_CACHE_TOP_MAX);
+	assert_int_equal(n_rows, MR_CACHE_TOP_MAX);
+	for (unsigned i = 1; i < n_rows; i++)
+		assert_true(bigs[i].item_bytes <= bigs[i - 1].item_bytes);
+	ask_top(MR_REQ_CACHE_BIGKEYS, "hot", MR_CACHE_TOP_MAX + 1);
+	expect_refusal(MR_ERR_INVALID, "limit");
+	ask_top(MR_REQ_CACHE_BIGKEYS, "hut", 1);
+	expect_refusal(MR_ERR_NOT_FOUND, "hut");
+}
+
+/* Its walk ends without it, and the next one can begin. */
+static void a_client_that_goes_leaves_no_walk(void **state)
+{
+	struct mr_cache_top t = {.name = "hot", .limit = 3};
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		send_request(MR_REQ_CACHE_BIGKEYS, &mr_cache_top_msg, &t);
+		for (unsigned k = 0; k < i % 4; k++)
+			api_server_poll(server, 0);
+		close(fd);
+		connect_client();
+		do /* until the end of the walk, who has gone is not looked at */
+			ask_top(MR_REQ_CACHE_BIGKEYS, "hot", 3);
+		while (is_error && refusal.code == MR_ERR_BUSY);
+		assert_false(is_error);
+		assert_int_equal(n_rows, 3);
+	}
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
 	char long_key[MR_CACHE_KEY_MAX + 1];
@@ -534,6 +600,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_purge_is_of_what_begins_so),
 		cmocka_unit_test(hot_keys_of_all_workers_are_one_list),
 		cmocka_unit_test(times_of_all_workers_are_one_row_by_kind),
+		cmocka_unit_test(the_largest_items_come_first),
+		cmocka_unit_test(a_client_that_goes_leaves_no_walk),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
 		cmocka_unit_test(too_many_purges_at_once_are_busy),
 	};
