@@ -166,6 +166,14 @@ static const struct cmd_col hot_cols[] = {
 	{0},
 };
 
+static const struct cmd_col big_cols[] = {
+	{"item_bytes", "ITEM BYTES", FMT_UINT},
+	{"value_bytes", "VALUE BYTES", FMT_UINT},
+	{"ttl_s", "EXPIRES IN", FMT_SECONDS},
+	{"key", "KEY", FMT_ANY},
+	{0},
+};
+
 static const struct cmd_col latency_cols[] = {
 	{"kind", "KIND", FMT_ANY},
 	{"sampled", "SAMPLED", FMT_UINT},
@@ -274,6 +282,18 @@ static const struct cmd cmds[] = {
 		.empty = "no key is asked for",
 		.examples = "millrace cache hotkeys sessions\n"
 			    "millrace cache hotkeys sessions --limit 5\n",
+	},
+	{
+		.path = "cache bigkeys",
+		.method = "cache.bigkeys",
+		.summary = "show the largest items of a cache",
+		.text = "Goes through all items without stopping requests; what is stored meanwhile may be "
+			"left out. ITEM BYTES are what an item takes of the memory, its key included.",
+		CMD_PARAMS(top_params),
+		.cols = big_cols,
+		.empty = "no items",
+		.examples = "millrace cache bigkeys sessions\n"
+			    "millrace cache bigkeys sessions --limit 5\n",
 	},
 	{
 		.path = "cache latency",

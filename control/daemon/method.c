@@ -30,6 +30,7 @@ const struct ctlsrv_method method_table[] = {
 	{"cache.get", true, method_cache_get},
 	{"cache.purge", true, method_cache_purge},
 	{"cache.hotkeys", false, method_cache_hotkeys},
+	{"cache.bigkeys", false, method_cache_bigkeys},
 	{"cache.latency", false, method_cache_latency},
 	{"port.show", false, method_rows_port},
 	{"port.stats", false, method_rows_port},

@@ -31,6 +31,7 @@ void method_cache_stats(struct ctlsrv_request *r);
 void method_cache_get(struct ctlsrv_request *r);
 void method_cache_purge(struct ctlsrv_request *r);
 void method_cache_hotkeys(struct ctlsrv_request *r);
+void method_cache_bigkeys(struct ctlsrv_request *r);
 void method_cache_latency(struct ctlsrv_request *r);
 void method_rows_port(struct ctlsrv_request *r);
 void method_rows_neigh(struct ctlsrv_request *r);

@@ -181,6 +181,11 @@ static json_t *text_of(const struct mr_data *d)
 	return json_string(text_escape(text, sizeof(text), d->bytes, d->n));
 }
 
+static json_t *ttl_of(uint32_t ttl_s)
+{
+	return ttl_s != MR_CACHE_TTL_NEVER ? json_integer(ttl_s) : json_null();
+}
+
 static json_t *build_value(const struct ctlsrv_request *r, const struct mr_cache_value_row *row)
 {
 	json_t *item = json_object();
@@ -192,8 +197,7 @@ static json_t *build_value(const struct ctlsrv_request *r, const struct mr_cache
 	json_object_set_new(item, "value_bytes", json_integer(row->value_bytes));
 	json_object_set_new(item, "flags", json_integer(row->flags));
 	json_object_set_new(item, "cas", json_string(cas));
-	json_object_set_new(item, "ttl_s",
-		row->ttl_s != MR_CACHE_TTL_NEVER ? json_integer(row->ttl_s) : json_null());
+	json_object_set_new(item, "ttl_s", ttl_of(row->ttl_s));
 	json_object_set_new(item, "is_stale", json_boolean(row->is_stale));
 	json_object_set_new(item, "is_won", json_boolean(row->is_won));
 	json_object_set_new(item, "value", text_of(&row->value));
@@ -277,7 +281,7 @@ void method_cache_purge(struct ctlsrv_request *r)
 		method_no_memory(r);
 }
 
-/* --- cache.hotkeys, cache.latency */
+/* --- cache.hotkeys, cache.bigkeys, cache.latency */
 
 /* Which cache, and how many of its keys. False: refused. */
 static bool read_top(struct ctlsrv_request *r, struct mr_cache_top *ask)
@@ -322,6 +326,42 @@ void method_cache_hotkeys(struct ctlsrv_request *r)
 	if (read_top(r, &ask)
 		&& fetch_rows(loop_fetch(r->loop), MR_REQ_CACHE_HOTKEYS, &mr_cache_top_msg, &ask,
 			   &mr_cache_hotkey_row_msg, on_hot, r)
+			!= 0)
+		method_no_memory(r);
+}
+
+static json_t *build_big(const struct mr_cache_bigkey_row *row)
+{
+	json_t *item = json_object();
+
+	json_object_set_new(item, "key", text_of(&row->key));
+	json_object_set_new(item, "item_bytes", json_integer(row->item_bytes));
+	json_object_set_new(item, "value_bytes", json_integer(row->value_bytes));
+	json_object_set_new(item, "ttl_s", ttl_of(row->ttl_s));
+	return item;
+}
+
+static void on_big(void *arg, const struct fetch_result *result)
+{
+	struct ctlsrv_request *r = arg;
+	const struct mr_cache_bigkey_row *rows = result->rows;
+	json_t *items;
+
+	if (!is_answered(r, result))
+		return;
+	items = json_array();
+	for (size_t i = 0; i < result->n_rows; i++)
+		json_array_append_new(items, build_big(&rows[i]));
+	ctlsrv_answer(r, "cache.bigkeys", items, NULL);
+}
+
+void method_cache_bigkeys(struct ctlsrv_request *r)
+{
+	struct mr_cache_top ask;
+
+	if (read_top(r, &ask)
+		&& fetch_rows(loop_fetch(r->loop), MR_REQ_CACHE_BIGKEYS, &mr_cache_top_msg, &ask,
+			   &mr_cache_bigkey_row_msg, on_big, r)
 			!= 0)
 		method_no_memory(r);
 }

@@ -489,6 +489,7 @@ static void exit_codes_with_a_daemon(void **state)
 	ask("cache get hot a\\x00", EXIT_FAILED, "", "cache 'hot' has no key 'a\\x00'");
 	ask("cache purge hot --prefix a", EXIT_DONE, "keys that begin with 'a'", NULL);
 	ask("cache hotkeys hot", EXIT_DONE, "no key is asked for", NULL);
+	ask("cache bigkeys hot", EXIT_DONE, "no items", NULL);
 	ask("cache latency hot", EXIT_DONE, "no requests yet", NULL);
 	ask("cache purge hot --all", EXIT_DONE, "all keys", NULL);
 	ask("service show shpo", EXIT_FAILED, "", "did you mean 'shop'?");
@@ -723,7 +724,7 @@ static void bash_completes_with_it(void **state)
 		{"conn show --backend w", "web/web1\nweb/web2\n"},
 		{"conn kill --idle", "--idle-longer-than\n--idle-shorter-than\n"},
 		{"conn count --by \"\"", "service\nbackend\nstate\nclient\n"},
-		{"cache \"\"", "show\nstats\nget\npurge\nhotkeys\nlatency\n"},
+		{"cache \"\"", "show\nstats\nget\npurge\nhotkeys\nbigkeys\nlatency\n"},
 		{"cache stats h", "hot\n"},
 		{"-o \"\"", "text\njson\n"},
 		{"help conf", "config\n"},

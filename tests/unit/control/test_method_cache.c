@@ -167,7 +167,7 @@ static void caches_are_shown_as_configured_and_used(void **state)
 	assert_string_equal(text_of(item, "name"), "hot");
 	assert_string_equal(text_of(item, "eviction"), "s3fifo");
 	assert_int_equal(number_of(item, "memory_bytes"), 256u << 20);
-	assert_int_equal(number_of(item, "value_max_bytes"), 1u << 20);
+	assert_int_equal(number_of(item, "value_max_bytes"), MR_CACHE_VALUE_MAX);
 	assert_int_equal(number_of(item, "expected_item_bytes"), 128);
 	assert_int_equal(number_of(item, "lease_ms"), 5000);
 	assert_true(json_real_value(json_object_get(item, "early_refresh")) == 1.5);
@@ -469,6 +469,36 @@ static void the_hottest_keys_are_listed(void **state)
 	assert_limits("cache.hotkeys", MR_REQ_CACHE_HOTKEYS);
 }
 
+static void the_largest_items_are_listed(void **state)
+{
+	static const struct mr_cache_bigkey_row big[] = {
+		{.key = {.n = 3, .bytes = "a\\x"},
+			.item_bytes = 900,
+			.value_bytes = 800,
+			.ttl_s = 7},
+		{.key = {.n = 1, .bytes = "\x01"},
+			.item_bytes = 90,
+			.value_bytes = 80,
+			.ttl_s = MR_CACHE_TTL_NEVER},
+	};
+	const json_t *items, *item;
+
+	(void)state;
+	dp->rows[MR_REQ_CACHE_BIGKEYS] =
+		(struct fakedp_rows){.msg = &mr_cache_bigkey_row_msg, .rows = big, .n = 2};
+	items = json_object_get(ask("cache.bigkeys", "\"name\": \"hot\""), "items");
+	assert_int_equal(json_array_size(items), 2);
+	item = json_array_get(items, 0);
+	assert_string_equal(text_of(item, "key"), "a\\\\x");
+	assert_int_equal(number_of(item, "item_bytes"), 900);
+	assert_int_equal(number_of(item, "value_bytes"), 800);
+	assert_int_equal(number_of(item, "ttl_s"), 7);
+	item = json_array_get(items, 1);
+	assert_string_equal(text_of(item, "key"), "\\x01");
+	assert_null_at(item, "ttl_s");
+	assert_limits("cache.bigkeys", MR_REQ_CACHE_BIGKEYS);
+}
+
 static void times_are_told_by_kind(void **state)
 {
 	static const struct mr_cache_latency_row row = {
@@ -554,6 +584,7 @@ int main(void)
 		TEST(a_purge_says_of_what_and_is_attributed),
 		TEST(a_purge_of_nothing_said_is_refused),
 		TEST(the_hottest_keys_are_listed),
+		TEST(the_largest_items_are_listed),
 		TEST(times_are_told_by_kind),
 		TEST(a_service_of_a_cache_has_no_backends),
 		TEST(a_request_to_a_cache_is_explained_as_one),
