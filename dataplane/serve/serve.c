@@ -30,7 +30,8 @@ struct serve_worker {
 	uint32_t n_services;
 	struct rate_sources *sources;
 	struct serve_tally *services;
-	uint32_t n_lookups, n_requests;        /* for sampling */
+	uint32_t lookups_left, requests_left; /* until the next of a sample */
+	uint64_t random;
 	struct mc_request requests[BURST_MAX]; /* the first one of each datagram */
 };
 
@@ -69,6 +70,8 @@ int serve_worker_create(struct serve_worker **out, const struct serve_worker_par
 	if (sw == NULL)
 		return -ENOMEM;
 	sw->n_services = p->n_services;
+	sw->lookups_left = sw->requests_left = 1;
+	sw->random = rte_rdtsc() | 1;
 	sw->services = rte_zmalloc_socket(
 		"serve", p->n_services * sizeof(*sw->services), RTE_CACHE_LINE_SIZE, p->socket_id);
 	rc = sw->services != NULL ? rate_sources_create(&sw->sources, p->socket_id) : -ENOMEM;
@@ -260,10 +263,22 @@ static enum cache_kind kind_of(const struct mc_request *r)
 	return (enum cache_kind)kinds[r->verb];
 }
 
+/* One of so many on the average, at no fixed distance: of requests that come in a rhythm every sixteenth could always be the same. */
+static inline bool is_sampled(struct serve_worker *sw, uint32_t *left, uint32_t one_of)
+{
+	if (likely(--*left != 0))
+		return false;
+	sw->random ^= sw->random << 13; /* xorshift64 */
+	sw->random ^= sw->random >> 7;
+	sw->random ^= sw->random << 17;
+	*left = 1 + (uint32_t)(sw->random >> 32) % (2 * one_of - 1);
+	return true;
+}
+
 /* The time of one request of many, from when its burst came. */
 static inline void take_time(struct call *x, struct cache_watch *watch, const struct mc_request *r)
 {
-	if (likely(++x->sw->n_requests % CACHE_LATENCY_SAMPLE != 0))
+	if (likely(!is_sampled(x->sw, &x->sw->requests_left, CACHE_LATENCY_SAMPLE)))
 		return;
 	histogram_add(&watch->latency[kind_of(r)], rte_rdtsc() - x->begun);
 }
@@ -272,7 +287,7 @@ static inline void take_time(struct call *x, struct cache_watch *watch, const st
 static inline void show_key(
 	struct call *x, struct cache_watch *watch, const struct assoc_probe *probe)
 {
-	if (likely(++x->sw->n_lookups % CACHE_HOT_SAMPLE != 0))
+	if (likely(!is_sampled(x->sw, &x->sw->lookups_left, CACHE_HOT_SAMPLE)))
 		return;
 	hotkey_seen(watch->hot, probe->key, probe->key_len, probe->hash,
 		(uint32_t)(x->sw->now_ms / 1000) + 1);

@@ -11,6 +11,8 @@
 #include "unit.h"
 
 #include <rte_cycles.h>
+#include <rte_ip.h>
+#include <rte_udp.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -241,6 +243,58 @@ static void put_cache(const char *name, uint8_t eviction, uint64_t memory, uint3
 	assert_int_equal(model_put(h.model, &o), 0);
 }
 
+static void put_service(void)
+{
+	struct mr_object addr = {.type = MR_OBJ_ADDR,
+		.addr = {.port = "north", .ip = {4, {10, 1, 0, 1}}, .prefix_len = 24}};
+	struct mr_object s = {.type = MR_OBJ_SERVICE,
+		.service = {.name = "sessions",
+			.vip = {4, {10, 1, 0, 100}},
+			.port = 11211,
+			.proto = MR_PROTO_UDP,
+			.mode = MR_MODE_CACHE,
+			.sched = MR_SCHED_RR,
+			.cache = "cold"}};
+	struct mr_object acl = {.type = MR_OBJ_ACL,
+		.acl = {.service = "sessions",
+			.ip = {4, {10, 1, 0, 0}},
+			.prefix_len = 24,
+			.action = MR_ACL_ALLOW}};
+
+	assert_int_equal(model_put(h.model, &addr), 0);
+	assert_int_equal(model_put(h.model, &s), 0);
+	assert_int_equal(model_put(h.model, &acl), 0);
+}
+
+/* A datagram of a client with this request, and its answer thrown away. */
+static void request(const char *text)
+{
+	const unsigned n = (unsigned)strlen(text);
+	uint8_t frame[256] = {2, 0, 0, 0, 0, 1, 2, 0xaa, 0, 0, 0, 0x10, 0x08, 0x00};
+	struct rte_ipv4_hdr ip = {.version_ihl = 0x45,
+		.total_length = rte_cpu_to_be_16((uint16_t)(20 + 8 + 8 + n)),
+		.time_to_live = 64,
+		.next_proto_id = IPPROTO_UDP,
+		.src_addr = rte_cpu_to_be_32(RTE_IPV4(10, 1, 0, 10)),
+		.dst_addr = rte_cpu_to_be_32(RTE_IPV4(10, 1, 0, 100))};
+	const struct rte_udp_hdr udp = {.src_port = rte_cpu_to_be_16(40000),
+		.dst_port = rte_cpu_to_be_16(11211),
+		.dgram_len = rte_cpu_to_be_16((uint16_t)(8 + 8 + n))};
+	static const uint8_t header[8] = {0, 7, 0, 0, 0, 1, 0, 0};
+	struct rte_mbuf *m;
+
+	ip.hdr_checksum = rte_ipv4_cksum(&ip);
+	memcpy(frame + 14, &ip, 20);
+	memcpy(frame + 34, &udp, 8);
+	memcpy(frame + 42, header, 8);
+	memcpy(frame + 50, text, n);
+	harness_receive(&h, 0, 0, harness_mbuf(&h, frame, 50 + n));
+	harness_settle(&h);
+	m = harness_sent(&h, 0);
+	assert_non_null(m);
+	rte_pktmbuf_free(m);
+}
+
 /* The workers' caches learn the time. */
 static void pass(uint32_t ms)
 {
@@ -264,6 +318,7 @@ static int setup(void **state)
 	harness_init(&h, &p);
 	put_cache("cold", MR_EVICTION_LRU, 8u << 20, 0);
 	put_cache("hot", MR_EVICTION_S3FIFO, 16u << 20, 30);
+	put_service();
 	if (harness_apply(&h, &err) != 0)
 		fail_msg("%s: %s", err.object, err.message);
 	if (mkdtemp(dir) == NULL)
@@ -443,6 +498,23 @@ static void hot_keys_of_all_workers_are_one_list(void **state)
 	expect_refusal(MR_ERR_NOT_FOUND, "hut");
 }
 
+/* Every second request is for one key, every sixteenth always for another: what is sampled follows no such rhythm. */
+static void a_rhythm_of_requests_does_not_hide_a_key(void **state)
+{
+	char text[32];
+
+	(void)state;
+	for (unsigned i = 0; i < 4096; i++) {
+		snprintf(text, sizeof(text), "get k%u\r\n", i % 2 == 0 ? 1000 : i % 16);
+		request(text);
+	}
+	pass(1000);
+	ask_top(MR_REQ_CACHE_HOTKEYS, "cold", 1);
+	assert_int_equal(n_rows, 1);
+	assert_int_equal(hots[0].key.n, 5);
+	assert_memory_equal(hots[0].key.bytes, "k1000", 5);
+}
+
 static void assert_near(uint64_t got, double want)
 {
 	if ((double)got < want * (1 - HISTOGRAM_ERROR) - 1
@@ -600,6 +672,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_purge_is_of_what_begins_so),
 		cmocka_unit_test(hot_keys_of_all_workers_are_one_list),
 		cmocka_unit_test(times_of_all_workers_are_one_row_by_kind),
+		cmocka_unit_test(a_rhythm_of_requests_does_not_hide_a_key),
 		cmocka_unit_test(the_largest_items_come_first),
 		cmocka_unit_test(a_client_that_goes_leaves_no_walk),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
