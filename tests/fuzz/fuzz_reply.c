@@ -73,6 +73,9 @@ static const char *const questions[] = {
 	"{\"id\": 20, \"method\": \"cache.stats\", \"params\": {\"name\": \"hot\"}}\n",
 	"{\"id\": 21, \"method\": \"cache.get\", \"params\": {\"name\": \"hot\", \"key\": \"a\\\\x00\"}}\n",
 	"{\"id\": 22, \"method\": \"cache.purge\", \"params\": {\"name\": \"hot\", \"all\": true}}\n",
+	"{\"id\": 23, \"method\": \"cache.hotkeys\", \"params\": {\"name\": \"hot\", \"limit\": 1}}\n",
+	"{\"id\": 24, \"method\": \"cache.bigkeys\", \"params\": {\"name\": \"hot\"}}\n",
+	"{\"id\": 25, \"method\": \"cache.latency\", \"params\": {\"name\": \"hot\"}}\n",
 };
 
 /* --- the dataplane --- */

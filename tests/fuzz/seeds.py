@@ -461,7 +461,7 @@ ACLS = [acl("direct", "0.0.0.0", 0, DENY), acl("direct", "10.1.0.0", 24, ALLOW),
 
 HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP = range(1, 10)
 PORTS, COUNTERS, SERVICES, BACKENDS, CONNS, NEIGHS, WORKERS, CONN_KILL = range(16, 24)
-CACHES_, CACHE_GET, CACHE_PURGE = range(29, 32)
+CACHES_, CACHE_GET, CACHE_PURGE, CACHE_HOTKEYS, CACHE_LATENCY, CACHE_BIGKEYS = range(29, 35)
 REQUESTS = [HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP, PORTS, COUNTERS, SERVICES,
             BACKENDS, CONNS, NEIGHS, WORKERS, CONN_KILL]
 
@@ -506,6 +506,9 @@ ROWS = {
     CACHES_: text(2, "hot") + num(3, U8, 4) + u64s(4, 3) + num(7, U32, 63) + num(10, U32, 1) + u64s(20, 26),
     CACHE_GET: num(2, U32, 3000) + num(3, U32, 9) + num(4, U64, 2**64 - 1) + num(5, U32, 2**32 - 1) + num(7, U8, 1)
     + tlv(8, b"a\\\r\0\xff\xc3\xa4"),
+    CACHE_HOTKEYS: tlv(2, b"k\0") + num(3, U64, 12500) + num(4, U64, 250),
+    CACHE_LATENCY: text(2, "get") + u64s(3, 7),
+    CACHE_BIGKEYS: tlv(2, b"\xff") + num(3, U32, 900) + num(4, U32, 800) + num(5, U32, 2**32 - 1),
 }
 BODIES = {
     HELLO: hello_body(), BEGIN: num(2, U64, 0), DEL: text(2, "service/web"),
@@ -514,6 +517,7 @@ BODIES = {
     + num(8, U8, 24) + CONN_TIMES,
     CONN_KILL: ip(4, "10.1.0.10") + num(8, U8, 32) + CONN_TIMES,
     CACHE_GET: text(2, "hot") + tlv(3, b"a\0"), CACHE_PURGE: text(2, "hot") + tlv(3, b"a\r") + num(4, U8, 0),
+    CACHE_HOTKEYS: text(2, "hot") + num(3, U16, 5), CACHE_BIGKEYS: text(2, "hot"), CACHE_LATENCY: text(2, "hot"),
 }
 
 
@@ -524,7 +528,7 @@ def object_seeds():
             write("object", f"request-{r}", bytes([1 + 2 * i]) + BODIES[r])
         if r in ROWS:
             write("object", f"row-{r}", bytes([2 + 2 * i]) + ROWS[r])
-    for r in (CACHES_, CACHE_GET, CACHE_PURGE):  # messages are numbered in the order of MR_REQUESTS
+    for r in range(CACHES_, CACHE_BIGKEYS + 1):  # messages are numbered in the order of MR_REQUESTS
         i = 22 + r - CACHES_
         if r in BODIES:
             write("object", f"request-{r}", bytes([1 + 2 * i]) + BODIES[r])
@@ -709,7 +713,8 @@ METHODS = {
                   "idle_longer_than_ms": 2, "idle_shorter_than_ms": 8000},
     "conn.count": {"by": "client", "prefix": 24, "prefix6": 64, "top": 3, "state": "established"}, "port.show": {"name": "north"}, "port.stats": {}, "neigh.show": {},
     "worker.show": {}, "drops.show": {"all": True}, "cache.show": {"name": "hot"}, "cache.stats": {"name": "hot"},
-    "cache.get": {"name": "hot", "key": "a\\x00\\\\"}, "cache.purge": {"name": "hot", "prefix": "a\\r"}, "config.diff": {"text": "version: 1\n", "name": "a.yaml"},
+    "cache.get": {"name": "hot", "key": "a\\x00\\\\"}, "cache.purge": {"name": "hot", "prefix": "a\\r"},
+    "cache.hotkeys": {"name": "hot", "limit": 3}, "cache.bigkeys": {"name": "hot", "limit": 256}, "cache.latency": {"name": "hot"}, "config.diff": {"text": "version: 1\n", "name": "a.yaml"},
     "config.apply": {"text": "version: 1\nnode: { name: other }\n", "name": "a.yaml", "if_generation": 1,
                      "comment": "why", "dry_run": False},
 }
@@ -753,7 +758,7 @@ R_BYTES, R_ROW, R_LAST, R_ERROR, R_GOOD, R_ASK, R_CLOSE, R_TURN = range(8)
 FETCH = 8  # the second connection
 QUESTIONS = {0: SERVICES, 1: BACKENDS, 2: CONNS, 3: CONNS, 4: CONNS, 5: CONNS, 6: CONNS, 7: PORTS, 8: NEIGHS,
              9: WORKERS, 10: COUNTERS, 16: CONNS, 17: CONN_KILL, 18: CACHES_, 19: CACHES_,
-             20: CACHE_GET}  # as in fuzz_reply.c
+             20: CACHE_GET, 22: CACHE_HOTKEYS, 23: CACHE_BIGKEYS, 24: CACHE_LATENCY}  # as in fuzz_reply.c
 
 
 def reply_seeds():
@@ -783,7 +788,7 @@ def reply_seeds():
     write("reply", "garbage", with_body(R_BYTES, b"\xff" * 40))
     write("reply", "zero-length", with_body(R_BYTES, bytes(16)))
     write("reply", "half", with_body(R_BYTES, frame(HELLO, status_row(), 1, 3)[:30]) + bytes([R_CLOSE]))
-    write("reply", "close-with-questions", up + b"".join(bytes([R_ASK, n]) for n in range(22)) + bytes([R_CLOSE | FETCH]))
+    write("reply", "close-with-questions", up + b"".join(bytes([R_ASK, n]) for n in range(25)) + bytes([R_CLOSE | FETCH]))
     write("reply", "error-row", bytes([R_ASK, 3, R_GOOD | FETCH, 0, R_ERROR | FETCH, 6, R_TURN]))
 
 
