@@ -34,11 +34,13 @@ static void demo_is_valid(void **state)
 
 	assert_int_equal(conf_create(&c, &r, text, len, "demo.yaml", CONF_SECRETS_NEED), 0);
 	assert_int_equal(r->n_items, 0);
-	assert_int_equal(c->n_services, 4);
+	assert_int_equal(c->n_services, 5);
+	assert_int_equal(c->n_caches, 1);
 	assert_int_equal(c->n_pools, 4);
 	assert_int_equal(c->n_ports, 2);
 	assert_int_equal(c->n_snats, 3);
 	assert_string_equal(conf_find_service(c, "shop6")->pool->name, "web6");
+	assert_string_equal(conf_find_service(c, "cache")->cache->name, "sessions");
 	assert_int_equal(conf_find_backend(conf_find_pool(c, "web"), "web3")->weight, 50);
 	assert_int_equal(conf_find_check(c, "http-ok")->timeout_ms, 300);
 	assert_null(conf_find_port(c, "west"));
