@@ -19,6 +19,7 @@ import base64
 import os
 import random
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -28,8 +29,9 @@ import time
 VALUE_MAX = 1 << 20
 NUMBERS = [b"n%d" % i for i in range(4)]  # what is counted, and not made stale
 KEYS = [b"k%d" % i for i in range(5)] + [b"L" * 250]
-ODD_KEYS = [b"a b\r\n\0", b"\1\xff "]  # what binary alone can say, and what meta commands say in base64
-ALL_KEYS = KEYS + NUMBERS + ODD_KEYS + [base64.b64encode(ODD_KEYS[1])]
+BINARY_KEY = b"a b\r\n\0"  # only binary can say it
+KEY_64, NUMBER_64 = base64.b64encode(b"\1\xff "), base64.b64encode(b"n\t\xfe")  # how meta commands say theirs
+ALL_KEYS = KEYS + NUMBERS + [BINARY_KEY, KEY_64, NUMBER_64]
 WRONG_CAS = 9223372036854775813
 LATER = (int(time.time()) // 10 ** 7 + 10) * 10 ** 7  # in some years
 TIMES = [b"0"] * 8 + [b"1000000", b"%d" % LATER, b"-1", b"100000000"]
@@ -82,21 +84,32 @@ class Memcached:
         self.path, self.seen = path, Seen()
 
     def ask(self, data):
+        """sends and receives at the same time: it does not read while its answers are not read"""
+        answer = bytearray()
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(20)
             s.connect(self.path)
-            answer = bytearray()
-            try:
-                s.sendall(data)
-                s.shutdown(socket.SHUT_WR)
-            except (ConnectionResetError, BrokenPipeError):
-                pass  # it has closed, and may have said why
-            try:
-                while got := s.recv(1 << 16):
+            s.setblocking(False)
+            data = memoryview(data)
+            while True:
+                readable, writable, _ = select.select([s], [s] if data is not None else [], [], 20)
+                if not readable and not writable:
+                    sys.exit("memcached does not answer")
+                if writable:
+                    try:
+                        data = data[s.send(data):]
+                        if not data:
+                            s.shutdown(socket.SHUT_WR)
+                            data = None
+                    except (ConnectionResetError, BrokenPipeError):
+                        data = None  # it has closed, and may have said why
+                if readable:
+                    try:
+                        got = s.recv(1 << 16)
+                    except ConnectionResetError:
+                        got = b""  # bytes of ours were unread
+                    if not got:
+                        return bytes(answer)
                     answer += got
-            except (ConnectionResetError, BrokenPipeError):
-                pass  # bytes of ours were unread
-            return bytes(answer)
 
 
 class Box:
@@ -146,7 +159,7 @@ class Text:
         if kind == 5:
             return b"VALUE k0 0 1\r\nEND\r\n"
         if kind == 6:
-            return bytes(r.randrange(256) for _ in range(r.randrange(1, 40)))
+            return b"#" + bytes(r.randrange(256) for _ in range(r.randrange(40)))  # of blanks it would read on behind the value
         if kind == 7:
             return b"z" * r.choice([1400, 2000, 16384, 70000])
         return b"v" * r.randrange(1, 30)
@@ -211,7 +224,7 @@ class Text:
         """a key, and the flag that says that it is base64"""
         if self.rng.random() < 0.9:
             return self.rng.choice(keys), []
-        return base64.b64encode(ODD_KEYS[1]), [[b"b"]]
+        return NUMBER_64 if keys is NUMBERS else KEY_64, [[b"b"]]
 
     def flags(self, *choices):
         """each with its probability, in any order"""
@@ -261,8 +274,8 @@ class Text:
 
     def large(self):
         """too large for either"""
-        return [b"%s %s 0 0 %d\r\n" % (self.rng.choice([b"set", b"add", b"append"]), self.key(), VALUE_MAX + 1)
-                + b"x" * (VALUE_MAX + 1) + b"\r\n"]
+        return [b"%s %s 0 0 %d\r\n" % (self.rng.choice([b"set", b"add", b"append"]), self.key(), VALUE_MAX + 5000)
+                + b"x" * (VALUE_MAX + 5000) + b"\r\n"]
 
     @staticmethod
     def show(data, keys=()):
@@ -309,7 +322,7 @@ class Binary:
         self.rng, self.text, self.opaque = rng, Text(rng), 0
 
     def key(self):
-        return ODD_KEYS[0] if self.rng.random() < 0.05 else self.text.key()
+        return BINARY_KEY if self.rng.random() < 0.05 else self.text.key()
 
     def time(self):
         return struct.pack(">I", self.rng.choice([0] * 8 + [1000000, LATER, 100000000]))
@@ -343,11 +356,11 @@ class Binary:
             return self.build(r.choice(self.JOINS), key, b"", self.text.value(), self.cas(key))
         if kind == 17:
             return self.build(r.choice((4, 0x14)), key, b"", b"", self.cas(key))
-        return self.build(*r.choice([(0xa,), (0xa,), (0xb,), (0x1b, b"", bytes(4)), (0x20,), (0x50,), (7,), (0x17,), (0x10, b"reset"),
+        return self.build(*r.choice([(0xa,), (0xa,), (0xb,), (0x1b, b"", bytes(4)), (0x20,), (0x50,), (7,), (0x17,),
                                      (0x10, b"nosuch")] + ([(8,), (8, b"", bytes(4)), (0x18,)] if r.random() < 0.3 else [])))
 
     def large(self):
-        return self.build(self.rng.choice(self.STORES[:2] + (0x11,)), self.key(), bytes(8), b"x" * (VALUE_MAX + 1))
+        return self.build(self.rng.choice(self.STORES[:2] + (0x11,)), self.key(), bytes(8), b"x" * (VALUE_MAX + 5000))
 
     @staticmethod
     def show(data, keys=()):
@@ -412,7 +425,7 @@ def refused(data):
         if opcode in (0x21, 0x22) or opcode == 0x20 and n_body > 0:
             return None
         # Shows its insides.
-        if opcode == 0x10 and (n_key == 0 or data[24:24 + n_key] not in (b"reset", b"nosuch")):
+        if opcode == 0x10 and data[24:24 + n_key] != b"nosuch":
             return None
         # A delayed flush brings back what an earlier one has hidden.
         if opcode in (8, 0x18) and n_extras == 4 and data[24:28] != bytes(4):
@@ -591,7 +604,8 @@ class Line:
         """whether what t shows is about to change, or over"""
         sets = [i for i, w in enumerate(self.letters) if w in b"TN"]
         return self.is_meta and b"t" in self.letters and sets and (
-            self.letters.index(b"t") < sets[-1] or any(w[1:] in (b"-1", b"100000000") for w in self.flags))
+            self.letters.index(b"t") < sets[-1] or is_within(self.times(), 3600 * 24 * 30, int(time.time()))
+            or any(w[:1] == b"-" for w in self.times()))
 
 
 HIDDEN = [
@@ -613,10 +627,13 @@ HIDDEN = [
      lambda q: q.verb == b"ms" and b"N" in q.letters or q.verb in (b"md", b"ma") and b"q" in q.letters),
     ("Whether it shows a key as base64 depends on how that came when the item was stored.",
      lambda q: q.verb == b"mg" and {b"k", b"b"} <= set(q.letters)),
-    ("It takes base64 of odd length for a key.",
-     lambda q: q.is_meta and b"b" in q.letters and len(q.words[1]) % 4 != 0),
-    ("T and N act in their order; with R in front of both we act as if N were in front of T.",
-     lambda q: [w for w in q.letters if w in b"RTN"] == [b"R", b"T", b"N"]),
+    ("It has changed an item, or made one, when it finds that an opaque is too long.",
+     lambda q: any(w[:1] == b"O" and len(w) > 31 for w in q.flags) and (
+         q.verb == b"ma" or q.is_meta and {b"N", b"T"} & set(q.letters))),
+    ("It takes for base64 what is not: a wrong length, a = inside.",
+     lambda q: q.is_meta and b"b" in q.letters and not re.fullmatch(rb"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==|.=))?", q.words[1])),
+    ("T acts between N and R if it stands there; we have it act in front of both or behind both.",
+     lambda q: [w for w in q.letters if w in b"RTN"][1:] in ([b"T", b"N"], [b"T", b"R"])),
     ("t shows what is left when its turn comes, before a T or N behind it; what is over it shows as 2^32 seconds.", Line.shows_left),
     ("It takes no key for none found.", lambda q: q.verb in (b"gat", b"gats") and len(q.words) == 2),
     ("A key that is too long makes it forget the answers to earlier requests.",
