@@ -116,6 +116,24 @@ static void gat(const struct servemc *s, struct mc_request *r, struct mc_out *ou
 	mc_reply_end(out, r);
 }
 
+/* Whether T of a meta command came before N and R, which then see what it has done. */
+static bool is_touch_first(const struct mc_request *r)
+{
+	bool is_letter = true;
+
+	if (!(r->has & MC_HAS_EXPTIME)) /* and so no meta command: it has no tokens */
+		return false;
+	for (uint32_t i = 0; i < r->tokens_len; is_letter = r->tokens[i++] == ' ') {
+		if (!is_letter)
+			continue;
+		if (r->tokens[i] == 'T')
+			return true;
+		if (r->tokens[i] == 'N' || r->tokens[i] == 'R')
+			return false;
+	}
+	return false;
+}
+
 static enum kv_store_mode store_mode(unsigned verb)
 {
 	static const uint8_t modes[] = {[MC_SET] = KV_SET,
@@ -173,6 +191,7 @@ static void count(const struct servemc *s, struct mc_request *r, struct mc_out *
 		.vivify = r->vivify,
 		.initial = r->initial,
 		.has_exptime = r->has & MC_HAS_EXPTIME,
+		.is_touch_first = is_touch_first(r),
 		.exptime = r->exptime};
 	struct kv_counted counted = {0};
 	struct mc_result result = {0};
@@ -192,7 +211,7 @@ static void touch(const struct servemc *s, struct mc_request *r, struct mc_out *
 
 	if (it != NULL) {
 		result.outcome = MC_STORED;
-		result.cas = item_cas(it);
+		show_item(&result, it);
 	}
 	mc_reply(out, r, &result);
 }
@@ -214,7 +233,8 @@ static void meta_get(const struct servemc *s, struct mc_request *r, struct mc_ou
 		.recache = r->recache,
 		.has_exptime = r->has & MC_HAS_EXPTIME,
 		.has_vivify = r->has & MC_HAS_VIVIFY,
-		.has_recache = r->has & MC_HAS_RECACHE};
+		.has_recache = r->has & MC_HAS_RECACHE,
+		.is_touch_first = is_touch_first(r)};
 	struct kv_found found = {0};
 	struct mc_result result = {.outcome = MC_MISS};
 	const enum kv_result rc = kv_get_meta(s->writer, &key, &how, &found);
