@@ -49,6 +49,7 @@ struct datagram {
 /* The cache that is asked. */
 struct answering {
 	struct servemc s;
+	struct serve_worker *sw;
 	struct cache_watch *watch;
 };
 
@@ -284,13 +285,16 @@ static inline void take_time(struct call *x, struct cache_watch *watch, const st
 }
 
 /* One lookup of many shows its key to the sketch. */
-static inline void show_key(
-	struct call *x, struct cache_watch *watch, const struct assoc_probe *probe)
+static void on_lookups(void *ctx, const struct assoc_probe *probes, unsigned n)
 {
-	if (likely(!is_sampled(x->sw, &x->sw->lookups_left, CACHE_HOT_SAMPLE)))
-		return;
-	hotkey_seen(watch->hot, probe->key, probe->key_len, probe->hash,
-		(uint32_t)(x->sw->now_ms / 1000) + 1);
+	const struct answering *with = ctx;
+	struct serve_worker *sw = with->sw;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (unlikely(is_sampled(sw, &sw->lookups_left, CACHE_HOT_SAMPLE)))
+			hotkey_seen(with->watch->hot, probes[i].key, probes[i].key_len,
+				probes[i].hash, (uint32_t)(sw->now_ms / 1000) + 1);
+	}
 }
 
 /* Executes what is left of the datagram, of which r is the first request. */
@@ -369,7 +373,6 @@ static void answer(struct call *x, struct datagram *d, struct mc_request *r,
 		udpreply_begin(&a);
 		servemc_answer(s, r, probe, &a.out);
 		send_answer(x, d, &a);
-		show_key(x, with->watch, probe);
 		take_time(x, with->watch, r);
 		d->p += r->consumed;
 		d->len -= r->consumed;
@@ -389,10 +392,12 @@ static void run_cache(
 {
 	struct assoc_probe probes[BURST_MAX];
 	uint8_t probe_of[BURST_MAX];
-	struct answering with = {.watch = &c->watches[x->w->id]};
+	struct answering with = {.sw = x->sw, .watch = &c->watches[x->w->id]};
 	unsigned n_probes = 0;
 
 	servemc_init(x, c, &with.s);
+	with.s.on_lookups = on_lookups;
+	with.s.ctx = &with;
 	for (unsigned k = 0; k < n; k++) {
 		const bool is_lookup = d[k].status == MC_OK && servemc_is_lookup(&r[k]);
 
@@ -400,8 +405,10 @@ static void run_cache(
 		if (likely(is_lookup))
 			servemc_probe(&r[k], &probes[n_probes++]);
 	}
-	if (likely(n_probes > 0))
+	if (likely(n_probes > 0)) {
 		kv_get_bulk(with.s.writer, probes, n_probes);
+		on_lookups(&with, probes, n_probes);
+	}
 	for (unsigned k = 0; k < n; k++)
 		answer(x, &d[k], &r[k], &with,
 			probe_of[k] < BURST_MAX ? &probes[probe_of[k]] : NULL);

@@ -66,6 +66,19 @@ void servemc_probe(const struct mc_request *r, struct assoc_probe *probe)
 	probe->hash = assoc_hash(r->key, r->key_len);
 }
 
+static void tell_lookups(const struct servemc *s, const struct assoc_probe *probes, unsigned n)
+{
+	if (s->on_lookups != NULL)
+		s->on_lookups(s->ctx, probes, n);
+}
+
+static void tell_key(const struct servemc *s, const struct kv_key *key)
+{
+	const struct assoc_probe probe = {.key = key->data, .key_len = key->len, .hash = key->hash};
+
+	tell_lookups(s, &probe, 1);
+}
+
 static void get(const struct servemc *s, struct mc_request *r, struct mc_out *out)
 {
 	struct assoc_probe probes[ASSOC_BULK];
@@ -80,6 +93,7 @@ static void get(const struct servemc *s, struct mc_request *r, struct mc_out *ou
 			servemc_probe(r, &probes[n++]);
 			is_more = mc_next_key(r);
 		} while (is_more && n < ASSOC_BULK);
+		tell_lookups(s, probes, n);
 		next = r->key;
 		next_len = r->key_len;
 		kv_get_bulk(s->writer, probes, n);
@@ -107,6 +121,7 @@ static void gat(const struct servemc *s, struct mc_request *r, struct mc_out *ou
 		const struct item *it = kv_touch(s->writer, &key, r->exptime);
 		struct mc_result result = {.outcome = MC_MISS};
 
+		tell_key(s, &key);
 		if (it != NULL) {
 			result.outcome = MC_HIT;
 			show_item(&result, it);
@@ -239,6 +254,7 @@ static void meta_get(const struct servemc *s, struct mc_request *r, struct mc_ou
 	struct mc_result result = {.outcome = MC_MISS};
 	const enum kv_result rc = kv_get_meta(s->writer, &key, &how, &found);
 
+	tell_key(s, &key);
 	if (rc == KV_OK && found.item != NULL) {
 		result.outcome = MC_HIT;
 		show_item(&result, found.item);

@@ -8,6 +8,9 @@
 #include "proto/mc.h"
 
 struct servemc {
+	/* Hears of each key that is asked for, found or not; NULL: nobody does. */
+	void (*on_lookups)(void *ctx, const struct assoc_probe *probes, unsigned n);
+	void *ctx;
 	struct kv *kv;
 	struct kv_writer *writer; /* begun in this loop: kv_writer_begin() */
 	uint32_t value_max;
