@@ -231,6 +231,8 @@ static void count_store(struct kv_writer *w, const struct kv_store *s, int rc)
 {
 	if (rc == KV_OK)
 		KV_COUNT(w, sets, 1);
+	else if (rc == KV_TOO_LARGE) /* with what it was joined to */
+		KV_COUNT(w, too_large, 1);
 	if (likely(mode_of(s) != KV_CAS))
 		return;
 	if (rc == KV_OK)

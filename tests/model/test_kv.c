@@ -35,7 +35,8 @@ static struct rte_rcu_qsbr *readers;
 static struct kv *kv;
 static uint32_t now, flush_at;
 static uint64_t seed;
-static bool may_lose; /* the cache is too small for all */
+static struct kv_stats told; /* what the answers come to */
+static bool may_lose;        /* the cache is too small for all */
 
 static uint32_t rnd(uint32_t below)
 {
@@ -60,6 +61,7 @@ static void open_cache(uint64_t bytes, enum evict_policy policy)
 
 	assert_int_equal(0, kv_create(&kv, &params, readers));
 	memset(entries, 0, sizeof(entries));
+	memset(&told, 0, sizeof(told));
 	now = 10;
 	flush_at = 0;
 	may_lose = bytes < (8u << 20);
@@ -132,6 +134,8 @@ static void check_get(struct kv_writer *w, uint32_t i)
 	struct entry *e = &entries[i];
 
 	kv_get_bulk(w, &probe, 1);
+	told.gets++;
+	told.hits += probe.item != NULL;
 	expire(e);
 	if (is_lost(e, probe.item != NULL))
 		return;
@@ -261,6 +265,13 @@ static void store(struct kv_writer *w, uint32_t i)
 	want = wanted(&s, e);
 	rc = kv_store(w, &k, &s, &cas);
 	assert_int_equal(want, rc);
+	told.sets += rc == KV_OK;
+	told.too_large += rc == KV_TOO_LARGE;
+	if (s.mode == KV_CAS || (s.has_cas && (s.mode == KV_SET || s.mode == KV_REPLACE))) {
+		told.cas_hits += rc == KV_OK;
+		told.cas_misses += rc == KV_NOT_FOUND;
+		told.cas_mismatches += rc == KV_EXISTS;
+	}
 	if (rc == KV_TOO_LARGE && s.mode == KV_SET)
 		e->is_there = false;
 	if (rc == KV_OK)
@@ -272,14 +283,18 @@ static void erase(struct kv_writer *w, uint32_t i)
 	char key[ITEM_KEY_MAX];
 	const struct kv_key k = kv_key_of(key, key_of(i, key));
 	struct entry *e = &entries[i];
+	enum kv_result rc;
 	uint64_t cas;
 
 	check_get(w, i);
 	cas = some_cas(e);
+	rc = kv_delete(w, &k, cas);
 	assert_int_equal(!e->is_there               ? KV_NOT_FOUND
 			: cas != 0 && cas != e->cas ? KV_EXISTS
 						    : KV_OK,
-		kv_delete(w, &k, cas));
+		rc);
+	told.deletes += rc == KV_OK;
+	told.delete_misses += rc != KV_OK;
 	if (cas == 0 || cas == e->cas)
 		e->is_there = false;
 }
@@ -302,6 +317,9 @@ static void mark(struct kv_writer *w, uint32_t i)
 	m.cas = some_cas(e);
 	want = !e->is_there ? KV_NOT_FOUND : m.has_cas && m.cas != e->cas ? KV_EXISTS : KV_OK;
 	assert_int_equal(want, kv_mark(w, &k, &m));
+	told.delete_misses += want != KV_OK;
+	told.marks += want == KV_OK && m.is_invalidating;
+	told.deletes += want == KV_OK && !m.is_invalidating;
 	if (want != KV_OK)
 		return;
 	if (!m.is_invalidating && !m.drops_value) {
@@ -318,6 +336,8 @@ static void mark(struct kv_writer *w, uint32_t i)
 	e->is_won = false;
 	expire(e);
 	kv_get_bulk(w, &probe, 1);
+	told.gets++;
+	told.hits += probe.item != NULL;
 	if (probe.item == NULL) {
 		assert_false(e->is_there && !may_lose);
 		return;
@@ -385,6 +405,11 @@ static void get_meta(struct kv_writer *w, uint32_t i)
 
 	check_get(w, i);
 	rc = kv_get_meta(w, &k, &g, &f);
+	told.touches += g.has_exptime && rc == KV_OK;
+	told.touch_misses += g.has_exptime && rc != KV_OK;
+	told.gets += !g.has_exptime;
+	told.hits += !g.has_exptime && rc == KV_OK;
+	told.leases += (f.marks & KV_WON) != 0;
 	if (!e->is_there && g.has_vivify) {
 		assert_int_equal(KV_OK, rc);
 		expect_new(e, &g, &f);
@@ -407,6 +432,8 @@ static void touch(struct kv_writer *w, uint32_t i)
 
 	check_get(w, i);
 	assert_int_equal(e->is_there, kv_touch(w, &k, exptime) != NULL);
+	told.touches += e->is_there;
+	told.touch_misses += !e->is_there;
 	e->when = when_of(exptime);
 }
 
@@ -451,6 +478,10 @@ static void count(struct kv_writer *w, uint32_t i)
 	else if (!number_of(e, &number))
 		want = KV_NOT_NUMBER;
 	assert_int_equal(want, kv_count(w, &k, &c, &counted));
+	told.incr_hits += want == KV_OK && e->is_there && !c.is_down;
+	told.decr_hits += want == KV_OK && e->is_there && c.is_down;
+	told.incr_misses += want == KV_NOT_FOUND && !c.is_down;
+	told.decr_misses += want == KV_NOT_FOUND && c.is_down;
 	if (want != KV_OK)
 		return;
 	if (!e->is_there) {
@@ -562,6 +593,35 @@ static void play(uint32_t n_steps)
 	kv_check(kv);
 }
 
+/* The figures are those of the answers; the others are of what happens by itself. */
+static void check_stats(void)
+{
+	struct kv_stats s;
+
+	kv_stats_sum(kv, &s);
+#define SAME(symbol) assert_int_equal(told.symbol, s.symbol)
+	SAME(gets);
+	SAME(hits);
+	SAME(sets);
+	SAME(deletes);
+	SAME(marks);
+	SAME(delete_misses);
+	SAME(touches);
+	SAME(touch_misses);
+	SAME(incr_hits);
+	SAME(incr_misses);
+	SAME(decr_hits);
+	SAME(decr_misses);
+	SAME(cas_hits);
+	SAME(cas_misses);
+	SAME(cas_mismatches);
+	SAME(too_large);
+	SAME(leases);
+#undef SAME
+	assert_int_equal(0, s.no_memory + s.lease_waits + s.stale_served + s.early);
+	assert_true(s.get_flushed > 0 && s.get_expired + s.get_flushed <= s.gets - s.hits);
+}
+
 /* What has expired is out of the index two seconds later, though nobody asks for it. */
 static void settle(void)
 {
@@ -589,6 +649,7 @@ static void run(uint64_t bytes, enum evict_policy policy, uint32_t n_steps)
 	seed = 88172645463325252ull + bytes + policy;
 	open_cache(bytes, policy);
 	play(n_steps);
+	check_stats();
 	settle();
 	kv_destroy(&kv);
 }
