@@ -457,7 +457,7 @@ static enum kv_result reckon(const struct kv_writer *w, const struct kv_count *c
 		*when = kvverb_when(w, created);
 		return c->has_vivify ? KV_OK : KV_NOT_FOUND;
 	}
-	if (item_value_len(f->item) == 0)
+	if (item_value_len(f->item) == 0) /* in this order, as memcached says it */
 		return KV_NOT_NUMBER;
 	if (c->cas != 0 && c->cas != item_cas(f->item))
 		return KV_EXISTS;

@@ -473,7 +473,7 @@ static void count(struct kv_writer *w, uint32_t i)
 	c.cas = rnd(2) ? 0 : some_cas(e);
 	if (!e->is_there)
 		want = c.has_vivify ? KV_OK : KV_NOT_FOUND;
-	else if (c.cas != 0 && c.cas != e->cas)
+	else if (c.cas != 0 && c.cas != e->cas && e->len > 0)
 		want = KV_EXISTS;
 	else if (!number_of(e, &number))
 		want = KV_NOT_NUMBER;
