@@ -135,9 +135,12 @@ bool assoc_has_spare(struct assoc *a)
 
 void assoc_give(struct assoc *a, void *memory, uint64_t size)
 {
+	struct bucket *b = memory;
+
 	rte_ticketlock_lock(&a->spare_lock);
-	a->spare = memory;
-	a->spare_end = a->spare + size / sizeof(struct bucket);
+	a->spare_end = b + size / sizeof(*b);
+	/* a link to the very first bytes would read as an empty slot (A1) */
+	a->spare = memory == (void *)a->items ? b + 1 : b;
 	rte_ticketlock_unlock(&a->spare_lock);
 }
 
