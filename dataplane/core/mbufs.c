@@ -26,7 +26,7 @@ LOG_TYPE(mbufs)
 #define CONN6_BYTES 120u   /* 103 */
 #define BACKEND_BYTES 192u /* per worker: counters; per generation: two copies of the record */
 #define NEIGH_BYTES 256u
-#define WORKER_BYTES (1u << 20) /* fragments: 4,096 entries of 128 bytes */
+#define WORKER_BYTES (2u << 20) /* fragments; sources of requests to caches */
 #define SNAT_BYTES (1u << 20)   /* ports of one address: free queue and connection, two protocols */
 #define FIXED_MB 64u            /* EAL, rings, devices, service tables */
 
