@@ -148,7 +148,7 @@ expect "scapy reads them" $T_PYTHON - "$T_DIR/web.pcapng" <<-EOF
 	assert len(p) == 8 and all(80 in (i[TCP].sport, i[TCP].dport) for i in p), p.summary()
 	assert sorted(str(i[TCP].flags) for i in p[:2]) == ["S", "SA"], p.summary()
 EOF
-captures 2 drops --at drop --count 1
+captures 2 drops --at drop --filter "tcp dst port 81" --count 1
 expect_fail "no service there" 28 t_in client curl -sS --max-time 0.5 -o /dev/null http://10.1.0.80:81/
 expect "the dropped packet was caught" wait "$CAPTURE"
 expect "with the reason" grep -aq "dropped: no_service" "$T_DIR/drops.pcapng"
