@@ -3,8 +3,11 @@
 #include "everymode.h"
 
 #include "fuzz.h"
+#include "kv/kv_pvt.h"
+#include "serve/serveconf.h"
 
 static struct harness *h; /* since everymode_configure() */
+static uint8_t poison;
 
 static struct mr_ip ip_of(const char *text)
 {
@@ -75,6 +78,9 @@ static const struct {
 	{"direct6", "fd00:1::98", 80, MR_PROTO_TCP, MR_MODE_DSR_L2, MR_SCHED_WRR, 0, 0, 0},
 	{"ipip6", "fd00:1::97", 80, MR_PROTO_TCP, MR_MODE_IPIP, MR_SCHED_MAGLEV, 0, 0, 0},
 	{"guedns6", "fd00:1::96", 53, MR_PROTO_UDP, MR_MODE_GUE, MR_SCHED_MAGLEV, 0, 0, 0},
+	{"cache", "10.1.0.99", 11211, MR_PROTO_UDP, MR_MODE_CACHE, MR_SCHED_RR, 0, 0, 0},
+	{"cache6", "fd00:1::99", 11211, MR_PROTO_UDP, MR_MODE_CACHE, MR_SCHED_RR, 0, 0, 0},
+	{"cache-cold", "10.1.0.98", 11211, MR_PROTO_UDP, MR_MODE_CACHE, MR_SCHED_RR, 0, 0, 0},
 };
 
 /* By the name. */
@@ -138,6 +144,44 @@ static const struct {
 	{"fd00:1::", 64, MR_ACL_ALLOW},
 };
 
+static bool is_cache(unsigned i)
+{
+	return services[i].mode == MR_MODE_CACHE;
+}
+
+/* Nobody is a client of a cache over UDP who is not named. Half of the clients are in none of these. */
+static const struct {
+	const char *ip;
+	uint8_t len;
+} cache_clients[] = {{"10.1.0.0", 25}, {"fd00:1::", 72}};
+
+static void put_cache_clients(unsigned i)
+{
+	const bool is_v6 = strchr(services[i].vip, ':') != NULL;
+	struct mr_object o = {.type = MR_OBJ_ACL,
+		.acl = {.ip = ip_of(cache_clients[is_v6].ip),
+			.prefix_len = cache_clients[is_v6].len,
+			.action = MR_ACL_ALLOW}};
+
+	snprintf(o.acl.service, sizeof(o.acl.service), "%s", services[i].name);
+	put(&o);
+}
+
+/* Small ones, so that things are given up. With other memory it is another cache, with other times the same one. */
+static void put_cache(const char *name, uint8_t eviction, uint32_t kb, unsigned times)
+{
+	struct mr_object o = {.type = MR_OBJ_CACHE,
+		.cache = {.memory_bytes = (uint64_t)kb << 10,
+			.eviction = eviction,
+			.value_max = 1500,
+			.lease_ms = times & 1 ? 300 : 0,
+			.early_pct = times & 2 ? 400 : 0,
+			.stale_s = times & 4 ? 2 : 0}};
+
+	snprintf(o.cache.name, sizeof(o.cache.name), "%s", name);
+	put(&o);
+}
+
 /* These answer SYNs themselves above 5 a second. */
 static bool has_cookies(const char *service)
 {
@@ -178,6 +222,13 @@ static void put_service(unsigned i)
 			.fin_timeout_ms = 600,
 			.udp_timeout_ms = 1000}};
 
+	if (is_cache(i)) {
+		const bool is_cold = strcmp(services[i].name, "cache-cold") == 0;
+
+		snprintf(o.service.cache, sizeof(o.service.cache), is_cold ? "cold" : "hot");
+		o.service.reply_rate = is_cold ? 2 : 0;
+		put_cache_clients(i);
+	}
 	if (is_quic(services[i].name)) {
 		o.service.quic_id_len = 2;
 		o.service.quic_id_offset = 1;
@@ -216,6 +267,21 @@ static void put_backend(unsigned i, uint8_t state)
 	put(&o);
 }
 
+/* What was in memory before an item was must not come out with it. */
+static void poison_caches(void)
+{
+	const struct serve_conf *c = serve_conf_of(snapshot_get());
+
+	for (unsigned i = 0; i < c->n_caches; i++) {
+		const struct seg_pool *p = &c->caches[i]->kv->pool;
+
+		for (uint32_t k = 0; k < p->n; k++) {
+			if (p->segs[k].state == SEG_FREE)
+				memset(seg_memory(p, k), poison, seg_size(p));
+		}
+	}
+}
+
 static void apply(void)
 {
 	struct mr_error err;
@@ -225,13 +291,15 @@ static void apply(void)
 	rc = harness_apply(h, &err);
 	snapshot_online();
 	FUZZ_CHECK(rc == 0, "%s: %s", err.object, err.message);
+	poison_caches();
 }
 
-void everymode_configure(struct harness *harness)
+void everymode_configure(struct harness *harness, uint8_t with)
 {
 	static const struct mr_object settings = {.type = MR_OBJ_SETTINGS};
 
 	h = harness;
+	poison = with;
 	put(&settings);
 	put_addr("north", "10.1.0.1", 24);
 	put_addr("north", "fd00:1::1", 64);
@@ -242,6 +310,8 @@ void everymode_configure(struct harness *harness)
 	put_snat("10.2.0.100");
 	put_snat("10.2.0.101");
 	put_snat("fd00:2::100");
+	put_cache("hot", MR_EVICTION_S3FIFO, 2048, 7);
+	put_cache("cold", MR_EVICTION_LRU, 1536, 0);
 	for (unsigned i = 0; i < RTE_DIM(services); i++)
 		put_service(i);
 	for (unsigned i = 0; i < RTE_DIM(backends); i++)
@@ -283,6 +353,11 @@ static void del_service(const char *name)
 		snprintf(key, sizeof(key), "acl/%s/%s/%u", name, lists[i].ip, lists[i].len);
 		model_del(h->model, key);
 	}
+	for (unsigned i = 0; i < RTE_DIM(cache_clients); i++) {
+		snprintf(key, sizeof(key), "acl/%s/%s/%u", name, cache_clients[i].ip,
+			cache_clients[i].len);
+		model_del(h->model, key);
+	}
 	snprintf(key, sizeof(key), "service/%s", name);
 	model_del(h->model, key);
 }
@@ -302,12 +377,38 @@ static void edit_list(const char *service, unsigned i)
 		put(&o);
 }
 
+/* Another policy or size begins anew beside the cache that is there; other times are in force for what is in it. */
+static void edit_cache(unsigned n)
+{
+	static const uint8_t policies[] = {
+		MR_EVICTION_S3FIFO, MR_EVICTION_FIFO, MR_EVICTION_LFU, MR_EVICTION_SIEVE};
+
+	if (n < 4)
+		put_cache("hot", policies[n], 2048 + 512 * n, 7 - n);
+	else if (n < 8)
+		put_cache("hot", MR_EVICTION_S3FIFO, 2048, n);
+	else if (model_del(h->model, "cache/side") != 0)
+		put_cache("side", MR_EVICTION_LFU, 1536, n);
+}
+
+static void edit_cache_list(unsigned n)
+{
+	const unsigned s = RTE_DIM(services) - 1 - n % 3;
+
+	if (has_service(services[s].name))
+		edit_list(services[s].name, strchr(services[s].vip, ':') != NULL ? 2 : 0);
+}
+
 void everymode_edit(uint8_t e)
 {
 	const unsigned b = (e >> 2) % RTE_DIM(backends), s = e % RTE_DIM(services);
 	char key[MR_TEXT_MAX];
 
-	if (e >= 0xf0) {
+	if (e >= 0xfd) {
+		edit_cache_list(e);
+	} else if (e >= 0xf4) {
+		edit_cache(e - 0xf4u);
+	} else if (e >= 0xf0) {
 		if (model_del(h->model, "snat/10.2.0.101") != 0)
 			put_snat("10.2.0.101");
 	} else if (e >= 0xe0) {

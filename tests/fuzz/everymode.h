@@ -7,12 +7,13 @@
  */
 #include "harness.h"
 
-/* Puts all of it into the empty model, and applies it. One harness at a time. */
-void everymode_configure(struct harness *h);
+/* Puts all of it into the empty model, and applies it. One harness at a time. with: in all bytes of caches that no item has
+ * been in. */
+void everymode_configure(struct harness *h, uint8_t with);
 
 /* The empty model again, as at start. */
 void everymode_unconfigure(void);
 
 /* A change: a backend UP, DRAIN, DOWN, EVICT or absent; a service gone or back; a list other or gone; a SNAT address
- * gone or back. */
+ * gone or back; a cache with other times, of another size, gone or back. */
 void everymode_edit(uint8_t e);

@@ -3,6 +3,7 @@
 #include "framegen.h"
 
 #include "base/csum.h"
+#include "cachegen.h"
 #include "fuzz.h"
 #include "millrace/api_lb.h"
 
@@ -72,6 +73,11 @@ static void put(struct framegen *g, const char *name, uint8_t n_bits, int64_t va
 	if (name != NULL && g->n_fields < FRAMEGEN_FIELDS_MAX)
 		g->fields[g->n_fields++] = f;
 	g->bit += n_bits;
+}
+
+void framegen_put(struct framegen *g, const char *name, uint8_t n_bits, int64_t value)
+{
+	put(g, name, n_bits, value);
 }
 
 static void put_random(struct framegen *g, uint32_t n)
@@ -331,11 +337,12 @@ static const struct end vips[2][2][12] = {
 	{{{"10.1.0.80", 80}, {"10.1.0.90", 8080}, {"10.1.0.91", 80}, {"10.1.0.93", 80},
 		 {"10.1.0.94", 80}, {"10.1.0.95", 80}, {"10.1.0.96", 80}, {"10.1.0.80", 81}},
 		{{"10.1.0.80", 53}, {"10.1.0.90", 443}, {"10.1.0.92", 53}, {"10.1.0.95", 53},
-			{"10.1.0.96", 53}, {"10.1.0.97", 53}, {"10.1.0.80", 54}}},
+			{"10.1.0.96", 53}, {"10.1.0.99", 11211}, {"10.1.0.98", 11211},
+			{"10.1.0.97", 53}, {"10.1.0.80", 54}}},
 	{{{"fd00:1::80", 80}, {"fd00:1::91", 80}, {"fd00:1::94", 80}, {"fd00:1::95", 80},
 		 {"fd00:1::96", 80}, {"fd00:1::97", 80}, {"fd00:1::98", 80}, {"fd00:1::80", 81}},
 		{{"fd00:1::80", 53}, {"fd00:1::90", 443}, {"fd00:1::93", 53}, {"fd00:1::95", 53},
-			{"fd00:1::96", 53}, {"fd00:1::80", 54}}},
+			{"fd00:1::96", 53}, {"fd00:1::99", 11211}, {"fd00:1::80", 54}}},
 };
 
 static struct end any_vip(struct framegen *g, bool is_v6, uint8_t proto)
@@ -463,6 +470,20 @@ static void quic6(struct framegen *g)
 	quic(g, true);
 }
 
+static void cache4(struct framegen *g)
+{
+	frame_to(g, any_client(g, false), is_once_in(g, 4) ? "10.1.0.98" : "10.1.0.99", UDP);
+	udp_header(g, any_client_port(g), 11211);
+	cachegen_datagram(g);
+}
+
+static void cache6(struct framegen *g)
+{
+	frame_to(g, any_client(g, true), "fd00:1::99", UDP);
+	udp_header(g, any_client_port(g), 11211);
+	cachegen_datagram(g);
+}
+
 static void icmp_header(struct framegen *g, uint8_t type, uint8_t code)
 {
 	put(g, "icmp.type", 8, type);
@@ -583,7 +604,7 @@ static void fragment(struct framegen *g)
 {
 	static const uint16_t offsets[] = {0, 0, 1, 3, 6, 9, 185, 8191};
 	const uint16_t offset = offsets[framegen_random(g, RTE_DIM(offsets))];
-	const unsigned id = framegen_random(g, 8), n = framegen_random(g, 2);
+	const unsigned id = framegen_random(g, 8), n = framegen_random(g, 3);
 	const bool is_v6 = id & 1, has_more = framegen_random(g, 4) > 0;
 	const uint8_t proto = id & 2 ? UDP : TCP;
 	const struct end to = vips[is_v6][proto == UDP][(id >> 2) + 2 * n];
@@ -764,6 +785,10 @@ static const struct {
 	{"udp6", udp6},
 	{"quic4", quic4},
 	{"quic6", quic6},
+	{"cache4", cache4},
+	{"cache6", cache6},
+	{"cache4", cache4}, /* often: they have much to tell apart */
+	{"cache6", cache6},
 	{"echo", echo},
 	{"icmp-error4", icmp_error4},
 	{"icmp-error6", icmp_error6},

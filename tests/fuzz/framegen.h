@@ -47,5 +47,9 @@ void framegen_build(struct framegen *g, unsigned kind);
  * with 0, of types by chance. */
 void framegen_build_chain(struct framegen *g, uint8_t type, unsigned n, unsigned n_bytes);
 
+/* While a frame is built: a field of 8, 16 or 32 bits, of any value if it is -1; name may be NULL. Left out where there is no
+ * room. */
+void framegen_put(struct framegen *g, const char *name, uint8_t n_bits, int64_t value);
+
 uint32_t framegen_read(const struct framegen *g, const struct framegen_field *f);
 void framegen_write(struct framegen *g, const struct framegen_field *f, uint32_t value);

@@ -128,6 +128,23 @@ struct outside { /* a heap block as packet data: exactly as long as it says */
 	uint8_t *block;
 };
 
+/* What a cache tells of the time and the process must be the same in every run. */
+time_t __wrap_time(time_t *t);
+time_t __wrap_time(time_t *t)
+{
+	const time_t now = FUZZ_PIPELINE_EPOCH + h.now_ms / 1000;
+
+	if (t != NULL)
+		*t = now;
+	return now;
+}
+
+pid_t __wrap_getpid(void);
+pid_t __wrap_getpid(void)
+{
+	return 4711;
+}
+
 static void on_free(void *addr, void *ctx)
 {
 	struct outside *o = ctx;
@@ -409,6 +426,25 @@ static void check_inner(const struct frame *f, const struct rte_ether_addr *mac)
 		check_sums(f, &p);
 }
 
+/* A frame of an answer: its number is one of so many. */
+static void check_answer(const struct frame *f, const struct pkt *p)
+{
+	static const uint8_t vip4[3] = {10, 1, 0}, vip6[16] = {0xfd, 0, 0, 1, [15] = 0x99};
+	const uint8_t *l4 = f->bytes + p->l4_off, *mc = l4 + 8;
+
+	if (p->proto != IPPROTO_UDP || p->sport != RTE_BE16(11211) || (p->flags & PKT_F_FRAGMENT))
+		return;
+	if (p->family == 4 ? memcmp(p->src, vip4, 3) != 0 || (p->src[3] != 98 && p->src[3] != 99)
+			   : memcmp(p->src, vip6, 16) != 0)
+		return;
+	FUZZ_CHECK(p->l4_len > 16 && f->n <= p->l4_off + 1400 + 8u, "an answer of %u bytes",
+		p->l4_len);
+	FUZZ_CHECK((mc[2] << 8 | mc[3]) < (mc[4] << 8 | mc[5]) && mc[6] == 0 && mc[7] == 0,
+		"frame %u of %u, reserved %02x%02x", mc[2] << 8 | mc[3], mc[4] << 8 | mc[5], mc[6],
+		mc[7]);
+	FUZZ_CHECK((l4[6] | l4[7]) && sum_of(p, l4, p->l4_len) == 0, "an answer's checksum");
+}
+
 static void check_sent(unsigned iface, const struct frame *f)
 {
 	static struct frame inner;
@@ -431,6 +467,8 @@ static void check_sent(unsigned iface, const struct frame *f)
 		remember_asked(iface, 6, f->bytes + p.l4_off + 8);
 		return;
 	}
+	if (iface == 0) /* to clients */
+		check_answer(f, &p);
 	if (unwrap(f, &p, &inner))
 		check_inner(&inner, &mac);
 	else if (!is_damaged)
@@ -578,12 +616,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		.n_conns4 = 64,
 		.n_conns6 = 64,
 		.n_mbufs = 511,
-		.n_neighs = 64};
+		.n_neighs = 64,
+		.cache_mb = 24};
 
 	(void)argc;
 	(void)argv;
 	fuzz_init();
-	FUZZ_NEED(eal_start("fuzz_pipeline", 128) == 0, "EAL");
+	FUZZ_NEED(eal_start("fuzz_pipeline", 192) == 0, "EAL");
 	harness_init(&h, &p);
 	return 0;
 }
@@ -628,7 +667,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_input in = {data, size};
 
 	rte_mempool_obj_iter(h.pool, poison, NULL);
-	everymode_configure(&h);
+	everymode_configure(&h, fuzz_pipeline.poison);
 	last.n = sent[0].n = sent[1].n = 0;
 	n_asked = n_received = n_runs = 0;
 	is_damaged = false;

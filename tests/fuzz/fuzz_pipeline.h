@@ -6,6 +6,9 @@
  */
 #include <stdint.h>
 
+/* time() and getpid(), which a cache tells its clients, are the target's: seconds since 1970 when its clock stands at 0. */
+#define FUZZ_PIPELINE_EPOCH 1900000000l
+
 struct fuzz_pipeline {
 	uint8_t poison;  /* in all bytes of packet buffers that are no packet's */
 	uint64_t digest; /* over every frame that was sent, in order */

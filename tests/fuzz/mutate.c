@@ -395,8 +395,9 @@ static void run_all(uint64_t n_mutations, int fd)
 {
 	uint64_t n_fixed = 0, n_random = 0, number = 0, last = number_in("INPUT", UINT64_MAX);
 	const bool is_one = last != UINT64_MAX;
-	const time_t start = time(NULL);
+	struct timespec start, end;
 
+	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (number = is_one ? last : 0; number <= last; number++) {
 		if (!is_one && n_random >= n_mutations)
 			break;
@@ -410,10 +411,11 @@ static void run_all(uint64_t n_mutations, int fd)
 	}
 	if (!is_first)
 		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
 	printf("seed %lu: %lu inputs, %lu frames with fields at their limits and chains, "
 	       "%lu changed at random, %ld s\n",
 		(unsigned long)seed, (unsigned long)(number - (is_one ? last : 0)),
-		(unsigned long)n_fixed, (unsigned long)n_random, (long)(time(NULL) - start));
+		(unsigned long)n_fixed, (unsigned long)n_random, (long)(end.tv_sec - start.tv_sec));
 	fuzz_pipeline_tell();
 }
 
