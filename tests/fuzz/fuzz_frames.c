@@ -344,6 +344,26 @@ static void put(struct peer *c, uint8_t n)
 				.port = 53,
 				.weight = n,
 				.state = MR_BACKEND_UP}},
+		{.type = MR_OBJ_CACHE,
+			.cache = {.name = "hot",
+				.memory_bytes = (2u + n / 64) << 20,
+				.eviction = (uint8_t)(1 + n / 16 % 4),
+				.value_max = 1500,
+				.stale_s = n}},
+		{.type = MR_OBJ_SERVICE,
+			.service = {.name = "sessions",
+				.vip = ip_of("10.1.0.99"),
+				.port = 11211,
+				.proto = MR_PROTO_UDP,
+				.mode = MR_MODE_CACHE,
+				.sched = MR_SCHED_RR,
+				.cache = "hot",
+				.reply_rate = n}},
+		{.type = MR_OBJ_ACL,
+			.acl = {.service = "sessions",
+				.ip = ip_of("10.1.0.0"),
+				.prefix_len = 24,
+				.action = MR_ACL_ALLOW}},
 	};
 	uint8_t buf[1024];
 	struct mr_writer w;
@@ -472,12 +492,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		.n_conns4 = 64,
 		.n_conns6 = 64,
 		.n_mbufs = 511,
-		.n_neighs = 64};
+		.n_neighs = 64,
+		.cache_mb = 16};
 
 	(void)argc;
 	(void)argv;
 	fuzz_init();
-	FUZZ_NEED(eal_start("fuzz_frames", 128) == 0, "EAL");
+	FUZZ_NEED(eal_start("fuzz_frames", 160) == 0, "EAL");
 	harness_init(&h, &p);
 	snprintf(path, sizeof(path), "%s/dataplane.sock", fuzz_dir());
 	for (unsigned i = 0; i < N_CLIENTS; i++)

@@ -288,6 +288,30 @@ def narrow_paths():
         yield name, (eth() / big, say / Raw(raw(outer)[:n]))
 
 
+def client_to(vip):
+    return IPv6(src="fd00:1::10", dst=vip) if ":" in vip else IP(src="10.1.0.10", dst=vip)
+
+
+def cache_requests():
+    """name → what is asked of a cache, datagram by datagram"""
+    store, count = bytes(8), struct.pack(">QQI", 1, 5, 0)
+    return {
+        "text": (b"set k 1 0 5\r\nvalue\r\nget k\r\n", b"gets k n j\r\n", b"cas k 1 1 3 1\r\nnew\r\n",
+                 b"append k 0 0 2\r\n++\r\n", b"set n 0 0 2 noreply\r\n10\r\n", b"incr n 5\r\ndecr n 20\r\n",
+                 b"touch n 3\r\n", b"gat 1 n k\r\n", b"delete k\r\nget k\r\n", b"flush_all 1\r\nget n\r\n", b"get n\r\n"),
+        "meta": (b"ms k 5 T1 F7\r\nvalue\r\nmg k v c f s t k O1\r\n", b"mg k v t\r\nmg k v t\r\n", b"mg j v N30\r\nmg j v\r\n",
+                 b"md k I T30\r\nmg k v t\r\nmg k v t\r\n", b"ma n N0 J5 v\r\nma n MD D2 v t c\r\n", b"me k\r\nmn\r\n",
+                 b"mg az== b k v\r\nms k S3\r\nabc\r\n"),
+        "binary": (mc_binary(1, b"k", store, b"value") + mc_binary(0x0c, b"k"), mc_binary(5, b"n", count) * 2,
+                   mc_binary(0x1d, b"k", b"\0\0\0\1") + mc_binary(0x0a), mc_binary(0x0d, b"j") + mc_binary(0x0b),
+                   mc_binary(0x10) + mc_binary(0x10, b"items"), mc_binary(4, b"k") + mc_binary(8) + mc_binary(7)),
+        "long": (b"set k 0 0 1300\r\n" + b"v" * 1300 + b"\r\n", b"get " + b"k " * 600 + b"k\r\n", b"get k\r\n" * 100,
+                 b"append k 0 0 1300\r\n" + b"w" * 1300 + b"\r\n", b"stats\r\n" * 20, b"version\r\n" * 100),
+        "none": (b"", b"\r\n", b"x", b"get\r\n", b"get " + b"k" * 251 + b"\r\n", b"set k 0 0 9\r\n123\r\n",
+                 b"set k 0 0 2000\r\n" + bytes(1300), b"\x80", b"\x81" + bytes(30), b"get k\r\njunk\r\nget k\r\n"),
+    }
+
+
 def pipeline_seeds():
     all_ = packets()
     for name, p in all_.items():
@@ -367,6 +391,15 @@ def pipeline_seeds():
         big = rx(eth() / head / proto(sport=ports[7], dport=dport) / Raw(bytes(1480)), F_KERNEL | F_REPAIR)
         write("pipeline", f"probes-{name}", RESOLVE + some + RESOLVE + some + big + bytes([RUN])
               + b"".join(bytes([EDIT, e]) + some + bytes([RUN]) for e in (2, 3, 6, 7)))
+    for name, vip in ("4", "10.1.0.99"), ("6", "fd00:1::99"), ("-cold", "10.1.0.98"):
+        for kind, requests in cache_requests().items():
+            write("pipeline", f"cache{name}-{kind}", b"".join(
+                rx(eth() / client_to(vip) / UDP(sport=40000 + n, dport=11211) / Raw(struct.pack(">HHHH", n, 0, 1, 0) + r))
+                + (at(700) if n % 2 else b"") + bytes([RUN]) for n, r in enumerate(requests)))
+    sets = [rx(eth() / client_to("10.1.0.99") / UDP(sport=40000, dport=11211) / Raw(bytes([0, n, 0, 0, 0, 1, 0, 0]) + r))
+            for n, r in enumerate((b"set k 5 2 1\r\nv\r\n", b"get k j\r\nmg k v t s\r\nstats\r\n"))]
+    write("pipeline", "cache-edits", sets[0] + b"".join(bytes([EDIT, e]) + sets[1] + at(900) + sets[0] + bytes([RUN, FLOOD, 9])
+          for e in (*range(0xf4, 0x100), *range(0xd9, 0xe0), *range(0xd9, 0xe0))))
     write("pipeline", "segments", RESOLVE + rx(all_["tcp4-ack"], 4 | 8 | 32) + rx(all_["udp4"], 4 | 8 | 32)
           + rx(all_["echo4"], 4 | 8 | 32) + rx(all_["echo6"], 4 | 8 | 32) + bytes([RUN]))
 
@@ -573,7 +606,7 @@ def frames_seeds():
     txn = up + bytes([begin()])
     puts = b"".join(bytes([put(), i + 16]) for i in range(10))
     turn = bytes([poll()])
-    for r in REQUESTS:
+    for r in REQUESTS + [CACHES_, CACHE_GET, CACHE_PURGE]:
         write("frames", f"request-{r}", up + ask(r, BODIES.get(r, b"")) + turn)
     write("frames", "commit", txn + puts + bytes([prepare(), commit(), poll()]) + b"".join(
         ask(r, BODIES[CONNS][:0]) for r in (DUMP, PORTS, SERVICES, BACKENDS, CONNS, NEIGHS, WORKERS))
@@ -583,6 +616,12 @@ def frames_seeds():
     write("frames", "acl", txn + b"".join(ask(PUT, o) for o in MODEL + ACLS) + bytes([prepare(), commit(), poll()])
           + ask(DUMP) + txn[1:] + ask(DEL, text(2, "acl/direct/0.0.0.0/0")) + ask(DEL, text(2, "service/six"))
           + bytes([prepare(), commit(), poll()]))
+    on_caches = b"".join(ask(r, BODIES.get(r, b"")) for r in (CACHES_, CACHE_GET, CACHE_PURGE))
+    write("frames", "caches", txn + bytes([put(), 0, put(), 1, put(), 12, put(), 10, put(), 11, prepare(), commit(), poll()])
+          + on_caches + txn[1:] + bytes([put(), 0xfa, prepare(), commit(), work(), 4, 0]) + on_caches + turn
+          + txn[1:] + ask(DEL, text(2, "cache/hot")) + bytes([prepare(), commit()]) + ask(DEL, text(2, "service/sessions"))
+          + ask(DEL, text(2, "acl/sessions/10.1.0.0/24")) + bytes([prepare(), commit(), poll()]) + on_caches + turn)
+    write("frames", "cache-wants-clients", txn + bytes([put(), 10, put(), 11, prepare(), commit(), poll()]) + turn)
     write("frames", "conn-clients", up + ask(CONNS, num(6, U32, 5) + num(7, U8, 2) + num(13, U8, 24) + num(14, U8, 64))
           + bytes([poll(), work(), 0, 1] * 4) + turn + ask(CONNS, num(7, U8, 2) + num(13, U8, 33)))
     write("frames", "conn-kill", up + ask(CONN_KILL) + ask(CONN_KILL, num(15, U8, 1)) + bytes([poll(), work(), 0, 1] * 3)
