@@ -30,11 +30,12 @@ void mc_out_grow(struct mc_out *out, const void *data, uint32_t len)
 		const uint64_t room = (uint64_t)(out->end - out->p);
 		const uint32_t n = len < room ? len : (uint32_t)room;
 
-		if (n > 0)
+		if (n > 0) { /* without room there may be no pointer */
 			memcpy(out->p, p, n);
-		out->p += n;
-		p += n;
-		len -= n;
+			out->p += n;
+			p += n;
+			len -= n;
+		}
 		if (len == 0)
 			return;
 		if (!out->grow(out))
