@@ -248,7 +248,10 @@ void cacheset_update(struct cache *c, const struct mr_cache *spec)
 	const struct kv_stampede stampede = {
 		.lease_ms = spec->lease_ms, .early_pct = spec->early_pct, .stale_s = spec->stale_s};
 
-	c->spec = *spec;
+	/* all else is the same, and workers read it */
+	c->spec.lease_ms = spec->lease_ms;
+	c->spec.early_pct = spec->early_pct;
+	c->spec.stale_s = spec->stale_s;
 	kv_set_stampede(c->kv, &stampede);
 }
 

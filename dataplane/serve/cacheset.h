@@ -37,7 +37,7 @@ struct cache_watch {
 };
 
 struct cache {
-	struct mr_cache spec; /* w: manager, at publication */
+	struct mr_cache spec; /* fixed, but for times: w and r: manager, at publication */
 	struct kv *kv;
 	struct cache_watch *watches; /* of each worker */
 	uint32_t n_refs;             /* generations */
