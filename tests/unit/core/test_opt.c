@@ -295,6 +295,45 @@ static void test_plan(void **state)
 	assert_int_equal(mbufs_plan(&opt, &none, err, sizeof(err)), 0);
 }
 
+/* Caches are beside all else, in the plan and in hugepages; by default there are none. */
+static void test_plan_has_caches(void **state)
+{
+	const struct mbufs_huge none = {0};
+	cpu_set_t set = cpus(2);
+	uint32_t without_mb;
+
+	assert_int_equal(parse("--port a=net_null0 --no-huge"), 0);
+	assert_int_equal(opt.cache_mb, 0);
+	assert_int_equal(opt_resolve(&opt, &set, err, sizeof(err)), 0);
+	assert_int_equal(mbufs_plan(&opt, &none, err, sizeof(err)), 0);
+	without_mb = opt.memory_mb;
+
+	assert_int_equal(parse("--port a=net_null0 --cache-memory 3000"), 0);
+	assert_int_equal(opt.cache_mb, 3000);
+	assert_int_equal(opt_resolve(&opt, &set, err, sizeof(err)), 0);
+	assert_int_equal(
+		mbufs_plan(&opt,
+			&(struct mbufs_huge){.free_mb = without_mb + 2999, .page_kb = 2048}, err,
+			sizeof(err)),
+		-ENOMEM);
+	assert_int_equal(opt.memory_mb, without_mb + 3000);
+	assert_int_equal(
+		mbufs_plan(&opt,
+			&(struct mbufs_huge){.free_mb = without_mb + 3000, .page_kb = 2048}, err,
+			sizeof(err)),
+		0);
+
+	assert_int_equal(
+		parse("--port a=net_null0 --no-huge --memory 2000 --cache-memory 1999"), 0);
+	assert_int_equal(opt_resolve(&opt, &set, err, sizeof(err)), 0);
+	assert_int_equal(mbufs_plan(&opt, &none, err, sizeof(err)), -EINVAL);
+	assert_non_null(strstr(err, "--memory 2000"));
+	assert_non_null(strstr(err, "--cache-memory"));
+
+	assert_int_equal(parse("--port a=net_null0 --cache-memory 1048577"), -EINVAL);
+	assert_non_null(strstr(err, "--cache-memory"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_eal_args),
 		cmocka_unit_test(test_eal_args_float),
 		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_plan_has_caches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
