@@ -85,7 +85,7 @@ void snapshot_items_enter(unsigned id)
 
 void snapshot_items_leave(unsigned id)
 {
-	TSAN_RELEASE(items);
+	TSAN_RELEASE(&items->acked_token);
 	rte_rcu_qsbr_thread_offline(items, id);
 	rte_rcu_qsbr_thread_unregister(items, id);
 }
@@ -111,7 +111,7 @@ void snapshot_quiescent(void)
 	TSAN_RELEASE(&grace);
 	urcu_qsbr_quiescent_state();
 	if (items != NULL) {
-		TSAN_RELEASE(items);
+		TSAN_RELEASE(&items->acked_token);
 		rte_rcu_qsbr_quiescent(items, item_reader);
 	}
 }
@@ -121,7 +121,7 @@ void snapshot_offline(void)
 	TSAN_RELEASE(&grace);
 	urcu_qsbr_thread_offline();
 	if (items != NULL) {
-		TSAN_RELEASE(items);
+		TSAN_RELEASE(&items->acked_token);
 		rte_rcu_qsbr_thread_offline(items, item_reader);
 	}
 }

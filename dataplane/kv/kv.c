@@ -126,6 +126,7 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 		memset(w->open, 0xff, sizeof(w->open)); /* SEG_NONE */
 		w->victim = SEG_NONE;
 		w->sweep_at = UINT32_MAX;
+		w->sweep.no = SEG_NONE;
 		w->clean_at = (uint32_t)((uint64_t)l.n_segs * i / params->n_writers);
 	}
 	*out = kv;

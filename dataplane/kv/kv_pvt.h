@@ -33,6 +33,14 @@ struct kv_purges {
 	struct kv_prefix prefixes[KV_PURGES_MAX];
 };
 
+/* A segment that is being swept, a part in each loop. */
+struct kv_sweep {
+	uint32_t no;       /* SEG_NONE: none is */
+	uint32_t at;       /* bytes */
+	uint32_t min;      /* earliest time of expiry so far; 0: none */
+	uint32_t seq, era; /* as it began */
+};
+
 struct kv_writer {
 	struct kv *kv;
 	uint32_t id;
@@ -53,7 +61,9 @@ struct kv_writer {
 	uint32_t number, number_end, number_era; /* numbers taken and not used, of which era */
 	uint32_t era;    /* kv->era when the loop began: what is opened in it is marked so */
 	bool is_purging; /* there were purges then */
-	uint32_t sweep_at, swept_s;
+	uint32_t sweep_at, swept_s; /* the round: how far, and of which second */
+	bool is_own_swept;          /* in this round */
+	struct kv_sweep sweep;
 	struct kv_stats stats; /* w: owner, relaxed  r: manager */
 } __rte_cache_aligned;
 

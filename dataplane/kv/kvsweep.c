@@ -21,7 +21,7 @@
 
 #include <errno.h>
 
-#define SWEEP_BYTES (64u * 1024) /* in one call */
+#define SWEEP_BYTES (64u * 1024) /* in one call, and an item */
 #define SWEEP_LOOK 256u          /* segments looked at in one call */
 
 bool kvsweep_is_purged(const struct kv_purges *purges, const struct item *it)
@@ -40,49 +40,98 @@ bool kvsweep_is_purged(const struct kv_purges *purges, const struct item *it)
 	return false;
 }
 
-/* Removes the dead of a segment; its earliest time of expiry is made anew. */
-static void sweep_seg(struct kv_writer *w, uint32_t no)
+static void begin_sweep(struct kv_writer *w, uint32_t no)
 {
-	struct kv *kv = w->kv;
-	struct seg *s = &kv->pool.segs[no];
-	const uint8_t *at = seg_memory(&kv->pool, no), *end = at + s->fill;
-	uint32_t min = 0;
+	struct seg *s = &w->kv->pool.segs[no];
 
 	/* what is lowered from here on comes on top */
 	__atomic_store_n(&s->min_when, 0, __ATOMIC_RELAXED);
-	while (at < end) {
-		const struct item *it = (const struct item *)(const void *)at;
-		const uint32_t seconds = item_seconds(it);
-		const bool is_gone = kv_is_gone(w, it);
+	w->sweep = (struct kv_sweep){.no = no, .seq = s->seq, .era = w->era};
+}
 
-		at += kv_item_size(it);
-		if (is_gone || unlikely(kv_is_purged(kv, it))) {
-			const uint64_t hash = assoc_hash(item_key(it), item_key_len(it));
-			union assoc_slot *slot;
+/* Takes the item out if it is dead. */
+static void sweep_item(struct kv_writer *w, const struct item *it)
+{
+	struct kv *kv = w->kv;
+	const uint32_t seconds = item_seconds(it);
+	const uint64_t hash = assoc_hash(item_key(it), item_key_len(it));
+	union assoc_slot *slot;
 
-			assoc_lock(kv->index, hash);
-			slot = assoc_find_addr_locked(kv->index, hash, kv_addr(kv, it));
-			/* again, under the lock: it may have been touched */
-			if (slot != NULL && kv_is_gone(w, it)) {
-				kvroom_remove(w, slot, it);
-				KV_COUNT(w, expired, 1);
-			} else if (slot != NULL && kv_is_purged(kv, it)) {
-				kvroom_remove(w, slot, it);
-				KV_COUNT(w, purged, 1);
-			} else if (slot != NULL) {
-				kvroom_lower(kv, it, item_when(it));
-			}
-			assoc_unlock(kv->index, hash);
-		} else if (seconds != 0 && (min == 0 || seconds < min)) {
-			min = seconds;
-		}
+	if (!kv_is_gone(w, it) && likely(!kv_is_purged(kv, it))) {
+		if (seconds != 0 && (w->sweep.min == 0 || seconds < w->sweep.min))
+			w->sweep.min = seconds;
+		return;
 	}
-	if (min != 0)
-		kvroom_lower(kv, (const struct item *)(const void *)seg_memory(&kv->pool, no), min);
-	__atomic_store_n(&s->era, w->era, __ATOMIC_RELAXED);
+	assoc_lock(kv->index, hash);
+	slot = assoc_find_addr_locked(kv->index, hash, kv_addr(kv, it));
+	/* again, under the lock: it may have been touched */
+	if (slot != NULL && kv_is_gone(w, it)) {
+		kvroom_remove(w, slot, it);
+		KV_COUNT(w, expired, 1);
+	} else if (slot != NULL && kv_is_purged(kv, it)) {
+		kvroom_remove(w, slot, it);
+		KV_COUNT(w, purged, 1);
+	} else if (slot != NULL) {
+		kvroom_lower(kv, it, item_when(it));
+	}
+	assoc_unlock(kv->index, hash);
+}
+
+static bool is_own(const struct kv_writer *w, uint32_t no)
+{
+	bool is = w->victim == no;
+
+	for (unsigned q = 0; q < SEG_QUEUES; q++)
+		for (unsigned c = 0; c < w->kv->pool.n_classes; c++)
+			is |= w->open[q][c] == no;
+	return is;
+}
+
+/* Whether the segment is still what it was when its sweep began. If not, somebody walks it, or has, and asks the same of
+ * each item. One that is SEALED now is not used again before this thread reports quiescent. */
+static bool may_go_on(const struct kv_writer *w)
+{
+	const struct seg *s = &w->kv->pool.segs[w->sweep.no];
+
+	/* pairs(seg-seal): what is in it */
+	return (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SEG_SEALED
+		       || is_own(w, w->sweep.no))
+		&& s->seq == w->sweep.seq;
+}
+
+static void end_sweep(struct kv_writer *w)
+{
+	struct kv *kv = w->kv;
+	const uint32_t no = w->sweep.no;
+	struct seg *s = &kv->pool.segs[no];
+
+	if (w->sweep.min != 0)
+		kvroom_lower(kv, (const struct item *)(const void *)seg_memory(&kv->pool, no),
+			w->sweep.min);
+	__atomic_store_n(&s->era, w->sweep.era, __ATOMIC_RELAXED);
+	w->sweep.no = SEG_NONE;
 	/* pairs(seg-live): readers that came by before the index changed are waited for */
 	if (__atomic_load_n(&s->live, __ATOMIC_ACQUIRE) == 0 && seg_take(&kv->pool, no))
 		seg_retire(&kv->pool, no);
+}
+
+/* Goes on with the segment for so many bytes; returns how many it were. */
+static uint32_t go_on(struct kv_writer *w, uint32_t n_max)
+{
+	const struct seg_pool *p = &w->kv->pool;
+	const uint8_t *begin = seg_memory(p, w->sweep.no);
+	const uint32_t from = w->sweep.at, end = p->segs[w->sweep.no].fill;
+
+	while (w->sweep.at < end && w->sweep.at - from < n_max) {
+		const struct item *it = (const struct item *)(const void *)(begin + w->sweep.at);
+
+		w->sweep.at += kv_item_size(it);
+		sweep_item(w, it);
+	}
+	n_max = w->sweep.at - from;
+	if (w->sweep.at >= end)
+		end_sweep(w);
+	return n_max;
 }
 
 static bool is_due(const struct kv_writer *w, const struct seg *s)
@@ -94,45 +143,75 @@ static bool is_due(const struct kv_writer *w, const struct seg *s)
 			&& __atomic_load_n(&s->era, __ATOMIC_RELAXED) != w->era);
 }
 
-/* The writer's own open segments and its victim: few, and each is read at most once in a second. */
-static void sweep_own(struct kv_writer *w)
+/* One of the writer's own open segments, or its victim, that is due. */
+static uint32_t find_own(const struct kv_writer *w)
 {
-	if (w->victim != SEG_NONE && is_due(w, &w->kv->pool.segs[w->victim]))
-		sweep_seg(w, w->victim);
+	const struct seg *segs = w->kv->pool.segs;
+
+	if (w->victim != SEG_NONE && is_due(w, &segs[w->victim]))
+		return w->victim;
 	for (unsigned q = 0; q < SEG_QUEUES; q++)
 		for (unsigned c = 0; c < w->kv->pool.n_classes; c++) {
 			const uint32_t no = w->open[q][c];
 
-			if (no != SEG_NONE && is_due(w, &w->kv->pool.segs[no]))
-				sweep_seg(w, no);
+			if (no != SEG_NONE && is_due(w, &segs[no]))
+				return no;
 		}
+	return SEG_NONE;
+}
+
+/* The next one of the writer's share; at most *n_looks are looked at. */
+static uint32_t find_sealed(struct kv_writer *w, uint32_t *n_looks)
+{
+	const struct seg_pool *p = &w->kv->pool;
+
+	for (; w->sweep_at<p->n && * n_looks> 0; --*n_looks) {
+		const uint32_t no = w->sweep_at;
+		const struct seg *s = &p->segs[no];
+
+		w->sweep_at += w->kv->n_writers;
+		/* pairs(seg-seal): what is in it */
+		if (is_due(w, s) && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SEG_SEALED)
+			return no;
+	}
+	return SEG_NONE;
+}
+
+/* false: there is none in this round, or not yet. */
+static bool find_next(struct kv_writer *w, uint32_t *n_looks)
+{
+	uint32_t no = SEG_NONE;
+
+	if (!w->is_own_swept) {
+		no = find_own(w);
+		w->is_own_swept = no == SEG_NONE;
+	}
+	if (no == SEG_NONE)
+		no = find_sealed(w, n_looks);
+	if (no != SEG_NONE)
+		begin_sweep(w, no);
+	return no != SEG_NONE;
 }
 
 void kvsweep_run(struct kv_writer *w)
 {
 	struct kv *kv = w->kv;
-	uint32_t n_bytes = 0;
+	uint32_t n_looks = SWEEP_LOOK, n_bytes = 0;
 
-	if (likely(w->sweep_at >= kv->pool.n)) {
+	if (likely(w->sweep.no == SEG_NONE && w->sweep_at >= kv->pool.n)) {
 		if (w->swept_s == w->now)
 			return;
 		w->swept_s = w->now; /* a new second, a new round */
 		w->sweep_at = w->id;
-		sweep_own(w);
+		w->is_own_swept = false;
 		if (w->id == 0)
 			kvsweep_end_purges(kv);
 	}
-	for (unsigned i = 0; i < SWEEP_LOOK && n_bytes < SWEEP_BYTES && w->sweep_at < kv->pool.n;
-		i++) {
-		const uint32_t no = w->sweep_at;
-		const struct seg *s = &kv->pool.segs[no];
-
-		/* pairs(seg-seal): what is in it */
-		if (is_due(w, s) && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SEG_SEALED) {
-			n_bytes += s->fill;
-			sweep_seg(w, no);
-		}
-		w->sweep_at += kv->n_writers;
+	while (n_bytes < SWEEP_BYTES && (w->sweep.no != SEG_NONE || find_next(w, &n_looks))) {
+		if (likely(may_go_on(w)))
+			n_bytes += go_on(w, SWEEP_BYTES - n_bytes);
+		else
+			w->sweep.no = SEG_NONE;
 	}
 }
 

@@ -3,7 +3,7 @@
 /*
  * serve — memcached over UDP on the worker that has the datagram: services of MR_MODE_CACHE with proto udp. Requests are
  * looked up in one go for the whole burst; answers are written into buffers of their own and go back the way the requests came.
- * Any worker may serve any request, so nothing here belongs to a flow.
+ * Any worker could serve any request: nothing here belongs to a flow.
  */
 #include "core/worker.h"
 #include "serve/serveconf.h"
