@@ -33,10 +33,11 @@
 
 const struct bench_subject *const bench_subjects[] = {&bench_csum, &bench_hash, &bench_parse,
 	&bench_vip, &bench_steer, &bench_natport, &bench_mailbox, &bench_sched, &bench_acl,
-	&bench_conn, &bench_publish, &bench_path};
+	&bench_conn, &bench_publish, &bench_path, &bench_cache};
 const size_t bench_n_subjects = RTE_DIM(bench_subjects);
 
 struct bench_shape bench_shape = {1000, 16, 10};
+uint32_t bench_cache_mb = BENCH_CACHE_MB;
 
 static enum bench_pages pages_got;
 
@@ -61,6 +62,12 @@ static int advise_huge(const struct rte_memseg_list *msl, void *arg)
 	return madvise(msl->base_va, msl->len, MADV_HUGEPAGE) == 0 ? 0 : -1;
 }
 
+/* All that DPDK is to have. */
+static uint32_t memory_mb(void)
+{
+	return MEMORY_MB + bench_shape.n_flows / 1000000 * 320 + bench_cache_mb;
+}
+
 static enum bench_pages choose(enum bench_pages wish)
 {
 	struct mbufs_huge huge;
@@ -68,7 +75,7 @@ static enum bench_pages choose(enum bench_pages wish)
 	if (wish != BENCH_PAGES_AUTO)
 		return wish;
 	mbufs_huge_find(&huge);
-	return huge.free_mb >= MEMORY_MB ? BENCH_PAGES_HUGE : BENCH_PAGES_THP;
+	return huge.free_mb >= memory_mb() ? BENCH_PAGES_HUGE : BENCH_PAGES_THP;
 }
 
 /* lcore 0 floats over all CPUs this process may use. */
@@ -97,7 +104,7 @@ int bench_start(enum bench_pages pages)
 
 	pages_got = choose(pages);
 	lcore_map(map, sizeof(map));
-	snprintf(mb, sizeof(mb), "%u", MEMORY_MB + bench_shape.n_flows / 1000000 * 320);
+	snprintf(mb, sizeof(mb), "%u", memory_mb());
 	if (pages_got == BENCH_PAGES_HUGE) {
 		argv[9] = in_memory;
 		argv[argc = 10] = NULL;

@@ -32,9 +32,9 @@ struct bench_subject {
 	size_t n;
 };
 
-extern const struct bench_subject bench_acl, bench_conn, bench_csum, bench_hash, bench_mailbox,
-	bench_natport, bench_parse, bench_path, bench_publish, bench_sched, bench_shaped,
-	bench_steer, bench_vip;
+extern const struct bench_subject bench_acl, bench_cache, bench_cache_large, bench_conn, bench_csum,
+	bench_hash, bench_mailbox, bench_natport, bench_parse, bench_path, bench_publish,
+	bench_sched, bench_shaped, bench_steer, bench_vip;
 
 /* All subjects in the order they run. */
 extern const struct bench_subject *const bench_subjects[];
@@ -58,6 +58,12 @@ struct bench_shape {
 		n_backends; /* n_backends: of the first service; the others have 10 */
 };
 extern struct bench_shape bench_shape;
+
+/* Memory of the caches of bench_cache; those of bench_cache_large, which run only where they are asked for, need more. Set before
+ * bench_start(). */
+#define BENCH_CACHE_MB 1024u
+#define BENCH_CACHE_LARGE_MB 2304u
+extern uint32_t bench_cache_mb;
 
 /* Starts DPDK. 0, or -errno with a line on stderr. */
 int bench_start(enum bench_pages pages);

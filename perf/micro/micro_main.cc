@@ -157,7 +157,7 @@ int usage()
 {
 	std::fprintf(stderr,
 		"usage: micro_bench [--pages=auto|huge|thp|4k] [--flows=N] [--services=N] "
-		"[--backends=N] [--benchmark_…]\n");
+		"[--backends=N] [--large] [--benchmark_…]\n");
 	return 2;
 }
 
@@ -172,20 +172,30 @@ bool take_number(const char *arg, const char *name, uint32_t *value)
 	return true;
 }
 
-// Takes --pages and the shape out of argv.
-bool take_options(int *argc, char **argv, bench_pages *pages, bool *is_shaped)
+// What is to run.
+struct Choice {
+	bench_pages pages;
+	bool is_shaped; // what bench_shape says, and nothing else
+	bool is_large;  // with what takes much memory
+};
+
+// Takes --pages, --large and the shape out of argv.
+bool take_options(int *argc, char **argv, Choice *choice)
 {
 	static const std::map<std::string, bench_pages> names = {{"auto", BENCH_PAGES_AUTO},
 		{"huge", BENCH_PAGES_HUGE}, {"thp", BENCH_PAGES_THP}, {"4k", BENCH_PAGES_4K}};
 	int n = 1;
 
-	*is_shaped = false;
-	*pages = BENCH_PAGES_AUTO;
+	*choice = {BENCH_PAGES_AUTO, false, false};
 	for (int i = 1; i < *argc; i++) {
 		if (take_number(argv[i], "--flows=", &bench_shape.n_flows)
 			|| take_number(argv[i], "--services=", &bench_shape.n_services)
 			|| take_number(argv[i], "--backends=", &bench_shape.n_backends)) {
-			*is_shaped = true;
+			choice->is_shaped = true;
+			continue;
+		}
+		if (std::strcmp(argv[i], "--large") == 0) {
+			choice->is_large = true;
 			continue;
 		}
 		if (std::strncmp(argv[i], "--pages=", 8) != 0) {
@@ -196,7 +206,7 @@ bool take_options(int *argc, char **argv, bench_pages *pages, bool *is_shaped)
 
 		if (found == names.end())
 			return false;
-		*pages = found->second;
+		choice->pages = found->second;
 	}
 	*argc = n;
 	return true;
@@ -206,16 +216,21 @@ bool take_options(int *argc, char **argv, bench_pages *pages, bool *is_shaped)
 
 int main(int argc, char **argv)
 {
-	const bench_subject *const shaped[] = {&bench_shaped};
-	bench_pages pages;
-	bool is_shaped;
+	std::vector<const bench_subject *> subjects(
+		bench_subjects, bench_subjects + bench_n_subjects);
+	Choice choice;
 	Table table;
 
-	if (!take_options(&argc, argv, &pages, &is_shaped))
+	if (!take_options(&argc, argv, &choice))
 		return usage();
-	for (size_t i = 0; i < (is_shaped ? 1 : bench_n_subjects); i++) {
-		const bench_subject *subject = (is_shaped ? shaped : bench_subjects)[i];
-
+	if (choice.is_shaped)
+		subjects = {&bench_shaped};
+	else if (choice.is_large)
+		subjects.push_back(&bench_cache_large);
+	bench_cache_mb = choice.is_shaped ? 0
+		: choice.is_large         ? BENCH_CACHE_LARGE_MB
+					  : BENCH_CACHE_MB;
+	for (const bench_subject *subject : subjects) {
 		for (size_t k = 0; k < subject->n; k++) {
 			const bench_case *c = &subject->cases[k];
 
@@ -226,7 +241,7 @@ int main(int argc, char **argv)
 	benchmark::Initialize(&argc, argv);
 	if (benchmark::ReportUnrecognizedArguments(argc, argv))
 		return usage();
-	if (bench_start(pages) != 0)
+	if (bench_start(choice.pages) != 0)
 		return 1;
 	benchmark::AddCustomContext("cpu", cpu_model());
 	benchmark::AddCustomContext("tsc_hz", std::to_string(bench_tsc_hz()));

@@ -179,7 +179,8 @@ struct harness *world_get(bool is_shaped)
 		.n_queues = 1,
 		.n_conns4 = N_CONNS,
 		.n_conns6 = N_CONNS,
-		.n_mbufs = 4096};
+		.n_mbufs = 4096,
+		.cache_mb = is_shaped ? 0 : bench_cache_mb};
 	static bool is_up;
 	struct mr_error err;
 
