@@ -90,6 +90,10 @@ uint8_t *mc_digits(uint8_t *p, uint64_t number)
 		*p = (uint8_t)('0' + number);
 		return p + 1;
 	}
+	if (number < 100) {
+		memcpy(p, pairs + number * 2, 2);
+		return p + 2;
+	}
 	for (; number >= 100; number /= 100)
 		memcpy(d -= 2, pairs + number % 100 * 2, 2);
 	if (number >= 10)

@@ -288,6 +288,21 @@ static enum mc_status wait_for_line(const struct mc_input *in)
 	return memcmp(p, "get ", 4) == 0 || memcmp(p, "gets ", 5) == 0 ? MC_MORE : MC_BAD;
 }
 
+/* What most requests are: a get of one key, with one blank. It is read as parse_command() would. */
+static inline bool is_plain_get(struct mc_request *r, const uint8_t *p, const uint8_t *end)
+{
+	const uint8_t *const key = p + 4;
+
+	if (end - p <= 4 || memcmp(p, "get ", 4) != 0 || end - key > (int64_t)MC_KEY_MAX
+		|| memchr(key, ' ', (size_t)(end - key)) != NULL)
+		return false;
+	r->key = key;
+	r->key_len = (uint8_t)(end - key);
+	r->more = r->more_end = end;
+	return true;
+}
+_Static_assert(MC_GET == 0 && MC_TEXT == 0, "what a request without any of its fields is");
+
 enum mc_status mc_text_parse(
 	struct mc_request *r, const uint8_t *p, uint32_t len, const struct mc_limits *limits)
 {
@@ -302,6 +317,8 @@ enum mc_status mc_text_parse(
 		return wait_for_line(&l.in);
 	r->consumed = (uint32_t)(newline + 1 - p);
 	l.end = newline > p && newline[-1] == '\r' ? newline - 1 : newline;
+	if (is_plain_get(r, p, l.end))
+		return MC_OK;
 	l.at = p;
 	mc_word(&name, &l.at, l.end);
 	return parse_command(r, &l, &name);
