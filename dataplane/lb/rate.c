@@ -14,6 +14,7 @@
 
 #include <rte_common.h>
 #include <rte_malloc.h>
+#include <rte_prefetch.h>
 
 #include <errno.h>
 #include <string.h>
@@ -86,6 +87,11 @@ bool rate_take_source_units(struct rate_sources *t, uint64_t hash, const struct 
 	s->tokens = (uint32_t)b.tokens;
 	s->at_ms = now_ms;
 	return is_taken;
+}
+
+void rate_prefetch_source(const struct rate_sources *t, uint64_t hash)
+{
+	rte_prefetch0(t->lines[hash % N_LINES].of);
 }
 
 bool rate_take_source(

@@ -86,6 +86,9 @@ bool rate_take_source(
 bool rate_take_source_units(struct rate_sources *t, uint64_t hash, const struct rate_limit *l,
 	uint64_t units, uint32_t now_ms);
 
+/* Hot. Fetches what rate_take_source() of this hash will read. */
+void rate_prefetch_source(const struct rate_sources *t, uint64_t hash);
+
 /* Cold. Context: the owning worker. */
 void rate_save(const struct rate_sources *t, uint64_t hash, struct rate_saved *saved);
 void rate_restore(struct rate_sources *t, uint64_t hash, const struct rate_saved *saved);

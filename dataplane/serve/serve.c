@@ -33,12 +33,16 @@ struct serve_worker {
 	uint32_t lookups_left, requests_left; /* until the next of a sample */
 	uint64_t random;
 	struct mc_request requests[BURST_MAX]; /* the first one of each datagram */
+	struct udpreply_stock stock;           /* of one call */
+	struct rte_mbuf *done[BURST_MAX]; /* requests that were answered, to be freed at once */
+	unsigned n_done;
 };
 
 /* A datagram that is being answered. */
 struct datagram {
 	const uint8_t *p; /* what is left of its requests */
 	uint32_t len;
+	uint64_t source; /* hash of who asks, for the rate of answers; 0: not made yet */
 	uint16_t id;
 	uint8_t i;               /* of the burst */
 	uint8_t status;          /* enum mc_status of its first request */
@@ -190,20 +194,28 @@ static bool admit(struct call *x, unsigned i, struct datagram *d)
 	d->len -= MC_UDP_HEADER;
 	d->i = (uint8_t)i;
 	d->drop = PKT_N_DROPS;
+	d->source = 0;
 	d->answer = NULL;
 	return true;
 }
 
-/* An answer longer than the request is what an attacker who forges sources wants: those are counted against the source. */
-static bool is_within_rate(
-	const struct call *x, const struct pkt *p, uint32_t n_bytes, uint32_t n_asked)
+static inline uint64_t hash_source(const struct pkt *p)
 {
-	const struct rate_limit *l = &x->conf->services[p->service_idx].reply;
-	const uint64_t hash = keyhash(p->src, p->family == 4 ? 4 : 8);
+	return keyhash(p->src, p->family == 4 ? 4 : 8);
+}
 
-	return n_bytes <= n_asked
-		|| rate_take_source_units(x->sw->sources, hash, l,
-			((uint64_t)n_bytes * l->cost + 1023) / 1024, x->w->now_ms);
+/* An answer longer than the request is what an attacker who forges sources wants: those are counted against the source. */
+static bool is_within_rate(const struct call *x, struct datagram *d, uint32_t n_bytes)
+{
+	const struct pkt *p = &x->b->p[d->i];
+	const struct rate_limit *l = &x->conf->services[p->service_idx].reply;
+
+	if (n_bytes <= x->b->m[d->i]->pkt_len)
+		return true;
+	if (d->source == 0)
+		d->source = hash_source(p);
+	return rate_take_source_units(x->sw->sources, d->source, l,
+		((uint64_t)n_bytes * l->cost + 1023) / 1024, x->w->now_ms);
 }
 
 /* The answer to one request of the datagram: its last frame waits, to take the datagram's place in the burst. */
@@ -218,8 +230,8 @@ static void send_answer(struct call *x, struct datagram *d, struct udpreply *a)
 			d->drop = PKT_DROP_no_mbuf;
 		return;
 	}
-	if (unlikely(!is_within_rate(x, p, a->n_bytes, x->b->m[d->i]->pkt_len))) {
-		udpreply_free(m);
+	if (unlikely(!is_within_rate(x, d, a->n_bytes))) {
+		udpreply_free(a);
 		d->drop = PKT_DROP_reply_rate;
 		return;
 	}
@@ -231,7 +243,7 @@ static void send_answer(struct call *x, struct datagram *d, struct udpreply *a)
 			worker_tx(x->w, p->in_iface, d->answer);
 		}
 		d->answer = m;
-		m = pkt_note(m)->next;
+		m = udpreply_next(a, m);
 	} while (unlikely(m != NULL));
 }
 
@@ -313,7 +325,7 @@ static void run_requests(struct call *x, struct datagram *d, struct mc_request *
 			return;
 		}
 		count(&t->requests, 1);
-		udpreply_begin(a);
+		udpreply_begin(a, !r->is_quiet);
 		if (status == MC_OK)
 			servemc_execute(s, r, &a->out);
 		else
@@ -337,7 +349,7 @@ static void end_datagram(struct call *x, struct datagram *d)
 		refuse(x, d->i, (enum pkt_drop)d->drop);
 		return;
 	}
-	rte_pktmbuf_free(x->b->m[d->i]);
+	x->sw->done[x->sw->n_done++] = x->b->m[d->i];
 	if (unlikely(d->answer == NULL)) {
 		p->verdict = PKT_GONE;
 		x->w->tally->consumed++;
@@ -367,10 +379,10 @@ static void answer(struct call *x, struct datagram *d, struct mc_request *r,
 	const struct mc_limits limits = {.value_max = s->value_max, .is_datagram = true};
 	struct udpreply a;
 
-	udpreply_init(&a, x->w, x->b, d->i, d->id);
+	udpreply_init(&a, &x->sw->stock, x->w, x->b, d->i, d->id);
 	if (likely(probe != NULL)) {
 		count(&x->sw->services[x->b->p[d->i].service_idx].requests, 1);
-		udpreply_begin(&a);
+		udpreply_begin(&a, !r->is_quiet || probe->item != NULL);
 		servemc_answer(s, r, probe, &a.out);
 		send_answer(x, d, &a);
 		take_time(x, with->watch, r);
@@ -398,12 +410,17 @@ static void run_cache(
 	servemc_init(x, c, &with.s);
 	with.s.on_lookups = on_lookups;
 	with.s.ctx = &with;
+	udpreply_stock_take(&x->sw->stock, x->b->m[d[0].i]->pool, n);
 	for (unsigned k = 0; k < n; k++) {
 		const bool is_lookup = d[k].status == MC_OK && servemc_is_lookup(&r[k]);
 
 		probe_of[k] = (uint8_t)(is_lookup ? n_probes : BURST_MAX);
-		if (likely(is_lookup))
-			servemc_probe(&r[k], &probes[n_probes++]);
+		if (unlikely(!is_lookup))
+			continue;
+		servemc_probe(&r[k], &probes[n_probes++]);
+		/* opt: its answer is longer than the request, if it is found */
+		d[k].source = hash_source(&x->b->p[d[k].i]);
+		rate_prefetch_source(x->sw->sources, d[k].source);
 	}
 	if (likely(n_probes > 0)) {
 		kv_get_bulk(with.s.writer, probes, n_probes);
@@ -412,6 +429,9 @@ static void run_cache(
 	for (unsigned k = 0; k < n; k++)
 		answer(x, &d[k], &r[k], &with,
 			probe_of[k] < BURST_MAX ? &probes[probe_of[k]] : NULL);
+	udpreply_stock_give(&x->sw->stock);
+	rte_pktmbuf_free_bulk(x->sw->done, x->sw->n_done);
+	x->sw->n_done = 0;
 }
 
 void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
@@ -423,6 +443,10 @@ void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_c
 	unsigned first = 0, n_d = 0;
 
 	begin_caches(w, c);
+	/* opt: the key is where the second cache line begins */
+	for (unsigned k = 0; k < n; k++)
+		rte_prefetch0(rte_pktmbuf_mtod_offset(
+			b->m[sel[k]], const uint8_t *, RTE_CACHE_LINE_SIZE));
 	for (unsigned k = 0; k < n; k++) {
 		const struct cache *its = c->services[b->p[sel[k]].service_idx].cache;
 		const struct mc_limits limits = {.value_max = its->spec.value_max != 0

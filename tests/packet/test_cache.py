@@ -258,7 +258,7 @@ class Generations(Cache):
         self.assertIn("1024 MB wanted", self.box.apply())
         self.box.delete("cache/vast")
         self.box.put("cache", name="tiny", memory_bytes=1 << 20, eviction=S3FIFO)
-        self.assertIn("too little for values of 1048576 bytes", self.box.apply())
+        self.assertIn("too little for values of 1048300 bytes", self.box.apply())
         self.box.delete("cache/tiny")
         service(self.box, name="open", vip="10.1.0.101", port=11211, proto=UDP_PROTO, mode=CACHE, sched=RR, cache="hot")
         self.assertIn("allow", self.box.apply())
