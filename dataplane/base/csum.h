@@ -32,19 +32,18 @@ static inline uint16_t csum_fold(uint64_t sum)
 static inline uint64_t csum_words(const void *data, uint32_t len)
 {
 	const uint8_t *p = (const uint8_t *)data;
-	unsigned __int128 wide = 0;
+	uint64_t sum = 0, n_carries = 0;
 	uint16_t last = 0;
-	uint64_t sum;
 
 	for (; len >= 8; len -= 8, p += 8) {
 		uint64_t v;
 
 		memcpy(&v, p, 8);
-		wide += v;
+		sum += v;
+		n_carries += sum < v;
 	}
 	/* 2^32 and 2^64 are 1 in such sums */
-	sum = (uint64_t)wide;
-	sum = (sum & UINT32_MAX) + (sum >> 32) + (uint64_t)(wide >> 64);
+	sum = (sum & UINT32_MAX) + (sum >> 32) + n_carries;
 	if (len >= 4) {
 		uint32_t v;
 
