@@ -22,10 +22,13 @@
 #include <errno.h>
 #include <time.h>
 
+#define IDLE_TURNS 5u /* parts of a sweep in a millisecond: about one, where all of them are used */
+
 struct serve_worker {
 	uint64_t now_ms; /* the caches' time, which does not wrap */
 	uint32_t last_ms;
 	uint64_t generation; /* whose caches have begun at that time */
+	uint64_t seen_rx;    /* packets received until then */
 	int64_t unix_now;
 	uint32_t n_services;
 	struct rate_sources *sources;
@@ -113,10 +116,12 @@ static inline void count(uint64_t *field, uint64_t n)
 	__atomic_store_n(field, *field + n, __ATOMIC_RELAXED);
 }
 
-/* Every cache learns the time once in a millisecond, and when its generation begins. time() is a read of a page of the kernel. */
+/* Every cache learns the time once in a millisecond, and when its generation begins. time() is a read of a page of the kernel.
+ * Each time a cache sweeps a bounded part of what has expired; a worker that has received nothing since has the time for more. */
 static void begin_caches(struct worker *w, const struct serve_conf *c)
 {
 	struct serve_worker *sw = w->serve;
+	const unsigned n_turns = w->tally->rx == sw->seen_rx ? IDLE_TURNS : 1;
 	uint32_t now_s;
 
 	if (likely(sw->last_ms == w->now_ms && sw->generation == w->snap->generation))
@@ -126,11 +131,14 @@ static void begin_caches(struct worker *w, const struct serve_conf *c)
 	sw->now_ms += w->now_ms - sw->last_ms;
 	sw->last_ms = w->now_ms;
 	sw->generation = w->snap->generation;
+	sw->seen_rx = w->tally->rx;
 	now_s = (uint32_t)(sw->now_ms / 1000) + 1;
 	for (unsigned i = 0; i < c->n_caches; i++) {
 		struct cache *cache = c->caches[i];
 
-		kv_writer_begin(kv_writer_of(cache->kv, w->id), now_s, sw->unix_now, sw->now_ms);
+		for (unsigned turn = 0; turn < n_turns; turn++)
+			kv_writer_begin(
+				kv_writer_of(cache->kv, w->id), now_s, sw->unix_now, sw->now_ms);
 		__atomic_store_n(&cache->now_s, now_s, __ATOMIC_RELAXED);
 	}
 }
