@@ -88,7 +88,7 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 	uint8_t *m;
 	struct kv *kv;
 
-	if (params->policy >= EVICT_N || params->n_writers == 0
+	if (params->policy >= EVICT_N || params->n_writers <= params->n_guests
 		|| params->value_max > ITEM_VALUE_LIMIT)
 		return -EINVAL;
 	lay_out(params, &l);
@@ -103,6 +103,7 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 	kv->memory_bytes = params->memory_bytes;
 	kv->value_max = params->value_max != 0 ? params->value_max : KV_VALUE_MAX;
 	kv->n_writers = params->n_writers;
+	kv->n_sweepers = params->n_writers - params->n_guests;
 	kv->n_reserve = 2 * params->n_writers + l.n_segs / 64 + 2;
 	kv->writers = (struct kv_writer *)(void *)(m + l.writers);
 	kv->index = assoc_init(m + l.index, l.n_buckets, m + l.base);

@@ -22,6 +22,8 @@ struct kv_params {
 		item_bytes; /* expected size of key and value, for the size of the index; 0: KV_ITEM_BYTES */
 	uint32_t value_max; /* 0: KV_VALUE_MAX */
 	uint16_t n_writers;
+	uint16_t
+		n_guests; /* of these the last: they begin seldom, and read, purge and flush, but store nothing */
 	uint8_t policy; /* enum evict_policy */
 	int socket_id;
 };

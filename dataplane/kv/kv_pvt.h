@@ -74,7 +74,8 @@ struct kv {
 	uint64_t memory_bytes;
 	uint32_t value_max;
 	uint32_t n_writers;
-	uint32_t n_reserve; /* segments that are kept free */
+	uint32_t n_sweepers; /* the first of them: guests have no share of the sweeps */
+	uint32_t n_reserve;  /* segments that are kept free */
 	struct kv_writer *writers;
 	struct seg_pool pool;
 	struct evict evict;

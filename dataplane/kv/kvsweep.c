@@ -169,7 +169,7 @@ static uint32_t find_sealed(struct kv_writer *w, uint32_t *n_looks)
 		const uint32_t no = w->sweep_at;
 		const struct seg *s = &p->segs[no];
 
-		w->sweep_at += w->kv->n_writers;
+		w->sweep_at += w->kv->n_sweepers;
 		/* pairs(seg-seal): what is in it */
 		if (is_due(w, s) && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SEG_SEALED)
 			return no;
@@ -199,7 +199,7 @@ void kvsweep_run(struct kv_writer *w)
 	uint32_t n_looks = SWEEP_LOOK, n_bytes = 0;
 
 	if (likely(w->sweep.no == SEG_NONE && w->sweep_at >= kv->pool.n)) {
-		if (w->swept_s == w->now)
+		if (w->swept_s == w->now || w->id >= kv->n_sweepers)
 			return;
 		w->swept_s = w->now; /* a new second, a new round */
 		w->sweep_at = w->id;

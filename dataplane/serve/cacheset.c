@@ -45,11 +45,6 @@ void cacheset_destroy(struct cacheset **s)
 	*s = NULL;
 }
 
-uint64_t cacheset_memory(const struct cacheset *s)
-{
-	return s->params.memory_bytes;
-}
-
 uint64_t cacheset_memory_used(const struct cacheset *s)
 {
 	return s->used_bytes;
@@ -149,6 +144,7 @@ static int make(
 		.item_bytes = spec->item_bytes,
 		.value_max = spec->value_max,
 		.n_writers = (uint16_t)(s->params.n_workers + 1),
+		.n_guests = 1, /* the manager */
 		.policy = (uint8_t)(spec->eviction - 1),
 		.socket_id = s->params.socket_id};
 	const uint64_t least = kv_memory_min(&params) + watch_bytes;
@@ -160,9 +156,8 @@ static int make(
 			"memory of %" PRIu64
 			" KB is too little for values of %u bytes and %u workers: at least "
 			"%" PRIu64 " KB, or a smaller value_max",
-			spec->memory_bytes >> 10,
-			spec->value_max != 0 ? spec->value_max : MR_CACHE_VALUE_MAX,
-			s->params.n_workers, (least >> 10) + 1);
+			spec->memory_bytes >> 10, cacheset_value_max(spec), s->params.n_workers,
+			(least >> 10) + 1);
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return -ENOMEM;

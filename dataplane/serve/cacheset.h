@@ -45,6 +45,12 @@ struct cache {
 		now_s; /* seconds on its time line  w: workers, once in a tick, relaxed  r: manager */
 };
 
+/* Bytes of a value at most. Any thread. */
+static inline uint32_t cacheset_value_max(const struct mr_cache *spec)
+{
+	return spec->value_max != 0 ? spec->value_max : MR_CACHE_VALUE_MAX;
+}
+
 struct cacheset_params {
 	uint64_t memory_bytes; /* of all caches; 0: there can be none */
 	uint16_t n_workers;
@@ -66,7 +72,7 @@ void cacheset_put(struct cacheset *s, struct cache **c); /* NULL-safe, clears *c
 /* What may change of a cache in use. Any number of times. */
 void cacheset_update(struct cache *c, const struct mr_cache *spec);
 
-uint64_t cacheset_memory(const struct cacheset *s);
+/* Of all caches there are. */
 uint64_t cacheset_memory_used(const struct cacheset *s);
 
 /* Bytes that a cache has beside its engine, for each worker: of its own memory. */

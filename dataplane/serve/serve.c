@@ -30,7 +30,6 @@ struct serve_worker {
 	uint64_t generation; /* whose caches have begun at that time */
 	uint64_t seen_rx;    /* packets received until then */
 	int64_t unix_now;
-	uint32_t n_services;
 	struct rate_sources *sources;
 	struct serve_tally *services;
 	uint32_t lookups_left, requests_left; /* until the next of a sample */
@@ -77,7 +76,6 @@ int serve_worker_create(struct serve_worker **out, const struct serve_worker_par
 
 	if (sw == NULL)
 		return -ENOMEM;
-	sw->n_services = p->n_services;
 	sw->lookups_left = sw->requests_left = 1;
 	sw->random = rte_rdtsc() | 1;
 	sw->services = rte_zmalloc_socket(
@@ -372,7 +370,7 @@ static void servemc_init(const struct call *x, const struct cache *c, struct ser
 {
 	s->kv = c->kv;
 	s->writer = kv_writer_of(c->kv, x->w->id);
-	s->value_max = c->spec.value_max != 0 ? c->spec.value_max : MR_CACHE_VALUE_MAX;
+	s->value_max = cacheset_value_max(&c->spec);
 	s->memory_bytes = c->spec.memory_bytes;
 	s->now_ms = x->sw->now_ms;
 	s->unix_now = x->sw->unix_now;
@@ -457,10 +455,8 @@ void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_c
 			b->m[sel[k]], const uint8_t *, RTE_CACHE_LINE_SIZE));
 	for (unsigned k = 0; k < n; k++) {
 		const struct cache *its = c->services[b->p[sel[k]].service_idx].cache;
-		const struct mc_limits limits = {.value_max = its->spec.value_max != 0
-				? its->spec.value_max
-				: MR_CACHE_VALUE_MAX,
-			.is_datagram = true};
+		const struct mc_limits limits = {
+			.value_max = cacheset_value_max(&its->spec), .is_datagram = true};
 
 		if (!admit(&x, sel[k], &d[n_d]))
 			continue;

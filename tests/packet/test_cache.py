@@ -176,6 +176,20 @@ class Requests(Cache):
         self.box.time(2000)
         self.assertEqual(self.say(b"get t\r\n"), [b"END\r\n"])
 
+    def stat(self, name):
+        stats = dict(line.split(b" ", 2)[1:] for line in b"".join(self.say(b"stats\r\n")).split(b"\r\n")[:-2])
+        return int(stats[name])
+
+    def test_all_of_the_memory_of_what_has_expired_comes_back(self):
+        for first in range(0, 2000, 50):
+            self.box.run(*(ask(b"set k%d 0 2 1000 noreply\r\n%s\r\n" % (i, b"x" * 1000))
+                           for i in range(first, first + 50)))
+        self.assertEqual(self.stat(b"curr_items"), 2000)
+        for _ in range(60):  # three seconds, by ticks of 50 ms: no request is received meanwhile
+            self.box.time(50)
+            self.box.run()
+        self.assertEqual((self.stat(b"curr_items"), self.stat(b"expired_unfetched")), (0, 2000))
+
     def test_too_large_and_stats(self):
         self.cache(value_max=500)
         self.apply()
