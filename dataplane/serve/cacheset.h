@@ -86,7 +86,7 @@ unsigned cacheset_hot(
 void cacheset_latency(const struct cacheset *s, const struct cache *c, enum cache_kind kind,
 	struct histogram *sum);
 
-/* The manager reads and writes a cache between these two, as the thread of this writer. What it finds is good until
+/* The manager reads and purges a cache, and stores nothing (kv_params.n_guests), between these two, as the thread of this writer. What it finds is good until
  * cacheset_leave(). Between them no worker's grace period ends: briefly. */
 struct kv_writer *cacheset_enter(const struct cacheset *s, struct cache *c);
 void cacheset_leave(const struct cacheset *s);
