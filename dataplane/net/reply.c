@@ -21,33 +21,38 @@ bool reply_set_length(struct rte_mbuf *m, uint32_t n)
 	return true;
 }
 
-uint32_t reply_ip_bytes(uint8_t family)
+static void write_ipv4(uint8_t *at, const struct pkt *p, uint8_t proto, uint16_t n)
 {
-	return (uint32_t)(family == 4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr));
-}
-
-void reply_write_ip(uint8_t *at, const struct pkt *p, uint8_t proto, uint16_t n)
-{
-	struct rte_ipv4_hdr v4 = {.version_ihl = 0x45,
-		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(v4) + n)),
+	struct rte_ipv4_hdr ip = {.version_ihl = 0x45,
+		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(ip) + n)),
 		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
 		.time_to_live = 64,
 		.next_proto_id = proto};
-	struct rte_ipv6_hdr v6 = {.vtc_flow = RTE_BE32(0x60000000),
+
+	memcpy(&ip.src_addr, p->dst, 4);
+	memcpy(&ip.dst_addr, p->src, 4);
+	ip.hdr_checksum = csum_of(&ip, sizeof(ip));
+	memcpy(at, &ip, sizeof(ip));
+}
+
+static void write_ipv6(uint8_t *at, const struct pkt *p, uint8_t proto, uint16_t n)
+{
+	struct rte_ipv6_hdr ip = {.vtc_flow = RTE_BE32(0x60000000),
 		.payload_len = rte_cpu_to_be_16(n),
 		.proto = proto,
 		.hop_limits = 64};
 
-	if (p->family == 4) {
-		memcpy(&v4.src_addr, p->dst, 4);
-		memcpy(&v4.dst_addr, p->src, 4);
-		v4.hdr_checksum = csum_of(&v4, sizeof(v4));
-		memcpy(at, &v4, sizeof(v4));
-	} else {
-		memcpy(v6.src_addr, p->dst, 16);
-		memcpy(v6.dst_addr, p->src, 16);
-		memcpy(at, &v6, sizeof(v6));
-	}
+	memcpy(ip.src_addr, p->dst, 16);
+	memcpy(ip.dst_addr, p->src, 16);
+	memcpy(at, &ip, sizeof(ip));
+}
+
+void reply_write_ip(uint8_t *at, const struct pkt *p, uint8_t proto, uint16_t n)
+{
+	if (p->family == 4)
+		write_ipv4(at, p, proto, n);
+	else
+		write_ipv6(at, p, proto, n);
 }
 
 bool reply_tcp(struct worker *w, struct burst *b, unsigned i, void *tcp, uint16_t n)

@@ -6,6 +6,8 @@
  */
 #include "core/worker.h"
 
+#include <rte_ip.h>
+
 /* Hot. Ethernet addresses turned round; mac: our own. */
 static inline void reply_turn_ether(struct rte_mbuf *m, const struct rte_ether_addr *mac)
 {
@@ -19,7 +21,10 @@ static inline void reply_turn_ether(struct rte_mbuf *m, const struct rte_ether_a
 bool reply_set_length(struct rte_mbuf *m, uint32_t n);
 
 /* Hot. The bytes of reply_write_ip()'s header for a packet of this family. */
-uint32_t reply_ip_bytes(uint8_t family);
+static inline uint32_t reply_ip_bytes(uint8_t family)
+{
+	return (uint32_t)(family == 4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr));
+}
 
 /* Hot. Writes the IP header of an answer to *p with n bytes of this protocol: from where it was for, without options,
  * time to live 64, not to be fragmented. */
