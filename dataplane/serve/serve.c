@@ -22,6 +22,8 @@
 #include <errno.h>
 #include <time.h>
 
+/* Bytes of a request that is copied: of one with the longest key, and what else is usual. */
+#define COPY_MAX 288u
 #define IDLE_TURNS 5u /* parts of a sweep in a millisecond: about one, where all of them are used */
 
 struct serve_worker {
@@ -35,7 +37,9 @@ struct serve_worker {
 	uint32_t lookups_left, requests_left; /* until the next of a sample */
 	uint64_t random;
 	struct mc_request requests[BURST_MAX]; /* the first one of each datagram */
-	struct udpreply_stock stock;           /* of one call */
+	/* opt: of datagrams whose buffer takes the answer; 16 bytes more, as they are copied by 16 */
+	uint8_t copies[BURST_MAX][COPY_MAX + 16] __rte_cache_aligned;
+	struct udpreply_stock stock;      /* of one call */
 	struct rte_mbuf *done[BURST_MAX]; /* requests that were answered, to be freed at once */
 	unsigned n_done;
 };
@@ -49,6 +53,9 @@ struct datagram {
 	uint8_t i;               /* of the burst */
 	uint8_t status;          /* enum mc_status of its first request */
 	uint8_t drop;            /* enum pkt_drop: why there is no answer, if there is none */
+	bool is_copied;          /* p is no part of the packet */
+	bool is_used;            /* the packet's buffer has become an answer's */
+	uint32_t n_bytes;        /* of the packet as it came */
 	struct rte_mbuf *answer; /* the last frame so far: takes the place of the request */
 };
 
@@ -66,6 +73,9 @@ struct call {
 	const struct lb_conf *lb;
 	struct burst *b;
 	uint64_t begun; /* cycle */
+	/* opt: of packets of one service behind each other, added to its own when another comes */
+	struct serve_tally tally;
+	uint32_t service_idx;
 };
 
 int serve_worker_create(struct serve_worker **out, const struct serve_worker_params *p)
@@ -114,6 +124,32 @@ static inline void count(uint64_t *field, uint64_t n)
 	__atomic_store_n(field, *field + n, __ATOMIC_RELAXED);
 }
 
+static void flush_tally(struct call *x)
+{
+	struct serve_tally *to = &x->sw->services[x->service_idx];
+
+	count(&to->rx_packets, x->tally.rx_packets);
+	count(&to->rx_bytes, x->tally.rx_bytes);
+	count(&to->tx_packets, x->tally.tx_packets);
+	count(&to->tx_bytes, x->tally.tx_bytes);
+	count(&to->requests, x->tally.requests);
+	count(&to->drops, x->tally.drops);
+	count(&to->acl_drops, x->tally.acl_drops);
+	memset(&x->tally, 0, sizeof(x->tally));
+}
+
+/* Of packet i's service. */
+static inline struct serve_tally *tally_of_packet(struct call *x, unsigned i)
+{
+	const uint32_t service_idx = x->b->p[i].service_idx;
+
+	if (unlikely(x->service_idx != service_idx)) {
+		flush_tally(x);
+		x->service_idx = service_idx;
+	}
+	return &x->tally;
+}
+
 /* Every cache learns the time once in a millisecond, and when its generation begins. time() is a read of a page of the kernel.
  * Each time a cache sweeps a bounded part of what has expired; a worker that has received nothing since has the time for more. */
 static void begin_caches(struct worker *w, const struct serve_conf *c)
@@ -149,9 +185,7 @@ void serve_tick(struct worker *w, const struct serve_conf *c)
 
 static bool refuse(struct call *x, unsigned i, enum pkt_drop reason)
 {
-	struct serve_tally *t = &x->sw->services[x->b->p[i].service_idx];
-
-	count(&t->drops, 1);
+	tally_of_packet(x, i)->drops++;
 	pkt_drop(&x->b->p[i], reason);
 	return false;
 }
@@ -171,20 +205,33 @@ static bool is_checksum_right(const struct rte_mbuf *m, const struct pkt *p, uin
 	return csum_l4(p->src, p->dst, p->family == 4 ? 4 : 16, IPPROTO_UDP, uh, n_udp) == 0;
 }
 
+/* opt: a fixed number of bytes at a time, and no call. What is read behind the request is of its buffer too. */
+static bool copy_request(const struct rte_mbuf *m, struct datagram *d, uint8_t *to)
+{
+	const uint8_t *const end = (const uint8_t *)m->buf_addr + m->buf_len;
+
+	if (unlikely(d->len > COPY_MAX || d->len + 16 > end - d->p))
+		return false;
+	for (uint32_t at = 0; at < d->len; at += 16)
+		memcpy(to + at, d->p + at, 16);
+	d->p = to;
+	return true;
+}
+
 /* Whether the packet is a whole datagram of somebody who may ask. Fills *d. */
-static bool admit(struct call *x, unsigned i, struct datagram *d)
+static bool admit(struct call *x, unsigned i, struct datagram *d, uint8_t *copy)
 {
 	const struct rte_mbuf *m = x->b->m[i];
 	const struct pkt *p = &x->b->p[i];
-	struct serve_tally *t = &x->sw->services[p->service_idx];
+	struct serve_tally *t = tally_of_packet(x, i);
 	const struct rte_udp_hdr *uh =
 		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
 	uint32_t n_udp;
 
-	count(&t->rx_packets, 1);
-	count(&t->rx_bytes, m->pkt_len);
+	t->rx_packets++;
+	t->rx_bytes += m->pkt_len;
 	if (unlikely(!acl_allows(x->lb->services[p->service_idx]->acl, p->src))) {
-		count(&t->acl_drops, 1);
+		t->acl_drops++;
 		return refuse(x, i, PKT_DROP_acl);
 	}
 	if (unlikely(p->flags & PKT_F_FRAGMENT || m->data_len < p->l4_off + p->l4_len))
@@ -202,6 +249,9 @@ static bool admit(struct call *x, unsigned i, struct datagram *d)
 	d->drop = PKT_N_DROPS;
 	d->source = 0;
 	d->answer = NULL;
+	d->n_bytes = m->pkt_len;
+	d->is_used = false;
+	d->is_copied = copy_request(m, d, copy);
 	return true;
 }
 
@@ -216,7 +266,7 @@ static bool is_within_rate(const struct call *x, struct datagram *d, uint32_t n_
 	const struct pkt *p = &x->b->p[d->i];
 	const struct rate_limit *l = &x->conf->services[p->service_idx].reply;
 
-	if (n_bytes <= x->b->m[d->i]->pkt_len)
+	if (n_bytes <= d->n_bytes)
 		return true;
 	if (d->source == 0)
 		d->source = hash_source(p);
@@ -228,10 +278,10 @@ static bool is_within_rate(const struct call *x, struct datagram *d, uint32_t n_
 static void send_answer(struct call *x, struct datagram *d, struct udpreply *a)
 {
 	const struct pkt *p = &x->b->p[d->i];
-	struct serve_tally *t = &x->sw->services[p->service_idx];
-	struct rte_mbuf *m = udpreply_finish(a);
+	struct serve_tally *t = tally_of_packet(x, d->i);
+	struct rte_mbuf *m;
 
-	if (unlikely(m == NULL)) {
+	if (unlikely(!udpreply_end(a))) {
 		if (a->is_short)
 			d->drop = PKT_DROP_no_mbuf;
 		return;
@@ -241,8 +291,10 @@ static void send_answer(struct call *x, struct datagram *d, struct udpreply *a)
 		d->drop = PKT_DROP_reply_rate;
 		return;
 	}
-	count(&t->tx_packets, a->n);
-	count(&t->tx_bytes, a->n_bytes);
+	m = udpreply_seal(a);
+	d->is_used |= a->is_in_place;
+	t->tx_packets += a->n;
+	t->tx_bytes += a->n_bytes;
 	do {
 		if (unlikely(d->answer != NULL)) {
 			x->w->tally->generated++;
@@ -321,7 +373,6 @@ static void run_requests(struct call *x, struct datagram *d, struct mc_request *
 {
 	const struct servemc *s = &with->s;
 	const struct mc_limits limits = {.value_max = s->value_max, .is_datagram = true};
-	struct serve_tally *t = &x->sw->services[x->b->p[d->i].service_idx];
 	unsigned status = d->status;
 
 	for (;;) {
@@ -330,7 +381,7 @@ static void run_requests(struct call *x, struct datagram *d, struct mc_request *
 				d->drop = PKT_DROP_mc_request;
 			return;
 		}
-		count(&t->requests, 1);
+		tally_of_packet(x, d->i)->requests++;
 		udpreply_begin(a, !r->is_quiet);
 		if (status == MC_OK)
 			servemc_execute(s, r, &a->out);
@@ -355,7 +406,8 @@ static void end_datagram(struct call *x, struct datagram *d)
 		refuse(x, d->i, (enum pkt_drop)d->drop);
 		return;
 	}
-	x->sw->done[x->sw->n_done++] = x->b->m[d->i];
+	if (!d->is_used)
+		x->sw->done[x->sw->n_done++] = x->b->m[d->i];
 	if (unlikely(d->answer == NULL)) {
 		p->verdict = PKT_GONE;
 		x->w->tally->consumed++;
@@ -383,11 +435,15 @@ static void answer(struct call *x, struct datagram *d, struct mc_request *r,
 {
 	const struct servemc *s = &with->s;
 	const struct mc_limits limits = {.value_max = s->value_max, .is_datagram = true};
+	const struct udpreply_request request = {.i = d->i,
+		.id = d->id,
+		.copy = d->is_copied ? d->p : NULL,
+		.copy_len = (uint16_t)d->len};
 	struct udpreply a;
 
-	udpreply_init(&a, &x->sw->stock, x->w, x->b, d->i, d->id);
+	udpreply_init(&a, &x->sw->stock, x->w, x->b, &request);
 	if (likely(probe != NULL)) {
-		count(&x->sw->services[x->b->p[d->i].service_idx].requests, 1);
+		tally_of_packet(x, d->i)->requests++;
 		udpreply_begin(&a, !r->is_quiet || probe->item != NULL);
 		servemc_answer(s, r, probe, &a.out);
 		send_answer(x, d, &a);
@@ -411,12 +467,14 @@ static void run_cache(
 	struct assoc_probe probes[BURST_MAX];
 	uint8_t probe_of[BURST_MAX];
 	struct answering with = {.sw = x->sw, .watch = &c->watches[x->w->id]};
-	unsigned n_probes = 0;
+	unsigned n_probes = 0, n_buffers = 0;
 
 	servemc_init(x, c, &with.s);
 	with.s.on_lookups = on_lookups;
 	with.s.ctx = &with;
-	udpreply_stock_take(&x->sw->stock, x->b->m[d[0].i]->pool, n);
+	for (unsigned k = 0; k < n; k++)
+		n_buffers += !d[k].is_copied;
+	udpreply_stock_take(&x->sw->stock, x->b->m[d[0].i]->pool, n_buffers);
 	for (unsigned k = 0; k < n; k++) {
 		const bool is_lookup = d[k].status == MC_OK && servemc_is_lookup(&r[k]);
 
@@ -436,14 +494,21 @@ static void run_cache(
 		answer(x, &d[k], &r[k], &with,
 			probe_of[k] < BURST_MAX ? &probes[probe_of[k]] : NULL);
 	udpreply_stock_give(&x->sw->stock);
-	rte_pktmbuf_free_bulk(x->sw->done, x->sw->n_done);
+	if (x->sw->n_done > 0)
+		rte_pktmbuf_free_bulk(x->sw->done, x->sw->n_done);
 	x->sw->n_done = 0;
 }
 
 void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
 	struct burst *b, const uint8_t *sel, unsigned n)
 {
-	struct call x = {.w = w, .sw = w->serve, .conf = c, .lb = lb, .b = b, .begun = rte_rdtsc()};
+	struct call x = {.w = w,
+		.sw = w->serve,
+		.conf = c,
+		.lb = lb,
+		.b = b,
+		.begun = rte_rdtsc(),
+		.service_idx = b->p[sel[0]].service_idx};
 	struct datagram d[BURST_MAX];
 	const struct cache *cache = NULL;
 	unsigned first = 0, n_d = 0;
@@ -458,7 +523,7 @@ void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_c
 		const struct mc_limits limits = {
 			.value_max = cacheset_value_max(&its->spec), .is_datagram = true};
 
-		if (!admit(&x, sel[k], &d[n_d]))
+		if (!admit(&x, sel[k], &d[n_d], w->serve->copies[n_d]))
 			continue;
 		if (unlikely(its != cache && n_d > first)) {
 			run_cache(&x, &d[first], &w->serve->requests[first], n_d - first, cache);
@@ -471,4 +536,5 @@ void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_c
 	}
 	if (n_d > first)
 		run_cache(&x, &d[first], &w->serve->requests[first], n_d - first, cache);
+	flush_tally(&x);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * udpreply — see udpreply.h. Answers have buffers of their own as they quote their request, whose bytes they would write over.
+ * udpreply — see udpreply.h. Answers quote their request, whose bytes they would write over: they have buffers of their own but where
+ * those bytes are elsewhere.
  *
- * opt: buffers of a burst are taken at once, and what is written first of each is fetched while keys are looked up; headers are
- * written once, when lengths are known, straight from the request.
+ * opt: a short request is copied, so that its answer takes its buffer, which is in the cache and need be neither taken nor given
+ * back. The other buffers of a burst are taken at once, and what is written first of each is fetched while keys are looked up.
+ * Headers are written once, when lengths are known.
  */
 #include "serve/udpreply.h"
 
@@ -15,11 +17,12 @@
 #include <rte_prefetch.h>
 #include <rte_udp.h>
 
-#define ETHER_MAX (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN)
-
 void udpreply_stock_take(struct udpreply_stock *s, struct rte_mempool *pool, unsigned n)
 {
 	s->pool = pool;
+	s->n = 0;
+	if (n == 0)
+		return;
 	s->n = rte_pktmbuf_alloc_bulk(pool, s->m, n) == 0 ? n : 0;
 	for (unsigned i = 0; i < s->n; i++) {
 		const uint8_t *to = rte_pktmbuf_mtod(s->m[i], const uint8_t *);
@@ -43,13 +46,15 @@ static struct rte_mbuf *take_buffer(struct udpreply_stock *s)
 
 static struct rte_mbuf *begin_frame(struct udpreply *a)
 {
-	struct rte_mbuf *m = take_buffer(a->stock);
+	struct rte_mbuf *m = a->is_own ? a->request : take_buffer(a->stock);
 	uint8_t *to;
 
 	if (unlikely(m == NULL)) {
 		a->is_short = true;
 		return NULL;
 	}
+	a->is_in_place |= a->is_own;
+	a->is_own = false;
 	to = rte_pktmbuf_mtod_offset(m, uint8_t *, a->headers_len);
 	mc_udp_build(to, a->id, (uint16_t)a->n);
 	if (a->last != NULL)
@@ -82,20 +87,44 @@ static bool grow(struct mc_out *out)
 	return a->n < MC_UDP_TOTAL_MAX && begin_frame(a) != NULL;
 }
 
-void udpreply_init(struct udpreply *a, struct udpreply_stock *stock, const struct worker *w,
-	const struct burst *b, unsigned i, uint16_t id)
+/* Whether the request's buffer takes the first frame of an answer: its headers lie where theirs will be, and there is room. */
+static bool is_reusable(const struct udpreply *a)
 {
-	const struct pkt *p = &b->p[i];
+	const struct rte_mbuf *m = a->request;
+
+	return a->copy != NULL
+		&& a->p->l4_off + (uint32_t)sizeof(struct rte_udp_hdr) == a->headers_len
+		&& m->data_off + a->headers_len + MC_UDP_HEADER + a->room <= m->buf_len
+		&& m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m);
+}
+
+static void turn_ether(struct udpreply *a, const struct rte_ether_addr *mac)
+{
+	const struct rte_ether_hdr *eh = rte_pktmbuf_mtod(a->request, const struct rte_ether_hdr *);
+	struct rte_ether_hdr *to = (struct rte_ether_hdr *)(void *)a->ether;
+
+	memcpy(a->ether, eh, sizeof(a->ether));
+	to->dst_addr = eh->src_addr;
+	to->src_addr = *mac;
+}
+
+void udpreply_init(struct udpreply *a, struct udpreply_stock *stock, const struct worker *w,
+	const struct burst *b, const struct udpreply_request *r)
+{
+	const struct pkt *p = &b->p[r->i];
 	const struct iface *iface = &w->ifaces->of[p->in_iface];
 	const uint32_t n_l3 = reply_ip_bytes(p->family) + (uint32_t)sizeof(struct rte_udp_hdr);
 
 	a->stock = stock;
-	a->request = b->m[i];
+	a->request = b->m[r->i];
 	a->p = p;
-	a->mac = &iface->mac;
+	turn_ether(a, &iface->mac);
 	a->headers_len = (uint16_t)(p->l3_off + n_l3);
 	a->room = (uint16_t)(RTE_MIN(MC_UDP_DATAGRAM_MAX, iface->mtu_bytes - n_l3) - MC_UDP_HEADER);
-	a->id = id;
+	a->id = r->id;
+	a->copy = r->copy;
+	a->copy_len = r->copy_len;
+	a->is_own = is_reusable(a);
 	a->out.grow = grow;
 }
 
@@ -105,16 +134,32 @@ void udpreply_begin(struct udpreply *a, bool is_likely)
 	a->out.is_full = false;
 	a->first = a->last = NULL;
 	a->n = a->n_bytes = 0;
-	a->is_short = false;
+	a->is_short = a->is_in_place = false;
 	if (likely(is_likely))
 		begin_frame(a);
+}
+
+/* The request, whose headers are as they were, gets its bytes back: but for padding, and what the client wrote into its frame's
+ * sequence. */
+static void restore(struct udpreply *a)
+{
+	uint8_t *to = rte_pktmbuf_mtod_offset(a->request, uint8_t *, a->headers_len);
+
+	mc_udp_build(to, a->id, 0);
+	memcpy(to + MC_UDP_HEADER, a->copy, a->copy_len);
+	a->request->data_len = (uint16_t)(a->headers_len + MC_UDP_HEADER + a->copy_len);
+	a->request->pkt_len = a->request->data_len;
+	a->is_own = true;
 }
 
 void udpreply_free(struct udpreply *a)
 {
 	for (struct rte_mbuf *m = a->first, *next; m != NULL; m = next) {
 		next = udpreply_next(a, m);
-		rte_pktmbuf_free(m);
+		if (m == a->first && a->is_in_place)
+			restore(a);
+		else
+			rte_pktmbuf_free(m);
 	}
 	a->first = NULL;
 }
@@ -124,14 +169,10 @@ static void seal(const struct udpreply *a, struct rte_mbuf *m)
 {
 	const struct pkt *p = a->p;
 	uint8_t *to = rte_pktmbuf_mtod(m, uint8_t *);
-	struct rte_ether_hdr *eh = (struct rte_ether_hdr *)(void *)to;
 	struct rte_udp_hdr *uh = (struct rte_udp_hdr *)(void *)(to + a->headers_len) - 1;
 	const uint16_t n_udp = (uint16_t)(m->data_len - a->headers_len + sizeof(*uh));
 
-	/* with a tag or, where there is none, what IP is written over */
-	memcpy(to, rte_pktmbuf_mtod(a->request, const uint8_t *), ETHER_MAX);
-	eh->dst_addr = eh->src_addr;
-	eh->src_addr = *a->mac;
+	memcpy(to, a->ether, sizeof(a->ether)); /* where there is no tag IP is written over it */
 	reply_write_ip(to + p->l3_off, p, IPPROTO_UDP, n_udp);
 	uh->src_port = p->dport;
 	uh->dst_port = p->sport;
@@ -149,26 +190,29 @@ static bool is_empty(const struct udpreply *a)
 		== rte_pktmbuf_mtod_offset(a->first, uint8_t *, a->headers_len + MC_UDP_HEADER);
 }
 
-struct rte_mbuf *udpreply_finish(struct udpreply *a)
+bool udpreply_end(struct udpreply *a)
 {
-	struct rte_mbuf *first = a->first;
-
-	if (first == NULL)
-		return NULL;
+	if (a->first == NULL)
+		return false;
 	end_frame(a);
 	if (unlikely(a->out.is_full || a->is_short)) {
 		a->is_short = true;
 		udpreply_free(a);
-		return NULL;
+		return false;
 	}
 	if (unlikely(is_empty(a))) {
 		udpreply_free(a);
-		return NULL;
+		return false;
 	}
-	for (struct rte_mbuf *m = first; m != NULL; m = udpreply_next(a, m)) {
+	return true;
+}
+
+struct rte_mbuf *udpreply_seal(struct udpreply *a)
+{
+	for (struct rte_mbuf *m = a->first; m != NULL; m = udpreply_next(a, m)) {
 		mc_udp_set_total(
 			rte_pktmbuf_mtod_offset(m, uint8_t *, a->headers_len), (uint16_t)a->n);
 		seal(a, m);
 	}
-	return first;
+	return a->first;
 }

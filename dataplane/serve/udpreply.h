@@ -2,8 +2,8 @@
 #pragma once
 /*
  * udpreply — an answer over UDP while it is written: buffers with room for the headers of frames back to where the request came
- * from, and for bytes behind them; a new one is begun where one is full. Headers are written when the answer is whole. Context:
- * worker.
+ * from, and for bytes behind them; a new one is begun where one is full. The first may be the request's own, if its bytes have been
+ * copied. Headers are written when the answer is to leave. Context: worker.
  */
 #include "core/worker.h"
 #include "proto/mc.h"
@@ -18,16 +18,31 @@ struct udpreply_stock {
 struct udpreply {
 	struct mc_out out; /* first: what grow() gets */
 	struct udpreply_stock *stock;
-	const struct rte_mbuf *request;
+	struct rte_mbuf *request;
+	const uint8_t *
+		copy; /* of what the datagram brought, copy_len bytes; NULL: it is read where it lies */
 	const struct pkt *p; /* of the request */
-	const struct rte_ether_addr *mac;
+	uint8_t ether[RTE_ETHER_HDR_LEN
+		+ RTE_VLAN_HLEN];      /* of all frames: with a tag, or bytes that do not count */
 	struct rte_mbuf *first, *last; /* by udpreply_next() */
 	uint32_t n;                    /* buffers */
 	uint32_t n_bytes;              /* of all frames, once finished */
 	uint16_t id;                   /* of memcached's frame */
 	uint16_t room;                 /* bytes of the protocol in a frame */
 	uint16_t headers_len;          /* Ethernet, IP, UDP */
-	bool is_short;                 /* there was no buffer */
+	uint16_t copy_len;
+	bool is_short;    /* there was no buffer */
+	bool is_own;      /* the request's buffer is free for the next answer */
+	bool is_in_place; /* ... and is the first of this one */
+};
+
+/* What is answered: packet i of the burst, which has UDP. */
+struct udpreply_request {
+	unsigned i;
+	uint16_t id;       /* of memcached's frame */
+	uint16_t copy_len; /* bytes behind that */
+	const uint8_t *
+		copy; /* a copy of them, which stays until the last answer has been sealed; NULL: there is none */
 };
 
 /* Hot. Takes n ≤ BURST_MAX buffers, or none if there are not so many: then each is taken when it is needed. */
@@ -35,16 +50,18 @@ void udpreply_stock_take(struct udpreply_stock *s, struct rte_mempool *pool, uns
 /* Hot. Gives back what was not used. */
 void udpreply_stock_give(struct udpreply_stock *s);
 
-/* Hot. Answers to packet i of the burst, which has UDP; it stays until the last of them is finished. */
+/* Hot. The burst's packet stays until the last answer to it is sealed. */
 void udpreply_init(struct udpreply *a, struct udpreply_stock *stock, const struct worker *w,
-	const struct burst *b, unsigned i, uint16_t id);
+	const struct burst *b, const struct udpreply_request *r);
 
 /* Hot. Begins an answer; bytes go to a->out. is_likely: there will be some, so that a buffer is taken at once. */
 void udpreply_begin(struct udpreply *a, bool is_likely);
 
-/* Hot. The answer is whole: headers, lengths, checksums and numbers. Returns its first buffer, the others by
- * udpreply_next(); NULL when there is nothing to be said, or no buffer for it (is_short). */
-struct rte_mbuf *udpreply_finish(struct udpreply *a);
+/* Hot. The answer is whole: n_bytes is known. false: there is nothing to be said, or no buffer for it (is_short). */
+bool udpreply_end(struct udpreply *a);
+
+/* Hot. Headers, checksums and numbers of what has ended. Returns its first buffer, the others by udpreply_next(). */
+struct rte_mbuf *udpreply_seal(struct udpreply *a);
 
 /* The buffer behind this one, NULL if it is the last. opt: the line of the note is touched only where there are several. */
 static inline struct rte_mbuf *udpreply_next(const struct udpreply *a, struct rte_mbuf *m)
@@ -52,5 +69,5 @@ static inline struct rte_mbuf *udpreply_next(const struct udpreply *a, struct rt
 	return m == a->last ? NULL : pkt_note(m)->next;
 }
 
-/* Hot. Takes the answer back. */
+/* Hot. Takes the answer back, which has not been sealed: the request is as it was. */
 void udpreply_free(struct udpreply *a);

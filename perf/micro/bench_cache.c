@@ -72,6 +72,8 @@ struct cached {
 	unsigned rx_at, sent_at;
 	struct burst burst; /* of a stage */
 	struct mc_request requests[SHIM_BURST];
+	uint8_t copies[SHIM_BURST][320]; /* of requests, for the stages */
+	uint16_t copy_lens[SHIM_BURST];
 };
 
 static struct cached cached;
@@ -393,9 +395,11 @@ static void parse(struct cached *x)
 
 	for (unsigned i = 0; i < SHIM_BURST; i++) {
 		const struct rte_mbuf *m = x->burst.m[i];
-		const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, TEXT);
+		const uint32_t len = m->data_len - (uint32_t)TEXT;
 
-		mc_parse(&x->requests[i], p, m->data_len - (uint32_t)TEXT, &limits);
+		memcpy(x->copies[i], rte_pktmbuf_mtod_offset(m, const uint8_t *, TEXT), len);
+		x->copy_lens[i] = (uint16_t)len;
+		mc_parse(&x->requests[i], x->copies[i], len, &limits);
 	}
 }
 
@@ -403,15 +407,17 @@ static void reply(struct cached *x, const struct servemc *s, const struct assoc_
 {
 	struct udpreply_stock stock;
 
-	udpreply_stock_take(&stock, x->h->pool, SHIM_BURST);
+	udpreply_stock_take(&stock, x->h->pool, 0);
 	for (unsigned i = 0; i < SHIM_BURST; i++) {
+		const struct udpreply_request request = {
+			.i = i, .id = 7, .copy = x->copies[i], .copy_len = x->copy_lens[i]};
 		struct udpreply a;
 
-		udpreply_init(&a, &stock, x->h->workers[0], &x->burst, i, 7);
+		udpreply_init(&a, &stock, x->h->workers[0], &x->burst, &request);
 		udpreply_begin(&a, true);
 		servemc_answer(s, &x->requests[i], &probes[i], &a.out);
-		if (udpreply_finish(&a) != NULL)
-			udpreply_free(&a);
+		if (udpreply_end(&a))
+			udpreply_seal(&a); /* in the request's buffer, which is written anew */
 		x->n_bytes -= a.n_bytes;
 	}
 }

@@ -247,6 +247,26 @@ class Refused(Cache):
         self.box.time(1000)
         self.assertEqual(len(self.say(b"get big\r\n")), 1)
 
+    def test_a_request_above_the_rate_is_captured_as_it_came(self):
+        """Its answer had been written over it."""
+        self.test_answers_above_the_reply_rate()
+        for family in 4, 6:
+            request = ask(b"get big\r\n" * 8, family)
+            self.box.capture(8)  # drops
+            for _ in range(20):
+                self.box.run(request)
+            packets = self.box.captured()[0]
+            self.assertGreaterEqual(len(packets), 18)
+            for packet in packets:
+                self.assertEqual(packet[2:], ("reply_rate", len(raw(request)), raw(request)))
+
+    def test_what_is_refused_leaves_room_for_the_next(self):
+        self.test_answers_above_the_reply_rate()
+        for length in 8, 250:  # the longer requests are not copied, and have answers in buffers of their own
+            key = b"k" * length
+            self.box.run(*[ask(b"get big\r\n")] * 20)
+            self.assertEqual(self.say(b"get big\r\nget %s\r\nget big\r\nmn\r\n" % key), [b"END\r\n", b"MN\r\n"])
+
 
 class Generations(Cache):
     def value(self):
