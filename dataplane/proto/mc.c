@@ -115,6 +115,12 @@ enum mc_status mc_parse(
 	return codecs[p[0] == MAGIC_REQUEST ? MC_BINARY : MC_TEXT].parse(r, p, len, limits);
 }
 
+enum mc_status mc_parse_text(
+	struct mc_request *r, const uint8_t *p, uint32_t len, const struct mc_limits *limits)
+{
+	return len == 0 ? MC_MORE : mc_text_parse(r, p, len, limits);
+}
+
 bool mc_next_key(struct mc_request *r)
 {
 	const uint8_t *p = r->more;

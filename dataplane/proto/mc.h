@@ -184,6 +184,10 @@ static inline void mc_put(struct mc_out *out, const void *data, uint32_t len)
 enum mc_status mc_parse(
 	struct mc_request *r, const uint8_t *p, uint32_t len, const struct mc_limits *limits);
 
+/* The same for a connection that has begun with text: a byte that begins binary requests begins none there. Hot. */
+enum mc_status mc_parse_text(
+	struct mc_request *r, const uint8_t *p, uint32_t len, const struct mc_limits *limits);
+
 /* MC_GET, MC_GAT: r->key, the first one so far, becomes the next key; false: there is none. They have been checked. Hot. */
 bool mc_next_key(struct mc_request *r);
 

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * mcstream — see mcstream.h. A run goes through the connections one after the other and reads what each has. Lookups wait in a batch,
+ * over all connections, until it is full, or until one of its connections has something that must come after them; everything else is
+ * executed as it is read. A request that came in pieces is executed at once too, lookup or not: its buffer is wanted.
+ */
+#include "serve/mcstream.h"
+
+#include "millrace/api_lb.h"
+
+#include <rte_common.h>
+#include <rte_malloc.h>
+
+#include <errno.h>
+
+enum mcstream_speaks { SPEAKS_TEXT = 1, SPEAKS_BINARY };
+
+enum { BINARY_MAGIC = 0x80 };
+
+static const uint32_t sizes[MCSTREAM_CLASSES] = {
+	2048, 16384, 131072, MR_CACHE_VALUE_MAX + MC_LINE_MAX + 512};
+
+/* A buffer that nobody has begins with where the next one is. */
+struct spare {
+	struct spare *next;
+};
+
+struct mcstream_stock {
+	struct spare *spares[MCSTREAM_CLASSES];
+	uint32_t n_left[MCSTREAM_CLASSES];
+	void *memory[MCSTREAM_CLASSES];
+	struct mc_request requests[ASSOC_BULK]; /* of the batch; the last one may be of no lookup */
+};
+
+/* Lookups that wait. */
+struct batch {
+	const struct mcstream_run *run;
+	unsigned n;
+	struct mcstream_conn *conns[ASSOC_BULK];
+	struct assoc_probe probes[ASSOC_BULK];
+};
+
+/* --- buffers --- */
+
+int mcstream_stock_create(
+	struct mcstream_stock **out, const uint32_t n[MCSTREAM_CLASSES], int socket_id)
+{
+	struct mcstream_stock *s =
+		rte_zmalloc_socket("mcstream", sizeof(*s), RTE_CACHE_LINE_SIZE, socket_id);
+
+	if (s == NULL)
+		return -ENOMEM;
+	for (unsigned k = 0; k < MCSTREAM_CLASSES; k++) {
+		if (n[k] == 0)
+			continue;
+		s->memory[k] = rte_malloc_socket(
+			"mcstream", (size_t)n[k] * sizes[k], RTE_CACHE_LINE_SIZE, socket_id);
+		if (s->memory[k] == NULL) {
+			mcstream_stock_destroy(&s);
+			return -ENOMEM;
+		}
+		for (uint32_t i = 0; i < n[k]; i++) {
+			struct spare *spare = RTE_PTR_ADD(s->memory[k], (size_t)i * sizes[k]);
+
+			spare->next = s->spares[k];
+			s->spares[k] = spare;
+		}
+		s->n_left[k] = n[k];
+	}
+	*out = s;
+	return 0;
+}
+
+void mcstream_stock_destroy(struct mcstream_stock **s)
+{
+	if (*s == NULL)
+		return;
+	for (unsigned k = 0; k < MCSTREAM_CLASSES; k++)
+		rte_free((*s)->memory[k]);
+	rte_free(*s);
+	*s = NULL;
+}
+
+uint32_t mcstream_stock_bytes(unsigned class)
+{
+	return sizes[class];
+}
+
+uint32_t mcstream_stock_left(const struct mcstream_stock *s, unsigned class)
+{
+	return s->n_left[class];
+}
+
+static void put_buf(struct mcstream_stock *stock, uint8_t *buf, unsigned class)
+{
+	struct spare *spare = (void *)buf;
+
+	spare->next = stock->spares[class];
+	stock->spares[class] = spare;
+	stock->n_left[class]++;
+}
+
+/* The connection's bytes move to a buffer for n, of the smallest size that there still is one of. */
+static bool grow_buf(struct mcstream_stock *stock, struct mcstream *s, uint32_t n)
+{
+	unsigned class = 0;
+	struct spare *spare;
+
+	while (class < MCSTREAM_CLASSES && (sizes[class] < n || stock->n_left[class] == 0))
+		class ++;
+	if (class == MCSTREAM_CLASSES)
+		return false;
+	spare = stock->spares[class];
+	stock->spares[class] = spare->next;
+	stock->n_left[class]--;
+	if (s->buf != NULL) {
+		memcpy(spare, s->buf, s->n);
+		put_buf(stock, s->buf, s->class);
+	}
+	s->buf = (uint8_t *)spare;
+	s->class = (uint8_t) class;
+	return true;
+}
+
+static void drop_buf(struct mcstream_stock *stock, struct mcstream *s)
+{
+	if (s->buf != NULL)
+		put_buf(stock, s->buf, s->class);
+	s->buf = NULL;
+	s->n = 0;
+	s->is_unread = false;
+}
+
+void mcstream_fini(struct mcstream_stock *stock, struct mcstream *s)
+{
+	drop_buf(stock, s);
+	memset(s, 0, sizeof(*s));
+}
+
+/* --- answers --- */
+
+/* Tells the transport what has been read. */
+static inline void consume(struct mcstream_conn *c)
+{
+	if (c->taken > 0)
+		c->ops->consume(c, c->taken);
+	c->taken = 0;
+}
+
+static inline void after_answer(
+	const struct mcstream_run *run, struct mcstream_conn *c, const struct mc_request *r)
+{
+	if (unlikely(c->out.is_full))
+		c->stop = MCSTREAM_CUT;
+	if (run->on_request != NULL)
+		run->on_request(run->ctx, r);
+}
+
+/* Answers what waits. */
+static void flush(struct batch *b)
+{
+	const struct servemc *s = b->run->s;
+	struct mc_request *requests = b->run->stock->requests;
+
+	if (b->n == 0)
+		return;
+	kv_get_bulk(s->writer, b->probes, b->n);
+	if (s->on_lookups != NULL)
+		s->on_lookups(s->ctx, b->probes, b->n);
+	for (unsigned i = 0; i < b->n; i++) {
+		struct mcstream_conn *c = b->conns[i];
+
+		c->n_waiting--;
+		if (likely(c->stop != MCSTREAM_CUT)) {
+			servemc_answer(s, &requests[i], &b->probes[i], &c->out);
+			after_answer(b->run, c, &requests[i]);
+		}
+		if (c->n_waiting == 0)
+			consume(c);
+	}
+	b->n = 0;
+}
+
+/* What is no request ends the connection. */
+static void end_badly(struct mcstream_conn *c, const struct mc_request *r)
+{
+	if (r->error != MC_E_NONE)
+		mc_reply_error(&c->out, r);
+	c->stop = c->out.is_full ? MCSTREAM_CUT : MCSTREAM_CLOSE;
+}
+
+/* Executes what has been read, or refuses it. The connection's lookups have been answered. false: it stops here. */
+static bool execute(struct batch *b, struct mcstream_conn *c, struct mc_request *r, unsigned status)
+{
+	const struct servemc *s = b->run->s;
+
+	if (unlikely(status == MC_BAD)) {
+		end_badly(c, r);
+		return false;
+	}
+	c->n_requests++;
+	if (status == MC_OK) {
+		servemc_execute(s, r, &c->out);
+	} else {
+		servemc_refuse(s, r, &c->out);
+		c->s->swallow = r->swallow;
+	}
+	after_answer(b->run, c, r);
+	if (status == MC_OK && r->verb == MC_QUIT && c->stop != MCSTREAM_CUT)
+		c->stop = MCSTREAM_CLOSE;
+	return c->stop == MCSTREAM_EMPTY;
+}
+
+/* --- reading --- */
+
+/* As memcached does it: the first byte of a connection says for good which kind it speaks. 0: binary, and this is none. */
+static bool is_spoken(struct mcstream *s, uint8_t first)
+{
+	if (likely(s->protocol != 0))
+		return s->protocol == SPEAKS_TEXT || first == BINARY_MAGIC;
+	s->protocol = first == BINARY_MAGIC ? SPEAKS_BINARY : SPEAKS_TEXT;
+	return true;
+}
+
+static enum mc_status parse(const struct batch *b, struct mcstream *s, struct mc_request *r,
+	const uint8_t *p, uint32_t len)
+{
+	const struct mc_limits limits = {.value_max = b->run->s->value_max};
+
+	r->error = MC_E_NONE;
+	if (unlikely(!is_spoken(s, p[0])))
+		return MC_BAD;
+	return (s->protocol == SPEAKS_TEXT ? mc_parse_text : mc_parse)(r, p, len, &limits);
+}
+
+static inline void take(struct mcstream_conn *c, uint32_t n)
+{
+	c->p += n;
+	c->len -= n;
+	c->taken += n;
+}
+
+/* Whether there are unread bytes: c->len of them. */
+static bool peek(struct mcstream_conn *c)
+{
+	struct mcstream *s = c->s;
+
+	for (;;) {
+		uint32_t n;
+
+		if (c->len == 0) {
+			c->p = c->ops->peek(c, c->taken, &c->len);
+			if (c->p == NULL) {
+				c->len = 0;
+				return false;
+			}
+		}
+		n = RTE_MIN(s->swallow, c->len);
+		if (likely(n == 0))
+			return true;
+		s->swallow -= n;
+		take(c, n);
+		if (c->n_waiting == 0)
+			consume(c);
+	}
+}
+
+/* Goes on with the request in the buffer; nothing of the connection waits. false: it stops. */
+static bool read_on(struct batch *b, struct mcstream_conn *c)
+{
+	struct mcstream *s = c->s;
+	struct mc_request *r = &b->run->stock->requests[b->n];
+	uint32_t n = 0, used;
+	unsigned status;
+
+	if (!s->is_unread) {
+		if (s->n == sizes[s->class] && !grow_buf(b->run->stock, s, s->n + 1)) {
+			c->stop = s->n == sizes[MCSTREAM_CLASSES - 1] ? MCSTREAM_CLOSE
+								      : MCSTREAM_NO_BUF;
+			return false;
+		}
+		n = RTE_MIN(c->len, sizes[s->class] - s->n);
+		memcpy(s->buf + s->n, c->p, n);
+	}
+	s->is_unread = false;
+	status = parse(b, s, r, s->buf, s->n + n);
+	used = status == MC_OK || status == MC_ERROR ? r->consumed : s->n + n;
+	if (used > s->n)
+		take(c, used - s->n); /* what is not used stays with the transport */
+	if (status == MC_MORE) {
+		s->n = used;
+		consume(c);
+		return true;
+	}
+	if (!execute(b, c, r, status)) {
+		drop_buf(b->run->stock, s);
+		return false;
+	}
+	if (likely(used >= s->n)) {
+		drop_buf(b->run->stock, s);
+		return true;
+	}
+	s->n -= used;
+	memmove(s->buf, s->buf + used, s->n);
+	s->is_unread = true;
+	return true;
+}
+
+/* Reads the next request where it lies. false: the connection stops. */
+static bool read_next(struct batch *b, struct mcstream_conn *c)
+{
+	struct mcstream *s = c->s;
+	struct mc_request *r = &b->run->stock->requests[b->n];
+	const unsigned status = parse(b, s, r, c->p, c->len);
+
+	if (unlikely(status == MC_MORE)) {
+		if (!grow_buf(b->run->stock, s, c->len + 1)) {
+			c->stop = MCSTREAM_NO_BUF;
+			return false;
+		}
+		memcpy(s->buf, c->p, c->len);
+		s->n = c->len;
+		take(c, c->len);
+		return true;
+	}
+	if (likely(status == MC_OK && servemc_is_lookup(r))) {
+		c->n_requests++;
+		b->conns[b->n] = c;
+		servemc_probe(r, &b->probes[b->n++]);
+		c->n_waiting++;
+		take(c, r->consumed);
+		if (b->n == ASSOC_BULK)
+			flush(b);
+		return true;
+	}
+	if (c->n_waiting > 0)
+		flush(b); /* r stays where it is */
+	if (unlikely(c->stop == MCSTREAM_CUT))
+		return false;
+	if (!execute(b, c, r, status))
+		return false;
+	take(c, r->consumed);
+	return true;
+}
+
+/* Whether it has its share, room for an answer, and bytes to go on with. */
+static bool may_go_on(const struct batch *b, struct mcstream_conn *c)
+{
+	if (unlikely(c->n_requests >= b->run->share))
+		c->stop = MCSTREAM_TURN;
+	else if (unlikely(c->ops->is_full(c)))
+		c->stop = MCSTREAM_FULL;
+	else
+		return c->s->is_unread || peek(c);
+	return false;
+}
+
+static void read_all(struct batch *b, struct mcstream_conn *c)
+{
+	while (may_go_on(b, c)) {
+		if (likely(c->s->n == 0)) {
+			if (!read_next(b, c))
+				return;
+			continue;
+		}
+		if (c->n_waiting > 0)
+			flush(b); /* M1 */
+		if (c->stop == MCSTREAM_CUT || !read_on(b, c))
+			return;
+	}
+}
+
+void mcstream_run_bulk(
+	const struct mcstream_run *run, struct mcstream_conn *const *conns, unsigned n)
+{
+	struct batch b = {.run = run};
+
+	for (unsigned i = 0; i < n; i++) {
+		struct mcstream_conn *c = conns[i];
+
+		c->p = NULL;
+		c->len = c->taken = c->n_waiting = c->n_requests = 0;
+		c->stop = MCSTREAM_EMPTY;
+		read_all(&b, c);
+		if (c->n_waiting == 0)
+			consume(c);
+	}
+	flush(&b);
+}
