@@ -11,13 +11,14 @@
  * from 0 anew, all with the datagram's request id. The header says how many datagrams there are, which is known only when the last
  * one has been written:
  *
- *     mc_udp_build(p, id, i)       as each is begun; the bytes follow at p + MC_UDP_HEADER, MC_UDP_PAYLOAD_MAX of them at most
- *     mc_udp_set_total(p, n)       in each, once they are n
+ *     mc_udp_build(p, id, i, n)    in each, once they are n; the bytes follow at p + MC_UDP_HEADER, MC_UDP_PAYLOAD_MAX of them at most
  *
  * Pure, any thread.
  */
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define MC_UDP_HEADER 8u
 #define MC_UDP_DATAGRAM_MAX 1400u /* memcached's, header included */
@@ -43,25 +44,14 @@ static inline enum mc_udp_verdict mc_udp_parse(const uint8_t *p, uint32_t len, u
 	return MC_UDP_REQUEST;
 }
 
-/* Hot. Writes MC_UDP_HEADER bytes at p: datagram number sequence, from 0, of an answer that has this one alone, until
- * mc_udp_set_total() says otherwise. */
-static inline void mc_udp_build(uint8_t *p, uint16_t id, uint16_t sequence)
+/* Hot. Writes MC_UDP_HEADER bytes at p: datagram number sequence, from 0, of an answer that has `total` of them. opt: in one piece,
+ * which a checksum may read at once. */
+static inline void mc_udp_build(uint8_t *p, uint16_t id, uint16_t sequence, uint16_t total)
 {
-	p[0] = (uint8_t)(id >> 8);
-	p[1] = (uint8_t)id;
-	p[2] = (uint8_t)(sequence >> 8);
-	p[3] = (uint8_t)sequence;
-	p[4] = 0;
-	p[5] = 1;
-	p[6] = 0;
-	p[7] = 0;
-}
+	const uint64_t header =
+		htobe64((uint64_t)id << 48 | (uint64_t)sequence << 32 | (uint32_t)total << 16);
 
-/* Hot. How many datagrams the answer has, into the header at p. */
-static inline void mc_udp_set_total(uint8_t *p, uint16_t total)
-{
-	p[4] = (uint8_t)(total >> 8);
-	p[5] = (uint8_t)total;
+	memcpy(p, &header, sizeof(header));
 }
 
 /* Hot. How many datagrams an answer of so many bytes has; above MC_UDP_TOTAL_MAX: it cannot be sent. */

@@ -56,7 +56,6 @@ static struct rte_mbuf *begin_frame(struct udpreply *a)
 	a->is_in_place |= a->is_own;
 	a->is_own = false;
 	to = rte_pktmbuf_mtod_offset(m, uint8_t *, a->headers_len);
-	mc_udp_build(to, a->id, (uint16_t)a->n);
 	if (a->last != NULL)
 		pkt_note(a->last)->next = m;
 	else
@@ -145,7 +144,7 @@ static void restore(struct udpreply *a)
 {
 	uint8_t *to = rte_pktmbuf_mtod_offset(a->request, uint8_t *, a->headers_len);
 
-	mc_udp_build(to, a->id, 0);
+	mc_udp_build(to, a->id, 0, 1);
 	memcpy(to + MC_UDP_HEADER, a->copy, a->copy_len);
 	a->request->data_len = (uint16_t)(a->headers_len + MC_UDP_HEADER + a->copy_len);
 	a->request->pkt_len = a->request->data_len;
@@ -171,14 +170,17 @@ static void seal(const struct udpreply *a, struct rte_mbuf *m)
 	uint8_t *to = rte_pktmbuf_mtod(m, uint8_t *);
 	struct rte_udp_hdr *uh = (struct rte_udp_hdr *)(void *)(to + a->headers_len) - 1;
 	const uint16_t n_udp = (uint16_t)(m->data_len - a->headers_len + sizeof(*uh));
+	uint64_t sum;
 
 	memcpy(to, a->ether, sizeof(a->ether)); /* where there is no tag IP is written over it */
 	reply_write_ip(to + p->l3_off, p, IPPROTO_UDP, n_udp);
 	uh->src_port = p->dport;
 	uh->dst_port = p->sport;
 	uh->dgram_len = rte_cpu_to_be_16(n_udp);
-	uh->dgram_cksum = 0;
-	uh->dgram_cksum = csum_l4(p->dst, p->src, p->family == 4 ? 4 : 16, IPPROTO_UDP, uh, n_udp);
+	sum = csum_pseudo(p->dst, p->src, p->family == 4 ? 4 : 16, IPPROTO_UDP, n_udp);
+	sum += (uint64_t)p->dport + p->sport + uh->dgram_len; /* opt: as reply_write_ip() */
+	sum += csum_words(uh + 1, n_udp - (uint32_t)sizeof(*uh));
+	uh->dgram_cksum = (uint16_t)~csum_fold(sum);
 	if (uh->dgram_cksum == 0)
 		uh->dgram_cksum = 0xffff; /* RFC 768: 0 says that there is none */
 }
@@ -209,9 +211,11 @@ bool udpreply_end(struct udpreply *a)
 
 struct rte_mbuf *udpreply_seal(struct udpreply *a)
 {
+	uint16_t sequence = 0;
+
 	for (struct rte_mbuf *m = a->first; m != NULL; m = udpreply_next(a, m)) {
-		mc_udp_set_total(
-			rte_pktmbuf_mtod_offset(m, uint8_t *, a->headers_len), (uint16_t)a->n);
+		mc_udp_build(rte_pktmbuf_mtod_offset(m, uint8_t *, a->headers_len), a->id,
+			sequence++, (uint16_t)a->n);
 		seal(a, m);
 	}
 	return a->first;

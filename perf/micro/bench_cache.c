@@ -162,7 +162,7 @@ static void template_init(struct template *t, const char *line, unsigned value_l
 	t->len = (unsigned)TEXT + n;
 	t->key_at = (unsigned)TEXT
 		+ (unsigned)(strstr(line, KEY_FIXED) - line + (int)strlen(KEY_FIXED));
-	mc_udp_build(t->bytes + PAYLOAD, 7, 0);
+	mc_udp_build(t->bytes + PAYLOAD, 7, 0, 1);
 	udp.dgram_len = rte_cpu_to_be_16((uint16_t)(t->len - L4));
 	ip.total_length = rte_cpu_to_be_16((uint16_t)(t->len - L3));
 	memcpy(t->bytes, &eth, sizeof(eth));

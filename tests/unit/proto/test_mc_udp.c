@@ -56,9 +56,9 @@ static void header_of_an_answer(void **state)
 
 	(void)state;
 	memset(p, 0x77, sizeof(p));
-	mc_udp_build(p, 0xabcd, 0x0102);
+	mc_udp_build(p, 0xabcd, 0x0102, 1);
 	assert_memory_equal(p, one, sizeof(one));
-	mc_udp_set_total(p, 0x03ff);
+	mc_udp_build(p, 0xabcd, 0x0102, 0x03ff);
 	assert_memory_equal(p, many, sizeof(many));
 }
 
