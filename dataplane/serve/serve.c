@@ -518,21 +518,20 @@ void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_c
 	for (unsigned k = 0; k < n; k++)
 		rte_prefetch0(rte_pktmbuf_mtod_offset(
 			b->m[sel[k]], const uint8_t *, RTE_CACHE_LINE_SIZE));
-	for (unsigned k = 0; k < n; k++) {
-		const struct cache *its = c->services[b->p[sel[k]].service_idx].cache;
+	for (unsigned k = 0; k < n; k++)
+		n_d += admit(&x, sel[k], &d[n_d], w->serve->copies[n_d]);
+	/* opt: apart from the loop before, which has just written what is read here */
+	for (unsigned k = 0; k < n_d; k++) {
+		const struct cache *its = c->services[b->p[d[k].i].service_idx].cache;
 		const struct mc_limits limits = {
 			.value_max = cacheset_value_max(&its->spec), .is_datagram = true};
 
-		if (!admit(&x, sel[k], &d[n_d], w->serve->copies[n_d]))
-			continue;
-		if (unlikely(its != cache && n_d > first)) {
-			run_cache(&x, &d[first], &w->serve->requests[first], n_d - first, cache);
-			first = n_d;
+		if (unlikely(its != cache && k > first)) {
+			run_cache(&x, &d[first], &w->serve->requests[first], k - first, cache);
+			first = k;
 		}
 		cache = its;
-		d[n_d].status =
-			(uint8_t)mc_parse(&w->serve->requests[n_d], d[n_d].p, d[n_d].len, &limits);
-		n_d++;
+		d[k].status = (uint8_t)mc_parse(&w->serve->requests[k], d[k].p, d[k].len, &limits);
 	}
 	if (n_d > first)
 		run_cache(&x, &d[first], &w->serve->requests[first], n_d - first, cache);
