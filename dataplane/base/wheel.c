@@ -2,22 +2,24 @@
 /* wheel — see wheel.h. Ticks are compared as differences, so the 32-bit clock may wrap. */
 #include "base/wheel.h"
 
-void wheel_init(struct wheel *w, struct wheel_link *links, uint32_t n, uint32_t now_ms)
+void wheel_init(
+	struct wheel *w, struct wheel_link *links, uint32_t n, uint32_t now_ms, uint32_t tick_shift)
 {
 	for (unsigned i = 0; i < WHEEL_SLOTS; i++)
 		w->head[i] = WHEEL_NONE;
 	for (uint32_t i = 0; i < n; i++)
 		links[i].prev = WHEEL_NONE;
 	w->links = links;
-	w->tick = now_ms / WHEEL_TICK_MS;
+	w->tick_shift = tick_shift;
+	w->tick = now_ms >> tick_shift;
 }
 
-/* now_ms / WHEEL_TICK_MS wraps at 2^24 while tick counts on: extend it next to the last known tick. */
+/* now_ms >> tick_shift wraps at 2^(32 - tick_shift) while tick counts on: extend it next to the last known tick. */
 static uint32_t tick_of(const struct wheel *w, uint32_t ms)
 {
-	const uint32_t diff = (ms / WHEEL_TICK_MS - w->tick) << 8;
+	const uint32_t diff = ((ms >> w->tick_shift) - w->tick) << w->tick_shift;
 
-	return w->tick + (uint32_t)((int32_t)diff >> 8);
+	return w->tick + (uint32_t)((int32_t)diff >> w->tick_shift);
 }
 
 void wheel_del(struct wheel *w, uint32_t entry)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * wheel — a lazy timer wheel over entries that somebody else indexes. One level, WHEEL_SLOTS slots of
- * WHEEL_TICK_MS; each slot is a doubly linked list through an array of one wheel_link per entry. Lazy: a
+ * wheel — a lazy timer wheel over entries that somebody else indexes. One level, WHEEL_SLOTS slots of a tick
+ * of 2^tick_shift ms; each slot is a doubly linked list through an array of one wheel_link per entry. Lazy: a
  * deadline that moves later needs no call (the entry is found early and the owner puts it back); one
  * that moves earlier is moved with wheel_add(). Deadlines beyond the horizon wait in the last slot.
  *
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define WHEEL_SLOTS 4096u
-#define WHEEL_TICK_MS 256u /* horizon: 4096 × 256 ms = 17 minutes */
+#define WHEEL_TICK_SHIFT_MAX 8u /* ticks of 256 ms: horizon of 17 minutes */
 #define WHEEL_NONE UINT32_MAX
 
 struct wheel_link {
@@ -30,10 +30,12 @@ struct wheel {
 	uint32_t head[WHEEL_SLOTS];
 	struct wheel_link *links; /* caller's array, one per entry */
 	uint32_t tick;            /* of the slot that is due next */
+	uint32_t tick_shift;
 };
 
-/* Empties the wheel and links[0..n). now_ms: its start of time. */
-void wheel_init(struct wheel *w, struct wheel_link *links, uint32_t n, uint32_t now_ms);
+/* Empties the wheel and links[0..n). now_ms: its start of time; tick_shift: up to WHEEL_TICK_SHIFT_MAX. */
+void wheel_init(struct wheel *w, struct wheel_link *links, uint32_t n, uint32_t now_ms,
+	uint32_t tick_shift);
 
 /* Puts the entry, taken out of its old place if it has one, where it will be due at or a little after
  * deadline_ms. */

@@ -103,7 +103,7 @@ static int half_init(struct half *h, const struct conn_params *p, bool is_v6)
 		h->buckets[i].chain = CONN_NONE;
 	for (uint32_t i = 0; i < max; i++)
 		h->next[i] = i + 1 < max ? i + 1 : CONN_NONE;
-	wheel_init(&h->wheel, h->links, max, 0);
+	wheel_init(&h->wheel, h->links, max, 0, WHEEL_TICK_SHIFT_MAX);
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 
 #define N 200u
 
-static void deadlines_come_on_time_across_the_wrap(void **state)
+static void run(uint32_t tick_shift)
 {
 	static struct wheel w;
 	static struct wheel_link links[N];
@@ -15,9 +15,9 @@ static void deadlines_come_on_time_across_the_wrap(void **state)
 	static bool is_in[N];
 	uint32_t now = UINT32_MAX - 4000000;
 
-	(void)state;
+	memset(is_in, 0, sizeof(is_in));
 	srand(9);
-	wheel_init(&w, links, N, now);
+	wheel_init(&w, links, N, now, tick_shift);
 	for (unsigned s = 0; s < 500000; s++) {
 		const uint32_t i = (uint32_t)rand() % N;
 		uint32_t due[8];
@@ -47,10 +47,17 @@ static void deadlines_come_on_time_across_the_wrap(void **state)
 			for (unsigned k = 0; k < N; k++)
 				assert_true(!is_in[k]
 					|| (int32_t)(now - deadline[k])
-						< (int32_t)(2 * WHEEL_TICK_MS));
+						< (int32_t)((2u << tick_shift) + 32));
 		}
 	}
 	assert_true(now < 100000000); /* it has wrapped */
+}
+
+static void deadlines_come_on_time_across_the_wrap(void **state)
+{
+	(void)state;
+	run(0);
+	run(WHEEL_TICK_SHIFT_MAX);
 }
 
 int main(void)
