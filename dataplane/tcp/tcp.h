@@ -28,7 +28,6 @@ enum tcp_reason {
 	TCP_WHY_ABORTED, /* tcp_abort() */
 	TCP_WHY_TIMEOUT, /* user_timeout_ms without progress (RFC 9293 3.8.3), or no answer to probes */
 	TCP_WHY_IDLE,      /* idle_ms without a segment */
-	TCP_WHY_DATA_LOST, /* data came after the application had closed and could not be delivered */
 	TCP_WHY_DESTROYED, /* tcp_destroy() */
 	TCP_N_REASONS
 };
@@ -65,7 +64,7 @@ struct tcp_ops {
 enum tcp_cookies { TCP_COOKIES_AUTO /* no entry free */, TCP_COOKIES_ALWAYS, TCP_COOKIES_NEVER };
 
 struct tcp_params {
-	uint32_t n_conns, n_syns, n_time_waits; /* at a time; powers of two, 16 to 2^24 */
+	uint32_t n_conns, n_syns, n_time_waits; /* at a time: 16 to 2^24 of each */
 	uint32_t n_bufs; /* mbufs that queues of all connections hold at most */
 	struct rte_mempool *
 		pool; /* BURST_MBUF_PRIV of private area; RTE_PKTMBUF_HEADROOM and room for an MSS */

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * tcb — what the files of this folder share: the connection, the other records of a flow, the stack, and who calls whom.
+ *
+ *  I1  a connection not CLOSED is in the flow table and has a deadline in the wheel
+ *  I2  snd_una ≤ snd_nxt; segments of the send queue follow each other without a gap from snd_una, those before snd_unsent end
+ *      at snd_nxt
+ *  I3  bytes of the receive queue are rcv_bytes and end at rcv_nxt, its FIN not counted
+ *  I4  the out-of-order store is sorted, without overlaps, beyond rcv_nxt and within the bound
+ *  I5  n_bufs is the number of mbufs in all queues
+ *
+ * Queues are chains of mbufs with a struct tcp_seg in the private area, behind what core/ may write there. A segment to send
+ * is one mbuf whose payload begins at RTE_PKTMBUF_HEADROOM; headers are written in front of it, and the driver gets a
+ * reference of its own. While it has that, nothing of the mbuf is written: a retransmission is then a copy.
+ */
+#include "base/wheel.h"
+#include "tcp/tcp.h"
+#include "tcp/tcp_flow.h"
+#include "tcp/tcp_wire.h"
+
+#include <sys/queue.h>
+
+#define TCP_NEVER UINT64_MAX
+#define TCP_OOO_MAX 32u /* mbufs out of order of a connection */
+#define TCP_RTO_FIRST_US 1000000u
+#define TCP_RTO_MAX_US 60000000u
+#define TCP_ACK_DELAY_US 40000u /* RFC 9293 3.8.6.3 allows 500 ms */
+#define TCP_TIME_WAIT_US 60000000u
+#define TCP_SYN_TRIES 5u
+#define TCP_RCV_WSCALE 5u /* of all: a cookie does not say which it was; windows up to 2 MiB */
+
+enum tcp_state {
+	TCP_S_CLOSED,
+	TCP_S_SYN_SENT,
+	TCP_S_ESTABLISHED,
+	TCP_S_FIN_WAIT_1,
+	TCP_S_FIN_WAIT_2,
+	TCP_S_CLOSE_WAIT,
+	TCP_S_CLOSING,
+	TCP_S_LAST_ACK,
+	TCP_S_TIME_WAIT,
+	TCP_N_STATES
+};
+
+#define TCP_SEG_SACKED 0x01
+#define TCP_SEG_LOST 0x02
+#define TCP_SEG_RETRANS 0x04 /* sent again since it was found lost */
+#define TCP_SEG_EVER 0x08    /* sent more than once: no round-trip time from it */
+#define TCP_SEG_FIN 0x10     /* takes a sequence number behind its bytes */
+
+struct tcp_seg {
+	struct rte_mbuf *next;
+	uint32_t seq;
+	uint32_t sent_us;  /* low bits of the time */
+	uint16_t len, off; /* payload: bytes, and their offset in the buffer */
+	uint8_t flags;
+	uint8_t pad[3];
+};
+#define TCP_SEG_AT 40u
+_Static_assert(
+	sizeof(struct pkt_note) <= TCP_SEG_AT, "core may write its note of a mbuf in flight");
+_Static_assert(TCP_SEG_AT + sizeof(struct tcp_seg) <= BURST_MBUF_PRIV, "fits behind it");
+
+static inline struct tcp_seg *tcp_seg(struct rte_mbuf *m)
+{
+	return (struct tcp_seg *)(void *)((uint8_t *)(void *)(m + 1) + TCP_SEG_AT);
+}
+
+static inline const uint8_t *tcp_seg_data(struct rte_mbuf *m)
+{
+	return (const uint8_t *)m->buf_addr + tcp_seg(m)->off;
+}
+
+/* Sequence numbers that it takes. */
+static inline uint32_t tcp_seg_span(struct rte_mbuf *m)
+{
+	return tcp_seg(m)->len + (tcp_seg(m)->flags & TCP_SEG_FIN ? 1u : 0);
+}
+
+/* How frames get to the peer: back where the last acceptable segment came from. */
+struct tcp_link {
+	struct rte_ether_addr mac;
+	uint8_t iface;
+	uint8_t has_vlan;
+	rte_be16_t vlan_tci;
+};
+
+#define TCP_F_TS 0x0001
+#define TCP_F_SACK 0x0002
+#define TCP_F_DIRTY 0x0004 /* in the list of those with something to send */
+#define TCP_F_READY 0x0008 /* in the list of those to tell the application about */
+#define TCP_F_AGAIN 0x0010 /* in the list of those to tell about at the next poll */
+#define TCP_F_ACK_NOW 0x0020
+#define TCP_F_FIN_WANTED 0x0040 /* tcp_close() */
+#define TCP_F_FIN_QUEUED 0x0080 /* the last segment of the queue has it */
+#define TCP_F_FIN_RCVD 0x0100   /* rcv_nxt is behind the peer's FIN */
+#define TCP_F_WANT_ROOM 0x0200
+#define TCP_F_RECOVERY 0x0400  /* until recover is acknowledged: after losses */
+#define TCP_F_TIMED_OUT 0x0800 /* the same, after a time-out */
+#define TCP_F_OPENED 0x1000    /* on_open() was called, or it is of tcp_open() */
+#define TCP_F_RST 0x2000       /* send one when it is taken down */
+#define TCP_F_REMEMBER 0x8000  /* it goes through TIME-WAIT */
+#define TCP_F_PERSIST 0x4000   /* rtx_us is about a probe of the closed window */
+
+struct tcb {
+	struct tcp_tuple tuple;
+	struct tcp *t;
+	/* 48 */
+	uint16_t flags;
+	uint8_t state, why;
+	uint8_t snd_wscale, rcv_wscale;
+	uint16_t mss; /* payload of a full segment, timestamps taken off */
+	uint32_t snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, max_wnd;
+	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: end of the window that the peer knows of */
+	uint32_t ts_recent, ts_offset, last_ack_sent;
+	uint32_t rcv_bytes, snd_bytes; /* unread; queued */
+	struct rte_mbuf *snd_head, *snd_tail, *snd_unsent;
+	struct rte_mbuf *rcv_head, *rcv_tail, *ooo;
+	uint64_t rtx_us, ack_us, stuck_us,
+		rcvd_us;   /* deadlines, TCP_NEVER: none; rcvd_us: last segment came */
+	uint64_t armed_us; /* where it is in the wheel */
+	uint32_t srtt_us, rttvar_us, rto_us;
+	uint32_t cwnd, ssthresh, recover;
+	uint32_t sacked, lost, retrans; /* bytes of segments with these flags */
+	uint32_t last_ooo;              /* sequence number that came last out of order */
+	uint16_t n_dupacks;
+	uint8_t n_backoffs, n_probes, n_unacked, n_ooo;
+	struct tcp_link link;
+	const struct tcp_profile *profile;
+	void *app;
+	struct tcb *dirty_next, *ready_next;
+	LIST_ENTRY(tcb) again;
+	uint64_t paws_us,
+		limited_us; /* ts_recent was set; the last answer to what is out of the window */
+	uint64_t n_retransmits;
+	uint32_t acked_bytes; /* towards the next segment of cwnd */
+};
+_Static_assert(sizeof(struct tcb) <= 384, "six cache lines");
+
+struct tcp_syn {
+	struct tcp_tuple tuple;
+	struct tcp_link link;
+	uint16_t mss;
+	uint8_t flags, snd_wscale; /* TCP_F_TS, TCP_F_SACK */
+	uint8_t has_wscale, n_tries;
+	uint32_t iss, irs, ts_recent, ts_offset;
+	uint64_t due_us, sent_us;
+	const struct tcp_profile *profile; /* NULL: free */
+};
+_Static_assert(sizeof(struct tcp_syn) <= 128, "two cache lines");
+
+struct tcp_wait {
+	struct tcp_tuple tuple;
+	uint32_t snd_nxt, rcv_nxt, ts_recent, ts_offset;
+	uint64_t due_us;
+	bool has_ts, is_used;
+};
+_Static_assert(sizeof(struct tcp_wait) <= 72, "small: there may be many");
+
+/* Free entries of an array, and which come next for reuse. */
+struct tcp_pool {
+	uint32_t *free;
+	uint32_t n_free, n;
+};
+
+struct tcp {
+	struct tcp_params p;
+	struct tcp_stats stats;
+	struct tcp_flow *flow;
+	struct wheel wheel; /* entries: connections, then SYN entries, then TIME-WAITs */
+	struct wheel_link *links;
+	struct tcb *tcbs;
+	struct tcp_syn *syns;
+	struct tcp_wait *waits;
+	struct tcp_pool tcb_pool, syn_pool, wait_pool;
+	uint64_t cookies_until_us; /* an ACK may answer a cookie */
+	uint32_t wait_hand;        /* the next TIME-WAIT to go when there is no free one */
+	uint32_t n_bufs;
+	uint64_t now_us;
+	struct tcb *dirty, **dirty_end, *ready, **ready_end;
+	LIST_HEAD(, tcb) agains;
+	struct rte_mbuf *writing; /* of tcp_write_begin(), not in a queue yet */
+	uint64_t limit_us;        /* of challenge ACKs and RSTs: bucket as a time */
+	uint16_t port_next;
+};
+
+/* A segment of the burst. */
+struct tcp_in {
+	struct rte_mbuf *m;
+	const struct pkt *p;
+	const struct rte_tcp_hdr *h;
+	const struct tcp_tuple *tuple;
+	uint32_t seq, ack, len; /* len: payload */
+	uint32_t off;           /* of the payload in the frame */
+	uint8_t flags;
+	struct tcp_opts o;
+};
+
+/* Header of a segment of ours. */
+struct tcp_head {
+	uint32_t seq, ack;
+	uint16_t wnd;
+	uint8_t flags;
+	struct tcp_opts o;
+};
+
+static inline uint32_t tcb_flight(const struct tcb *c)
+{
+	return c->snd_nxt - c->snd_una;
+}
+
+/* Bytes that are thought to be on their way (RFC 6675 4). */
+static inline uint32_t tcb_pipe(const struct tcb *c)
+{
+	return tcb_flight(c) - c->sacked - c->lost + c->retrans;
+}
+
+/* What a profile says, or the default. */
+static inline uint32_t tcp_rcv_max(const struct tcp_profile *p)
+{
+	const uint32_t max = p->rcv_max != 0 ? p->rcv_max : 65536;
+
+	return RTE_MIN(RTE_MAX(max, 2048u), 1u << 20);
+}
+
+static inline uint32_t tcp_snd_max(const struct tcp_profile *p)
+{
+	return p->snd_max != 0 ? p->snd_max : 262144;
+}
+
+/* tcp.c */
+void tcp_mark_dirty(struct tcp *t, struct tcb *c);
+void tcp_mark_ready(struct tcp *t, struct tcb *c);
+struct tcb *tcp_take_tcb(struct tcp *t, const struct tcp_tuple *tuple, const struct tcp_link *link,
+	const struct tcp_profile *profile);
+/* It ends: its state is CLOSED at once, on_close() and the memory follow at the end of the call into the stack. */
+void tcp_end(struct tcb *c, enum tcp_reason why);
+void tcp_bufs_free(struct tcp *t, struct rte_mbuf **queue);
+/* For a queue, unless these hold n_max or the pool is empty (counted). */
+struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max);
+void tcp_buf_free(struct tcp *t, struct rte_mbuf *m);

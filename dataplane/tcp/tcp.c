@@ -1,0 +1,783 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp — see tcp.h and tcb.h. What is called from outside: bursts, timers, and what applications do with a connection.
+ *
+ * A call into the stack has three parts: segments or timers, which change connections and mark them; on_ready() for those
+ * with news; and flush(), which sends for each marked connection once, and takes down those that have ended. So connections
+ * go away nowhere else, and a callback may end any.
+ */
+#include "tcp/tcp.h"
+
+#include "base/csum.h"
+#include "tcp/tcp_in.h"
+#include "tcp/tcp_listen.h"
+#include "tcp/tcp_out.h"
+
+#include <rte_malloc.h>
+
+#include <errno.h>
+
+#define N_DUE_MAX 256u
+#define N_MIN 16u
+#define N_MAX (1u << 24)
+
+static bool pool_init(struct tcp_pool *p, uint32_t n, int socket_id)
+{
+	p->free = rte_malloc_socket("tcp", n * sizeof(*p->free), 64, socket_id);
+	if (p->free == NULL)
+		return false;
+	p->n = p->n_free = n;
+	for (uint32_t i = 0; i < n; i++)
+		p->free[i] = n - 1 - i;
+	return true;
+}
+
+static bool is_in_range(uint32_t n)
+{
+	return n >= N_MIN && n <= N_MAX;
+}
+
+static bool alloc_tables(struct tcp *t)
+{
+	const struct tcp_params *p = &t->p;
+	const uint32_t n = p->n_conns + p->n_syns + p->n_time_waits;
+	struct tcp_flow_array arrays[TCP_N_KINDS];
+
+	t->tcbs = rte_zmalloc_socket("tcp", p->n_conns * sizeof(*t->tcbs), 64, p->socket_id);
+	t->syns = rte_zmalloc_socket("tcp", p->n_syns * sizeof(*t->syns), 64, p->socket_id);
+	t->waits = rte_zmalloc_socket("tcp", p->n_time_waits * sizeof(*t->waits), 64, p->socket_id);
+	t->links = rte_malloc_socket("tcp", n * sizeof(*t->links), 64, p->socket_id);
+	if (t->tcbs == NULL || t->syns == NULL || t->waits == NULL || t->links == NULL)
+		return false;
+	arrays[TCP_KIND_TCB] = (struct tcp_flow_array){t->tcbs, sizeof(*t->tcbs)};
+	arrays[TCP_KIND_SYN] = (struct tcp_flow_array){t->syns, sizeof(*t->syns)};
+	arrays[TCP_KIND_WAIT] = (struct tcp_flow_array){t->waits, sizeof(*t->waits)};
+	arrays[0] = arrays[TCP_KIND_TCB];
+	return pool_init(&t->tcb_pool, p->n_conns, p->socket_id)
+		&& pool_init(&t->syn_pool, p->n_syns, p->socket_id)
+		&& pool_init(&t->wait_pool, p->n_time_waits, p->socket_id)
+		&& tcp_flow_create(&t->flow, n, arrays, p->socket_id) == 0;
+}
+
+int tcp_create(struct tcp **out, const struct tcp_params *p)
+{
+	struct tcp *t;
+
+	if (!is_in_range(p->n_conns) || !is_in_range(p->n_syns) || !is_in_range(p->n_time_waits)
+		|| rte_pktmbuf_priv_size(p->pool) < BURST_MBUF_PRIV
+		|| rte_pktmbuf_data_room_size(p->pool) < RTE_PKTMBUF_HEADROOM + 536)
+		return -EINVAL;
+	t = rte_zmalloc_socket("tcp", sizeof(*t), 64, p->socket_id);
+	if (t == NULL)
+		return -ENOMEM;
+	t->p = *p;
+	if (!alloc_tables(t)) {
+		tcp_destroy(&t);
+		return -ENOMEM;
+	}
+	wheel_init(&t->wheel, t->links, p->n_conns + p->n_syns + p->n_time_waits,
+		(uint32_t)(p->now_us / 1000), 0);
+	t->now_us = p->now_us;
+	t->dirty_end = &t->dirty;
+	t->ready_end = &t->ready;
+	LIST_INIT(&t->agains);
+	*out = t;
+	return 0;
+}
+
+struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max)
+{
+	struct rte_mbuf *m = t->n_bufs < n_max ? rte_pktmbuf_alloc(t->p.pool) : NULL;
+
+	if (likely(m != NULL))
+		t->n_bufs++;
+	else
+		t->stats.no_buffer++;
+	return m;
+}
+
+void tcp_buf_free(struct tcp *t, struct rte_mbuf *m)
+{
+	t->n_bufs--;
+	rte_pktmbuf_free(m);
+}
+
+void tcp_bufs_free(struct tcp *t, struct rte_mbuf **queue)
+{
+	while (*queue != NULL) {
+		struct rte_mbuf *m = *queue;
+
+		*queue = tcp_seg(m)->next;
+		tcp_buf_free(t, m);
+	}
+}
+
+void tcp_mark_dirty(struct tcp *t, struct tcb *c)
+{
+	if (c->flags & TCP_F_DIRTY)
+		return;
+	c->flags |= TCP_F_DIRTY;
+	c->dirty_next = NULL;
+	*t->dirty_end = c;
+	t->dirty_end = &c->dirty_next;
+}
+
+void tcp_mark_ready(struct tcp *t, struct tcb *c)
+{
+	if (c->flags & TCP_F_READY)
+		return;
+	c->flags |= TCP_F_READY;
+	c->ready_next = NULL;
+	*t->ready_end = c;
+	t->ready_end = &c->ready_next;
+}
+
+struct tcb *tcp_take_tcb(struct tcp *t, const struct tcp_tuple *tuple, const struct tcp_link *link,
+	const struct tcp_profile *profile)
+{
+	struct tcb *c;
+	uint32_t idx;
+
+	if (t->tcb_pool.n_free == 0)
+		return NULL;
+	idx = t->tcb_pool.free[t->tcb_pool.n_free - 1];
+	c = &t->tcbs[idx];
+	memset(c, 0, sizeof(*c));
+	c->tuple = *tuple;
+	if (!tcp_flow_add(t->flow, TCP_FLOW_REF(TCP_KIND_TCB, idx)))
+		return NULL;
+	t->tcb_pool.n_free--;
+	c->t = t;
+	c->link = *link;
+	c->profile = profile;
+	c->rtx_us = c->ack_us = c->stuck_us = c->armed_us = TCP_NEVER;
+	c->rcvd_us = t->now_us;
+	return c;
+}
+
+void tcp_end(struct tcb *c, enum tcp_reason why)
+{
+	if (c->state == TCP_S_CLOSED)
+		return;
+	/* after LAST-ACK only so that an old copy of the handshake's ACK is no cookie's */
+	if (why == TCP_WHY_CLOSED
+		&& (c->state == TCP_S_TIME_WAIT
+			|| (c->state == TCP_S_LAST_ACK && c->t->now_us < c->t->cookies_until_us)))
+		c->flags |= TCP_F_REMEMBER;
+	c->state = TCP_S_CLOSED;
+	c->why = (uint8_t)why;
+	tcp_mark_dirty(c->t, c);
+}
+
+static uint32_t idx_of(const struct tcb *c)
+{
+	return (uint32_t)(c - c->t->tcbs);
+}
+
+/* The end of a connection that tcp_end() has ended. */
+static void take_down(struct tcp *t, struct tcb *c)
+{
+	const uint32_t idx = idx_of(c);
+
+	if (c->flags & TCP_F_RST) {
+		t->stats.resets_out++;
+		tcp_out_control(c, RTE_TCP_RST_FLAG, c->snd_nxt);
+	}
+	tcp_flow_del(t->flow, TCP_FLOW_REF(TCP_KIND_TCB, idx));
+	if (c->flags & TCP_F_REMEMBER)
+		tcp_listen_remember(t, c);
+	wheel_del(&t->wheel, idx);
+	tcp_bufs_free(t, &c->snd_head);
+	tcp_bufs_free(t, &c->rcv_head);
+	tcp_bufs_free(t, &c->ooo);
+	c->snd_tail = c->snd_unsent = c->rcv_tail = NULL;
+	c->rcv_bytes = c->snd_bytes = 0;
+	t->stats.closes++;
+	if (c->flags & TCP_F_OPENED)
+		t->p.ops->on_close(t->p.ctx, c, (enum tcp_reason)c->why);
+	if (c->flags & TCP_F_AGAIN)
+		LIST_REMOVE(c, again);
+	c->t = NULL;
+	t->tcb_pool.free[t->tcb_pool.n_free++] = idx;
+}
+
+/* The wheel finds it when it has something to do, or before. */
+static void arm(struct tcp *t, struct tcb *c)
+{
+	const uint64_t due_us = tcp_in_due_us(c);
+
+	if (due_us >= c->armed_us)
+		return;
+	c->armed_us = due_us;
+	wheel_add(&t->wheel, idx_of(c), (uint32_t)((due_us + 999) / 1000));
+}
+
+static void flush(struct tcp *t)
+{
+	while (t->dirty != NULL) {
+		struct tcb *c = t->dirty;
+
+		t->dirty = c->dirty_next;
+		if (t->dirty == NULL)
+			t->dirty_end = &t->dirty;
+		if (c->state != TCP_S_CLOSED)
+			tcp_out_run(c);
+		if (c->state == TCP_S_TIME_WAIT && c->rcv_bytes == 0)
+			tcp_end(c, TCP_WHY_CLOSED);
+		/* still marked, so that it is not put in the list again until here */
+		if (c->state == TCP_S_CLOSED) {
+			take_down(t, c);
+		} else {
+			c->flags &= (uint16_t)~TCP_F_DIRTY;
+			arm(t, c);
+		}
+	}
+}
+
+static void tell_ready(struct tcp *t)
+{
+	struct tcb *some[BURST_MAX];
+	unsigned n = 0;
+
+	while (t->ready != NULL) {
+		struct tcb *c = t->ready;
+
+		t->ready = c->ready_next;
+		if (t->ready == NULL)
+			t->ready_end = &t->ready;
+		c->flags &= (uint16_t)~TCP_F_READY;
+		if (c->state != TCP_S_CLOSED)
+			some[n++] = c;
+		if (n == BURST_MAX || (n > 0 && t->ready == NULL)) {
+			t->p.ops->on_ready(t->p.ctx, some, n);
+			n = 0;
+		}
+	}
+}
+
+/* Segment i of the burst; false: its verdict is set. */
+static bool read_segment(
+	struct tcp *t, struct burst *b, unsigned i, struct tcp_in *in, struct tcp_tuple *tuple)
+{
+	struct pkt *p = &b->p[i];
+	struct rte_mbuf *m = b->m[i];
+	const struct rte_tcp_hdr *h =
+		rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, p->l4_off);
+	uint32_t n_header;
+
+	t->stats.segments_in++;
+	n_header = p->l4_len >= sizeof(*h) && (uint32_t)p->l4_off + p->l4_len <= m->data_len
+		? (h->data_off >> 4) * 4u
+		: 0;
+	if (n_header < sizeof(*h) || n_header > p->l4_len
+		|| (h->tcp_flags & RTE_TCP_SYN_FLAG
+			&& h->tcp_flags & (RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG))) {
+		t->stats.bad_header++;
+		pkt_drop(p, PKT_DROP_bad_l4_header);
+		return false;
+	}
+	if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_GOOD
+		&& csum_l4(p->src, p->dst, p->family == 4 ? 4 : 16, IPPROTO_TCP, h, p->l4_len)
+			!= 0) {
+		t->stats.bad_checksum++;
+		pkt_drop(p, PKT_DROP_bad_l4_header);
+		return false;
+	}
+	*in = (struct tcp_in){.m = m,
+		.p = p,
+		.h = h,
+		.tuple = tuple,
+		.seq = rte_be_to_cpu_32(h->sent_seq),
+		.ack = rte_be_to_cpu_32(h->recv_ack),
+		.len = p->l4_len - n_header,
+		.off = p->l4_off + n_header,
+		.flags = h->tcp_flags};
+	tcp_wire_parse(&in->o, h);
+	tcp_flow_tuple(tuple, p);
+	return true;
+}
+
+static struct tcp_link link_of(const struct rte_mbuf *m, const struct pkt *p)
+{
+	const struct rte_ether_hdr *eh = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	struct tcp_link link = {.mac = eh->src_addr, .iface = p->in_iface};
+
+	if (p->flags & PKT_F_VLAN) {
+		link.has_vlan = 1;
+		link.vlan_tci = ((const struct rte_vlan_hdr *)(const void *)(eh + 1))->vlan_tci;
+	}
+	return link;
+}
+
+static void take_segment(struct tcp *t, struct tcp_in *in, uint32_t ref)
+{
+	const struct tcp_link link = link_of(in->m, in->p);
+	struct tcb *c;
+
+	/* what is no connection may have become one since the burst was looked up */
+	if (TCP_FLOW_KIND(ref) != TCP_KIND_TCB)
+		ref = tcp_flow_find(t->flow, in->tuple);
+	switch (TCP_FLOW_KIND(ref)) {
+	case TCP_KIND_TCB:
+		c = &t->tcbs[TCP_FLOW_IDX(ref)];
+		break;
+	case TCP_KIND_SYN:
+		c = tcp_listen_syn(t, TCP_FLOW_IDX(ref), in, &link);
+		break;
+	case TCP_KIND_WAIT:
+		c = tcp_listen_wait(t, TCP_FLOW_IDX(ref), in, &link);
+		break;
+	default:
+		c = tcp_listen_input(t, in, &link);
+		break;
+	}
+	if (c == NULL)
+		return;
+	tcp_in_segment(c, in, &link);
+	tcp_mark_dirty(t, c);
+}
+
+void tcp_input(struct tcp *t, struct burst *b, const uint8_t *sel, unsigned n, uint64_t now_us)
+{
+	uint32_t hashes[BURST_MAX], refs[BURST_MAX];
+	struct tcp_tuple tuples[BURST_MAX];
+	struct tcp_in in[BURST_MAX];
+	unsigned n_in = 0;
+
+	t->now_us = now_us;
+	for (unsigned k = 0; k < n; k++)
+		if (read_segment(t, b, sel[k], &in[n_in], &tuples[n_in])) {
+			b->p[sel[k]].verdict = PKT_GONE;
+			n_in++;
+		}
+	if (n_in == 0)
+		return;
+	tcp_flow_find_bulk(t->flow, tuples, n_in, hashes, refs);
+	for (unsigned k = 0; k < n_in; k++)
+		take_segment(t, &in[k], refs[k]);
+	tell_ready(t);
+	flush(t);
+}
+
+static void on_due(struct tcp *t, uint32_t entry)
+{
+	struct tcb *c;
+
+	if (entry >= t->p.n_conns + t->p.n_syns) {
+		tcp_listen_wait_due(t, entry - t->p.n_conns - t->p.n_syns);
+	} else if (entry >= t->p.n_conns) {
+		tcp_listen_syn_due(t, entry - t->p.n_conns);
+	} else {
+		c = &t->tcbs[entry];
+		c->armed_us = TCP_NEVER;
+		if (c->state != TCP_S_CLOSED && tcp_in_due_us(c) <= t->now_us)
+			tcp_in_due(c);
+		tcp_mark_dirty(t, c);
+	}
+}
+
+void tcp_poll(struct tcp *t, uint64_t now_us)
+{
+	uint32_t due[N_DUE_MAX];
+	struct tcb *c;
+	unsigned n;
+
+	t->now_us = now_us;
+	n = wheel_due_bulk(&t->wheel, (uint32_t)(now_us / 1000), due, N_DUE_MAX);
+	for (unsigned i = 0; i < n; i++)
+		on_due(t, due[i]);
+	while ((c = LIST_FIRST(&t->agains)) != NULL) {
+		LIST_REMOVE(c, again);
+		c->flags &= (uint16_t)~TCP_F_AGAIN;
+		tcp_mark_ready(t, c);
+	}
+	tell_ready(t);
+	flush(t);
+}
+
+void tcp_flush(struct tcp *t, uint64_t now_us)
+{
+	t->now_us = now_us;
+	flush(t);
+}
+
+static bool is_used(const struct tcb *c)
+{
+	return c->t != NULL;
+}
+
+void tcp_destroy(struct tcp **out)
+{
+	struct tcp *t = *out;
+
+	if (t == NULL)
+		return;
+	for (uint32_t i = 0; t->wait_pool.free != NULL && i < t->p.n_conns; i++)
+		if (is_used(&t->tcbs[i]))
+			tcp_end(&t->tcbs[i], TCP_WHY_DESTROYED);
+	for (struct tcb *c = t->dirty; c != NULL; c = c->dirty_next)
+		c->flags &= (uint16_t)~TCP_F_RST;
+	flush(t);
+	tcp_flow_destroy(&t->flow);
+	rte_free(t->tcb_pool.free);
+	rte_free(t->syn_pool.free);
+	rte_free(t->wait_pool.free);
+	rte_free(t->tcbs);
+	rte_free(t->syns);
+	rte_free(t->waits);
+	rte_free(t->links);
+	rte_free(t);
+	*out = NULL;
+}
+
+static uint64_t tick_after(uint64_t due_us)
+{
+	return due_us == TCP_NEVER ? TCP_NEVER : ((due_us + 999) / 1000 + 1) * 1000;
+}
+
+uint64_t tcp_next_us(const struct tcp *t)
+{
+	uint64_t next_us = TCP_NEVER;
+
+	if (t->dirty != NULL || !LIST_EMPTY(&t->agains))
+		return t->now_us;
+	for (uint32_t i = 0; i < t->p.n_conns; i++)
+		if (is_used(&t->tcbs[i]))
+			next_us = RTE_MIN(next_us, t->tcbs[i].armed_us);
+	for (uint32_t i = 0; i < t->p.n_syns; i++)
+		if (t->syns[i].profile != NULL)
+			next_us = RTE_MIN(next_us, t->syns[i].due_us);
+	for (uint32_t i = 0; i < t->p.n_time_waits; i++)
+		if (t->waits[i].is_used)
+			next_us = RTE_MIN(next_us, t->waits[i].due_us);
+	return tick_after(next_us);
+}
+
+/* A local port that this peer has no connection of; false: none. */
+static bool choose_port(struct tcp *t, struct tcp_tuple *tuple)
+{
+	for (uint32_t i = 0; i < t->p.port_n; i++) {
+		tuple->dport = rte_cpu_to_be_16((uint16_t)(t->p.port_first + t->port_next));
+		t->port_next = (uint16_t)((t->port_next + 1u) % t->p.port_n);
+		if (tcp_flow_find(t->flow, tuple) == TCP_FLOW_NONE)
+			return true;
+	}
+	return false;
+}
+
+struct tcb *tcp_open(struct tcp *t, const struct tcp_profile *profile, const struct pkt *peer,
+	uint8_t iface, const struct rte_ether_addr *gateway, uint64_t now_us)
+{
+	const struct tcp_link link = {.mac = *gateway, .iface = iface};
+	struct tcp_tuple tuple;
+	struct tcb *c;
+
+	t->now_us = now_us;
+	tcp_flow_tuple(&tuple, peer);
+	if (tuple.dport == 0 ? !choose_port(t, &tuple)
+			     : tcp_flow_find(t->flow, &tuple) != TCP_FLOW_NONE)
+		return NULL;
+	c = tcp_take_tcb(t, &tuple, &link, profile);
+	if (c == NULL)
+		return NULL;
+	c->state = TCP_S_SYN_SENT;
+	c->flags |= TCP_F_OPENED;
+	c->snd_una = tcp_listen_isn(t, &tuple, &c->ts_offset);
+	c->snd_nxt = c->snd_una + 1;
+	c->stuck_us = now_us;
+	c->rtx_us = now_us;
+	tcp_in_due(c); /* the SYN */
+	tcp_mark_dirty(t, c);
+	return c;
+}
+
+void tcp_set_app(struct tcb *c, void *app)
+{
+	c->app = app;
+}
+
+void *tcp_app(const struct tcb *c)
+{
+	return c->app;
+}
+
+const uint8_t *tcp_peek(const struct tcb *c, uint32_t *len)
+{
+	*len = 0;
+	if (c->rcv_head == NULL)
+		return NULL;
+	*len = tcp_seg(c->rcv_head)->len;
+	return tcp_seg_data(c->rcv_head);
+}
+
+uint32_t tcp_unread(const struct tcb *c)
+{
+	return c->rcv_bytes;
+}
+
+void tcp_consume(struct tcb *c, uint32_t n)
+{
+	RTE_ASSERT(n <= c->rcv_bytes);
+	c->rcv_bytes -= n;
+	while (n > 0) {
+		struct rte_mbuf *m = c->rcv_head;
+		struct tcp_seg *s = tcp_seg(m);
+
+		if (n < s->len) {
+			s->seq += n;
+			s->off = (uint16_t)(s->off + n);
+			s->len = (uint16_t)(s->len - n);
+			break;
+		}
+		n -= s->len;
+		c->rcv_head = s->next;
+		if (c->rcv_head == NULL)
+			c->rcv_tail = NULL;
+		tcp_buf_free(c->t, m);
+	}
+	if (c->state == TCP_S_TIME_WAIT || tcp_out_opens_window(c))
+		tcp_mark_dirty(c->t, c);
+}
+
+bool tcp_is_eof(const struct tcb *c)
+{
+	return c->flags & TCP_F_FIN_RCVD && c->rcv_bytes == 0;
+}
+
+static bool can_write(const struct tcb *c)
+{
+	return (c->state == TCP_S_ESTABLISHED || c->state == TCP_S_CLOSE_WAIT)
+		&& !(c->flags & TCP_F_FIN_WANTED) && c->snd_bytes < tcp_snd_max(c->profile);
+}
+
+bool tcp_write_begin(struct tcb *c, uint8_t **p, uint8_t **end)
+{
+	struct rte_mbuf *m = c->snd_unsent != NULL ? c->snd_tail : NULL;
+	uint32_t room;
+
+	if (!can_write(c))
+		return false;
+	if (m == NULL || tcp_seg(m)->len >= c->mss) {
+		/* the rest is for what comes: without it no acknowledgement would free anything */
+		m = tcp_buf_take(c->t, c->t->p.n_bufs / 4 * 3);
+		if (m == NULL)
+			return false;
+		*tcp_seg(m) = (struct tcp_seg){.off = m->data_off,
+			.seq = c->snd_tail != NULL
+				? tcp_seg(c->snd_tail)->seq + tcp_seg_span(c->snd_tail)
+				: c->snd_nxt};
+		c->t->writing = m;
+	}
+	room = RTE_MIN((uint32_t)c->mss - tcp_seg(m)->len, tcp_snd_max(c->profile) - c->snd_bytes);
+	*p = (uint8_t *)m->buf_addr + tcp_seg(m)->off + tcp_seg(m)->len;
+	*end = *p + room;
+	return true;
+}
+
+void tcp_write_end(struct tcb *c, uint8_t *p)
+{
+	struct rte_mbuf *m = c->t->writing != NULL ? c->t->writing : c->snd_tail;
+	const uint8_t *old = (const uint8_t *)m->buf_addr + tcp_seg(m)->off + tcp_seg(m)->len;
+	const uint32_t n = (uint32_t)(p - old);
+
+	if (c->t->writing != NULL) {
+		c->t->writing = NULL;
+		if (n == 0) {
+			tcp_buf_free(c->t, m);
+			return;
+		}
+		if (c->snd_tail != NULL)
+			tcp_seg(c->snd_tail)->next = m;
+		else
+			c->snd_head = m;
+		c->snd_tail = m;
+		if (c->snd_unsent == NULL)
+			c->snd_unsent = m;
+	}
+	tcp_seg(m)->len = (uint16_t)(tcp_seg(m)->len + n);
+	c->snd_bytes += n;
+	tcp_mark_dirty(c->t, c);
+}
+
+uint32_t tcp_write(struct tcb *c, const void *data, uint32_t len)
+{
+	const uint8_t *from = data;
+	uint32_t done = 0;
+	uint8_t *p, *end;
+
+	while (done < len && tcp_write_begin(c, &p, &end)) {
+		const uint32_t n = RTE_MIN(len - done, (uint32_t)(end - p));
+
+		memcpy(p, from + done, n);
+		done += n;
+		tcp_write_end(c, p + n);
+	}
+	return done;
+}
+
+uint32_t tcp_queued(const struct tcb *c)
+{
+	return c->snd_bytes;
+}
+
+void tcp_want_room(struct tcb *c)
+{
+	c->flags |= TCP_F_WANT_ROOM;
+}
+
+void tcp_again(struct tcb *c)
+{
+	if (c->flags & TCP_F_AGAIN || c->state == TCP_S_CLOSED)
+		return;
+	c->flags |= TCP_F_AGAIN;
+	LIST_INSERT_HEAD(&c->t->agains, c, again);
+}
+
+void tcp_close(struct tcb *c)
+{
+	if (c->state == TCP_S_SYN_SENT) {
+		tcp_end(c, TCP_WHY_CLOSED);
+		return;
+	}
+	c->flags |= TCP_F_FIN_WANTED;
+	tcp_mark_dirty(c->t, c);
+}
+
+void tcp_abort(struct tcb *c)
+{
+	if (c->state != TCP_S_CLOSED && c->state != TCP_S_SYN_SENT && c->state != TCP_S_TIME_WAIT)
+		c->flags |= TCP_F_RST;
+	tcp_end(c, TCP_WHY_ABORTED);
+}
+
+void tcp_info(const struct tcb *c, struct tcp_info *info, uint64_t now_us)
+{
+	*info = (struct tcp_info){.family = c->tuple.family,
+		.state = c->state,
+		.peer_port = c->tuple.sport,
+		.local_port = c->tuple.dport,
+		.srtt_us = c->srtt_us,
+		.rto_us = c->rto_us,
+		.cwnd = c->cwnd,
+		.ssthresh = c->ssthresh,
+		.snd_wnd = c->snd_wnd,
+		.rcv_wnd = c->rcv_adv - c->rcv_nxt,
+		.in_flight = tcb_flight(c),
+		.queued = c->snd_bytes,
+		.unread = c->rcv_bytes,
+		.mss = c->mss,
+		.n_retransmits = c->n_retransmits,
+		.idle_us = now_us - c->rcvd_us,
+		.has_sack = c->flags & TCP_F_SACK,
+		.has_timestamps = c->flags & TCP_F_TS};
+	memcpy(info->peer, c->tuple.src, sizeof(info->peer));
+	memcpy(info->local, c->tuple.dst, sizeof(info->local));
+}
+
+const char *tcp_state_name(uint8_t state)
+{
+	static const char *const names[TCP_N_STATES] = {"CLOSED", "SYN-SENT", "ESTABLISHED",
+		"FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT"};
+
+	return state < TCP_N_STATES ? names[state] : "?";
+}
+
+void tcp_walk(struct tcp *t, bool (*each)(void *ctx, struct tcb *c), void *ctx)
+{
+	for (uint32_t i = 0; i < t->p.n_conns; i++)
+		if (is_used(&t->tcbs[i]) && t->tcbs[i].state != TCP_S_CLOSED
+			&& !each(ctx, &t->tcbs[i]))
+			return;
+}
+
+const struct tcp_stats *tcp_stats(const struct tcp *t)
+{
+	return &t->stats;
+}
+
+void tcp_usage(const struct tcp *t, struct tcp_usage *u)
+{
+	*u = (struct tcp_usage){.n_bufs = t->n_bufs,
+		.n_conns = t->p.n_conns - t->tcb_pool.n_free,
+		.n_syns = t->p.n_syns - t->syn_pool.n_free,
+		.n_time_waits = t->p.n_time_waits - t->wait_pool.n_free};
+}
+
+/* The send queue: no gaps, sums are right (I2). Adds its mbufs to *n. */
+static bool check_snd(const struct tcb *c, uint32_t *n)
+{
+	uint32_t seq = c->snd_una, sums[4] = {0};
+	bool is_sent = true;
+
+	for (struct rte_mbuf *m = c->snd_head; m != NULL; m = tcp_seg(m)->next) {
+		const struct tcp_seg *s = tcp_seg(m);
+		const uint32_t span = tcp_seg_span(m);
+
+		if (m == c->snd_unsent) {
+			is_sent = false;
+			if (seq != c->snd_nxt)
+				return false;
+		}
+		if (s->seq != seq || (s->next == NULL && m != c->snd_tail)
+			|| (!is_sent && s->flags & ~TCP_SEG_FIN)
+			|| (s->flags & TCP_SEG_FIN && s->next != NULL))
+			return false;
+		seq += span;
+		sums[0] += s->len;
+		sums[1] += s->flags & TCP_SEG_SACKED ? span : 0;
+		sums[2] += s->flags & TCP_SEG_LOST ? span : 0;
+		sums[3] += s->flags & TCP_SEG_RETRANS ? span : 0;
+		(*n)++;
+	}
+	if (c->state == TCP_S_SYN_SENT)
+		return c->snd_head == NULL;
+	return (!is_sent || seq == c->snd_nxt) && sums[0] == c->snd_bytes && sums[2] == c->lost
+		&& sums[3] == c->retrans && c->lost + c->sacked <= tcb_flight(c)
+		&& c->retrans <= c->lost && (!(c->flags & TCP_F_SACK) || sums[1] == c->sacked);
+}
+
+/* What was received (I3, I4). */
+static bool check_rcv(const struct tcb *c, uint32_t *n)
+{
+	uint32_t bytes = 0, n_ooo = 0, end = c->rcv_nxt;
+
+	for (struct rte_mbuf *m = c->rcv_head; m != NULL; m = tcp_seg(m)->next) {
+		bytes += tcp_seg(m)->len;
+		if (tcp_seg(m)->len == 0 || (tcp_seg(m)->next == NULL && m != c->rcv_tail))
+			return false;
+		(*n)++;
+	}
+	for (struct rte_mbuf *m = c->ooo; m != NULL; m = tcp_seg(m)->next) {
+		if (tcp_seg_span(m) == 0
+			|| (n_ooo == 0 ? !seq_lt(end, tcp_seg(m)->seq)
+				       : seq_lt(tcp_seg(m)->seq, end)))
+			return false;
+		end = tcp_seg(m)->seq + tcp_seg_span(m);
+		n_ooo++;
+		(*n)++;
+	}
+	return bytes == c->rcv_bytes && n_ooo == c->n_ooo && n_ooo <= TCP_OOO_MAX;
+}
+
+bool tcp_check(const struct tcp *t)
+{
+	uint32_t n_bufs = 0, n_used = 0;
+
+	for (uint32_t i = 0; i < t->p.n_conns; i++) {
+		const struct tcb *c = &t->tcbs[i];
+
+		if (!is_used(c))
+			continue;
+		n_used++;
+		if (c->state == TCP_S_CLOSED && !(c->flags & TCP_F_DIRTY))
+			return false;
+		if (tcp_flow_find(t->flow, &c->tuple) != TCP_FLOW_REF(TCP_KIND_TCB, i)
+			|| (!(c->flags & TCP_F_DIRTY)
+				&& (t->links[i].prev == WHEEL_NONE
+					|| c->armed_us > tcp_in_due_us(c))))
+			return false; /* I1 */
+		if (!check_snd(c, &n_bufs) || !check_rcv(c, &n_bufs))
+			return false;
+	}
+	return n_bufs == t->n_bufs && n_used == t->p.n_conns - t->tcb_pool.n_free;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tcp_in — see tcp_in.h. */
+#include "tcp/tcp_in.h"
+
+#include "tcp/tcp_listen.h"
+#include "tcp/tcp_loss.h"
+#include "tcp/tcp_out.h"
+#include "tcp/tcp_reass.h"
+
+#define PAWS_US (24ull * 86400 * 1000000) /* RFC 7323 5.5 */
+#define LIMITED_US 500000u
+#define N_PROBES_MAX 3u
+
+static bool is_paws_old(const struct tcb *c, const struct tcp_in *in)
+{
+	return c->flags & TCP_F_TS && in->o.has_ts && !(in->flags & RTE_TCP_RST_FLAG)
+		&& seq_lt(in->o.tsval, c->ts_recent) && c->t->now_us - c->paws_us < PAWS_US;
+}
+
+/* RFC 9293 3.10.7.4, first check; but what is beyond a closed window loses its payload only, and an empty segment at the
+ * right edge is good: its sender has filled the window and some of that was lost. */
+static bool is_acceptable(const struct tcb *c, struct tcp_in *in)
+{
+	const uint32_t wnd = c->rcv_adv - c->rcv_nxt;
+	const uint32_t n = in->len + !!(in->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG));
+
+	if (n == 0)
+		return in->seq - c->rcv_nxt <= wnd;
+	if (wnd == 0) {
+		if (in->seq != c->rcv_nxt)
+			return false;
+		if (in->len > 0)
+			in->flags &= (uint8_t)~RTE_TCP_FIN_FLAG;
+		return true;
+	}
+	return in->seq - c->rcv_nxt < wnd || in->seq + n - 1 - c->rcv_nxt < wnd;
+}
+
+static void challenge(struct tcb *c)
+{
+	if (!tcp_out_may_answer(c->t))
+		return;
+	c->t->stats.challenge_acks++;
+	c->flags |= TCP_F_ACK_NOW;
+}
+
+/* An acknowledgement for a segment that is not acceptable. Two peers who disagree would go on for ever: one in half a second
+ * if it was empty (a probe is not: it is just before the window). */
+static void answer_unacceptable(struct tcb *c, const struct tcp_in *in)
+{
+	if (in->flags & RTE_TCP_RST_FLAG)
+		return;
+	if (in->len == 0 && !(in->flags & RTE_TCP_FIN_FLAG) && in->seq != c->rcv_nxt - 1) {
+		if (c->t->now_us < c->limited_us) {
+			c->t->stats.answers_limited++;
+			return;
+		}
+		c->limited_us = c->t->now_us + LIMITED_US;
+	}
+	c->flags |= TCP_F_ACK_NOW;
+}
+
+/* Our SYN is answered (RFC 9293 3.10.7.3). There is no simultaneous open: a SYN alone is ignored. */
+static void in_syn_sent(struct tcb *c, struct tcp_in *in, const struct tcp_link *link)
+{
+	struct tcp *t = c->t;
+
+	if (!(in->flags & RTE_TCP_ACK_FLAG))
+		return;
+	if (in->ack != c->snd_nxt) {
+		tcp_out_rst(t, in, link);
+		return;
+	}
+	if (in->flags & RTE_TCP_RST_FLAG) {
+		t->stats.resets_in++;
+		tcp_end(c, TCP_WHY_REFUSED);
+		return;
+	}
+	if (!(in->flags & RTE_TCP_SYN_FLAG))
+		return;
+	if (in->o.has_ts) {
+		c->flags |= TCP_F_TS;
+		c->ts_recent = in->o.tsval;
+		c->paws_us = t->now_us;
+	}
+	if (in->o.sack_ok)
+		c->flags |= TCP_F_SACK;
+	c->snd_wscale = in->o.has_wscale ? RTE_MIN(in->o.wscale, (uint8_t)TCP_WIRE_WSCALE_MAX) : 0;
+	c->rcv_wscale = in->o.has_wscale ? TCP_RCV_WSCALE : 0;
+	c->mss = tcp_listen_mss(
+		t, &c->tuple, c->link.iface, in->o.has_mss ? in->o.mss : 0, in->o.has_ts);
+	c->snd_una = in->ack;
+	c->rcv_nxt = c->last_ack_sent = in->seq + 1;
+	c->rcv_adv = c->rcv_nxt + RTE_MIN(tcp_rcv_max(c->profile), (uint32_t)UINT16_MAX);
+	c->snd_wnd = c->max_wnd = rte_be_to_cpu_16(in->h->rx_win);
+	c->snd_wl1 = in->seq;
+	c->snd_wl2 = in->ack;
+	c->state = TCP_S_ESTABLISHED;
+	c->rcvd_us = t->now_us;
+	if (c->n_backoffs == 1) /* it was sent once */
+		tcp_loss_rtt(c, (uint32_t)RTE_MIN(t->now_us - c->stuck_us, (uint64_t)UINT32_MAX));
+	c->n_backoffs = 0;
+	c->rtx_us = c->stuck_us = TCP_NEVER;
+	c->flags |= TCP_F_ACK_NOW;
+	tcp_loss_init(c);
+	t->stats.opens_active++;
+	t->p.ops->on_open(t->p.ctx, c);
+}
+
+/* The window of an acceptable segment (RFC 9293 3.10.7.4: WL1, WL2). */
+static void update_window(struct tcb *c, const struct tcp_in *in)
+{
+	const uint32_t wnd = (uint32_t)rte_be_to_cpu_16(in->h->rx_win) << c->snd_wscale;
+
+	if (!seq_lt(c->snd_wl1, in->seq)
+		&& !(c->snd_wl1 == in->seq && seq_leq(c->snd_wl2, in->ack)))
+		return;
+	c->snd_wnd = wnd;
+	c->max_wnd = RTE_MAX(c->max_wnd, wnd);
+	c->snd_wl1 = in->seq;
+	c->snd_wl2 = in->ack;
+	if (wnd > 0 && c->flags & TCP_F_PERSIST) {
+		c->n_backoffs = 0;
+		c->rtx_us = TCP_NEVER;
+	}
+}
+
+/* Our FIN is acknowledged? */
+static void on_all_acked(struct tcb *c)
+{
+	if (!(c->flags & TCP_F_FIN_QUEUED) || c->snd_head != NULL)
+		return;
+	if (c->state == TCP_S_FIN_WAIT_1)
+		c->state = TCP_S_FIN_WAIT_2;
+	else if (c->state == TCP_S_CLOSING)
+		c->state = TCP_S_TIME_WAIT;
+	else if (c->state == TCP_S_LAST_ACK)
+		tcp_end(c, TCP_WHY_CLOSED);
+}
+
+/* false: the segment goes no further. */
+static bool take_ack(struct tcb *c, const struct tcp_in *in)
+{
+	const uint32_t wnd = (uint32_t)rte_be_to_cpu_16(in->h->rx_win) << c->snd_wscale;
+	bool is_dup;
+
+	if (seq_lt(c->snd_nxt, in->ack)) {
+		c->t->stats.bad_ack++;
+		challenge(c);
+		return false;
+	}
+	if (seq_lt(in->ack, c->snd_una)) {
+		if (c->snd_una - in->ack > RTE_MAX(c->max_wnd, (uint32_t)UINT16_MAX)) {
+			c->t->stats.bad_ack++; /* RFC 5961 5 */
+			challenge(c);
+			return false;
+		}
+		return true; /* old: its payload may be new */
+	}
+	is_dup = in->ack == c->snd_una && in->len == 0 && !(in->flags & RTE_TCP_FIN_FLAG)
+		&& wnd == c->snd_wnd && tcb_flight(c) > 0;
+	update_window(c, in);
+	tcp_loss_ack(c, in, is_dup);
+	on_all_acked(c);
+	if (c->flags & TCP_F_WANT_ROOM && c->snd_bytes <= tcp_snd_max(c->profile) / 2) {
+		c->flags &= (uint16_t)~TCP_F_WANT_ROOM;
+		tcp_mark_ready(c->t, c);
+	}
+	return c->state != TCP_S_CLOSED;
+}
+
+static void on_fin(struct tcb *c)
+{
+	c->flags |= TCP_F_ACK_NOW;
+	c->rcv_adv = c->rcv_nxt;
+	if (c->state == TCP_S_ESTABLISHED)
+		c->state = TCP_S_CLOSE_WAIT;
+	else if (c->state == TCP_S_FIN_WAIT_1)
+		c->state = TCP_S_CLOSING;
+	else if (c->state == TCP_S_FIN_WAIT_2)
+		c->state = TCP_S_TIME_WAIT;
+}
+
+/* Payload and FIN. Takes the mbuf. */
+static void take_data(struct tcb *c, struct tcp_in *in)
+{
+	const bool had_holes = c->ooo != NULL;
+	bool is_in_order;
+
+	tcp_reass_add(c, in, &is_in_order);
+	if (!is_in_order || had_holes || ++c->n_unacked >= 2)
+		c->flags |= TCP_F_ACK_NOW;
+	else if (c->ack_us == TCP_NEVER)
+		c->ack_us = c->t->now_us + TCP_ACK_DELAY_US;
+	if (!is_in_order)
+		return;
+	if (c->flags & TCP_F_FIN_RCVD)
+		on_fin(c);
+	tcp_mark_ready(c->t, c);
+}
+
+/* Checks up to the acknowledgement; false: drop. */
+static bool check(struct tcb *c, struct tcp_in *in)
+{
+	struct tcp *t = c->t;
+
+	if (is_paws_old(c, in)) {
+		t->stats.paws++;
+		answer_unacceptable(c, in);
+		return false;
+	}
+	if (!is_acceptable(c, in)) {
+		t->stats.unacceptable++;
+		answer_unacceptable(c, in);
+		return false;
+	}
+	if (in->flags & RTE_TCP_RST_FLAG) {
+		if (in->seq == c->rcv_nxt) {
+			t->stats.resets_in++;
+			tcp_end(c, TCP_WHY_RESET);
+		} else {
+			challenge(c); /* RFC 5961 3 */
+		}
+		return false;
+	}
+	if (in->flags & RTE_TCP_SYN_FLAG) {
+		challenge(c); /* RFC 5961 4 */
+		return false;
+	}
+	return in->flags & RTE_TCP_ACK_FLAG;
+}
+
+void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *link)
+{
+	struct tcp *t = c->t;
+
+	if (c->state == TCP_S_SYN_SENT) {
+		in_syn_sent(c, in, link);
+		rte_pktmbuf_free(in->m);
+		return;
+	}
+	if (c->state == TCP_S_CLOSED || !check(c, in) || !take_ack(c, in)) {
+		rte_pktmbuf_free(in->m);
+		return;
+	}
+	if (in->o.has_ts && seq_leq(in->seq, c->last_ack_sent)
+		&& seq_leq(c->ts_recent, in->o.tsval)) { /* RFC 7323 4.3 */
+		c->ts_recent = in->o.tsval;
+		c->paws_us = t->now_us;
+	}
+	c->link = *link;
+	c->rcvd_us = t->now_us;
+	c->n_probes = 0;
+	if (in->len > 0 || in->flags & RTE_TCP_FIN_FLAG)
+		take_data(c, in);
+	else
+		rte_pktmbuf_free(in->m);
+}
+
+static uint64_t ms_or(uint32_t ms, uint32_t by_default)
+{
+	return 1000ull * (ms != 0 ? ms : by_default);
+}
+
+static uint64_t stuck_due_us(const struct tcb *c)
+{
+	return c->stuck_us == TCP_NEVER ? TCP_NEVER
+					: c->stuck_us + ms_or(c->profile->user_timeout_ms, 60000);
+}
+
+static uint64_t idle_due_us(const struct tcb *c)
+{
+	return c->rcvd_us + ms_or(c->profile->idle_ms, 600000);
+}
+
+static uint64_t keepalive_due_us(const struct tcb *c)
+{
+	return c->profile->keepalive_ms == 0 || c->state == TCP_S_SYN_SENT
+		? TCP_NEVER
+		: c->rcvd_us + 1000ull * c->profile->keepalive_ms * (c->n_probes + 1u);
+}
+
+uint64_t tcp_in_due_us(const struct tcb *c)
+{
+	const uint64_t a = RTE_MIN(c->rtx_us, c->ack_us);
+	const uint64_t b = RTE_MIN(stuck_due_us(c), idle_due_us(c));
+
+	return RTE_MIN(RTE_MIN(a, b), keepalive_due_us(c));
+}
+
+static void resend_syn(struct tcb *c)
+{
+	struct tcp_head h = {.seq = c->snd_una, .flags = RTE_TCP_SYN_FLAG, .wnd = UINT16_MAX};
+
+	tcp_listen_syn_opts(c->t, &c->tuple, c->link.iface, &h.o);
+	h.wnd = (uint16_t)RTE_MIN(tcp_rcv_max(c->profile), (uint32_t)UINT16_MAX);
+	h.o.has_ts = true;
+	h.o.tsval = tcp_out_ts(c->ts_offset, c->t->now_us);
+	tcp_out_bare(c->t, &c->tuple, &c->link, &h);
+}
+
+static void on_rtx(struct tcb *c)
+{
+	struct tcp *t = c->t;
+
+	if (c->state == TCP_S_SYN_SENT) {
+		resend_syn(c);
+		c->rtx_us = t->now_us + ((uint64_t)TCP_RTO_FIRST_US << RTE_MIN(c->n_backoffs, 5));
+		c->n_backoffs++;
+		return;
+	}
+	if (c->flags & TCP_F_PERSIST) { /* just before the window: it has to be answered */
+		t->stats.window_probes++;
+		tcp_out_control(c, 0, c->snd_una - 1);
+		c->n_backoffs = (uint8_t)RTE_MIN(c->n_backoffs + 1, 8);
+		c->rtx_us = t->now_us
+			+ RTE_MIN((uint64_t)c->rto_us << c->n_backoffs, (uint64_t)TCP_RTO_MAX_US);
+		return;
+	}
+	c->rtx_us = TCP_NEVER;
+	if (tcb_flight(c) > 0) {
+		tcp_loss_timeout(c);
+		c->n_backoffs = (uint8_t)RTE_MIN(c->n_backoffs + 1, 8);
+		c->rto_us = RTE_MIN(2 * c->rto_us, TCP_RTO_MAX_US);
+	}
+}
+
+void tcp_in_due(struct tcb *c)
+{
+	struct tcp *t = c->t;
+
+	if (stuck_due_us(c) <= t->now_us || idle_due_us(c) <= t->now_us
+		|| (keepalive_due_us(c) <= t->now_us && c->n_probes >= N_PROBES_MAX)) {
+		c->flags |=
+			c->state == TCP_S_SYN_SENT || c->state == TCP_S_TIME_WAIT ? 0 : TCP_F_RST;
+		tcp_end(c,
+			stuck_due_us(c) > t->now_us && idle_due_us(c) <= t->now_us
+				? TCP_WHY_IDLE
+				: TCP_WHY_TIMEOUT);
+		return;
+	}
+	if (keepalive_due_us(c) <= t->now_us) {
+		c->n_probes++;
+		t->stats.keepalives++;
+		tcp_out_control(c, 0, c->snd_una - 1);
+	}
+	if (c->ack_us <= t->now_us)
+		c->flags |= TCP_F_ACK_NOW;
+	if (c->rtx_us <= t->now_us)
+		on_rtx(c);
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tcp_out — see tcp_out.h. */
+#include "tcp/tcp_out.h"
+
+#include "base/csum.h"
+
+#include <rte_ip.h>
+
+#define ANSWER_US 10000u
+#define ANSWERS_AT_ONCE 20u
+
+static uint32_t ip_bytes(const struct tcp_tuple *tuple)
+{
+	return tuple->family == 4 ? 4 : 16;
+}
+
+/* The IP header, n bytes of TCP behind it. Their mbuf gets what the device needs where it writes checksums. */
+static void write_ip(
+	struct rte_mbuf *m, const struct tcp_tuple *tuple, uint32_t n, bool has_offload)
+{
+	struct rte_ipv4_hdr v4 = {.version_ihl = 0x45,
+		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(v4) + n)),
+		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
+		.time_to_live = 64,
+		.next_proto_id = IPPROTO_TCP};
+	struct rte_ipv6_hdr v6 = {.vtc_flow = RTE_BE32(0x60000000),
+		.payload_len = rte_cpu_to_be_16((uint16_t)n),
+		.proto = IPPROTO_TCP,
+		.hop_limits = 64};
+
+	if (tuple->family == 4) {
+		memcpy(&v4.src_addr, tuple->dst, 4);
+		memcpy(&v4.dst_addr, tuple->src, 4);
+		if (!has_offload)
+			v4.hdr_checksum = csum_of(&v4, sizeof(v4));
+		memcpy(rte_pktmbuf_prepend(m, sizeof(v4)), &v4, sizeof(v4));
+		m->l3_len = sizeof(v4);
+	} else {
+		memcpy(v6.src_addr, tuple->dst, 16);
+		memcpy(v6.dst_addr, tuple->src, 16);
+		memcpy(rte_pktmbuf_prepend(m, sizeof(v6)), &v6, sizeof(v6));
+		m->l3_len = sizeof(v6);
+	}
+}
+
+static void write_ether(struct tcp *t, struct rte_mbuf *m, const struct tcp_tuple *tuple,
+	const struct tcp_link *link)
+{
+	const rte_be16_t type =
+		tuple->family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	struct rte_ether_hdr eh = {.dst_addr = link->mac,
+		.src_addr = t->p.ifaces->of[link->iface].mac,
+		.ether_type = link->has_vlan ? RTE_BE16(RTE_ETHER_TYPE_VLAN) : type};
+	struct rte_vlan_hdr vh = {.vlan_tci = link->vlan_tci, .eth_proto = type};
+
+	m->l2_len = sizeof(eh) + (link->has_vlan ? sizeof(vh) : 0);
+	if (link->has_vlan)
+		memcpy(rte_pktmbuf_prepend(m, sizeof(vh)), &vh, sizeof(vh));
+	memcpy(rte_pktmbuf_prepend(m, sizeof(eh)), &eh, sizeof(eh));
+}
+
+void tcp_out_frame(struct tcp *t, struct rte_mbuf *m, const struct tcp_tuple *tuple,
+	const struct tcp_link *link, const struct tcp_head *h)
+{
+	const bool has_offload = t->p.cksum_offload >> link->iface & 1;
+	const uint32_t n_ip = ip_bytes(tuple);
+	uint8_t opts[TCP_WIRE_OPTIONS_MAX];
+	const uint32_t n_opts = tcp_wire_build(opts, &h->o);
+	struct rte_tcp_hdr th = {.src_port = tuple->dport,
+		.dst_port = tuple->sport,
+		.sent_seq = rte_cpu_to_be_32(h->seq),
+		.recv_ack = rte_cpu_to_be_32(h->ack),
+		.data_off = (uint8_t)((sizeof(th) + n_opts) / 4 << 4),
+		.tcp_flags = h->flags,
+		.rx_win = rte_cpu_to_be_16(h->wnd)};
+	struct rte_tcp_hdr *to;
+	uint32_t n;
+
+	memcpy(rte_pktmbuf_prepend(m, (uint16_t)n_opts), opts, n_opts);
+	to = (struct rte_tcp_hdr *)(void *)rte_pktmbuf_prepend(m, sizeof(th));
+	memcpy(to, &th, sizeof(th));
+	n = m->pkt_len;
+	m->ol_flags = 0;
+	m->l4_len = sizeof(th) + n_opts;
+	if (has_offload) {
+		const uint8_t tail[4] = {0, IPPROTO_TCP, (uint8_t)(n >> 8), (uint8_t)n};
+
+		m->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM
+			| (n_ip == 4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM
+				     : RTE_MBUF_F_TX_IPV6);
+		to->cksum = csum_fold(csum_words(tuple->src, n_ip) + csum_words(tuple->dst, n_ip)
+			+ csum_words(tail, 4));
+	} else {
+		to->cksum = csum_l4(tuple->dst, tuple->src, n_ip, IPPROTO_TCP, to, n);
+	}
+	write_ip(m, tuple, n, has_offload);
+	write_ether(t, m, tuple, link);
+	t->stats.segments_out++;
+	t->p.ops->output(t->p.ctx, link->iface, m);
+}
+
+void tcp_out_bare(struct tcp *t, const struct tcp_tuple *tuple, const struct tcp_link *link,
+	const struct tcp_head *h)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(t->p.pool);
+
+	if (unlikely(m == NULL)) {
+		t->stats.no_buffer++;
+		return;
+	}
+	tcp_out_frame(t, m, tuple, link, h);
+}
+
+bool tcp_out_may_answer(struct tcp *t)
+{
+	if (t->limit_us > t->now_us + ANSWERS_AT_ONCE * ANSWER_US) {
+		t->stats.answers_limited++;
+		return false;
+	}
+	t->limit_us = RTE_MAX(t->limit_us, t->now_us) + ANSWER_US;
+	return true;
+}
+
+void tcp_out_rst(struct tcp *t, const struct tcp_in *in, const struct tcp_link *link)
+{
+	struct tcp_head h = {.flags = RTE_TCP_RST_FLAG};
+
+	if (in->flags & RTE_TCP_RST_FLAG || !tcp_out_may_answer(t))
+		return;
+	if (in->flags & RTE_TCP_ACK_FLAG) {
+		h.seq = in->ack;
+	} else {
+		h.flags |= RTE_TCP_ACK_FLAG;
+		h.ack = in->seq + in->len + !!(in->flags & RTE_TCP_SYN_FLAG)
+			+ !!(in->flags & RTE_TCP_FIN_FLAG);
+	}
+	tcp_out_bare(t, in->tuple, link, &h);
+	t->stats.resets_out++;
+}
+
+static uint32_t free_window(const struct tcb *c)
+{
+	const uint32_t max = tcp_rcv_max(c->profile);
+
+	return c->rcv_bytes < max ? max - c->rcv_bytes : 0;
+}
+
+bool tcp_out_opens_window(const struct tcb *c)
+{
+	const uint32_t edge = c->rcv_nxt + free_window(c);
+	const uint32_t step = RTE_MIN(2u * c->mss, tcp_rcv_max(c->profile) / 2);
+
+	return !(c->flags & TCP_F_FIN_RCVD) && seq_lt(c->rcv_adv, edge)
+		&& edge - c->rcv_adv >= step;
+}
+
+/* The window to announce; the right edge moves by whole steps and never back (RFC 9293 3.8.6.2.2). */
+static uint16_t take_window(struct tcb *c)
+{
+	uint32_t wnd;
+
+	if (tcp_out_opens_window(c) || seq_lt(c->rcv_adv, c->rcv_nxt))
+		c->rcv_adv = seq_max(c->rcv_nxt, c->rcv_nxt + free_window(c));
+	wnd = (c->rcv_adv - c->rcv_nxt) >> c->rcv_wscale;
+	return (uint16_t)RTE_MIN(wnd, (uint32_t)UINT16_MAX);
+}
+
+/* SACK blocks of the out-of-order store, that of the last segment first (RFC 2018 4). */
+static void put_sacks(const struct tcb *c, struct tcp_opts *o)
+{
+	struct rte_mbuf *m = c->ooo;
+
+	while (m != NULL) {
+		struct tcp_sack s = {tcp_seg(m)->seq, tcp_seg(m)->seq + tcp_seg_span(m)};
+
+		while ((m = tcp_seg(m)->next) != NULL && tcp_seg(m)->seq == s.right)
+			s.right += tcp_seg_span(m);
+		if (seq_leq(s.left, c->last_ooo) && seq_lt(c->last_ooo, s.right)) {
+			memmove(o->sacks + 1, o->sacks, 3 * sizeof(o->sacks[0]));
+			o->sacks[0] = s;
+		} else if (o->n_sacks < TCP_WIRE_SACKS_MAX) {
+			o->sacks[o->n_sacks] = s;
+		}
+		if (o->n_sacks < TCP_WIRE_SACKS_MAX)
+			o->n_sacks++;
+	}
+}
+
+/* A header of the connection; it acknowledges all there is. */
+static struct tcp_head head_of(struct tcb *c, uint8_t flags, uint32_t seq)
+{
+	struct tcp_head h = {.seq = seq, .ack = c->rcv_nxt, .flags = flags | RTE_TCP_ACK_FLAG};
+
+	h.wnd = take_window(c);
+	if (c->flags & TCP_F_TS) {
+		h.o.has_ts = true;
+		h.o.tsval = tcp_out_ts(c->ts_offset, c->t->now_us);
+		h.o.tsecr = c->ts_recent;
+	}
+	c->last_ack_sent = c->rcv_nxt;
+	return h;
+}
+
+static void is_acked(struct tcb *c)
+{
+	c->flags &= (uint16_t)~TCP_F_ACK_NOW;
+	c->n_unacked = 0;
+	c->ack_us = TCP_NEVER;
+}
+
+void tcp_out_control(struct tcb *c, uint8_t flags, uint32_t seq)
+{
+	struct tcp_head h = head_of(c, flags, seq);
+
+	if (c->flags & TCP_F_SACK && !(flags & RTE_TCP_RST_FLAG))
+		put_sacks(c, &h.o);
+	is_acked(c);
+	tcp_out_bare(c->t, &c->tuple, &c->link, &h);
+}
+
+/* The segment's payload and headers, in its own mbuf or, while a driver has that, in a copy. */
+static bool transmit(struct tcb *c, struct rte_mbuf *m)
+{
+	struct tcp_seg *s = tcp_seg(m);
+	struct tcp *t = c->t;
+	struct rte_mbuf *out = m;
+	struct tcp_head h;
+
+	if (rte_mbuf_refcnt_read(m) > 1) {
+		out = rte_pktmbuf_alloc(t->p.pool);
+		if (out == NULL) {
+			t->stats.no_buffer++;
+			return false;
+		}
+		memcpy(rte_pktmbuf_mtod(out, uint8_t *), tcp_seg_data(m), s->len);
+	} else {
+		rte_mbuf_refcnt_update(m, 1);
+		m->data_off = s->off;
+	}
+	out->data_len = s->len;
+	out->pkt_len = s->len;
+	h = head_of(c,
+		(uint8_t)((s->flags & TCP_SEG_FIN ? RTE_TCP_FIN_FLAG : 0)
+			| (s->len > 0 ? RTE_TCP_PSH_FLAG : 0)),
+		s->seq);
+	s->sent_us = (uint32_t)t->now_us;
+	if (c->ooo == NULL || !(c->flags & TCP_F_SACK))
+		is_acked(c);
+	tcp_out_frame(t, out, &c->tuple, &c->link, &h);
+	return true;
+}
+
+/* Cuts the segment behind n bytes: the rest is one of its own. */
+static bool split(struct tcb *c, struct rte_mbuf *m, uint32_t n)
+{
+	struct tcp_seg *s = tcp_seg(m), *rest;
+	struct rte_mbuf *r = tcp_buf_take(c->t, c->t->p.n_bufs);
+
+	if (r == NULL)
+		return false;
+	rest = tcp_seg(r);
+	*rest = (struct tcp_seg){.next = s->next,
+		.seq = s->seq + n,
+		.len = (uint16_t)(s->len - n),
+		.off = r->data_off,
+		.flags = s->flags & TCP_SEG_FIN};
+	memcpy(rte_pktmbuf_mtod(r, uint8_t *), tcp_seg_data(m) + n, rest->len);
+	s->len = (uint16_t)n;
+	s->flags &= (uint8_t)~TCP_SEG_FIN;
+	s->next = r;
+	if (c->snd_tail == m)
+		c->snd_tail = r;
+	return true;
+}
+
+static void retransmit_lost(struct tcb *c)
+{
+	if (c->lost == c->retrans)
+		return;
+	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent; m = tcp_seg(m)->next) {
+		struct tcp_seg *s = tcp_seg(m);
+
+		if ((s->flags & (TCP_SEG_LOST | TCP_SEG_RETRANS)) != TCP_SEG_LOST)
+			continue;
+		if (tcb_pipe(c) > 0 && tcb_pipe(c) + s->len > c->cwnd)
+			return;
+		if (!transmit(c, m))
+			return;
+		s->flags |= TCP_SEG_RETRANS | TCP_SEG_EVER;
+		c->retrans += tcp_seg_span(m);
+		c->n_retransmits++;
+		c->t->stats.retransmits++;
+	}
+}
+
+/* Whether the next new segment may go now; it is cut where the window ends. */
+static bool may_send(struct tcb *c, struct rte_mbuf *m)
+{
+	const uint32_t edge = c->snd_una + c->snd_wnd, len = tcp_seg(m)->len;
+	const uint32_t room = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
+	const uint32_t n = RTE_MIN(len, c->mss);
+
+	if (room == 0 || (tcb_pipe(c) > 0 && tcb_pipe(c) + n > c->cwnd))
+		return false;
+	if (room < n) {
+		/* not a silly piece (RFC 9293 3.8.6.2.1), unless nothing else would bring an answer */
+		if (tcb_flight(c) > 0 && room < RTE_MIN((uint32_t)c->mss, c->max_wnd / 2))
+			return false;
+		return split(c, m, room);
+	}
+	return n == len || split(c, m, n);
+}
+
+static void send_new(struct tcb *c)
+{
+	while (c->snd_unsent != NULL && may_send(c, c->snd_unsent)) {
+		struct rte_mbuf *m = c->snd_unsent;
+
+		if (!transmit(c, m))
+			return;
+		c->snd_nxt += tcp_seg_span(m);
+		c->snd_unsent = tcp_seg(m)->next;
+	}
+}
+
+/* The FIN goes with the last segment if that has not been sent, else with one of its own. */
+static void queue_fin(struct tcb *c)
+{
+	struct rte_mbuf *m = c->snd_unsent != NULL ? c->snd_tail : NULL;
+
+	if (m == NULL) {
+		m = tcp_buf_take(c->t, c->t->p.n_bufs);
+		if (m == NULL)
+			return; /* at the next occasion */
+		*tcp_seg(m) = (struct tcp_seg){.seq = c->snd_nxt, .off = m->data_off};
+		if (c->snd_tail != NULL)
+			tcp_seg(c->snd_tail)->next = m;
+		else
+			c->snd_head = m;
+		c->snd_tail = c->snd_unsent = m;
+	}
+	tcp_seg(m)->flags |= TCP_SEG_FIN;
+	c->flags |= TCP_F_FIN_QUEUED;
+	c->state = c->state == TCP_S_CLOSE_WAIT ? TCP_S_LAST_ACK : TCP_S_FIN_WAIT_1;
+}
+
+/* Deadlines that follow from what is on its way now. */
+static void set_deadlines(struct tcb *c)
+{
+	const uint64_t now_us = c->t->now_us;
+	const bool is_stuck = c->snd_head != NULL;
+
+	if (tcb_flight(c) > 0) {
+		if (c->rtx_us == TCP_NEVER || c->flags & TCP_F_PERSIST)
+			c->rtx_us = now_us + c->rto_us;
+		c->flags &= (uint16_t)~TCP_F_PERSIST;
+	} else if (c->snd_unsent != NULL) {
+		if (!(c->flags & TCP_F_PERSIST) || c->rtx_us == TCP_NEVER)
+			c->rtx_us = now_us
+				+ RTE_MIN((uint64_t)c->rto_us << RTE_MIN(c->n_backoffs, 8),
+					(uint64_t)TCP_RTO_MAX_US);
+		c->flags |= TCP_F_PERSIST;
+	} else {
+		c->rtx_us = (c->flags & (TCP_F_FIN_WANTED | TCP_F_FIN_QUEUED)) == TCP_F_FIN_WANTED
+			? now_us + c->rto_us /* there was no buffer for the FIN */
+			: TCP_NEVER;
+		c->flags &= (uint16_t)~TCP_F_PERSIST;
+	}
+	if (!is_stuck)
+		c->stuck_us = TCP_NEVER;
+	else if (c->stuck_us == TCP_NEVER)
+		c->stuck_us = now_us;
+}
+
+void tcp_out_run(struct tcb *c)
+{
+	if (c->state == TCP_S_SYN_SENT)
+		return;
+	if ((c->flags & (TCP_F_FIN_WANTED | TCP_F_FIN_QUEUED)) == TCP_F_FIN_WANTED)
+		queue_fin(c);
+	retransmit_lost(c);
+	if (c->lost == c->retrans)
+		send_new(c);
+	if (c->flags & TCP_F_ACK_NOW || tcp_out_opens_window(c))
+		tcp_out_control(c, 0, c->snd_nxt);
+	set_deadlines(c);
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tcpsim — see tcpsim.h. */
+#include "tcpsim.h"
+
+#include "base/csum.h"
+#include "net/parse.h"
+#include "unit.h"
+
+#include <rte_ip.h>
+#include <rte_mempool.h>
+#include <rte_tcp.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define N_POOL 8191u
+#define N_FRAMES 16384u
+#define FIRST_PORT 20000u
+#define HOUR_US 3600000000ull
+
+/* A frame on the wire: its bytes as they were given, and the mbuf while its driver has it. */
+struct frame {
+	uint64_t at_us, order;
+	uint8_t *bytes;
+	uint32_t len;
+	uint8_t to;
+};
+
+struct held {
+	uint64_t until_us;
+	struct rte_mbuf *m;
+	uint8_t *bytes; /* what it has to be still */
+	uint32_t len;
+};
+
+/* One end of a connection. */
+struct end {
+	struct tcb *c;
+	struct sim *sim;
+	uint8_t host;
+	uint16_t conn;
+	uint64_t to_send, sent, received, expected;
+	bool is_open, is_eof, is_closed, has_closed; /* is_closed: tcp_close() was called */
+};
+
+struct sim {
+	const struct sim_conf *conf;
+	struct tcp *t[2];
+	struct rte_mempool *pool[2];
+	struct burst *b;
+	struct frame *frames;
+	unsigned n_frames;
+	struct held *held;
+	unsigned n_held;
+	uint64_t order, now_us, rand;
+	struct iface_set ifaces[2];
+	struct end ends[2][SIM_CONNS_MAX];
+	enum sim_mode modes[SIM_CONNS_MAX];
+	unsigned n_opened[2], n_closed[2];
+};
+
+struct host_ctx {
+	struct sim *sim;
+	uint8_t host;
+};
+
+static struct host_ctx ctxs[2];
+static struct tcp_profile profile;
+
+#define CHECK(sim, what) check_that(sim, what, #what, __LINE__)
+
+static void check_that(const struct sim *s, bool is_so, const char *what, int line)
+{
+	if (is_so)
+		return;
+	fprintf(stderr, "tcpsim: seed %llu, %llu us, line %d: not %s\n",
+		(unsigned long long)s->conf->seed, (unsigned long long)s->now_us, line, what);
+	abort(); /* what is left of this run would disturb the next */
+}
+
+static uint32_t draw(struct sim *s, uint32_t n)
+{
+	s->rand ^= s->rand << 13;
+	s->rand ^= s->rand >> 7;
+	s->rand ^= s->rand << 17;
+	return n == 0 ? 0 : (uint32_t)((s->rand >> 16) % n);
+}
+
+static uint8_t byte_of(unsigned conn, unsigned from_host, uint64_t at)
+{
+	return (uint8_t)(at * 31 + (at >> 8) * 17 + conn * 7 + from_host * 101);
+}
+
+static void put_frame(struct sim *s, const uint8_t *bytes, uint32_t len, uint8_t to, uint64_t at_us)
+{
+	struct frame *f = &s->frames[s->n_frames++];
+
+	CHECK(s, s->n_frames < N_FRAMES);
+	*f = (struct frame){at_us, s->order++, malloc(len), len, to};
+	memcpy(f->bytes, bytes, len);
+}
+
+static void take_out_options(const struct sim *s, struct rte_tcp_hdr *h)
+{
+	uint8_t *p = (uint8_t *)(h + 1), *end = (uint8_t *)h + (h->data_off >> 4) * 4;
+
+	while (p < end && *p != 0) {
+		const uint32_t len = *p == 1 ? 1 : p[1];
+
+		if ((s->conf->no_ts && *p == 8) || (s->conf->no_sack && *p == 4)
+			|| (s->conf->no_wscale && *p == 3))
+			memset(p, 1, len);
+		p += len;
+	}
+}
+
+/* What the wire does to a frame before it is delivered: SYNs lose options. */
+static void change(const struct sim *s, uint8_t *bytes, uint32_t len)
+{
+	const bool is_v6 = s->conf->is_v6;
+	uint8_t *ip = bytes + RTE_ETHER_HDR_LEN;
+	struct rte_tcp_hdr *h = (struct rte_tcp_hdr *)(void *)(ip + (is_v6 ? 40 : 20));
+	const uint32_t n = len - RTE_ETHER_HDR_LEN - (is_v6 ? 40 : 20);
+
+	if (!(h->tcp_flags & RTE_TCP_SYN_FLAG))
+		return;
+	take_out_options(s, h);
+	h->cksum = 0;
+	h->cksum = is_v6 ? csum_l4(ip + 8, ip + 24, 16, IPPROTO_TCP, h, n)
+			 : csum_l4(ip + 12, ip + 16, 4, IPPROTO_TCP, h, n);
+}
+
+static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m)
+{
+	const struct host_ctx *host = ctx;
+	struct sim *s = host->sim;
+	const struct sim_conf *conf = s->conf;
+	const uint32_t len = m->pkt_len;
+	uint8_t *bytes = malloc(len);
+	unsigned n = 1;
+
+	CHECK(s, iface == 0 && m->nb_segs == 1 && len <= conf->mtu + RTE_ETHER_HDR_LEN);
+	memcpy(bytes, rte_pktmbuf_mtod(m, const uint8_t *), len);
+	s->held[s->n_held++] =
+		(struct held){s->now_us + draw(s, conf->hold_us + 1), m, malloc(len), len};
+	CHECK(s, s->n_held < N_FRAMES);
+	memcpy(s->held[s->n_held - 1].bytes, bytes, len);
+	change(s, bytes, len);
+	if (draw(s, 10000) < conf->loss)
+		n = 0;
+	else if (draw(s, 10000) < conf->dup)
+		n = 2;
+	if (draw(s, 10000) < conf->corrupt)
+		bytes[RTE_ETHER_HDR_LEN + draw(s, len - RTE_ETHER_HDR_LEN)] ^=
+			(uint8_t)(1u << draw(s, 8));
+	for (; n > 0; n--)
+		put_frame(s, bytes, len, host->host ^ 1,
+			s->now_us + conf->delay_us
+				+ (draw(s, 10000) < conf->reorder ? draw(s, conf->jitter_us) : 0));
+	free(bytes);
+}
+
+/* Drivers give back what they have had long enough; its bytes are as they were. */
+static void release(struct sim *s, uint64_t now_us)
+{
+	for (unsigned i = 0; i < s->n_held; i++) {
+		struct held *h = &s->held[i];
+
+		if (h->until_us > now_us)
+			continue;
+		CHECK(s,
+			h->m->pkt_len == h->len
+				&& memcmp(rte_pktmbuf_mtod(h->m, const uint8_t *), h->bytes, h->len)
+					== 0);
+		rte_pktmbuf_free(h->m);
+		free(h->bytes);
+		s->held[i--] = s->held[--s->n_held];
+	}
+}
+
+static const struct tcp_profile *on_syn(void *ctx, const struct pkt *p)
+{
+	const struct host_ctx *host = ctx;
+
+	CHECK(host->sim, host->host == 1 && p->dport == rte_cpu_to_be_16(7));
+	return &profile;
+}
+
+static struct end *end_of(const struct host_ctx *host, struct tcb *c)
+{
+	struct tcp_info info;
+	rte_be16_t port;
+
+	tcp_info(c, &info, host->sim->now_us);
+	port = host->host == 0 ? info.local_port : info.peer_port;
+	CHECK(host->sim, rte_be_to_cpu_16(port) - FIRST_PORT < host->sim->conf->n_conns);
+	return &host->sim->ends[host->host][rte_be_to_cpu_16(port) - FIRST_PORT];
+}
+
+/* Writes a random part of what is still to be written; closes when there is nothing left. */
+static void send_some(struct end *e)
+{
+	struct sim *s = e->sim;
+	uint8_t block[4096];
+
+	while (e->sent < e->to_send) {
+		const uint64_t left = e->to_send - e->sent;
+		const uint32_t n = 1 + draw(s, (uint32_t)RTE_MIN(left, sizeof(block)));
+		const uint32_t m = (uint32_t)RTE_MIN((uint64_t)n, left);
+		uint32_t done;
+
+		for (uint32_t i = 0; i < m; i++)
+			block[i] = byte_of(
+				e->conn, s->modes[e->conn] == SIM_ECHO ? 0 : e->host, e->sent + i);
+		done = tcp_write(e->c, block, m);
+		e->sent += done;
+		if (done < m) {
+			if (tcp_queued(e->c) > 0)
+				tcp_want_room(e->c);
+			else
+				tcp_again(e->c); /* there was no buffer */
+			return;
+		}
+	}
+	if (!e->is_closed && (s->modes[e->conn] != SIM_ECHO || e->host == 0 || tcp_is_eof(e->c))) {
+		e->is_closed = true;
+		tcp_close(e->c);
+	}
+}
+
+static void read_some(struct end *e)
+{
+	struct sim *s = e->sim;
+	const unsigned from = s->modes[e->conn] == SIM_ECHO ? 0 : e->host ^ 1u;
+	const uint8_t *p;
+	uint32_t len;
+
+	while ((p = tcp_peek(e->c, &len)) != NULL) {
+		if (draw(s, 4) == 0)
+			len = 1 + draw(s, len);
+		for (uint32_t i = 0; i < len; i++)
+			CHECK(s, p[i] == byte_of(e->conn, from, e->received + i));
+		tcp_consume(e->c, len);
+		e->received += len;
+		CHECK(s, e->received <= e->expected);
+		if (draw(s, 8) == 0) {
+			tcp_again(e->c); /* a slow reader */
+			break;
+		}
+	}
+	if (s->modes[e->conn] == SIM_ECHO && e->host == 1)
+		e->to_send = e->received;
+	if (tcp_is_eof(e->c)) {
+		CHECK(s, e->received == e->expected);
+		e->is_eof = true;
+	}
+}
+
+static void on_open(void *ctx, struct tcb *c)
+{
+	struct host_ctx *host = ctx;
+	struct end *e = end_of(host, c);
+
+	CHECK(host->sim, !e->is_open && (e->c == NULL || e->c == c));
+	e->c = c;
+	e->is_open = true;
+	host->sim->n_opened[host->host]++;
+	tcp_set_app(c, e);
+	send_some(e);
+}
+
+static void on_ready(void *ctx, struct tcb *const *c, unsigned n)
+{
+	struct host_ctx *host = ctx;
+
+	CHECK(host->sim, n > 0 && n <= BURST_MAX);
+	for (unsigned i = 0; i < n; i++) {
+		struct end *e = tcp_app(c[i]);
+
+		CHECK(host->sim, e != NULL && e->is_open && !e->has_closed && e->c == c[i]);
+		read_some(e);
+		send_some(e);
+	}
+}
+
+static void on_close(void *ctx, struct tcb *c, enum tcp_reason why)
+{
+	struct host_ctx *host = ctx;
+	struct end *e = tcp_app(c);
+
+	CHECK(host->sim, e != NULL && e->is_open && !e->has_closed && e->c == c);
+	/* Its FIN may have been lost so often that the peer has left TIME-WAIT, and says so. */
+	if (why == TCP_WHY_RESET)
+		CHECK(host->sim,
+			e->is_eof && e->sent == e->to_send
+				&& host->sim->ends[host->host ^ 1][e->conn].has_closed);
+	else
+		CHECK(host->sim, why == TCP_WHY_CLOSED);
+	e->has_closed = true;
+	host->sim->n_closed[host->host]++;
+}
+
+static const struct tcp_ops ops = {on_syn, on_open, on_ready, on_close, on_output};
+
+static void host_up(struct sim *s, unsigned i)
+{
+	struct iface *f = &s->ifaces[i].of[0];
+	const struct tcp_params p = {.n_conns = SIM_CONNS_MAX,
+		.n_syns = 16,
+		.n_time_waits = SIM_CONNS_MAX,
+		.n_bufs = s->conf->n_bufs,
+		.pool = s->pool[i],
+		.ifaces = &s->ifaces[i],
+		.ops = &ops,
+		.ctx = &ctxs[i],
+		.secret = {s->conf->seed, i, 3, 4},
+		.cookies = s->conf->cookies,
+		.port_first = FIRST_PORT,
+		.port_n = SIM_CONNS_MAX,
+		.now_us = s->now_us,
+		.socket_id = SOCKET_ID_ANY};
+
+	s->ifaces[i].n = 1;
+	f->mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, (uint8_t)i}};
+	f->mtu_bytes = (uint16_t)s->conf->mtu;
+	ctxs[i] = (struct host_ctx){s, (uint8_t)i};
+	assert_int_equal(tcp_create(&s->t[i], &p), 0);
+}
+
+static void open_all(struct sim *s)
+{
+	for (unsigned i = 0; i < s->conf->n_conns; i++) {
+		const enum sim_mode mode = (enum sim_mode)draw(s, SIM_N_MODES);
+		struct end *a = &s->ends[0][i], *b = &s->ends[1][i];
+		const struct pkt peer = {.family = s->conf->is_v6 ? 6 : 4,
+			.src = {10, 0, 0, 2},
+			.dst = {10, 0, 0, 1},
+			.sport = rte_cpu_to_be_16(7)};
+
+		s->modes[i] = mode;
+		*a = (struct end){.sim = s, .host = 0, .conn = (uint16_t)i};
+		*b = (struct end){.sim = s, .host = 1, .conn = (uint16_t)i};
+		if (mode != SIM_CHARGEN)
+			a->to_send = draw(s, s->conf->n_bytes + 1);
+		if (mode == SIM_CHARGEN || mode == SIM_DUPLEX)
+			b->to_send = draw(s, s->conf->n_bytes + 1);
+		b->expected = a->to_send;
+		a->expected = mode == SIM_ECHO ? a->to_send : b->to_send;
+		a->c = tcp_open(s->t[0], &profile, &peer, 0, &s->ifaces[1].of[0].mac, s->now_us);
+		CHECK(s, a->c != NULL);
+	}
+	tcp_flush(s->t[0], s->now_us);
+}
+
+/* The frames of one moment and one host, as bursts. */
+static void deliver(struct sim *s, uint8_t host)
+{
+	uint8_t sel[BURST_MAX];
+	unsigned n_sel = 0;
+
+	s->b->n = 0;
+	while (s->b->n < BURST_MAX) {
+		struct frame *first = NULL;
+		struct rte_mbuf *m;
+
+		for (unsigned i = 0; i < s->n_frames; i++) {
+			struct frame *f = &s->frames[i];
+
+			if (f->to == host && f->at_us <= s->now_us
+				&& (first == NULL || f->at_us < first->at_us
+					|| (f->at_us == first->at_us && f->order < first->order)))
+				first = f;
+		}
+		if (first == NULL)
+			break;
+		m = rte_pktmbuf_alloc(s->pool[host]);
+		if (m != NULL) {
+			memcpy(rte_pktmbuf_append(m, (uint16_t)first->len), first->bytes,
+				first->len);
+			s->b->m[s->b->n++] = m;
+		}
+		free(first->bytes);
+		*first = s->frames[--s->n_frames];
+	}
+	parse_burst(s->b, &s->ifaces[host].of[0].mac, 0);
+	for (unsigned i = 0; i < s->b->n; i++)
+		if (s->b->p[i].verdict == PKT_UNSEEN && s->b->p[i].proto == IPPROTO_TCP
+			&& !(s->b->p[i].flags & PKT_F_FRAGMENT))
+			sel[n_sel++] = (uint8_t)i;
+	tcp_input(s->t[host], s->b, sel, n_sel, s->now_us);
+	for (unsigned i = 0; i < s->b->n; i++)
+		if (s->b->p[i].verdict != PKT_GONE)
+			rte_pktmbuf_free(s->b->m[i]);
+}
+
+static uint64_t next_event(const struct sim *s)
+{
+	uint64_t next_us = RTE_MIN(tcp_next_us(s->t[0]), tcp_next_us(s->t[1]));
+
+	for (unsigned i = 0; i < s->n_frames; i++)
+		next_us = RTE_MIN(next_us, s->frames[i].at_us);
+	return RTE_MAX(next_us, s->now_us);
+}
+
+static void step(struct sim *s)
+{
+	const uint64_t next_us = next_event(s);
+
+	CHECK(s, next_us != UINT64_MAX);
+	s->now_us = RTE_MAX(next_us, s->now_us + 1);
+	release(s, s->now_us);
+	for (uint8_t i = 0; i < 2; i++) {
+		deliver(s, i);
+		tcp_poll(s->t[i], s->now_us);
+		CHECK(s, tcp_check(s->t[i]));
+	}
+}
+
+static bool is_over(const struct sim *s)
+{
+	struct tcp_usage u[2];
+
+	tcp_usage(s->t[0], &u[0]);
+	tcp_usage(s->t[1], &u[1]);
+	return u[0].n_conns == 0 && u[1].n_conns == 0 && s->n_closed[0] == s->conf->n_conns;
+}
+
+static void check_end(struct sim *s)
+{
+	for (unsigned i = 0; i < s->conf->n_conns; i++)
+		for (unsigned h = 0; h < 2; h++) {
+			const struct end *e = &s->ends[h][i];
+
+			CHECK(s, e->is_open && e->has_closed);
+			CHECK(s, e->sent == e->to_send && e->received == e->expected);
+		}
+	CHECK(s, s->n_opened[1] == s->conf->n_conns && s->n_closed[1] == s->conf->n_conns);
+}
+
+void sim_run(const struct sim_conf *conf, struct sim_result *result)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+
+	s->conf = conf;
+	s->rand = conf->seed * 0x9e3779b97f4a7c15ull + 1;
+	s->now_us = 1000000 + draw(s, 1u << 31);
+	s->frames = calloc(N_FRAMES, sizeof(*s->frames));
+	s->held = calloc(N_FRAMES, sizeof(*s->held));
+	s->b = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*s->b), 64));
+	profile = (struct tcp_profile){.rcv_max = conf->rcv_max,
+		.snd_max = conf->snd_max,
+		.user_timeout_ms = 1800000,
+		.idle_ms = 1800000,
+		.rto_min_ms = conf->rto_min_ms,
+		.keepalive_ms = conf->keepalive_ms};
+	for (unsigned i = 0; i < 2; i++) {
+		s->pool[i] = rte_pktmbuf_pool_create(
+			i ? "sim1" : "sim0", N_POOL, 0, BURST_MBUF_PRIV, 2048, SOCKET_ID_ANY);
+		assert_non_null(s->pool[i]);
+		host_up(s, i);
+	}
+	open_all(s);
+	const uint64_t begin_us = s->now_us;
+	while (!is_over(s)) {
+		step(s);
+		CHECK(s, s->now_us - begin_us < HOUR_US);
+	}
+	check_end(s);
+	result->end_us = s->now_us - begin_us;
+	release(s, UINT64_MAX);
+	for (unsigned i = 0; i < 2; i++) {
+		result->stats[i] = *tcp_stats(s->t[i]);
+		tcp_destroy(&s->t[i]);
+		CHECK(s, rte_mempool_in_use_count(s->pool[i]) == 0);
+		rte_mempool_free(s->pool[i]);
+	}
+	for (unsigned i = 0; i < s->n_frames; i++)
+		free(s->frames[i].bytes);
+	free(s->frames);
+	free(s->held);
+	free(s->b);
+	free(s);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * tcpsim — two TCP stacks back to back in virtual time, with a wire between them that loses, repeats, delays and changes
+ * frames as a seed says, and applications that send streams whose every byte is known.
+ */
+#include "tcp/tcp.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SIM_CONNS_MAX 64u
+
+enum sim_mode { SIM_ECHO, SIM_DISCARD, SIM_CHARGEN, SIM_DUPLEX, SIM_N_MODES };
+
+struct sim_conf {
+	uint64_t seed;
+	uint32_t n_conns; /* opened by host 0, up to SIM_CONNS_MAX */
+	uint32_t n_bytes; /* of a stream, at most */
+	/* of 10000 frames */
+	uint32_t loss, dup, corrupt, reorder;
+	uint32_t delay_us, jitter_us; /* one way; jitter_us more for those out of order */
+	uint32_t hold_us;             /* a driver keeps a mbuf so long after it was given */
+	bool is_v6, no_ts, no_sack, no_wscale; /* options taken out of SYNs on the way */
+	enum tcp_cookies cookies;
+	uint32_t rcv_max, snd_max, n_bufs;
+	uint32_t mtu;
+	uint32_t rto_min_ms;
+	uint32_t keepalive_ms;
+};
+
+struct sim_result {
+	uint64_t end_us; /* when the last connection had ended */
+	struct tcp_stats stats[2];
+};
+
+/* Runs until all connections have ended, checks all on the way; fails the cmocka test with the seed when something is not as
+ * it should be. After eal_start(). */
+void sim_run(const struct sim_conf *conf, struct sim_result *result);

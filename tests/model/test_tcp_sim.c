@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Two stacks over a bad wire: every byte arrives once and in order, every connection ends on both sides, no buffer is lost, and
+ * the invariants hold after every event. MILLRACE_SEED repeats one seed of each test. */
+#include "base/keyhash.h"
+#include "eal.h"
+#include "tcpsim.h"
+#include "unit.h"
+
+#include <stdlib.h>
+
+static const struct sim_conf good = {.n_conns = 16,
+	.n_bytes = 100000,
+	.delay_us = 500,
+	.jitter_us = 5000,
+	.hold_us = 200,
+	.rcv_max = 65536,
+	.snd_max = 65536,
+	.n_bufs = 4096,
+	.mtu = 1500};
+
+/* The same for some seeds; what all of them counted is summed up. */
+static struct sim_result run_seeds(struct sim_conf conf, unsigned n_seeds)
+{
+	const char *text = getenv("MILLRACE_SEED");
+	struct sim_result sum = {0}, one;
+
+	for (unsigned i = 0; i < n_seeds; i++) {
+		conf.seed = text != NULL ? strtoull(text, NULL, 10) : 1000 + i;
+		sim_run(&conf, &one);
+		sum.end_us += one.end_us;
+#define ADD(name, help) \
+	sum.stats[0].name += one.stats[0].name, sum.stats[1].name += one.stats[1].name;
+		TCP_STATS(ADD)
+	}
+	return sum;
+}
+
+static void a_good_wire_loses_nothing(void **state)
+{
+	const struct sim_result r = run_seeds(good, 5);
+
+	(void)state;
+	assert_int_equal(r.stats[0].retransmits + r.stats[1].retransmits, 0);
+	assert_int_equal(r.stats[0].timeouts + r.stats[1].timeouts, 0);
+	assert_int_equal(r.stats[0].resets_out + r.stats[1].resets_out, 0);
+	assert_int_equal(r.stats[1].opens_passive, 5 * 16);
+	assert_true(r.stats[0].time_waits + r.stats[1].time_waits >= 5 * 16);
+}
+
+static struct sim_conf bad(void)
+{
+	struct sim_conf c = good;
+
+	c.loss = 500;
+	c.dup = 300;
+	c.corrupt = 100;
+	c.reorder = 1000;
+	return c;
+}
+
+static void a_bad_wire_is_made_good(void **state)
+{
+	const struct sim_result r = run_seeds(bad(), 10);
+
+	(void)state;
+	assert_true(r.stats[0].fast_recoveries > 0 && r.stats[0].out_of_order > 0);
+	assert_true(r.stats[1].bad_checksum > 0);
+}
+
+static void without_sack_and_timestamps(void **state)
+{
+	struct sim_conf c = bad();
+
+	(void)state;
+	c.no_sack = c.no_ts = c.no_wscale = true;
+	assert_true(run_seeds(c, 5).stats[0].fast_recoveries > 0);
+	c.no_ts = false;
+	run_seeds(c, 5);
+	c.no_ts = true;
+	c.no_sack = false;
+	run_seeds(c, 5);
+}
+
+static void with_cookies(void **state)
+{
+	struct sim_conf c = bad();
+	struct sim_result r;
+
+	(void)state;
+	c.cookies = TCP_COOKIES_ALWAYS;
+	r = run_seeds(c, 5);
+	assert_true(r.stats[1].cookies_good == r.stats[1].opens_passive);
+	c.is_v6 = true;
+	c.cookies = TCP_COOKIES_AUTO; /* more connections than entries */
+	c.n_conns = 64;
+	c.n_bytes = 2000;
+	r = run_seeds(c, 5);
+	assert_true(r.stats[1].cookies_good > 0);
+	assert_true(r.stats[1].cookies_good < r.stats[1].opens_passive);
+}
+
+static void small_windows_and_buffers(void **state)
+{
+	struct sim_conf c = bad();
+
+	(void)state;
+	c.n_bytes = 30000;
+	c.rcv_max = 2048;
+	c.snd_max = 3000;
+	run_seeds(c, 5);
+	c.snd_max = 65536;
+	c.rcv_max = 300000; /* needs window scaling */
+	c.n_bufs = 64;      /* and there are few */
+	assert_true(run_seeds(c, 5).stats[0].no_buffer > 0);
+}
+
+static void drivers_that_keep_buffers(void **state)
+{
+	struct sim_conf c = bad();
+
+	(void)state;
+	c.hold_us = 400000; /* longer than a retransmission takes */
+	run_seeds(c, 5);
+}
+
+static void packets_of_ipv6_and_small_ones(void **state)
+{
+	struct sim_conf c = bad();
+
+	(void)state;
+	c.is_v6 = true;
+	c.mtu = 1280;
+	c.delay_us = 20000;
+	c.keepalive_ms = 1000;
+	run_seeds(c, 5);
+}
+
+static void half_of_all_is_lost(void **state)
+{
+	struct sim_conf c = good;
+
+	(void)state;
+	c.loss = 3000;
+	c.n_conns = 8;
+	c.n_bytes = 20000;
+	assert_true(run_seeds(c, 3).stats[0].timeouts > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_good_wire_loses_nothing),
+		cmocka_unit_test(a_bad_wire_is_made_good),
+		cmocka_unit_test(without_sack_and_timestamps),
+		cmocka_unit_test(with_cookies),
+		cmocka_unit_test(small_windows_and_buffers),
+		cmocka_unit_test(drivers_that_keep_buffers),
+		cmocka_unit_test(packets_of_ipv6_and_small_ones),
+		cmocka_unit_test(half_of_all_is_lost),
+	};
+
+	keyhash_init_seed(11);
+	if (eal_start("test_tcp_sim", 128) != 0)
+		return 1;
+	return cmocka_run_group_tests_name("tcp_sim", tests, NULL, NULL);
+}
