@@ -282,7 +282,8 @@ static void retransmit_lost(struct tcb *c)
 
 		if ((s->flags & (TCP_SEG_LOST | TCP_SEG_RETRANS)) != TCP_SEG_LOST)
 			continue;
-		if (tcb_pipe(c) > 0 && tcb_pipe(c) + s->len > c->cwnd)
+		/* the first goes at any rate (RFC 6582 3.2, RFC 6675 5) */
+		if (m != c->snd_head && tcb_pipe(c) > 0 && tcb_pipe(c) + s->len > c->cwnd)
 			return;
 		if (!transmit(c, m))
 			return;
