@@ -272,8 +272,8 @@ struct tcb *tcp_listen_input(struct tcp *t, struct tcp_in *in, const struct tcp_
 
 		t->stats.no_flow++;
 		t->stats.cookies_bad += may_be_cookie;
-		/* what comes behind an ACK that was lost tells nothing: it or its like will come again */
-		if (!may_be_cookie || (in->len == 0 && !(in->flags & RTE_TCP_FIN_FLAG)))
+		/* the ACK that would have opened it may be lost: it or its like will come again */
+		if (!may_be_cookie)
 			tcp_out_rst(t, in, link);
 	}
 	if (c == NULL)

@@ -605,7 +605,7 @@ static void cookie_opens_with_its_options(void **state)
 	assert_int_equal(u.n_syns, 0);
 	in_opts(A, 1001, 2, 0, 30000,
 		&(struct tcp_opts){.has_ts = true, .tsval = 501, .tsecr = x.out[0].o.tsval});
-	expect(R, 2, 0, 0);
+	expect_none(); /* no RST: an ACK before this one may be lost */
 	assert_int_equal(tcp_stats(x.t)->cookies_bad, 1);
 	wait_us(50000000);
 	in_opts(A, 1001, 1, 0, 30000,
