@@ -216,6 +216,43 @@ def tcpopt_seeds():
         write("tcpopt", f"bad-{n}", struct.pack(">HBIB", 1220, 28, 1000, 28) + head + bad)
 
 
+def tcp_seeds():
+    def seg(flags, seq=0, ack=0, length=0, wnd=20000, options=b""):
+        return struct.pack(">BBhhHHB", 0, flags, seq, ack, wnd, length, len(options)) + options
+
+    def wait(ms):
+        return struct.pack(">BH", 4, ms)
+
+    def wrote(n):
+        return struct.pack(">BH", 5, n)
+
+    read, close, abort = struct.pack(">BH", 6, 5000), b"\7\0", b"\7\1"
+    ack, fin, rst, syn = 0x10, 0x11, 4, 2
+    steps = {
+        "data": seg(ack, length=100) + read + seg(ack, length=900) * 3 + wait(50) + read,
+        "holes": b"".join(seg(ack, seq=n, length=100) for n in (300, 100, 500, 50, 350, 0, 400)) + read,
+        "many-holes": b"".join(seg(ack, seq=20 * n, length=10) for n in range(1, 40)) + seg(ack, length=900) + read,
+        "sent": wrote(5000) + seg(ack, ack=700) + seg(ack, ack=700) + wait(300) + seg(ack, ack=1400),
+        "duplicates": wrote(9000) + seg(ack) * 5 + seg(ack, ack=2100) + wait(400) * 3,
+        "window": seg(ack, wnd=0) + wrote(3000) + wait(250) * 3 + seg(ack, wnd=100) + seg(ack, ack=100, wnd=20000),
+        "peer-closes": seg(fin, length=10) + read + wrote(5) + close + seg(ack, ack=6),
+        "we-close": wrote(5) + close + seg(ack, ack=6) + seg(fin) + seg(syn, seq=90) + wait(61000),
+        "both-close": close + seg(fin) + seg(ack, ack=1) + seg(fin, seq=-1),
+        "reset": seg(rst, seq=5) + seg(syn) + seg(rst) + seg(ack),
+        "abort": wrote(500) + abort + seg(ack, length=5) + seg(syn),
+        "early-fin": seg(fin, seq=50, length=10) + seg(ack, length=50) + read,
+        "beyond-fin": seg(ack, seq=80, length=50) + seg(fin, seq=50, length=10) + seg(ack, length=50) + read,
+        "idle": wait(6000) * 5 + wait(65000),
+        "no-progress": wrote(5) + wait(500) * 9 + wait(60000) * 2,
+        "old-ack": wrote(700) + seg(ack, ack=700) + seg(ack, ack=-700) + seg(ack, ack=-32000) + seg(ack, ack=30000),
+        "bad-sack": wrote(5000) + seg(ack, options=bytes([5, 18] + [255] * 16)) + seg(ack, options=bytes([5, 10] + [0] * 8)),
+    }
+    for name, data in steps.items():
+        for setup in (0, 7, 15):
+            write("tcp", f"{name}-{setup}", bytes([setup]) + data)
+    write("tcp", "no-handshake", bytes([16]) + seg(syn) + seg(ack, ack=1) + seg(rst) + wait(40000))
+
+
 def mc_seeds():
     def seed(name, *requests, value_max=64, sink=3, seed=1):
         write("mc", name, bytes([value_max, sink - 1, seed]) + b"".join(requests))
@@ -836,6 +873,7 @@ if __name__ == "__main__":
     quic_seeds()
     mc_binary_seeds()
     tcpopt_seeds()
+    tcp_seeds()
     mc_seeds()
     pipeline_seeds()
     object_seeds()
