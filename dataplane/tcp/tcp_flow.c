@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tcp_flow — see tcp_flow.h. Buckets of eight, half full on average, an entry in its own bucket or one of the three behind
+ * tcp_flow — see tcp_flow.h. Buckets of eight, half full on average, an entry in its own bucket or one of the seven behind
  * it. spilled[b] counts those of bucket b that are in another: a search goes beyond a bucket only where there are some.
  *
  *  I1  an entry is at most PROBES - 1 buckets behind its own
@@ -20,7 +20,7 @@
 #include <string.h>
 
 #define SLOTS 8u
-#define PROBES 4u
+#define PROBES 8u /* of 1M flows in their table, 1 in 100,000 would find no room in 4 */
 
 struct bucket {
 	uint32_t hash[SLOTS];
@@ -104,6 +104,16 @@ uint32_t tcp_flow_find(const struct tcp_flow *f, const struct tcp_tuple *tuple)
 	return find_hashed(f, tuple, hash_of(tuple));
 }
 
+/* Whatever of the bucket has this hash. opt: no branch for each slot. */
+static uint32_t likely_ref(const struct bucket *b, uint32_t hash)
+{
+	uint32_t ref = TCP_FLOW_NONE;
+
+	for (unsigned s = 0; s < SLOTS; s++)
+		ref = b->hash[s] == hash ? b->ref[s] : ref;
+	return ref;
+}
+
 void tcp_flow_find_bulk(const struct tcp_flow *f, const struct tcp_tuple *tuples, unsigned n,
 	uint32_t *hashes, uint32_t *refs)
 {
@@ -112,14 +122,14 @@ void tcp_flow_find_bulk(const struct tcp_flow *f, const struct tcp_tuple *tuples
 		rte_prefetch0(&f->buckets[hashes[i] & f->mask]);
 	}
 	for (unsigned i = 0; i < n; i++) {
-		const struct bucket *b = &f->buckets[hashes[i] & f->mask];
-
-		for (unsigned s = 0; s < SLOTS; s++)
-			if (b->hash[s] == hashes[i] && b->ref[s] != TCP_FLOW_NONE)
-				rte_prefetch0(tuple_of(f, b->ref[s]));
+		refs[i] = likely_ref(&f->buckets[hashes[i] & f->mask], hashes[i]);
+		if (refs[i] != TCP_FLOW_NONE)
+			rte_prefetch0(tuple_of(f, refs[i]));
 	}
 	for (unsigned i = 0; i < n; i++)
-		refs[i] = find_hashed(f, &tuples[i], hashes[i]);
+		if (unlikely(
+			    refs[i] == TCP_FLOW_NONE || !is_same(tuple_of(f, refs[i]), &tuples[i])))
+			refs[i] = find_hashed(f, &tuples[i], hashes[i]);
 }
 
 bool tcp_flow_add(struct tcp_flow *f, uint32_t ref)

@@ -97,9 +97,31 @@ static void finds_what_is_in(void **state)
 	assert_null(f);
 }
 
+/* A full table of the size that is meant. */
+static void a_million_fit(void **state)
+{
+	const uint32_t n = 1000000;
+	struct tcp_tuple *tuples = calloc(n, sizeof(*tuples));
+	const struct tcp_flow_array arrays[TCP_N_KINDS] = {
+		[TCP_KIND_TCB] = {tuples, sizeof(tuples[0])}};
+	struct tcp_flow *f;
+
+	(void)state;
+	assert_int_equal(tcp_flow_create(&f, n, arrays, SOCKET_ID_ANY), 0);
+	for (uint32_t i = 0; i < n; i++) {
+		memcpy(tuples[i].src, &i, sizeof(i));
+		assert_true(tcp_flow_add(f, TCP_FLOW_REF(TCP_KIND_TCB, i)));
+	}
+	for (uint32_t i = 0; i < n; i += 997)
+		assert_int_equal(tcp_flow_find(f, &tuples[i]), TCP_FLOW_REF(TCP_KIND_TCB, i));
+	tcp_flow_destroy(&f);
+	free(tuples);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(finds_what_is_in)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_what_is_in), cmocka_unit_test(a_million_fit)};
 
 	keyhash_init_seed(7);
 	if (eal_start("test_tcp_flow", 64) != 0)
