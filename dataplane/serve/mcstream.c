@@ -190,7 +190,8 @@ static void end_badly(struct mcstream_conn *c, const struct mc_request *r)
 }
 
 /* Executes what has been read, or refuses it. The connection's lookups have been answered. false: it stops here. */
-static bool execute(struct batch *b, struct mcstream_conn *c, struct mc_request *r, unsigned status)
+static bool run_request(
+	struct batch *b, struct mcstream_conn *c, struct mc_request *r, unsigned status)
 {
 	const struct servemc *s = b->run->s;
 
@@ -292,7 +293,7 @@ static bool read_on(struct batch *b, struct mcstream_conn *c)
 		consume(c);
 		return true;
 	}
-	if (!execute(b, c, r, status)) {
+	if (!run_request(b, c, r, status)) {
 		drop_buf(b->run->stock, s);
 		return false;
 	}
@@ -337,7 +338,7 @@ static bool read_next(struct batch *b, struct mcstream_conn *c)
 		flush(b); /* r stays where it is */
 	if (unlikely(c->stop == MCSTREAM_CUT))
 		return false;
-	if (!execute(b, c, r, status))
+	if (!run_request(b, c, r, status))
 		return false;
 	take(c, r->consumed);
 	return true;
