@@ -301,7 +301,13 @@ struct tcb *tcp_listen_syn(
 		}
 	} else if (in->flags & RTE_TCP_ACK_FLAG) {
 		if (in->ack != s->iss + 1) {
-			tcp_out_rst(t, in, link);
+			/* a first SYN was answered by a cookie, and a copy of it by the entry? */
+			if (read_cookie(t, in, &done)) {
+				syn_free(t, idx);
+				return tcp_listen_input(t, in, link);
+			}
+			if (t->now_us >= t->cookies_until_us)
+				tcp_out_rst(t, in, link);
 		} else if (in->seq - (s->irs + 1) <= tcp_rcv_max(s->profile)
 			&& !(s->flags & TCP_F_TS && in->o.has_ts
 				&& seq_lt(in->o.tsval, s->ts_recent))) {
