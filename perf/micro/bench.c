@@ -33,7 +33,7 @@
 
 const struct bench_subject *const bench_subjects[] = {&bench_csum, &bench_hash, &bench_parse,
 	&bench_vip, &bench_steer, &bench_natport, &bench_mailbox, &bench_sched, &bench_acl,
-	&bench_conn, &bench_publish, &bench_path, &bench_cache};
+	&bench_conn, &bench_tcp, &bench_publish, &bench_path, &bench_cache};
 const size_t bench_n_subjects = RTE_DIM(bench_subjects);
 
 struct bench_shape bench_shape = {1000, 16, 10};

@@ -34,7 +34,7 @@ struct bench_subject {
 
 extern const struct bench_subject bench_acl, bench_cache, bench_cache_large, bench_conn, bench_csum,
 	bench_hash, bench_mailbox, bench_natport, bench_parse, bench_path, bench_publish,
-	bench_sched, bench_shaped, bench_steer, bench_vip;
+	bench_sched, bench_shaped, bench_steer, bench_tcp, bench_vip;
 
 /* All subjects in the order they run. */
 extern const struct bench_subject *const bench_subjects[];
