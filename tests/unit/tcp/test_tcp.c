@@ -640,6 +640,27 @@ static void numbers_begin_where_nobody_can_tell(void **state)
 	assert_int_equal(x.iss - first, 1000); /* the same flow: a step in 4 microseconds */
 }
 
+static bool abort_each(void *ctx, struct tcb *c)
+{
+	struct tcp_info info;
+
+	tcp_info(c, &info, x.now_us);
+	assert_string_equal(tcp_state_name(info.state), "ESTABLISHED");
+	assert_int_equal(info.peer_port, RTE_BE16(4000));
+	tcp_abort(c);
+	return true;
+}
+
+static void walk_may_abort(void **state)
+{
+	established();
+	tcp_walk(x.t, abort_each, NULL);
+	tcp_walk(x.t, abort_each, NULL); /* it is not there any more */
+	tcp_flush(x.t, x.now_us);
+	expect(R | A, 1, 1001, 0);
+	assert_int_equal(x.n_close, 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, up, down)
@@ -664,6 +685,7 @@ int main(void)
 		T(both_close_at_once),
 		T(abort_sends_rst),
 		T(idle_ones_are_probed_and_ended),
+		T(walk_may_abort),
 		T(cookie_opens_with_its_options),
 		T(cookie_is_good_for_two_minutes),
 		T(numbers_begin_where_nobody_can_tell),
