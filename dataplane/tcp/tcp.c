@@ -276,9 +276,7 @@ static bool read_segment(
 		pkt_drop(p, PKT_DROP_bad_l4_header);
 		return false;
 	}
-	if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_GOOD
-		&& csum_l4(p->src, p->dst, p->family == 4 ? 4 : 16, IPPROTO_TCP, h, p->l4_len)
-			!= 0) {
+	if (csum_l4(p->src, p->dst, p->family == 4 ? 4 : 16, IPPROTO_TCP, h, p->l4_len) != 0) {
 		t->stats.bad_checksum++;
 		pkt_drop(p, PKT_DROP_bad_l4_header);
 		return false;

@@ -86,7 +86,7 @@ int tcp_create(struct tcp **out, const struct tcp_params *p);
 void tcp_destroy(struct tcp **t);
 
 /* Hot. Packets sel[0..n) of the burst are TCP, no fragments, for addresses of ours, in the first segment of their mbuf;
- * checksums are verified here unless the mbuf says good. Takes all: PKT_GONE, or PKT_DROP with a reason. */
+ * checksums are verified here, as what drivers say that were not asked is not to be believed. Takes all: PKT_GONE, or PKT_DROP with a reason. */
 void tcp_input(struct tcp *t, struct burst *b, const uint8_t *sel, unsigned n, uint64_t now_us);
 
 /* Hot. Runs timers that are due, at most a bounded number, and on_ready() after tcp_again(). */
