@@ -32,7 +32,9 @@ static const uint8_t rss_key[40] = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0x
 struct nic {
 	uint16_t id; /* DPDK port id */
 	uint8_t iface;
-	bool has_rss;
+	bool uses_rss;   /* of some flows the device chooses the queue, by our key */
+	bool is_steered; /* of all TCP and UDP flows, and by NIC_RSS_OWNER */
+	bool has_hash;   /* and mbufs carry the hash of each */
 	uint16_t n_rxq, n_txq;
 	uint64_t rx_offloads, tx_offloads;
 	char name[RTE_ETH_NAME_MAX_LEN];
@@ -87,8 +89,10 @@ static int configure(
 		conf.rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads & RSS_TYPES;
 		conf.rx_adv_conf.rss_conf.rss_key = key;
 		conf.rx_adv_conf.rss_conf.rss_key_len = len < KEY_MAX ? len : KEY_MAX;
-		nic->has_rss = (info->flow_type_rss_offloads & RSS_TYPES) == RSS_TYPES
-			&& (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH);
+		nic->uses_rss = true;
+		nic->is_steered = (info->flow_type_rss_offloads & RSS_TYPES) == RSS_TYPES;
+		nic->has_hash =
+			nic->is_steered && (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH);
 	}
 	conf.rxmode.mtu = p->mtu_bytes; /* 0: the device's own */
 	nic->rx_offloads = conf.rxmode.offloads;
@@ -96,24 +100,25 @@ static int configure(
 	return configure_queues(nic, &conf);
 }
 
-/* Entry i → queue (i & 127) modulo queues: the rule of NIC_RSS_OWNER. */
-static void fill_reta(const struct nic *nic, const struct rte_eth_dev_info *info)
+/* Entry i → queue (i & 127) modulo queues: the rule of NIC_RSS_OWNER. False: who knows what the table is. */
+static bool fill_reta(const struct nic *nic, const struct rte_eth_dev_info *info)
 {
 	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE];
 
-	if (nic->n_rxq < 2 || info->reta_size == 0 || info->reta_size > RTE_ETH_RSS_RETA_SIZE_512)
-		return;
+	if (info->reta_size == 0 || info->reta_size > RTE_ETH_RSS_RETA_SIZE_512)
+		return false;
 	memset(reta, 0, sizeof(reta));
 	for (unsigned i = 0; i < info->reta_size; i++) {
 		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
 		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
 			NIC_RSS_OWNER(i, nic->n_rxq);
 	}
-	if (rte_eth_dev_rss_reta_update(nic->id, reta, info->reta_size) != 0)
-		LOG_WARNING(
-			"port %s: redirection table not accepted: flows may arrive at the wrong "
-			"worker and are handed over",
-			nic->name);
+	if (rte_eth_dev_rss_reta_update(nic->id, reta, info->reta_size) == 0)
+		return true;
+	LOG_WARNING("port %s: redirection table not accepted: flows may arrive at the wrong "
+		    "worker and are handed over",
+		nic->name);
+	return false;
 }
 
 static int set_up_queues(
@@ -180,7 +185,8 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 	rc = rte_eth_dev_start(nic->id);
 	if (rc != 0)
 		return fail(nic, "did not start", rc, "check the link, permissions and dmesg");
-	fill_reta(nic, &info);
+	if (nic->uses_rss && !fill_reta(nic, &info))
+		nic->is_steered = false;
 	if (iface->n_nics == 0 || nic->id == iface->nics[0]) {
 		get_mac(nic, &iface->mac);
 		rte_eth_dev_get_mtu(nic->id, &iface->mtu_bytes);
@@ -192,14 +198,14 @@ static const char *spread_text(const struct nic_set *s, const struct nic *nic)
 {
 	if (s->n_workers == 1)
 		return "single";
-	return nic->has_rss && nic->n_rxq == s->n_workers ? "rss" : "software";
+	return nic->is_steered && nic->n_rxq == s->n_workers ? "rss" : "software";
 }
 
 static void offload_text(const struct nic *nic, char *buf, size_t size)
 {
 	snprintf(buf, size, "%s%s%s",
 		nic->rx_offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM ? "rx-ipv4-checksum " : "",
-		nic->has_rss ? "rss-hash " : "",
+		nic->has_hash ? "rss-hash " : "",
 		nic->tx_offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE ? "tx-fast-free " : "");
 	if (buf[0] == '\0')
 		snprintf(buf, size, "none");
@@ -262,7 +268,7 @@ static int assign_rx(const struct nic *nic, unsigned nic_idx, struct worker **wo
 			return -ENOSPC;
 		}
 		w->queues[w->n_queues++] = (struct worker_queue){
-			.nic = nic->id, .queue = q, .iface = nic->iface, .has_rss = nic->has_rss};
+			.nic = nic->id, .queue = q, .iface = nic->iface, .has_rss = nic->has_hash};
 	}
 	return 0;
 }
