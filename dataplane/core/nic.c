@@ -258,9 +258,12 @@ void nic_set_destroy(struct nic_set **s)
 
 static int assign_rx(const struct nic *nic, unsigned nic_idx, struct worker **workers, unsigned n)
 {
+	/* Queue q to worker q keeps RSS and ownership aligned. Without RSS most chips use queue 0 alone, however many
+	 * there are: those spread over the workers. */
+	const unsigned first = nic->uses_rss ? 0 : nic_idx;
+
 	for (uint16_t q = 0; q < nic->n_rxq; q++) {
-		/* queue q to worker q keeps RSS and ownership aligned; lone queues spread over workers */
-		struct worker *w = workers[nic->n_rxq == 1 ? nic_idx % n : q % n];
+		struct worker *w = workers[(first + q) % n];
 
 		if (w->n_queues == WORKER_QUEUES_MAX) {
 			LOG_ERR("worker %u: more than %d receive queues: use more workers or fewer ports",
