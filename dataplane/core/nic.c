@@ -100,20 +100,40 @@ static int configure(
 	return configure_queues(nic, &conf);
 }
 
+#define RETA_GROUPS (RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE)
+
+/* Whether the device has the table that it was given; one that cannot tell is believed. */
+static bool has_reta(const struct nic *nic, const struct rte_eth_rss_reta_entry64 *reta, uint16_t n)
+{
+	struct rte_eth_rss_reta_entry64 got[RETA_GROUPS] = {0};
+
+	for (unsigned i = 0; i < RETA_GROUPS; i++)
+		got[i].mask = UINT64_MAX;
+	if (rte_eth_dev_rss_reta_query(nic->id, got, n) != 0)
+		return true;
+	for (unsigned i = 0; i < n; i++) {
+		const unsigned g = i / RTE_ETH_RETA_GROUP_SIZE, k = i % RTE_ETH_RETA_GROUP_SIZE;
+
+		if (got[g].reta[k] != reta[g].reta[k])
+			return false;
+	}
+	return true;
+}
+
 /* Entry i → queue (i & 127) modulo queues: the rule of NIC_RSS_OWNER. False: who knows what the table is. */
 static bool fill_reta(const struct nic *nic, const struct rte_eth_dev_info *info)
 {
-	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE];
+	struct rte_eth_rss_reta_entry64 reta[RETA_GROUPS] = {0};
 
 	if (info->reta_size == 0 || info->reta_size > RTE_ETH_RSS_RETA_SIZE_512)
 		return false;
-	memset(reta, 0, sizeof(reta));
 	for (unsigned i = 0; i < info->reta_size; i++) {
 		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
 		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
 			NIC_RSS_OWNER(i, nic->n_rxq);
 	}
-	if (rte_eth_dev_rss_reta_update(nic->id, reta, info->reta_size) == 0)
+	if (rte_eth_dev_rss_reta_update(nic->id, reta, info->reta_size) == 0
+		&& has_reta(nic, reta, info->reta_size))
 		return true;
 	LOG_WARNING("port %s: redirection table not accepted: flows may arrive at the wrong "
 		    "worker and are handed over",
