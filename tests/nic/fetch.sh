@@ -19,10 +19,17 @@ unpack() { # unpack NAME PACKAGE… : downloads with APT's options in APT_OPTION
 	rm -rf "$tmp"
 }
 
-APT_OPTIONS=(-q)
+kernel_name() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1; }
+
 if [ ! -e "$DIR/kernel" ]; then
-	name=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
-	unpack kernel "${name:-linux-image-cloud-amd64}"
+	APT_OPTIONS=(-q)
+	[ -n "$(kernel_name)" ] || apt-get update >"$DIR/no-kernel" 2>&1 || true # a machine that has no lists yet
+	name=$(kernel_name)
+	if [ -n "$name" ]; then
+		unpack kernel "$name"
+	else
+		echo "APT knows no linux-image-cloud-amd64" >>"$DIR/no-kernel"
+	fi
 fi
 
 if [ ! -e "$DIR/qemu" ]; then
