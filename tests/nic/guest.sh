@@ -63,17 +63,18 @@ g_boot() { # g_boot QEMU-OPTION… : with the NICs; returns when the guest runs 
 g_share() { # g_share TAG DIRECTORY CACHE : a directory of the host for the guest
 	t_spawn "virtiofsd-$1" mr /usr/lib/qemu/virtiofsd --socket-path="$T_DIR/$1.vfs" -o "source=$2" -o "cache=$3" \
 		-o sandbox=chroot
-	t_wait 10 "virtiofsd of $2" test -S "$T_DIR/$1.vfs"
+	# its socket is there before it listens
+	t_wait 20 "virtiofsd of $2" grep -q "Waiting for vhost-user socket" "$T_DIR/virtiofsd-$1.log"
 }
 
-g() { # g COMMAND… : in the guest; output and exit status are the command's
+g() { # g COMMAND… : in the guest; output and exit status are the command's, or 125: there is no answer
 	local n rc
 	n=$(cat "$T_DIR/guest.n")
 	echo $((n + 1)) >"$T_DIR/guest.n"
 	echo "${*@Q}" >"$T_DIR/$n.tmp"
 	mv "$T_DIR/$n.tmp" "$T_DIR/$n.sh"
-	t_wait 60 "the guest's answer to: $*" g_has_answered "$n" || exit 1
-	rc=$(cat "$T_DIR/$n.rc") || exit 1 # without an answer nothing here means anything
+	t_wait 60 "the guest's answer to: $*" g_has_answered "$n" || return 125
+	rc=$(cat "$T_DIR/$n.rc") || return 125
 	cat "$T_DIR/$n.out"
 	rm "$T_DIR/$n".*
 	return "$rc"

@@ -78,7 +78,7 @@ case $NIC in
 virtio-packed | virtio-split)
 	DEVICE=virtio-net-pci DRIVER=net_virtio OFFLOADS=none SPREAD=rss STAYS="yes yes" TAP_QUEUES=2
 	TAP_OPTIONS=,queues=2,vhost=off
-	DEVICE_OPTIONS=,disable-legacy=on,iommu_platform=on,mq=on,vectors=6,rss=on
+	DEVICE_OPTIONS=,disable-legacy=on,iommu_platform=on,mq=on,vectors=6,rss=on,rx_queue_size=1024
 	[ "$NIC" = virtio-split ] || DEVICE_OPTIONS+=,packed=on
 	;;
 # QEMU's chip puts everything into queue 0
