@@ -14,8 +14,11 @@ t_dataplane() { # t_dataplane [OPTION…]
 	g_spawn millraced "$T_BUILD/dataplane/millraced" --port "north=$PCI_N" --port "south=$PCI_S" --idle sleep \
 		--conns 8192 --conns6 8192 --services 64 --backends 256 --snats 4 --neighs 1024 --cache-memory 20 \
 		--socket /run/dataplane.sock "$@"
-	t_wait 60 millraced grep -q "notice: ready" "$T_DIR/millraced.log" || fail "millraced does not start"
+	t_wait 60 millraced has_started || true
+	grep -q "notice: ready" "$T_DIR/millraced.log" || fail "millraced does not start"
 }
+
+has_started() { grep -q "notice: ready" "$T_DIR/millraced.log" || [ -s "$T_DIR/millraced.rc" ]; }
 
 t_controld() { # t_controld CONFIG
 	g_spawn controld "$T_BUILD/control/daemon/millrace-controld" --config "$1" --state-dir /run/state \
@@ -40,7 +43,7 @@ converge() { # until the services work
 }
 
 answered() { # answered NAME HOST PORT : requests from the client
-	t_load "$1" "$2" "$3" --requests 200 --concurrency 10
+	t_load "$1" "$2" "$3" --requests 100 --concurrency 10
 	expect_all "$1"
 }
 
@@ -61,7 +64,7 @@ stays() { # stays NAME HOST PORT yes|no : whether the device brings flows of dir
 	if [ "$4" = yes ]; then
 		expect "the device brought every packet to its flow's worker" test $before = 0
 	else
-		expect "the device did not know, packets were handed over" test $before -gt 100
+		expect "the device did not know, packets were handed over" test $before -gt 50
 	fi
 }
 
@@ -126,7 +129,7 @@ for p in 0 1; do
 done
 # shellcheck disable=SC2086
 serve_all $STAYS
-[ "$NIC" = vmxnet3 ] || expect "both workers receive" test "$(workers 'min(w["rx_packets"] for w in a["items"])')" -gt 100
+[ "$NIC" = vmxnet3 ] || expect "both workers receive" test "$(workers 'min(w["rx_packets"] for w in a["items"])')" -gt 50
 
 say "checksums"
 counts bad_ip_checksum ip
