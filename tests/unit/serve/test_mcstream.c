@@ -209,7 +209,7 @@ struct script {
 	uint32_t n;
 };
 
-static void say(struct script *s, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void say(struct script *s, const char *format, ...)
 {
 	va_list ap;
 
