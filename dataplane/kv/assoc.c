@@ -183,6 +183,11 @@ void assoc_walk(const struct assoc *a, void (*on_item)(const struct item *it, vo
 	assoc_walk_some(a, 0, a->n_buckets, on_item, ctx);
 }
 
+void assoc_prefetch(const struct assoc *a, uint64_t hash)
+{
+	rte_prefetch0(bucket_of(a, hash));
+}
+
 void assoc_lock(struct assoc *a, uint64_t hash)
 {
 	rte_ticketlock_lock(&a->stripes[index_of(a, hash) % ASSOC_STRIPES].lock);

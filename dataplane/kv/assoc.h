@@ -54,6 +54,9 @@ uint64_t assoc_size(uint64_t n_buckets);
 /* Looks n keys up, n ≤ ASSOC_BULK. Hot, any thread that reports quiescent, no lock. */
 void assoc_find_bulk(const struct assoc *a, struct assoc_probe *probes, unsigned n);
 
+/* Fetches the bucket of a key that is to be found soon. Hot, any thread. */
+void assoc_prefetch(const struct assoc *a, uint64_t hash);
+
 /* A reader's note for the policy; relaxed, may be lost. Hot, any thread. */
 static inline void assoc_set_state(union assoc_slot *slot, uint8_t state)
 {

@@ -164,7 +164,6 @@ void kv_writer_begin(struct kv_writer *w, uint32_t now, int64_t unix_now, uint64
 	/* pairs(kv-era): the list of purges that made it */
 	w->era = __atomic_load_n(&w->kv->era, __ATOMIC_ACQUIRE);
 	w->is_purging = __atomic_load_n(&w->kv->purges, __ATOMIC_RELAXED) != NULL;
-	kvsweep_run(w);
 }
 
 void kv_stats_sum(const struct kv *kv, struct kv_stats *sum)

@@ -5,7 +5,7 @@
  * lock, all may write. This is what protocols call; what bytes they speak is theirs.
  *
  * Times are seconds of the process (begin with 1 or more), milliseconds of the process (base/clock.h), and for absolute times of
- * expiry seconds since 1970. A caller says all of them once in a loop, kv_writer_begin().
+ * expiry seconds since 1970. A caller says all of them once in a loop, kv_writer_begin(), and sweeps, kv_sweep().
  *
  * Files: item.h the layout, assoc the index, seg the memory, evict* the policies, kvroom.c the walk that makes room, kvsweep.c
  * what has expired or was purged, kvverb.c writing, kvget.c reading and who is to fetch anew, lease.c what was said about
@@ -180,9 +180,13 @@ uint64_t kv_memory_min(const struct kv_params *params);
 
 struct kv_writer *kv_writer_of(struct kv *kv, unsigned id);
 
-/* Once in a loop of the writer's thread: the time, and a bounded part of what is to be swept. A second of `now` begins where now_ms
+/* Once in a loop of the writer's thread: the time. A second of `now` begins where now_ms
  * is a multiple of 1,000; if not, early refreshes come up to a second too early or too late. Hot. */
 void kv_writer_begin(struct kv_writer *w, uint32_t now, int64_t unix_now, uint64_t now_ms);
+
+/* A part, of about ten microseconds, of what this writer has to sweep: the memory of what has expired, or was purged, is only used
+ * again once it was swept. true: there is more to be done in this loop, or a later one. Hot; after kv_writer_begin(). */
+bool kv_sweep(struct kv_writer *w);
 
 static inline struct kv_key kv_key_of(const void *data, uint32_t len)
 {

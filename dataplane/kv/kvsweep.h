@@ -5,9 +5,6 @@
  */
 #include "kv/kv_pvt.h"
 
-/* A bounded part of the round of this second. Context: the writer's thread, once in a loop. */
-void kvsweep_run(struct kv_writer *w);
-
 /* Purges all, if a flush_all has said to at this time. Context: the writer's thread, once in a loop. */
 void kvsweep_flush(struct kv_writer *w);
 

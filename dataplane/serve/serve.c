@@ -24,13 +24,19 @@
 
 /* Bytes of a request that is copied: of one with the longest key, and what else is usual. */
 #define COPY_MAX 288u
-#define IDLE_TURNS 5u /* parts of a sweep in a millisecond: about one, where all of them are used */
+/* The sweeps of all caches together, at a time; three times as long is for packets then. Who receives none has more time. */
+#define SWEEP_US 100u
+#define SWEEP_IDLE_US 300u
 
 struct serve_worker {
 	uint64_t now_ms; /* the caches' time, which does not wrap */
 	uint32_t last_ms;
 	uint64_t generation; /* whose caches have begun at that time */
 	uint64_t seen_rx;    /* packets received until then */
+	uint64_t swept_cyc;  /* when it last swept */
+	uint64_t us_cyc;     /* cycles of a microsecond */
+	bool is_behind;      /* there was more to sweep */
+	unsigned sweep_at;   /* the cache that comes next, modulo how many there are */
 	int64_t unix_now;
 	struct rate_sources *sources;
 	struct serve_tally *services;
@@ -88,6 +94,7 @@ int serve_worker_create(struct serve_worker **out, const struct serve_worker_par
 		return -ENOMEM;
 	sw->lookups_left = sw->requests_left = 1;
 	sw->random = rte_rdtsc() | 1;
+	sw->us_cyc = rte_get_tsc_hz() / US_PER_S;
 	sw->services = rte_zmalloc_socket(
 		"serve", p->n_services * sizeof(*sw->services), RTE_CACHE_LINE_SIZE, p->socket_id);
 	rc = sw->services != NULL ? rate_sources_create(&sw->sources, p->socket_id) : -ENOMEM;
@@ -150,16 +157,36 @@ static inline struct serve_tally *tally_of_packet(struct call *x, unsigned i)
 	return &x->tally;
 }
 
-/* Every cache learns the time once in a millisecond, and when its generation begins. time() is a read of a page of the kernel.
- * Each time a cache sweeps a bounded part of what has expired; a worker that has received nothing since has the time for more. */
+/* Parts of the caches' sweeps in turn, for so long, or until there is nothing more. */
+static void sweep_caches(struct worker *w, const struct serve_conf *c, uint32_t us)
+{
+	struct serve_worker *sw = w->serve;
+	const uint64_t begun = rte_rdtsc();
+	unsigned n_done = 0;
+
+	do {
+		const struct cache *cache = c->caches[sw->sweep_at++ % c->n_caches];
+
+		n_done = kv_sweep(kv_writer_of(cache->kv, w->id)) ? 0 : n_done + 1;
+		sw->swept_cyc = rte_rdtsc();
+	} while (n_done < c->n_caches && sw->swept_cyc - begun < us * sw->us_cyc);
+	sw->is_behind = n_done < c->n_caches;
+}
+
+/* Every cache learns the time once in a millisecond, and when its generation begins, and then sweeps. time() is a read of a page of
+ * the kernel. */
 static void begin_caches(struct worker *w, const struct serve_conf *c)
 {
 	struct serve_worker *sw = w->serve;
-	const unsigned n_turns = w->tally->rx == sw->seen_rx ? IDLE_TURNS : 1;
+	const bool is_idle = w->tally->rx == sw->seen_rx;
 	uint32_t now_s;
 
-	if (likely(sw->last_ms == w->now_ms && sw->generation == w->snap->generation))
+	if (likely(sw->last_ms == w->now_ms && sw->generation == w->snap->generation)) {
+		if (unlikely(sw->is_behind)
+			&& rte_rdtsc() - sw->swept_cyc >= 3 * SWEEP_US * sw->us_cyc)
+			sweep_caches(w, c, SWEEP_US);
 		return;
+	}
 	if (sw->last_ms != w->now_ms)
 		sw->unix_now = time(NULL);
 	sw->now_ms += w->now_ms - sw->last_ms;
@@ -170,11 +197,10 @@ static void begin_caches(struct worker *w, const struct serve_conf *c)
 	for (unsigned i = 0; i < c->n_caches; i++) {
 		struct cache *cache = c->caches[i];
 
-		for (unsigned turn = 0; turn < n_turns; turn++)
-			kv_writer_begin(
-				kv_writer_of(cache->kv, w->id), now_s, sw->unix_now, sw->now_ms);
+		kv_writer_begin(kv_writer_of(cache->kv, w->id), now_s, sw->unix_now, sw->now_ms);
 		__atomic_store_n(&cache->now_s, now_s, __ATOMIC_RELAXED);
 	}
+	sweep_caches(w, c, is_idle ? SWEEP_IDLE_US : SWEEP_US);
 }
 
 void serve_tick(struct worker *w, const struct serve_conf *c)

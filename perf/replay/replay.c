@@ -72,6 +72,8 @@ static void play(struct kv *kv, const struct trace *t, const struct options *o, 
 
 		rte_rcu_qsbr_quiescent(readers, 0);
 		kv_writer_begin(w, q->time_s + 1, 0, (uint64_t)q->time_s * 1000 + 1);
+		while (kv_sweep(w))
+			;
 		kv_get_bulk(w, &probe, 1);
 		if (probe.item == NULL) {
 			const struct kv_store s = {.value = value,

@@ -73,6 +73,7 @@ static struct kv_writer *some_writer(void)
 
 	rte_rcu_qsbr_quiescent(readers, 0);
 	kv_writer_begin(w, now, EPOCH + now, (uint64_t)now * 1000);
+	kv_sweep(w);
 	return w;
 }
 

@@ -28,8 +28,10 @@ static void begin_all(void)
 	const uint32_t now = (uint32_t)(now_ms / 1000);
 
 	rte_rcu_qsbr_quiescent(readers, 0);
-	for (unsigned i = 0; i < N_WRITERS; i++)
+	for (unsigned i = 0; i < N_WRITERS; i++) {
 		kv_writer_begin(kv_writer_of(kv, i), now, EPOCH + now, now_ms);
+		kv_sweep(kv_writer_of(kv, i));
+	}
 }
 
 static void at(uint64_t ms)

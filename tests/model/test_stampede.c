@@ -103,6 +103,7 @@ static struct outcome play(const char *name, const struct kv_stampede *s, unsign
 
 			kv_writer_begin(kv_writer_of(kv, i), (uint32_t)(mine / 1000),
 				EPOCH + (int64_t)mine / 1000, mine);
+			kv_sweep(kv_writer_of(kv, i));
 		}
 		if (ms == START_MS || ms == START_MS + FETCH_MS) {
 			/* the first one, alone: the time that it takes is known from then on */

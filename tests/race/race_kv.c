@@ -159,6 +159,8 @@ static void *body(void *arg)
 			sched_yield(); /* fewer cores than threads: one that waits keeps all memory from being used again */
 		kv_writer_begin(w, 1 + turn / 500, 0, 1000 + turn * 2);
 		kv_writer_begin(c, 1, 0, 1);
+		kv_sweep(w);
+		kv_sweep(c);
 		get(w, &rnd);
 		change(w, &rnd);
 		if (turn % (TURNS / COUNTS) == 0) {

@@ -62,6 +62,8 @@ static void begin(uint32_t id, uint32_t now)
 	rte_rcu_qsbr_quiescent(readers, id);
 	kv_writer_begin(kv_writer_of(guarded, id), now, now, now * 1000 + 999);
 	kv_writer_begin(kv_writer_of(plain, id), now, now, now * 1000 + 999);
+	kv_sweep(kv_writer_of(guarded, id));
+	kv_sweep(kv_writer_of(plain, id));
 }
 
 static void wait_for_all(uint32_t id)

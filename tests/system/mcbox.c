@@ -68,6 +68,7 @@ static void begin(struct servemc *s, struct rte_rcu_qsbr *readers)
 	s->unix_now = time(NULL);
 	rte_rcu_qsbr_quiescent(readers, 0);
 	kv_writer_begin(s->writer, (uint32_t)(s->now_ms / 1000), s->unix_now, s->now_ms);
+	kv_sweep(s->writer);
 }
 
 /* Lookups go the way they go in a burst. */
