@@ -5,6 +5,7 @@
  */
 #include "kv/kv_pvt.h"
 #include "kv/kvget.h"
+#include "kv/kvroom.h"
 #include "kv/kvsweep.h"
 
 #include <rte_debug.h>
@@ -76,12 +77,6 @@ uint64_t kv_memory_min(const struct kv_params *params)
 	}
 }
 
-/* Each writer may have so many segments open in each queue that all together have a fourth. */
-static uint32_t classes_for(uint32_t n_segs, uint32_t n_writers)
-{
-	return RTE_MIN(RTE_MAX(n_segs / 4 / SEG_QUEUES / n_writers, 1u), SEG_CLASSES);
-}
-
 int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qsbr *readers)
 {
 	struct layout l;
@@ -108,8 +103,8 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 	kv->writers = (struct kv_writer *)(void *)(m + l.writers);
 	kv->index = assoc_init(m + l.index, l.n_buckets, m + l.base);
 	seg_pool_init(&kv->pool, m + l.base, l.n_segs, l.shift,
-		classes_for(l.n_segs, params->n_writers), (struct seg *)(void *)(m + l.segs),
-		readers);
+		kvroom_classes(l.n_segs, params->n_writers, &kv->class_bits),
+		(struct seg *)(void *)(m + l.segs), readers);
 	kv->evict.ops = evict_policies[params->policy];
 	kv->evict.pool = &kv->pool;
 	if (kv->evict.ops->has_ghost)

@@ -75,6 +75,7 @@ struct kv {
 	uint32_t value_max;
 	uint32_t n_writers;
 	uint32_t n_sweepers; /* the first of them: guests have no share of the sweeps */
+	uint32_t class_bits; /* of times to live (kvroom.c) */
 	uint32_t n_reserve;  /* segments that are kept free */
 	struct kv_writer *writers;
 	struct seg_pool pool;

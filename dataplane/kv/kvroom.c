@@ -17,6 +17,24 @@
 #define CLEAN_SHARE 4u /* a segment is cleaned when a fourth of it is dead */
 #define CLEAN_LOOK 16u /* segments looked at for one */
 
+/* Classes of times to live: as many as leave the segments that all writers may have open in all of them within this part of all. */
+#define OPEN_SHARE 4u
+#define OPEN_SHARE_FINE 6u
+#define CLASS_BITS_MAX 3u
+#define CLASS_SECONDS (60u * 60 * 24 * 30) /* a longer time to live is rare */
+_Static_assert(SEG_CLASSES == 22 << CLASS_BITS_MAX, "one for each, as class_at() says");
+
+/* Classes of times to live that begin at powers of two, each cut into 1 << bits equal ones; 0 is for ever. */
+static uint32_t class_at(uint32_t left, uint32_t bits)
+{
+	uint32_t shift;
+
+	if (left < 2u << bits)
+		return RTE_MAX(left, 1u);
+	shift = 31 - (uint32_t)__builtin_clz(left) - bits;
+	return (shift << bits) + (left >> shift);
+}
+
 static uint8_t class_of(const struct kv *kv, const struct kv_writer *w, uint32_t when)
 {
 	const uint32_t seconds = when & ITEM_SECONDS;
@@ -24,8 +42,19 @@ static uint8_t class_of(const struct kv *kv, const struct kv_writer *w, uint32_t
 
 	if (seconds == 0)
 		return 0;
-	class = seconds <= w->now ? 1 : 32 - (uint32_t)__builtin_clz(seconds - w->now);
+	class = class_at(seconds > w->now ? seconds - w->now : 0, kv->class_bits);
 	return (uint8_t)RTE_MIN(class, kv->pool.n_classes - 1);
+}
+
+uint32_t kvroom_classes(uint32_t n_segs, uint32_t n_writers, uint32_t *bits)
+{
+	const uint32_t fine = n_segs / OPEN_SHARE_FINE / SEG_QUEUES / n_writers;
+
+	for (*bits = CLASS_BITS_MAX; *bits > 0; --*bits)
+		if (class_at(CLASS_SECONDS, *bits) < fine)
+			return class_at(CLASS_SECONDS, *bits) + 1;
+	return RTE_MIN(RTE_MAX(n_segs / OPEN_SHARE / SEG_QUEUES / n_writers, 1u),
+		class_at(CLASS_SECONDS, 0) + 1);
 }
 
 struct item *kvroom_reserve(struct kv_writer *w, uint8_t queue, uint32_t when, uint32_t size)

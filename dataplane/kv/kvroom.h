@@ -5,6 +5,9 @@
  */
 #include "kv/kv_pvt.h"
 
+/* How many classes of times to live there shall be, and into how many, in bits, each power of two is cut. Context: manager. */
+uint32_t kvroom_classes(uint32_t n_segs, uint32_t n_writers, uint32_t *bits);
+
 /* Walks so that there will be room, in proportion to size. Holding no stripe. */
 void kvroom_make(struct kv_writer *w, uint32_t size);
 

@@ -22,7 +22,7 @@
 
 #define SEG_NONE UINT32_MAX
 #define SEG_QUEUES 2u
-#define SEG_CLASSES 16u
+#define SEG_CLASSES 176u
 
 enum seg_state { SEG_FREE, SEG_OPEN, SEG_SEALED, SEG_VICTIM, SEG_LIMBO, SEG_GIVEN };
 
