@@ -278,6 +278,50 @@ void assoc_del_locked(union assoc_slot *slot)
 	__atomic_store_n(&slot->word, 0, __ATOMIC_RELAXED);
 }
 
+static uint32_t drop_chain(struct assoc *a, struct bucket *b,
+	bool (*is_dropped)(const struct item *it, const void *ctx), const void *ctx)
+{
+	uint32_t n = 0;
+
+	while (b != NULL) {
+		struct bucket *next = NULL;
+
+		for (unsigned s = 0; s < ASSOC_SLOTS; s++) {
+			const uint64_t word = load(&b->slots[s]);
+
+			if (is_empty(word))
+				continue;
+			if (unlikely(is_link(word))) {
+				next = linked(a, word);
+			} else if (is_dropped(item_of(a, word), ctx)) {
+				assoc_del_locked(&b->slots[s]);
+				n++;
+			}
+		}
+		b = next;
+	}
+	return n;
+}
+
+uint32_t assoc_drop_some(struct assoc *a, uint64_t from, uint64_t n_buckets,
+	bool (*is_dropped)(const struct item *it, const void *ctx), const void *ctx)
+{
+	const uint64_t end = RTE_MIN(a->n_buckets, from + n_buckets);
+	uint32_t n = 0;
+
+	for (uint64_t i = from; i < end; i++) {
+		rte_ticketlock_lock(&a->stripes[i % ASSOC_STRIPES].lock);
+		n += drop_chain(a, &a->buckets[i], is_dropped, ctx);
+		rte_ticketlock_unlock(&a->stripes[i % ASSOC_STRIPES].lock);
+	}
+	return n;
+}
+
+uint64_t assoc_n_buckets(const struct assoc *a)
+{
+	return a->n_buckets;
+}
+
 /* One key from slot `from` of bucket b on. */
 static void find_on(
 	const struct assoc *a, const struct bucket *b, unsigned from, struct assoc_probe *p)

@@ -107,6 +107,12 @@ void assoc_give(struct assoc *a, void *memory, uint64_t size);
 uint64_t assoc_walk_some(const struct assoc *a, uint64_t from, uint64_t n_buckets,
 	void (*on_item)(const struct item *it, void *ctx), void *ctx);
 
+/* Removes the keys of n_buckets buckets, and of what overflowed from them, from this one on, of whose items is_dropped says so. It is
+ * asked under the stripe of the key, and must not read the item. Returns how many. Hot; any thread that holds no stripe. */
+uint32_t assoc_drop_some(struct assoc *a, uint64_t from, uint64_t n_buckets,
+	bool (*is_dropped)(const struct item *it, const void *ctx), const void *ctx);
+uint64_t assoc_n_buckets(const struct assoc *a);
+
 /* Calls on_item with each item, while nobody writes. For assertions and tests. */
 void assoc_walk(
 	const struct assoc *a, void (*on_item)(const struct item *it, void *ctx), void *ctx);

@@ -122,6 +122,7 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 		memset(w->open, 0xff, sizeof(w->open)); /* SEG_NONE */
 		w->victim = SEG_NONE;
 		w->sweep_at = UINT32_MAX;
+		w->look.at = SEG_NONE;
 		w->sweep.no = SEG_NONE;
 		w->clean_at = (uint32_t)((uint64_t)l.n_segs * i / params->n_writers);
 	}
@@ -205,7 +206,8 @@ void kv_usage(const struct kv *kv, struct kv_usage *usage)
 
 		if (live <= 0)
 			continue;
-		usage->item_bytes += (uint32_t)live;
+		if (__atomic_load_n(&s->state, __ATOMIC_RELAXED) != SEG_DROPPED)
+			usage->item_bytes += (uint32_t)live;
 		if (min != 0 && min + stale_s <= now && (oldest == 0 || min < oldest))
 			oldest = min;
 	}
@@ -267,9 +269,10 @@ static void check_item(const struct item *it, void *ctx)
 	struct check *c = ctx;
 	const struct seg *s = &c->kv->pool.segs[seg_of(&c->kv->pool, it)];
 
-	RTE_VERIFY(s->state == SEG_OPEN || s->state == SEG_SEALED || s->state == SEG_VICTIM);
+	RTE_VERIFY(s->state == SEG_OPEN || s->state == SEG_SEALED || s->state == SEG_VICTIM
+		|| s->state == SEG_DROPPED);
 	c->n_items++;
-	c->n_bytes += kv_item_size(it);
+	c->n_bytes += s->state != SEG_DROPPED ? kv_item_size(it) : 0;
 }
 
 void kv_check(const struct kv *kv)

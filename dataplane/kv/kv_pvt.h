@@ -41,6 +41,23 @@ struct kv_sweep {
 	uint32_t seq, era; /* as it began */
 };
 
+/* The look for segments of which all has expired, a part in each loop. */
+struct kv_look {
+	uint32_t at;    /* segment; SEG_NONE: none is under way */
+	uint32_t limit; /* what expires at this second, or before, has */
+	bool is_taking; /* there are enough of them */
+	uint64_t n_bytes, n_dead_bytes;
+};
+
+/* Dropping many segments at once (kv/kvdrop.h). */
+enum kv_drop_state { KV_DROP_NONE, KV_DROP_WALKING, KV_DROP_ENDING };
+
+struct kv_drop {
+	uint8_t state; /* enum kv_drop_state. w: writer 0, and who walks the last part  pairs(kv-drop) */
+	uint32_t limit;      /* w: writer 0 before it is WALKING  r: all then */
+	uint64_t at, n_done; /* buckets; atomic */
+};
+
 struct kv_writer {
 	struct kv *kv;
 	uint32_t id;
@@ -64,6 +81,7 @@ struct kv_writer {
 	uint32_t sweep_at, swept_s; /* the round: how far, and of which second */
 	bool is_own_swept;          /* in this round */
 	struct kv_sweep sweep;
+	struct kv_look look;   /* of writer 0 */
 	struct kv_stats stats; /* w: owner, relaxed  r: manager */
 } __rte_cache_aligned;
 
@@ -87,7 +105,8 @@ struct kv {
 	uint32_t number __rte_cache_aligned; /* next */
 	uint32_t era;                        /* changes with each purge  pairs(kv-era) */
 	struct kv_purges *purges;            /* NULL: none  pairs(kv-purges) */
-	rte_ticketlock_t index_lock;         /* of who gives the index memory */
+	struct kv_drop drop;
+	rte_ticketlock_t index_lock; /* of who gives the index memory */
 	uint32_t flush_at; /* the second when all is purged; 0: none is to come. atomic, relaxed */
 	/* w and r: holder of the lock */
 	rte_ticketlock_t purge_lock;

@@ -10,6 +10,8 @@
  */
 #include "kv/kvroom.h"
 
+#include "kv/kvdrop.h"
+
 #include <rte_branch_prediction.h>
 
 #define WALK_SHARE 4u  /* bytes walked for each that is written, as long as there is a reserve */
@@ -81,7 +83,7 @@ void kvroom_commit(struct kv_writer *w, const struct item *it, uint32_t size)
 
 	s->fill += size;
 	__atomic_fetch_add(&s->live, (int32_t)size, __ATOMIC_RELAXED);
-	kvroom_lower(w->kv, it, item_when(it));
+	kvroom_note_when(w->kv, it, item_when(it));
 }
 
 void kvroom_lower(struct kv *kv, const struct item *it, uint32_t when)
@@ -96,6 +98,19 @@ void kvroom_lower(struct kv *kv, const struct item *it, uint32_t when)
 		&& !__atomic_compare_exchange_n(
 			&s->min_when, &min, seconds, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
+}
+
+void kvroom_note_when(struct kv *kv, const struct item *it, uint32_t when)
+{
+	struct seg *s = &kv->pool.segs[seg_of(&kv->pool, it)];
+	const uint32_t seconds = when & ITEM_SECONDS, last = seconds != 0 ? seconds : SEG_NEVER;
+	uint32_t max = __atomic_load_n(&s->max_when, __ATOMIC_RELAXED);
+
+	while (last > max
+		&& !__atomic_compare_exchange_n(
+			&s->max_when, &max, last, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	kvroom_lower(kv, it, when);
 }
 
 void kvroom_remove(struct kv_writer *w, union assoc_slot *slot, const struct item *it)
@@ -155,6 +170,19 @@ out:
 	assoc_unlock(kv->index, hash);
 }
 
+/* The next one of the victim; returns its size. */
+static uint32_t judge_next(struct kv_writer *w)
+{
+	const struct seg_pool *p = &w->kv->pool;
+	const uint8_t *begin = seg_memory(p, w->victim);
+	const struct item *it = (const struct item *)(const void *)(begin + w->victim_at);
+	const uint32_t size = kv_item_size(it);
+
+	judge(w, it, size, p->segs[w->victim].queue);
+	w->victim_at += size;
+	return size;
+}
+
 /* A segment of which much is dead, now this writer's. */
 static uint32_t find_dead(struct kv_writer *w)
 {
@@ -201,9 +229,6 @@ static void walk(struct kv_writer *w, uint32_t n_bytes)
 	uint32_t n_walked = 0;
 
 	while (n_walked < n_bytes) {
-		const struct item *it;
-		uint32_t size;
-
 		if (w->victim == SEG_NONE && !take_victim(w))
 			return;
 		if (w->victim_at == p->segs[w->victim].fill) {
@@ -211,13 +236,24 @@ static void walk(struct kv_writer *w, uint32_t n_bytes)
 			w->victim = SEG_NONE;
 			continue;
 		}
-		it = (const struct item *)(const void *)((const uint8_t *)seg_memory(p, w->victim)
-			+ w->victim_at);
-		size = kv_item_size(it);
-		judge(w, it, size, p->segs[w->victim].queue);
-		w->victim_at += size;
-		n_walked += size;
+		n_walked += judge_next(w);
 	}
+}
+
+void kvroom_empty(struct kv_writer *w, uint32_t no)
+{
+	const uint32_t victim = w->victim, at = w->victim_at;
+	const bool is_cleaning = w->is_cleaning;
+
+	w->victim = no;
+	w->victim_at = 0;
+	w->is_cleaning = true;
+	while (w->victim_at < w->kv->pool.segs[no].fill)
+		judge_next(w);
+	seg_retire(&w->kv->pool, no);
+	w->victim = victim;
+	w->victim_at = at;
+	w->is_cleaning = is_cleaning;
 }
 
 void kvroom_make(struct kv_writer *w, uint32_t size)
@@ -229,7 +265,10 @@ void kvroom_make(struct kv_writer *w, uint32_t size)
 
 	if (likely(n_soon > kv->n_reserve))
 		return;
-	if (n_soon > kv->n_reserve / 2)
+	if (n_soon > kv->n_reserve / 2 && kvdrop_help(w))
+		while (size > WALK_MIN && kvdrop_help(w))
+			size -= WALK_MIN;
+	else if (n_soon > kv->n_reserve / 2)
 		walk(w, WALK_MIN + size * WALK_SHARE);
 	else /* the pace is too slow for what is written: a whole segment */
 		walk(w, seg_size(p));

@@ -16,7 +16,14 @@ void kvroom_make(struct kv_writer *w, uint32_t size);
 struct item *kvroom_reserve(struct kv_writer *w, uint8_t queue, uint32_t when, uint32_t size);
 void kvroom_commit(struct kv_writer *w, const struct item *it, uint32_t size);
 
-/* The item may expire at this time: its segment is to be looked at then. */
+/* The VICTIM, which is the writer's but not the one that it walks, becomes empty and limbo: what lives in it is copied on. As
+ * much work as the segment is long. Holding no stripe. */
+void kvroom_empty(struct kv_writer *w, uint32_t no);
+
+/* The item may expire at this time, 0: never. Its stripe is locked, unless nobody else knows it. */
+void kvroom_note_when(struct kv *kv, const struct item *it, uint32_t when);
+
+/* Its segment is to be looked at then; 0: never. */
 void kvroom_lower(struct kv *kv, const struct item *it, uint32_t when);
 
 /* Takes the item out of the index. Its stripe is locked. */

@@ -14,6 +14,7 @@
 #include "kv/kvsweep.h"
 
 #include "base/tsan.h"
+#include "kv/kvdrop.h"
 #include "kv/kvroom.h"
 #include "kv/kvverb.h"
 
@@ -238,13 +239,17 @@ bool kv_sweep(struct kv_writer *w)
 
 	if (likely(w->sweep.no == SEG_NONE && w->sweep_at >= kv->pool.n)) {
 		if (w->swept_s == w->now || w->id >= kv->n_sweepers)
-			return false;
+			return kvdrop_run(w);
 		w->swept_s = w->now; /* a new second, a new round */
 		w->sweep_at = w->id;
 		w->is_own_swept = false;
-		if (w->id == 0)
+		if (w->id == 0) {
 			kvsweep_end_purges(kv);
+			kvdrop_begin(w);
+		}
 	}
+	if (unlikely(kvdrop_run(w)))
+		return true;
 	while (n < SWEEP_UNITS && (w->sweep.no != SEG_NONE || find_next(w, &n))) {
 		if (likely(may_go_on(w)))
 			n += go_on(w, SWEEP_UNITS - n);
@@ -261,7 +266,8 @@ static bool is_swept(const struct kv *kv, uint32_t era)
 		const struct seg *s = &kv->pool.segs[no];
 		const uint8_t state = __atomic_load_n(&s->state, __ATOMIC_RELAXED);
 
-		if ((state == SEG_OPEN || state == SEG_SEALED || state == SEG_VICTIM)
+		if ((state == SEG_OPEN || state == SEG_SEALED || state == SEG_VICTIM
+			    || state == SEG_DROPPED)
 			&& (int32_t)(__atomic_load_n(&s->era, __ATOMIC_RELAXED) - era) < 0)
 			return false;
 	}

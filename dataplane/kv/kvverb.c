@@ -368,7 +368,7 @@ void kvverb_touch(struct kv_writer *w, const struct kvverb_found *f, uint32_t wh
 	if (unlikely(item_is_expired(f->item, w->now)))
 		kvroom_remove(w, f->slot, f->item);
 	else
-		kvroom_lower(w->kv, f->item, when);
+		kvroom_note_when(w->kv, f->item, when);
 }
 
 const struct item *kv_touch(struct kv_writer *w, const struct kv_key *key, int64_t exptime)

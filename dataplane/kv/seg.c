@@ -23,7 +23,8 @@ void seg_pool_init(struct seg_pool *p, void *base, uint32_t n, uint32_t shift, u
 		.readers = readers,
 		.segs = segs,
 		.n_free = n,
-		.limbo = empty};
+		.limbo = empty,
+		.dropped = empty};
 	rte_ticketlock_init(&p->lock);
 	for (unsigned q = 0; q < SEG_QUEUES; q++)
 		for (unsigned c = 0; c < SEG_CLASSES; c++)
@@ -100,6 +101,7 @@ static uint32_t take_free(struct seg_pool *p)
 	s->fill = 0;
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->min_when, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->max_when, 0, __ATOMIC_RELAXED);
 	count(&p->seq, 1);
 	return no;
 }
@@ -168,6 +170,38 @@ bool seg_take(struct seg_pool *p, uint32_t no)
 	return is_ours;
 }
 
+bool seg_drop(struct seg_pool *p, uint32_t no)
+{
+	struct seg *s = &p->segs[no];
+	bool is_ours;
+
+	rte_ticketlock_lock(&p->lock);
+	is_ours = s->state == SEG_SEALED;
+	if (is_ours) {
+		take(p, no);
+		set_state(s, SEG_DROPPED);
+		link_before(p, &p->dropped, no, SEG_NONE);
+		count(&p->n_dropped, 1);
+	}
+	rte_ticketlock_unlock(&p->lock);
+	return is_ours;
+}
+
+uint32_t seg_take_dropped(struct seg_pool *p)
+{
+	uint32_t no;
+
+	rte_ticketlock_lock(&p->lock);
+	no = p->dropped.head;
+	if (no != SEG_NONE) {
+		unlink(p, &p->dropped, no);
+		set_state(&p->segs[no], SEG_VICTIM);
+		count(&p->n_dropped, -1u);
+	}
+	rte_ticketlock_unlock(&p->lock);
+	return no;
+}
+
 uint32_t seg_take_oldest(struct seg_pool *p, uint8_t queue)
 {
 	uint32_t no = SEG_NONE;
@@ -192,6 +226,7 @@ void seg_retire(struct seg_pool *p, uint32_t no)
 
 	rte_ticketlock_lock(&p->lock);
 	count(&p->n_queue[s->queue], -1u);
+	__atomic_store_n(&s->live, 0, __ATOMIC_RELAXED); /* of dropped ones it is not kept */
 	s->token = rte_rcu_qsbr_start(p->readers);
 	set_state(s, SEG_LIMBO);
 	link_before(p, &p->limbo, no, SEG_NONE);

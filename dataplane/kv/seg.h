@@ -10,7 +10,7 @@
  *  S3  a segment that is emptied is LIMBO until every reader has reported quiescent since, and only then FREE: what a reader
  *      has found stays as it is until it reports
  *  S4  `live` is the size of the items in it that the index names; below 0 for a moment when the number is read between two
- *      writers' changes
+ *      writers' changes, and more than that in DROPPED segments (kv/kvdrop.h)
  *
  * The lock is taken for a segment, not for an item: about once in a thousand items of 1/1000 of its size.
  */
@@ -21,10 +21,11 @@
 #include <stdint.h>
 
 #define SEG_NONE UINT32_MAX
+#define SEG_NEVER UINT32_MAX
 #define SEG_QUEUES 2u
 #define SEG_CLASSES 176u
 
-enum seg_state { SEG_FREE, SEG_OPEN, SEG_SEALED, SEG_VICTIM, SEG_LIMBO, SEG_GIVEN };
+enum seg_state { SEG_FREE, SEG_OPEN, SEG_SEALED, SEG_VICTIM, SEG_DROPPED, SEG_LIMBO, SEG_GIVEN };
 
 struct seg {
 	/* w: holder of the lock */
@@ -38,6 +39,7 @@ struct seg {
 	/* atomic, relaxed unless it says so */
 	int32_t live;      /* pairs(seg-live) */
 	uint32_t min_when; /* no item in it expires before this second; 0: none does */
+	uint32_t max_when; /* all in it has expired at this second; SEG_NEVER: something does not */
 	uint32_t era;      /* of the user's, given to seg_open() */
 };
 
@@ -53,13 +55,13 @@ struct seg_pool {
 	struct seg *segs;
 	rte_ticketlock_t lock;
 	/* w: holder of the lock  r: all, relaxed, as hints */
-	uint32_t n_free, n_limbo, n_given;
-	uint32_t n_queue[SEG_QUEUES]; /* OPEN, SEALED and VICTIM ones */
+	uint32_t n_free, n_limbo, n_given, n_dropped;
+	uint32_t n_queue[SEG_QUEUES]; /* OPEN, SEALED, VICTIM and DROPPED ones */
 	uint32_t n_sealed[SEG_QUEUES];
 	uint32_t seq; /* of the next that is opened */
 	/* w and r: holder of the lock */
 	uint32_t free;
-	struct seg_chain limbo, chains[SEG_QUEUES][SEG_CLASSES];
+	struct seg_chain limbo, dropped, chains[SEG_QUEUES][SEG_CLASSES];
 };
 
 /* base: n << shift bytes; segs: n of them, both the caller's for as long as the pool is. readers: of all threads that use
@@ -82,6 +84,12 @@ uint32_t seg_take_oldest(struct seg_pool *p, uint8_t queue);
 
 /* Takes this one, if it is SEALED. */
 bool seg_take(struct seg_pool *p, uint32_t no);
+
+/* Takes this one for seg_take_dropped(), if it is SEALED. */
+bool seg_drop(struct seg_pool *p, uint32_t no);
+
+/* One of those, now the caller's VICTIM, or SEG_NONE. */
+uint32_t seg_take_dropped(struct seg_pool *p);
 
 /* The caller's VICTIM or OPEN segment, of whose items the index names none any more, to limbo. */
 void seg_retire(struct seg_pool *p, uint32_t no);

@@ -175,6 +175,69 @@ static void by_and_by(void **state)
 	run("by and by", 0);
 }
 
+/* Everything ends in one second but for what a writer, whose clock is behind, gives another time meanwhile: that stays. */
+static void clock_behind(void **state)
+{
+	const struct kv_params params = {.memory_bytes = 16u << 20,
+		.item_bytes = 1000,
+		.value_max = 1000,
+		.n_writers = 2,
+		.policy = EVICT_S3FIFO};
+	enum { N = 20000 };
+	static bool is_kept[N];
+	unsigned n_parts = 0, n_kept = 0, n_late = 0;
+	uint32_t now = 10;
+	char text[24];
+	bool is_more;
+
+	(void)state;
+	assert_int_equal(kv_create(&kv, &params, readers), 0);
+	for (unsigned w = 0; w < 2; w++)
+		kv_writer_begin(kv_writer_of(kv, w), now, 0, 10000);
+	for (unsigned i = 0; i < N; i++) {
+		const struct kv_key key =
+			kv_key_of(text, (uint32_t)snprintf(text, sizeof(text), "item:%u", i));
+		const struct kv_store s = {.value = text, .value_len = key.len, .exptime = 5};
+
+		assert_int_equal(kv_store(kv_writer_of(kv, i % 2), &key, &s, NULL), KV_OK);
+		is_kept[i] = false;
+	}
+	now += 5;
+	kv_writer_begin(kv_writer_of(kv, 0), now, 0, now * 1000);
+	kv_writer_begin(kv_writer_of(kv, 1), now - 1, 0, now * 1000 - 1);
+	do {
+		const unsigned i = (n_parts * 7919) % N;
+		const struct kv_key key =
+			kv_key_of(text, (uint32_t)snprintf(text, sizeof(text), "item:%u", i));
+
+		is_more = kv_sweep(kv_writer_of(kv, 0));
+		n_parts++;
+		if (is_kept[i] || kv_touch(kv_writer_of(kv, 1), &key, 100) == NULL)
+			continue;
+		is_kept[i] = true;
+		n_kept++;
+	} while (is_more);
+	kv_writer_begin(kv_writer_of(kv, 1), now, 0, now * 1000);
+	while (kv_sweep(kv_writer_of(kv, 1)))
+		;
+	rte_rcu_qsbr_quiescent(readers, 0);
+	for (unsigned i = 0; i < N; i++) {
+		const struct kv_key key =
+			kv_key_of(text, (uint32_t)snprintf(text, sizeof(text), "item:%u", i));
+		const struct item *it = kv_get_peek(kv_writer_of(kv, 1), &key);
+
+		assert_int_equal(it != NULL, is_kept[i]);
+		if (it != NULL)
+			assert_true(item_has_key(it, key.data, key.len)
+				&& memcmp(item_value(it), text, key.len) == 0);
+		n_late += it != NULL && kv_ttl(kv_writer_of(kv, 1), it) == 99;
+	}
+	assert_true(n_kept > 3 && n_late == n_kept);
+	kv_check(kv);
+	assert_int_equal(usage_now().n_items, n_kept);
+	kv_destroy(&kv);
+}
+
 static unsigned number(const char *text, unsigned most)
 {
 	char *rest;
@@ -192,6 +255,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_at_once),
 		cmocka_unit_test(by_and_by),
+		cmocka_unit_test(clock_behind),
 	};
 
 	has_limit = argc == 1;

@@ -18,6 +18,7 @@
 #define THREADS 3u
 #define TURNS 8000u
 #define KEYS 6000u
+#define BRIEF_KEYS 24000u
 #define COUNTS 300u /* of each thread, to each of the two counters */
 #define VALUE_MAX 3000u
 
@@ -62,14 +63,14 @@ static void look(const struct item *it, uint32_t i)
 		RACE_CHECK(v[n] == v[4], "key %u: byte %u of %u is another one's", i, n, len);
 }
 
-static void get(struct kv_writer *w, uint64_t *rnd)
+static void get(struct kv_writer *w, uint64_t *rnd, uint32_t n_keys)
 {
 	char keys[8][32];
 	uint32_t which[8];
 	struct assoc_probe probes[8];
 
 	for (unsigned n = 0; n < 8; n++) {
-		which[n] = race_random(rnd) % KEYS;
+		which[n] = race_random(rnd) % n_keys;
 		const struct kv_key k = make_key(keys[n], "k", which[n]);
 		probes[n] = (struct assoc_probe){.key = k.data, .key_len = k.len, .hash = k.hash};
 	}
@@ -79,14 +80,15 @@ static void get(struct kv_writer *w, uint64_t *rnd)
 			look(probes[n].item, which[n]);
 }
 
-static void change(struct kv_writer *w, uint64_t *rnd)
+#define TIMES 14u
+
+static void change(struct kv_writer *w, uint64_t *rnd, uint32_t n_keys, const int64_t times[TIMES])
 {
-	static const int64_t times[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, -1};
 	uint8_t value[VALUE_MAX];
 	char key[32];
-	const uint32_t i = race_random(rnd) % KEYS;
+	const uint32_t i = race_random(rnd) % n_keys;
 	const struct kv_key k = make_key(key, "k", i);
-	struct kv_store s = {.value = value, .exptime = times[race_random(rnd) % RTE_DIM(times)]};
+	struct kv_store s = {.value = value, .exptime = times[race_random(rnd) % TIMES]};
 	const struct item *it;
 
 	switch (race_random(rnd) % 16) {
@@ -94,7 +96,7 @@ static void change(struct kv_writer *w, uint64_t *rnd)
 		kv_delete(w, &k, 0);
 		break;
 	case 1:
-		it = kv_touch(w, &k, times[race_random(rnd) % RTE_DIM(times)]);
+		it = kv_touch(w, &k, times[race_random(rnd) % TIMES]);
 		if (it != NULL)
 			look(it, i);
 		break;
@@ -135,11 +137,15 @@ static void count(struct kv_writer *w)
 }
 
 static struct kv *counters;
+static struct kv *brief; /* with room, an index that is small for it, and nothing that lives long */
 
 static void *body(void *arg)
 {
+	static const int64_t some[TIMES] = {[10] = 1, 2, 3, -1};
+	static const int64_t soon[TIMES] = {1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3};
 	const unsigned id = (unsigned)(uintptr_t)arg;
 	struct kv_writer *w = kv_writer_of(kv, id), *c = kv_writer_of(counters, id);
+	struct kv_writer *b = kv_writer_of(brief, id);
 	uint64_t rnd = id + 77;
 	uint64_t mine = 0;
 	char key[32];
@@ -159,10 +165,15 @@ static void *body(void *arg)
 			sched_yield(); /* fewer cores than threads: one that waits keeps all memory from being used again */
 		kv_writer_begin(w, 1 + turn / 500, 0, 1000 + turn * 2);
 		kv_writer_begin(c, 1, 0, 1);
+		kv_writer_begin(b, 1 + turn / 2000, 0, 1000 + turn / 2);
 		kv_sweep(w);
 		kv_sweep(c);
-		get(w, &rnd);
-		change(w, &rnd);
+		kv_sweep(b);
+		get(w, &rnd, KEYS);
+		change(w, &rnd, KEYS, some);
+		get(b, &rnd, BRIEF_KEYS);
+		for (unsigned n = 0; n < 4; n++)
+			change(b, &rnd, BRIEF_KEYS, soon);
 		if (turn % (TURNS / COUNTS) == 0) {
 			race_interrupt(timer, race_random(&rnd));
 			count(c);
@@ -215,9 +226,11 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-static void open_cache(struct kv **out, uint64_t bytes, enum evict_policy policy)
+static void open_cache(
+	struct kv **out, uint64_t bytes, uint32_t item_bytes, enum evict_policy policy)
 {
 	const struct kv_params params = {.memory_bytes = bytes,
+		.item_bytes = item_bytes,
 		.value_max = VALUE_MAX,
 		.n_writers = THREADS,
 		.policy = (uint8_t)policy};
@@ -236,8 +249,9 @@ static void run(enum evict_policy policy)
 	struct kv_stats stats;
 	uint64_t sum;
 
-	open_cache(&kv, 700u << 10, policy);
-	open_cache(&counters, 8u << 20, policy);
+	open_cache(&kv, 700u << 10, 0, policy);
+	open_cache(&counters, 8u << 20, 0, policy);
+	open_cache(&brief, 8u << 20, 2000, policy);
 	kv_writer_begin(kv_writer_of(counters, 0), 1, 0, 1);
 	RACE_CHECK(kv_store(kv_writer_of(counters, 0), &by_incr, &zero, NULL) == KV_OK, "set");
 	RACE_CHECK(kv_store(kv_writer_of(counters, 0), &by_cas, &zero, NULL) == KV_OK, "set");
@@ -264,6 +278,7 @@ static void run(enum evict_policy policy)
 	}
 	kv_check(kv);
 	kv_check(counters);
+	kv_check(brief);
 	kv_stats_sum(kv, &stats);
 	RACE_CHECK(
 		stats.evicted > 0 && stats.expired > 0 && stats.kept > 0, "nothing was given up");
@@ -274,6 +289,7 @@ static void run(enum evict_policy policy)
 		(unsigned long)stats.no_memory);
 	kv_destroy(&kv);
 	kv_destroy(&counters);
+	kv_destroy(&brief);
 }
 
 int main(void)
