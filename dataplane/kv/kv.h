@@ -210,8 +210,12 @@ enum kv_result kv_get_meta(
 /* Seconds that the item has left by the writer's clock, 0 if it has expired; -1: it never does. Hot. */
 int32_t kv_ttl(const struct kv_writer *w, const struct item *it);
 
-/* get and touch. The item as it was found, or NULL. Its marks stay. Hot. */
+/* touch. The item as it was found, or NULL. Its marks stay. Hot. */
 const struct item *kv_touch(struct kv_writer *w, const struct kv_key *key, int64_t exptime);
+
+/* get and touch: likewise, but with kv_set_stampede() one client misses, and others may have an old value, whose time stays. Counts
+ * as a touch. Hot. */
+const struct item *kv_get_and_touch(struct kv_writer *w, const struct kv_key *key, int64_t exptime);
 
 /* Hot. *cas, unless NULL: the number of what is stored now. */
 enum kv_result kv_store(

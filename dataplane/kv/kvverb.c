@@ -393,6 +393,22 @@ const struct item *kv_touch(struct kv_writer *w, const struct kv_key *key, int64
 	return f.item;
 }
 
+const struct item *kv_get_and_touch(struct kv_writer *w, const struct kv_key *key, int64_t exptime)
+{
+	const struct kv_get g = {.exptime = exptime, .has_exptime = true};
+	struct assoc_probe probe = {.key = key->data, .key_len = key->len, .hash = key->hash};
+	struct kv_found f;
+
+	if (likely(!w->is_guarded))
+		return kv_touch(w, key, exptime);
+	assoc_find_bulk(w->kv->index, &probe, 1);
+	/* one that a client has marked is that client's affair: a meta get would win it, and mark it as won */
+	if (probe.item != NULL && (item_when(probe.item) & ITEM_STALE)
+		&& !kv_is_dead(w, probe.item))
+		return kv_touch(w, key, exptime);
+	return kv_get_meta(w, key, &g, &f) == KV_OK ? f.item : NULL;
+}
+
 int kvverb_vivify(struct kv_writer *w, const struct kv_key *key, const struct kvverb_found *f,
 	uint32_t when, uint64_t new_cas, struct item **it)
 {

@@ -118,7 +118,7 @@ static void gat(const struct servemc *s, struct mc_request *r, struct mc_out *ou
 {
 	do {
 		const struct kv_key key = key_of(r);
-		const struct item *it = kv_touch(s->writer, &key, r->exptime);
+		const struct item *it = kv_get_and_touch(s->writer, &key, r->exptime);
 		struct mc_result result = {.outcome = MC_MISS};
 
 		tell_key(s, &key);

@@ -30,7 +30,8 @@ static void begin_all(void)
 	rte_rcu_qsbr_quiescent(readers, 0);
 	for (unsigned i = 0; i < N_WRITERS; i++) {
 		kv_writer_begin(kv_writer_of(kv, i), now, EPOCH + now, now_ms);
-		kv_sweep(kv_writer_of(kv, i));
+		while (kv_sweep(kv_writer_of(kv, i)))
+			;
 	}
 }
 
@@ -219,6 +220,53 @@ static void recached(void **state)
 	mg("k", R(30), "value", KV_WON);
 	set("k", "value", 0);
 	mg("k", R(1000000), "value", 0); /* never expires */
+	close_cache();
+}
+
+static void gat(const char *name, int64_t exptime, const char *value)
+{
+	static unsigned n;
+	const struct kv_key k = key(name);
+	const struct item *it = kv_get_and_touch(writer(n++), &k, exptime);
+
+	assert_int_equal(value != NULL, it != NULL);
+	if (value != NULL)
+		assert_memory_equal(value, item_value(it), strlen(value));
+}
+
+/* gat misses once and waits as get does; what it finds in time has the new time, an old value keeps its own. */
+static void get_and_touch(void **state)
+{
+	(void)state;
+	open_cache(5000, 0, 30);
+	gat("k", 100, NULL);
+	gat("k", 100, NULL);
+	get("k", NULL, KV_TAKEN);
+	assert_true(stats().leases == 1 && stats().lease_waits == 2);
+	set("k", "value", 10);
+	gat("k", 20, "value");
+	assert_int_equal(20, mg("k", PLAIN, "value", 0).ttl);
+	at(21000);
+	gat("k", 100, NULL);
+	gat("k", 100, "value");
+	get("k", "value", KV_STALE | KV_TAKEN);
+	assert_int_equal(2, stats().stale_served);
+	assert_int_equal(0, mg("k", PLAIN, "value", KV_STALE | KV_TAKEN).ttl);
+	assert_true(stats().touches == 2 && stats().touch_misses == 3);
+	set("k", "new", 50);
+	gat("k", 0, "new");
+	assert_int_equal(-1, mg("k", PLAIN, "new", 0).ttl);
+	/* what a client has marked stays as it is marked */
+	invalidate("k", 0);
+	gat("k", 60, "new");
+	assert_int_equal(60, mg("k", PLAIN, "new", KV_STALE | KV_WON).ttl);
+	close_cache();
+	open_cache(0, 0, 0);
+	gat("k", 100, NULL);
+	set("k", "value", 10);
+	gat("k", 20, "value");
+	assert_int_equal(20, mg("k", PLAIN, "value", 0).ttl);
+	assert_int_equal(0, stats().leases);
 	close_cache();
 }
 
@@ -558,6 +606,7 @@ int main(void)
 		cmocka_unit_test(stale_mode),
 		cmocka_unit_test(stale_is_kept),
 		cmocka_unit_test(early_mode),
+		cmocka_unit_test(get_and_touch),
 		cmocka_unit_test(changed),
 		cmocka_unit_test(table),
 		cmocka_unit_test(table_full),
