@@ -27,6 +27,12 @@ static void say_number(struct call *x, const char *name, uint64_t value)
 	say(x, name, text);
 }
 
+/* What was to be stored, as memcached counts it: with what found another number than it was to replace. */
+static uint64_t n_set(const struct kv_stats *st)
+{
+	return st->sets + st->cas_misses + st->cas_mismatches;
+}
+
 static void general(struct call *x)
 {
 	const struct kv_stats *st = &x->stats;
@@ -40,7 +46,7 @@ static void general(struct call *x)
 		{"pointer_size", 8 * sizeof(void *)},
 		{"curr_connections", 0}, /* over UDP there are none */
 		{"cmd_get", st->gets},
-		{"cmd_set", st->sets},
+		{"cmd_set", n_set(st)},
 		{"cmd_touch", st->touches + st->touch_misses},
 		{"get_hits", st->hits},
 		{"get_misses", st->gets - st->hits},
@@ -65,7 +71,7 @@ static void general(struct call *x)
 		{"curr_items", x->usage.n_items},
 		{"total_items", st->sets},
 		{"evictions", st->evicted},
-		{"expired_unfetched", st->expired},
+		{"reclaimed", st->expired},
 		{"millrace_purged", st->purged},
 		{"millrace_kept", st->kept},
 		{"millrace_leases", st->leases},
@@ -86,13 +92,21 @@ static void slabs(struct call *x)
 	const struct kv_usage *u = &x->usage;
 
 	say_number(x, "1:chunk_size", u->seg_bytes);
+	say_number(x, "1:chunks_per_page", 1);
 	say_number(x, "1:total_pages", u->n_segs);
+	say_number(x, "1:total_chunks", u->n_segs);
 	say_number(x, "1:used_chunks", u->n_segs - u->n_free);
 	say_number(x, "1:free_chunks", u->n_free);
+	say_number(x, "1:free_chunks_end", 0);
 	say_number(x, "1:mem_requested", u->item_bytes);
 	say_number(x, "1:get_hits", x->stats.hits);
-	say_number(x, "1:cmd_set", x->stats.sets);
+	say_number(x, "1:cmd_set", n_set(&x->stats));
 	say_number(x, "1:delete_hits", x->stats.deletes);
+	say_number(x, "1:incr_hits", x->stats.incr_hits);
+	say_number(x, "1:decr_hits", x->stats.decr_hits);
+	say_number(x, "1:cas_hits", x->stats.cas_hits);
+	say_number(x, "1:cas_badval", x->stats.cas_mismatches);
+	say_number(x, "1:touch_hits", x->stats.touches);
 	say_number(x, "active_slabs", 1);
 	say_number(x, "total_malloced", u->memory_bytes);
 }
@@ -114,6 +128,20 @@ static void settings(struct call *x)
 	say(x, "evictions", "on");
 	say(x, "cas_enabled", "yes");
 	say(x, "flush_enabled", "yes");
+	say(x, "track_sizes", "no");
+}
+
+/* How many items there are of each size is nothing that a cache keeps: it would be work for each write, and to count them is to
+ * read all. memcached says so as well unless it was told to keep it, which here is refused as it refuses it without cas. */
+static void sizes(struct call *x)
+{
+	say(x, "sizes_status", "disabled");
+}
+
+static void sizes_enable(struct call *x)
+{
+	say(x, "sizes_status", "error");
+	say(x, "sizes_error", "not_supported");
 }
 
 void servestat_answer(const struct servemc *s, struct mc_request *r, struct mc_out *out)
@@ -121,7 +149,10 @@ void servestat_answer(const struct servemc *s, struct mc_request *r, struct mc_o
 	static const struct {
 		const char *name;
 		void (*say)(struct call *x);
-	} kinds[] = {{"", general}, {"items", items}, {"slabs", slabs}, {"settings", settings}};
+		bool has_no_end; /* as a line, in memcached */
+	} kinds[] = {{"", general, false}, {"items", items, false}, {"slabs", slabs, false},
+		{"settings", settings, false}, {"sizes", sizes, false},
+		{"sizes_enable", sizes_enable, true}, {"sizes_disable", sizes, true}};
 	struct call x = {.s = s, .r = r, .out = out};
 
 	kv_stats_sum(s->kv, &x.stats);
@@ -130,7 +161,8 @@ void servestat_answer(const struct servemc *s, struct mc_request *r, struct mc_o
 		if (strlen(kinds[i].name) == r->key_len
 			&& memcmp(kinds[i].name, r->key, r->key_len) == 0) {
 			kinds[i].say(&x);
-			mc_reply_end(out, r);
+			if (!kinds[i].has_no_end || r->protocol == MC_BINARY)
+				mc_reply_end(out, r);
 			return;
 		}
 	}

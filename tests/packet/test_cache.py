@@ -180,6 +180,39 @@ class Requests(Cache):
         stats = dict(line.split(b" ", 2)[1:] for line in b"".join(self.say(b"stats\r\n")).split(b"\r\n")[:-2])
         return int(stats[name])
 
+    def stats(self, what):
+        rows = b"".join(self.say(b"stats %s\r\n" % what)).split(b"\r\n")
+        self.assertEqual(rows[-2:], [b"END", b""])
+        return {row.split(b" ")[1].decode(): row.split(b" ", 2)[2].decode() for row in rows[:-2]}
+
+    def test_stats_sizes_as_memcached_that_keeps_none(self):
+        disabled = b"STAT sizes_status disabled\r\n"
+        self.assertEqual(self.say(b"stats sizes\r\n"), [disabled + b"END\r\n"])
+        self.assertEqual(self.say(b"stats sizes_disable\r\n"), [disabled])
+        self.assertEqual(self.say(b"stats sizes_enable\r\n"),
+                         [b"STAT sizes_status error\r\nSTAT sizes_error not_supported\r\n"])
+        self.assertEqual(self.say(b"stats bogus\r\n"), [b"ERROR\r\n"])
+
+    def test_stats_that_exporters_read(self):
+        self.say(b"set a 0 0 1\r\n1\r\ncas b 0 0 1 5\r\n1\r\ncas a 0 0 1 987654\r\n1\r\nincr a 1\r\n")
+        general, slabs = self.stats(b""), self.stats(b"slabs")
+        for op in "get", "delete", "incr", "decr", "cas", "touch":
+            self.assertGreaterEqual(int(general[op + "_hits"]) + int(general[op + "_misses"]), 0)
+            self.assertEqual(slabs["1:%s_hits" % op], general[op + "_hits"])
+        # sets are what is left of cmd_set without all that was cas
+        self.assertEqual((general["cmd_set"], general["cas_misses"], general["cas_hits"], general["cas_badval"]),
+                         ("3", "1", "0", "1"))
+        self.assertEqual((slabs["1:cmd_set"], slabs["1:cas_badval"], slabs["1:incr_hits"]), ("3", "1", "1"))
+        self.assertEqual(int(slabs["1:used_chunks"]) + int(slabs["1:free_chunks"]), int(slabs["1:total_chunks"]))
+        self.assertEqual(int(slabs["1:total_chunks"]),
+                         int(slabs["1:total_pages"]) * int(slabs["1:chunks_per_page"]))
+        items = self.stats(b"items")
+        self.assertEqual((items["items:1:number"], items["items:1:evicted"]), ("1", "0"))
+        self.assertEqual(self.stats(b"settings")["evictions"], "on")
+        for rows in general, slabs, items:
+            for name, value in rows.items():
+                self.assertTrue(name == "version" or value.isdigit(), name)
+
     def test_all_of_the_memory_of_what_has_expired_comes_back(self):
         for first in range(0, 2000, 50):
             self.box.run(*(ask(b"set k%d 0 2 1000 noreply\r\n%s\r\n" % (i, b"x" * 1000))
@@ -188,7 +221,7 @@ class Requests(Cache):
         for _ in range(60):  # three seconds, by ticks of 50 ms: no request is received meanwhile
             self.box.time(50)
             self.box.run()
-        self.assertEqual((self.stat(b"curr_items"), self.stat(b"expired_unfetched")), (0, 2000))
+        self.assertEqual((self.stat(b"curr_items"), self.stat(b"reclaimed")), (0, 2000))
 
     def test_too_large_and_stats(self):
         self.cache(value_max=500)
