@@ -18,8 +18,8 @@ ALLOWED = {
     "dataplane/lb/lbconf.c": ("lb_conf_", "lb_registry_"),
     # What protocols call is one header, kv.h; its verbs fill more than one file.
     "dataplane/kv/kvget.c": ("kv_get_", "kv_ttl"),
-    "dataplane/kv/kvsweep.c": ("kv_purge", "kv_flush_at"),
-    "dataplane/kv/kvverb.c": ("kv_store", "kv_delete", "kv_mark", "kv_touch", "kv_count"),
+    "dataplane/kv/kvsweep.c": ("kv_purge", "kv_flush_at", "kv_sweep"),
+    "dataplane/kv/kvverb.c": ("kv_store", "kv_delete", "kv_mark", "kv_touch", "kv_count", "kv_get_and_touch"),
     # The type is struct lb_worker; the file's name has to differ from core/worker.c.
     "dataplane/lb/lbworker.c": ("lb_worker_",),
 }
