@@ -116,6 +116,7 @@ struct tcb {
 	uint32_t ts_recent, ts_offset, last_ack_sent;
 	uint32_t rcv_bytes, snd_bytes; /* unread; queued */
 	struct rte_mbuf *snd_head, *snd_tail, *snd_unsent;
+	struct rte_mbuf *writing; /* of tcp_write_begin(), not in the queue yet */
 	struct rte_mbuf *rcv_head, *rcv_tail, *ooo;
 	uint64_t rtx_us, ack_us, stuck_us,
 		rcvd_us;   /* deadlines, TCP_NEVER: none; rcvd_us: last segment came */
@@ -180,8 +181,7 @@ struct tcp {
 	uint64_t now_us;
 	struct tcb *dirty, **dirty_end, *ready, **ready_end;
 	LIST_HEAD(, tcb) agains;
-	struct rte_mbuf *writing; /* of tcp_write_begin(), not in a queue yet */
-	uint64_t limit_us;        /* of challenge ACKs and RSTs: bucket as a time */
+	uint64_t limit_us; /* of challenge ACKs and RSTs: bucket as a time */
 	uint16_t port_next;
 };
 

@@ -499,13 +499,26 @@ void *tcp_app(const struct tcb *c)
 	return c->app;
 }
 
+const struct tcp_profile *tcp_profile_of(const struct tcb *c)
+{
+	return c->profile;
+}
+
 const uint8_t *tcp_peek(const struct tcb *c, uint32_t *len)
 {
-	*len = 0;
-	if (c->rcv_head == NULL)
-		return NULL;
-	*len = tcp_seg(c->rcv_head)->len;
-	return tcp_seg_data(c->rcv_head);
+	return tcp_peek_at(c, 0, len);
+}
+
+const uint8_t *tcp_peek_at(const struct tcb *c, uint32_t skip, uint32_t *len)
+{
+	struct rte_mbuf *m = c->rcv_head;
+
+	while (m != NULL && skip >= tcp_seg(m)->len) {
+		skip -= tcp_seg(m)->len;
+		m = tcp_seg(m)->next;
+	}
+	*len = m != NULL ? tcp_seg(m)->len - skip : 0;
+	return m != NULL ? tcp_seg_data(m) + skip : NULL;
 }
 
 uint32_t tcp_unread(const struct tcb *c)
@@ -564,7 +577,7 @@ bool tcp_write_begin(struct tcb *c, uint8_t **p, uint8_t **end)
 			.seq = c->snd_tail != NULL
 				? tcp_seg(c->snd_tail)->seq + tcp_seg_span(c->snd_tail)
 				: c->snd_nxt};
-		c->t->writing = m;
+		c->writing = m;
 	}
 	room = RTE_MIN((uint32_t)c->mss - tcp_seg(m)->len, tcp_snd_max(c->profile) - c->snd_bytes);
 	*p = (uint8_t *)m->buf_addr + tcp_seg(m)->off + tcp_seg(m)->len;
@@ -574,12 +587,12 @@ bool tcp_write_begin(struct tcb *c, uint8_t **p, uint8_t **end)
 
 void tcp_write_end(struct tcb *c, uint8_t *p)
 {
-	struct rte_mbuf *m = c->t->writing != NULL ? c->t->writing : c->snd_tail;
+	struct rte_mbuf *m = c->writing != NULL ? c->writing : c->snd_tail;
 	const uint8_t *old = (const uint8_t *)m->buf_addr + tcp_seg(m)->off + tcp_seg(m)->len;
 	const uint32_t n = (uint32_t)(p - old);
 
-	if (c->t->writing != NULL) {
-		c->t->writing = NULL;
+	if (c->writing != NULL) {
+		c->writing = NULL;
 		if (n == 0) {
 			tcp_buf_free(c->t, m);
 			return;
@@ -666,6 +679,7 @@ void tcp_info(const struct tcb *c, struct tcp_info *info, uint64_t now_us)
 		.mss = c->mss,
 		.n_retransmits = c->n_retransmits,
 		.idle_us = now_us - c->rcvd_us,
+		.stuck_us = c->stuck_us == TCP_NEVER ? 0 : now_us - c->stuck_us,
 		.has_sack = c->flags & TCP_F_SACK,
 		.has_timestamps = c->flags & TCP_F_TS};
 	memcpy(info->peer, c->tuple.src, sizeof(info->peer));

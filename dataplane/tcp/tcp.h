@@ -56,8 +56,10 @@ struct tcp_ops {
 	void (*on_ready)(void *ctx, struct tcb *const *c, unsigned n);
 	/* The last call about a connection, exactly once for each on_open() and each tcp_open(). */
 	void (*on_close)(void *ctx, struct tcb *c, enum tcp_reason why);
-	/* A whole Ethernet frame for this logical port; takes m, which must not be written to. */
-	void (*output)(void *ctx, uint8_t iface, struct rte_mbuf *m);
+	/* A whole Ethernet frame for this logical port, of a connection with this profile, or NULL: of none. Takes m, which
+	 * must not be written to. */
+	void (*output)(
+		void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *profile);
 };
 
 /* When a SYN is answered with a cookie and forgotten (RFC 4987 3.6). */
@@ -107,9 +109,13 @@ struct tcb *tcp_open(struct tcp *t, const struct tcp_profile *profile, const str
 /* The application's own pointer, NULL at first. */
 void tcp_set_app(struct tcb *c, void *app);
 void *tcp_app(const struct tcb *c);
+/* What on_syn() or the caller of tcp_open() gave it. */
+const struct tcp_profile *tcp_profile_of(const struct tcb *c);
 
 /* The first contiguous unread bytes and how many; NULL: none. Good until tcp_consume() or the callback's end. */
 const uint8_t *tcp_peek(const struct tcb *c, uint32_t *len);
+/* The same behind the first `skip` of them. */
+const uint8_t *tcp_peek_at(const struct tcb *c, uint32_t skip, uint32_t *len);
 /* Unread bytes in all. */
 uint32_t tcp_unread(const struct tcb *c);
 /* n ≤ tcp_unread() bytes are done with: opens the window. */
@@ -118,7 +124,7 @@ void tcp_consume(struct tcb *c, uint32_t n);
 bool tcp_is_eof(const struct tcb *c);
 
 /* Room to write to, [*p, *end), at least a byte; false: snd_max is reached, no buffer, or closed. tcp_write_end() with
- * the end of what was written (*p if nothing) before any other call about the stack. */
+ * the end of what was written (*p if nothing) before any other call about the connection but those that read. */
 bool tcp_write_begin(struct tcb *c, uint8_t **p, uint8_t **end);
 void tcp_write_end(struct tcb *c, uint8_t *p);
 /* Copies; returns how many of len bytes were queued. */
@@ -142,6 +148,8 @@ struct tcp_info {
 	uint32_t srtt_us, rto_us, cwnd, ssthresh, snd_wnd, rcv_wnd; /* windows in bytes */
 	uint32_t in_flight, queued, unread, mss;
 	uint64_t n_retransmits, idle_us;
+	uint64_t
+		stuck_us; /* so long what was sent, or waits for a window, has brought no progress */
 	bool has_sack, has_timestamps;
 };
 

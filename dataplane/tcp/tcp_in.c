@@ -296,7 +296,7 @@ static void resend_syn(struct tcb *c)
 	h.wnd = (uint16_t)RTE_MIN(tcp_rcv_max(c->profile), (uint32_t)UINT16_MAX);
 	h.o.has_ts = true;
 	h.o.tsval = tcp_out_ts(c->ts_offset, c->t->now_us);
-	tcp_out_bare(c->t, &c->tuple, &c->link, &h);
+	tcp_out_bare(c->t, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
 }
 
 static void on_rtx(struct tcb *c)

@@ -95,7 +95,7 @@ static void send_syn_ack(struct tcp *t, const struct tcp_syn *s, uint32_t tsval)
 	h.o.has_ts = s->flags & TCP_F_TS;
 	h.o.tsval = tsval;
 	h.o.tsecr = s->ts_recent;
-	tcp_out_bare(t, &s->tuple, &s->link, &h);
+	tcp_out_bare(t, &(struct tcp_from){&s->tuple, &s->link, s->profile}, &h);
 }
 
 static void send_cookie(struct tcp *t, struct tcp_syn *s)
@@ -373,7 +373,7 @@ struct tcb *tcp_listen_wait(
 		h.o.has_ts = w->has_ts;
 		h.o.tsval = tcp_out_ts(w->ts_offset, t->now_us);
 		h.o.tsecr = w->ts_recent;
-		tcp_out_bare(t, &w->tuple, link, &h);
+		tcp_out_bare(t, &(struct tcp_from){&w->tuple, link, NULL}, &h);
 		if (in->flags & RTE_TCP_FIN_FLAG)
 			w->due_us = t->now_us + TCP_TIME_WAIT_US;
 	}

@@ -59,9 +59,11 @@ static void write_ether(struct tcp *t, struct rte_mbuf *m, const struct tcp_tupl
 	memcpy(rte_pktmbuf_prepend(m, sizeof(eh)), &eh, sizeof(eh));
 }
 
-void tcp_out_frame(struct tcp *t, struct rte_mbuf *m, const struct tcp_tuple *tuple,
-	const struct tcp_link *link, const struct tcp_head *h)
+void tcp_out_frame(
+	struct tcp *t, struct rte_mbuf *m, const struct tcp_from *from, const struct tcp_head *h)
 {
+	const struct tcp_tuple *tuple = from->tuple;
+	const struct tcp_link *link = from->link;
 	const bool has_offload = t->p.cksum_offload >> link->iface & 1;
 	const uint32_t n_ip = ip_bytes(tuple);
 	uint8_t opts[TCP_WIRE_OPTIONS_MAX];
@@ -96,11 +98,10 @@ void tcp_out_frame(struct tcp *t, struct rte_mbuf *m, const struct tcp_tuple *tu
 	write_ip(m, tuple, n, has_offload);
 	write_ether(t, m, tuple, link);
 	t->stats.segments_out++;
-	t->p.ops->output(t->p.ctx, link->iface, m);
+	t->p.ops->output(t->p.ctx, link->iface, m, from->profile);
 }
 
-void tcp_out_bare(struct tcp *t, const struct tcp_tuple *tuple, const struct tcp_link *link,
-	const struct tcp_head *h)
+void tcp_out_bare(struct tcp *t, const struct tcp_from *from, const struct tcp_head *h)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(t->p.pool);
 
@@ -108,7 +109,7 @@ void tcp_out_bare(struct tcp *t, const struct tcp_tuple *tuple, const struct tcp
 		t->stats.no_buffer++;
 		return;
 	}
-	tcp_out_frame(t, m, tuple, link, h);
+	tcp_out_frame(t, m, from, h);
 }
 
 bool tcp_out_may_answer(struct tcp *t)
@@ -134,7 +135,7 @@ void tcp_out_rst(struct tcp *t, const struct tcp_in *in, const struct tcp_link *
 		h.ack = in->seq + in->len + !!(in->flags & RTE_TCP_SYN_FLAG)
 			+ !!(in->flags & RTE_TCP_FIN_FLAG);
 	}
-	tcp_out_bare(t, in->tuple, link, &h);
+	tcp_out_bare(t, &(struct tcp_from){in->tuple, link, NULL}, &h);
 	t->stats.resets_out++;
 }
 
@@ -215,7 +216,7 @@ void tcp_out_control(struct tcb *c, uint8_t flags, uint32_t seq)
 	if (c->flags & TCP_F_SACK && !(flags & RTE_TCP_RST_FLAG))
 		put_sacks(c, &h.o);
 	is_acked(c);
-	tcp_out_bare(c->t, &c->tuple, &c->link, &h);
+	tcp_out_bare(c->t, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
 }
 
 /* The segment's payload and headers, in its own mbuf or, while a driver has that, in a copy. */
@@ -246,7 +247,7 @@ static bool transmit(struct tcb *c, struct rte_mbuf *m)
 	s->sent_us = (uint32_t)t->now_us;
 	if (c->ooo == NULL || !(c->flags & TCP_F_SACK))
 		is_acked(c);
-	tcp_out_frame(t, out, &c->tuple, &c->link, &h);
+	tcp_out_frame(t, out, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
 	return true;
 }
 

@@ -12,13 +12,19 @@ static inline uint32_t tcp_out_ts(uint32_t offset, uint64_t now_us)
 	return (uint32_t)(now_us / 1000) + offset;
 }
 
+/* Who sends a segment, and how it gets there. */
+struct tcp_from {
+	const struct tcp_tuple *tuple;
+	const struct tcp_link *link;
+	const struct tcp_profile *profile; /* NULL: it is of no connection */
+};
+
 /* Writes headers in front of the payload that is m's data, and sends it; takes m. */
-void tcp_out_frame(struct tcp *t, struct rte_mbuf *m, const struct tcp_tuple *tuple,
-	const struct tcp_link *link, const struct tcp_head *h);
+void tcp_out_frame(
+	struct tcp *t, struct rte_mbuf *m, const struct tcp_from *from, const struct tcp_head *h);
 
 /* A segment without payload; nothing happens (counted) when there is no buffer. */
-void tcp_out_bare(struct tcp *t, const struct tcp_tuple *tuple, const struct tcp_link *link,
-	const struct tcp_head *h);
+void tcp_out_bare(struct tcp *t, const struct tcp_from *from, const struct tcp_head *h);
 
 /* Whether one more challenge ACK or RST may be sent: 100 a second (RFC 5961 7), 20 at once. */
 bool tcp_out_may_answer(struct tcp *t);

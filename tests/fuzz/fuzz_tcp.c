@@ -62,7 +62,7 @@ static void on_close(void *ctx, struct tcb *c, enum tcp_reason why)
 		x.c = NULL;
 }
 
-static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m)
+static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *of)
 {
 	const struct rte_ipv4_hdr *ip =
 		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, RTE_ETHER_HDR_LEN);

@@ -130,7 +130,7 @@ static void change(const struct sim *s, uint8_t *bytes, uint32_t len)
 			 : csum_l4(ip + 12, ip + 16, 4, IPPROTO_TCP, h, n);
 }
 
-static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m)
+static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *of)
 {
 	const struct host_ctx *host = ctx;
 	struct sim *s = host->sim;

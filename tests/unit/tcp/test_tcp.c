@@ -68,7 +68,7 @@ static void on_close(void *ctx, struct tcb *c, enum tcp_reason why)
 	x.c = NULL;
 }
 
-static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m)
+static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *of)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, RTE_ETHER_HDR_LEN);
 	const struct rte_tcp_hdr *h = (const void *)(ip + 20);
