@@ -5,11 +5,13 @@
 /* w: manager before workers start  r: all */
 static uint64_t clock_start_cyc;
 static uint64_t clock_ms_scale; /* milliseconds per cycle × 2^52 */
+static uint64_t clock_us_scale; /* microseconds per cycle × 2^42 */
 
 void clock_init(void)
 {
 	clock_start_cyc = rte_rdtsc();
 	clock_ms_scale = (1000ull << 52) / rte_get_tsc_hz();
+	clock_us_scale = (1000000ull << 42) / rte_get_tsc_hz();
 }
 
 uint32_t clock_ms_at(uint64_t cyc)
@@ -20,4 +22,9 @@ uint32_t clock_ms_at(uint64_t cyc)
 uint32_t clock_ms(void)
 {
 	return clock_ms_at(rte_rdtsc());
+}
+
+uint64_t clock_us(void)
+{
+	return (uint64_t)(((unsigned __int128)(rte_rdtsc() - clock_start_cyc) * clock_us_scale) >> 42);
 }

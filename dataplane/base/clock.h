@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * clock — the one time line of the process: TSC cycles since start, as milliseconds. Read once per
+ * clock — the one time line of the process: TSC cycles since start, as micro- or milliseconds. Read once per
  * loop and passed down; tests pass their own values instead.
  */
 #include <rte_cycles.h>
@@ -21,3 +21,6 @@ static inline uint64_t clock_cyc(void)
 
 /* Milliseconds since start. Any thread. */
 uint32_t clock_ms(void);
+
+/* Microseconds since start; does not wrap. Any thread. */
+uint64_t clock_us(void);

@@ -201,10 +201,12 @@ static void run_job(struct worker *w)
 	__atomic_store_n(&w->job, NULL, __ATOMIC_RELEASE);
 }
 
-unsigned worker_poll(struct worker *w, uint32_t now_ms)
+unsigned worker_poll(struct worker *w, uint64_t now_us)
 {
+	const uint32_t now_ms = (uint32_t)(now_us / 1000);
 	unsigned n = 0;
 
+	w->now_us = now_us;
 	w->now_ms = now_ms;
 	w->snap = snapshot_get();
 	/* pairs(capture-next): the capture is whole before it is seen */
@@ -213,6 +215,10 @@ unsigned worker_poll(struct worker *w, uint32_t now_ms)
 		n += poll_queue(w, &w->queues[i]);
 	n += poll_mailbox(w);
 	run_job(w);
+	if (unlikely(w->is_unfinished)) {
+		w->is_unfinished = false;
+		w->ops->on_unfinished(w);
+	}
 	if (now_ms != w->tick_ms) {
 		w->tick_ms = now_ms;
 		w->ops->on_tick(w);
@@ -243,7 +249,7 @@ void worker_run(struct worker *w, const bool *stop)
 		prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);
 	snapshot_reader_up(w->id);
 	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
-		if (worker_poll(w, clock_ms()) > 0 || !worker_job_done(w)) {
+		if (worker_poll(w, clock_us()) > 0 || w->is_unfinished || !worker_job_done(w)) {
 			n_empty = 0;
 			us = IDLE_FIRST_US;
 		} else if (w->idle_us > 0 && ++n_empty > IDLE_LOOPS) {

@@ -47,11 +47,12 @@ struct worker_job {
 
 /* What pipeline.c gives to the worker: called with a burst of received packets of one logical port
  * (is_handover: they came by mailbox from another worker; the worker cuts bursts so that in_iface is
- * one), and once per loop for timers. */
+ * one), and for timers. */
 struct worker_ops {
 	void (*on_burst)(struct worker *w, struct burst *b, bool is_handover);
 	void (*on_probe)(struct worker *w, struct burst *b); /* one packet with NOTE_PROBE */
 	void (*on_tick)(struct worker *w);                   /* at most once per millisecond */
+	void (*on_unfinished)(struct worker *w); /* in the loop after is_unfinished was set */
 };
 
 /* What has been taken in the second that began at since_ms. */
@@ -79,9 +80,11 @@ struct worker {
 	/* w: owner */
 	const struct snapshot *snap; /* of this loop */
 	struct capture *capture;     /* of this loop; NULL: nobody looks at packets */
-	uint32_t now_ms;             /* of this loop; wraps after 49 days: compare differences */
+	uint64_t now_us;             /* of this loop */
+	uint32_t now_ms;             /* the same; wraps after 49 days: compare differences */
 	uint32_t tick_ms;            /* when on_tick ran last */
 	uint32_t n_tx_pending;       /* frames in tx[] */
+	bool is_unfinished;          /* a stage has had its share of this loop and has more to do */
 	struct worker_budget echo_budget, error_budget; /* of ICMP, net/icmp_pvt.h */
 	uint32_t n_loose; /* outer packets that routers may fragment (lb/fwd_tunnel.c) */
 	struct worker_txq tx[IFACE_MAX];
@@ -93,9 +96,9 @@ struct worker {
 } __rte_cache_aligned;
 
 /* One loop: receive, pipeline, mailbox, job, tick, flush, quiescent. Returns packets received, by port or
- * mailbox. now_ms: clock_ms(), or a test's own time. Context: the worker's thread (tests: any single
+ * mailbox. now_us: clock_us(), or a test's own time. Context: the worker's thread (tests: any single
  * thread registered with snapshot_reader_up()). */
-unsigned worker_poll(struct worker *w, uint32_t now_ms);
+unsigned worker_poll(struct worker *w, uint64_t now_us);
 
 /* Registers as a reader and polls until *stop (relaxed) becomes true, with the idle policy. Context: the
  * worker's thread. */

@@ -350,7 +350,7 @@ static unsigned serve(void *ctx)
 	x->n_bytes = 0;
 	for (unsigned r = 0; r < N_BURSTS; r++) {
 		feed(x);
-		worker_poll(x->h->workers[0], x->h->now_ms);
+		worker_poll(x->h->workers[0], x->h->now_ms * 1000ull);
 		n_bytes += take(x);
 	}
 	/* Every get was a hit. Where something is stored all the time, a policy may give up an item now and then. */
@@ -476,7 +476,7 @@ static bool fill(struct cached *x, uint32_t n)
 		x->n_bytes = 0;
 		feed(x);
 		x->h->now_ms += done % 65536 == 0;
-		worker_poll(x->h->workers[0], x->h->now_ms);
+		worker_poll(x->h->workers[0], x->h->now_ms * 1000ull);
 		is_ok = take(x) == x->n_bytes;
 	}
 	free(order);

@@ -137,7 +137,7 @@ static unsigned forward(void *ctx)
 	x->h->now_ms++;
 	for (unsigned r = 0; r < N_BURSTS; r++) {
 		feed(x);
-		worker_poll(w, x->h->now_ms);
+		worker_poll(w, x->h->now_ms * 1000ull);
 		n += take(x);
 	}
 	return n == N_BURSTS * SHIM_BURST ? n : 0;
@@ -175,7 +175,7 @@ static unsigned poll_nothing(void *ctx)
 	struct path *x = ctx;
 
 	for (unsigned i = 0; i < N_BURSTS; i++)
-		worker_poll(x->h->workers[0], x->h->now_ms);
+		worker_poll(x->h->workers[0], x->h->now_ms * 1000ull);
 	return N_BURSTS;
 }
 

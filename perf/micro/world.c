@@ -210,7 +210,7 @@ struct harness *world_get(bool is_shaped)
 void world_pass(struct harness *h, uint32_t ms)
 {
 	h->now_ms += ms;
-	worker_poll(h->workers[0], h->now_ms);
+	worker_poll(h->workers[0], h->now_ms * 1000ull);
 }
 
 void world_clear(struct harness *h)
@@ -369,7 +369,7 @@ static bool send_all(struct harness *h, struct world_stream *s, struct world_str
 		for (uint32_t i = 0; i < n; i++)
 			world_emit(s, mbufs[i]);
 		rte_ring_enqueue_bulk(h->rx[s->in][0], (void **)mbufs, n, NULL);
-		worker_poll(h->workers[0], h->now_ms);
+		worker_poll(h->workers[0], h->now_ms * 1000ull);
 		if (rte_ring_dequeue_burst(h->tx[s->out][0], (void **)out, n, NULL) != n)
 			return false;
 		for (uint32_t i = 0; back != NULL && i < n; i++)

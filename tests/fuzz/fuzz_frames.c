@@ -188,7 +188,7 @@ static void drain(struct peer *c)
 
 	while (n_quiet < 3) {
 		for (unsigned w = 0; w < h.n_workers; w++) /* connection dumps are their work */
-			worker_poll(h.workers[w], h.now_ms);
+			worker_poll(h.workers[w], h.now_ms * 1000ull);
 		poll_server();
 		n_quiet = read_peer(c, 65536) ? 0 : n_quiet + 1;
 	}

@@ -276,7 +276,7 @@ unsigned harness_poll(struct harness *h)
 	unsigned n = 0, n_mail;
 
 	for (unsigned i = 0; i < h->n_workers; i++)
-		n += worker_poll(h->workers[i], h->now_ms);
+		n += worker_poll(h->workers[i], h->now_ms * 1000ull);
 	/* the manager is no reader: leave while it may wait for readers */
 	snapshot_offline();
 	n_mail = mailbox_receive_bulk(h->mail, h->n_workers, m, BURST_MAX);

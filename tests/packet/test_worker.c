@@ -40,9 +40,9 @@ static void a_turn_takes_a_burst_from_every_worker(void **state)
 	(void)state;
 	for (unsigned from = 1; from < N_WORKERS; from++)
 		put(from, BURST_MAX);
-	assert_int_equal(worker_poll(h.workers[0], h.now_ms), (N_WORKERS - 1) * BURST_MAX);
+	assert_int_equal(worker_poll(h.workers[0], h.now_ms * 1000ull), (N_WORKERS - 1) * BURST_MAX);
 	assert_int_equal(n_sent(), (N_WORKERS - 1) * BURST_MAX);
-	assert_int_equal(worker_poll(h.workers[0], h.now_ms), 0);
+	assert_int_equal(worker_poll(h.workers[0], h.now_ms * 1000ull), 0);
 }
 
 /* Or it would not come to its ports and timers. */
@@ -50,7 +50,7 @@ static void a_turn_ends_however_much_there_is(void **state)
 {
 	(void)state;
 	put(1, 1000);
-	assert_int_equal(worker_poll(h.workers[0], h.now_ms), N_WORKERS * BURST_MAX);
+	assert_int_equal(worker_poll(h.workers[0], h.now_ms * 1000ull), N_WORKERS * BURST_MAX);
 	harness_settle(&h);
 	assert_int_equal(n_sent(), 1000);
 }

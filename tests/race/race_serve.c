@@ -235,7 +235,7 @@ static void *body(void *arg)
 			ask_something(c);
 		if (race_random(&c->rnd) % 4 == 0)
 			race_interrupt(timer, race_random(&c->rnd));
-		while (worker_poll(w, clock_ms()) > 0)
+		while (worker_poll(w, clock_us()) > 0)
 			take_answers(c);
 		take_answers(c);
 	}
@@ -244,7 +244,7 @@ static void *body(void *arg)
 	pthread_barrier_wait(&end);
 	snapshot_online();
 	do { /* what was handed over before all came to the end */
-		worker_poll(w, clock_ms());
+		worker_poll(w, clock_us());
 		take_answers(c);
 	} while (mailbox_count(h.mail) > 0);
 	snapshot_offline();
