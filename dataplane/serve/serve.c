@@ -1,88 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * serve — see serve.h. A burst goes through twice: first every datagram is checked and its first request read, then what
- * these look up is found at once, and each datagram is answered, with what else it has. Several requests of one datagram are
- * executed in their order; of different ones in any, as the network may deliver them so.
- *
- *  S1  a datagram's buffer stays until its last request is answered: requests point into it
- *  S2  what is found stays until the worker reports quiescent (kv/seg.h), so answers are copied in this loop
+ * serve — see serve.h: what has nothing to do with a transport. serveudp.c answers datagrams, servetcp.c has connections.
  */
 #include "serve/serve.h"
 
-#include "base/csum.h"
-#include "base/keyhash.h"
-#include "proto/mc_udp.h"
-#include "serve/servemc.h"
-#include "serve/udpreply.h"
+#include "serve/serve_pvt.h"
+#include "serve/serveudp.h"
 
-#include <rte_cycles.h>
 #include <rte_malloc.h>
-#include <rte_udp.h>
 
 #include <errno.h>
 #include <time.h>
 
-/* Bytes of a request that is copied: of one with the longest key, and what else is usual. */
-#define COPY_MAX 288u
 /* The sweeps of all caches together, at a time; three times as long is for packets then. Who receives none has more time. */
 #define SWEEP_US 100u
 #define SWEEP_IDLE_US 300u
-
-struct serve_worker {
-	uint64_t now_ms; /* the caches' time, which does not wrap */
-	uint32_t last_ms;
-	uint64_t generation; /* whose caches have begun at that time */
-	uint64_t seen_rx;    /* packets received until then */
-	uint64_t swept_cyc;  /* when it last swept */
-	uint64_t us_cyc;     /* cycles of a microsecond */
-	bool is_behind;      /* there was more to sweep */
-	unsigned sweep_at;   /* the cache that comes next, modulo how many there are */
-	int64_t unix_now;
-	struct rate_sources *sources;
-	struct serve_tally *services;
-	uint32_t lookups_left, requests_left; /* until the next of a sample */
-	uint64_t random;
-	struct mc_request requests[BURST_MAX]; /* the first one of each datagram */
-	/* opt: of datagrams whose buffer takes the answer; 16 bytes more, as they are copied by 16 */
-	uint8_t copies[BURST_MAX][COPY_MAX + 16] __rte_cache_aligned;
-	struct udpreply_stock stock;      /* of one call */
-	struct rte_mbuf *done[BURST_MAX]; /* requests that were answered, to be freed at once */
-	unsigned n_done;
-};
-
-/* A datagram that is being answered. */
-struct datagram {
-	const uint8_t *p; /* what is left of its requests */
-	uint32_t len;
-	uint64_t source; /* hash of who asks, for the rate of answers; 0: not made yet */
-	uint16_t id;
-	uint8_t i;               /* of the burst */
-	uint8_t status;          /* enum mc_status of its first request */
-	uint8_t drop;            /* enum pkt_drop: why there is no answer, if there is none */
-	bool is_copied;          /* p is no part of the packet */
-	bool is_used;            /* the packet's buffer has become an answer's */
-	uint32_t n_bytes;        /* of the packet as it came */
-	struct rte_mbuf *answer; /* the last frame so far: takes the place of the request */
-};
-
-/* The cache that is asked. */
-struct answering {
-	struct servemc s;
-	struct serve_worker *sw;
-	struct cache_watch *watch;
-};
-
-struct call {
-	struct worker *w;
-	struct serve_worker *sw;
-	const struct serve_conf *conf;
-	const struct lb_conf *lb;
-	struct burst *b;
-	uint64_t begun; /* cycle */
-	/* opt: of packets of one service behind each other, added to its own when another comes */
-	struct serve_tally tally;
-	uint32_t service_idx;
-};
 
 int serve_worker_create(struct serve_worker **out, const struct serve_worker_params *p)
 {
@@ -98,6 +30,8 @@ int serve_worker_create(struct serve_worker **out, const struct serve_worker_par
 	sw->services = rte_zmalloc_socket(
 		"serve", p->n_services * sizeof(*sw->services), RTE_CACHE_LINE_SIZE, p->socket_id);
 	rc = sw->services != NULL ? rate_sources_create(&sw->sources, p->socket_id) : -ENOMEM;
+	if (rc == 0)
+		rc = serveudp_create(&sw->udp, p->socket_id);
 	if (rc != 0) {
 		serve_worker_destroy(&sw);
 		return rc;
@@ -110,6 +44,7 @@ void serve_worker_destroy(struct serve_worker **sw)
 {
 	if (*sw == NULL)
 		return;
+	serveudp_destroy(&(*sw)->udp);
 	rate_sources_destroy(&(*sw)->sources);
 	rte_free((*sw)->services);
 	rte_free(*sw);
@@ -126,35 +61,15 @@ void serve_worker_clear(struct serve_worker *sw, uint32_t service_idx)
 	memset(&sw->services[service_idx], 0, sizeof(sw->services[service_idx]));
 }
 
-static inline void count(uint64_t *field, uint64_t n)
+void serve_count_all(struct serve_tally *to, const struct serve_tally *burst)
 {
-	__atomic_store_n(field, *field + n, __ATOMIC_RELAXED);
-}
-
-static void flush_tally(struct call *x)
-{
-	struct serve_tally *to = &x->sw->services[x->service_idx];
-
-	count(&to->rx_packets, x->tally.rx_packets);
-	count(&to->rx_bytes, x->tally.rx_bytes);
-	count(&to->tx_packets, x->tally.tx_packets);
-	count(&to->tx_bytes, x->tally.tx_bytes);
-	count(&to->requests, x->tally.requests);
-	count(&to->drops, x->tally.drops);
-	count(&to->acl_drops, x->tally.acl_drops);
-	memset(&x->tally, 0, sizeof(x->tally));
-}
-
-/* Of packet i's service. */
-static inline struct serve_tally *tally_of_packet(struct call *x, unsigned i)
-{
-	const uint32_t service_idx = x->b->p[i].service_idx;
-
-	if (unlikely(x->service_idx != service_idx)) {
-		flush_tally(x);
-		x->service_idx = service_idx;
-	}
-	return &x->tally;
+	serve_count(&to->rx_packets, burst->rx_packets);
+	serve_count(&to->rx_bytes, burst->rx_bytes);
+	serve_count(&to->tx_packets, burst->tx_packets);
+	serve_count(&to->tx_bytes, burst->tx_bytes);
+	serve_count(&to->requests, burst->requests);
+	serve_count(&to->drops, burst->drops);
+	serve_count(&to->acl_drops, burst->acl_drops);
 }
 
 /* Parts of the caches' sweeps in turn, for so long, or until there is nothing more. */
@@ -209,126 +124,14 @@ void serve_tick(struct worker *w, const struct serve_conf *c)
 		begin_caches(w, c);
 }
 
-static bool refuse(struct call *x, unsigned i, enum pkt_drop reason)
+void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
+	struct burst *b, const uint8_t *sel, unsigned n)
 {
-	tally_of_packet(x, i)->drops++;
-	pkt_drop(&x->b->p[i], reason);
-	return false;
+	begin_caches(w, c);
+	serveudp_input(w, c, lb, b, sel, n);
 }
 
-/* What the device says of it does not count: nic.c asks none to look, since virtio would then bring datagrams whose
- * checksum is still to be filled in; and drivers that were not asked (net_e1000_igb) call every checksum good. */
-static bool is_checksum_right(const struct rte_mbuf *m, const struct pkt *p, uint32_t n_udp)
-{
-	const struct rte_udp_hdr *uh =
-		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
-
-	if (uh->dgram_cksum == 0)
-		return p->family == 4; /* RFC 768, RFC 8200 8.1 */
-	return csum_l4(p->src, p->dst, p->family == 4 ? 4 : 16, IPPROTO_UDP, uh, n_udp) == 0;
-}
-
-/* opt: a fixed number of bytes at a time, and no call. What is read behind the request is of its buffer too. */
-static bool copy_request(const struct rte_mbuf *m, struct datagram *d, uint8_t *to)
-{
-	const uint8_t *const end = (const uint8_t *)m->buf_addr + m->buf_len;
-
-	if (unlikely(d->len > COPY_MAX || d->len + 16 > end - d->p))
-		return false;
-	for (uint32_t at = 0; at < d->len; at += 16)
-		memcpy(to + at, d->p + at, 16);
-	d->p = to;
-	return true;
-}
-
-/* Whether the packet is a whole datagram of somebody who may ask. Fills *d. */
-static bool admit(struct call *x, unsigned i, struct datagram *d, uint8_t *copy)
-{
-	const struct rte_mbuf *m = x->b->m[i];
-	const struct pkt *p = &x->b->p[i];
-	struct serve_tally *t = tally_of_packet(x, i);
-	const struct rte_udp_hdr *uh =
-		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
-	uint32_t n_udp;
-
-	t->rx_packets++;
-	t->rx_bytes += m->pkt_len;
-	if (unlikely(!acl_allows(x->lb->services[p->service_idx]->acl, p->src))) {
-		t->acl_drops++;
-		return refuse(x, i, PKT_DROP_acl);
-	}
-	if (unlikely(p->flags & PKT_F_FRAGMENT || m->data_len < p->l4_off + p->l4_len))
-		return refuse(x, i, PKT_DROP_request_fragment);
-	n_udp = rte_be_to_cpu_16(uh->dgram_len);
-	if (unlikely(!is_checksum_right(m, p, n_udp)))
-		return refuse(x, i, PKT_DROP_udp_checksum);
-	d->p = (const uint8_t *)(uh + 1);
-	d->len = n_udp - (uint32_t)sizeof(*uh);
-	if (unlikely(mc_udp_parse(d->p, d->len, &d->id) != MC_UDP_REQUEST))
-		return refuse(x, i, PKT_DROP_mc_frame);
-	d->p += MC_UDP_HEADER;
-	d->len -= MC_UDP_HEADER;
-	d->i = (uint8_t)i;
-	d->drop = PKT_N_DROPS;
-	d->source = 0;
-	d->answer = NULL;
-	d->n_bytes = m->pkt_len;
-	d->is_used = false;
-	d->is_copied = copy_request(m, d, copy);
-	return true;
-}
-
-static inline uint64_t hash_source(const struct pkt *p)
-{
-	return keyhash(p->src, p->family == 4 ? 4 : 8);
-}
-
-/* An answer longer than the request is what an attacker who forges sources wants: those are counted against the source. */
-static bool is_within_rate(const struct call *x, struct datagram *d, uint32_t n_bytes)
-{
-	const struct pkt *p = &x->b->p[d->i];
-	const struct rate_limit *l = &x->conf->services[p->service_idx].reply;
-
-	if (n_bytes <= d->n_bytes)
-		return true;
-	if (d->source == 0)
-		d->source = hash_source(p);
-	return rate_take_source_units(x->sw->sources, d->source, l,
-		((uint64_t)n_bytes * l->cost + 1023) / 1024, x->w->now_ms);
-}
-
-/* The answer to one request of the datagram: its last frame waits, to take the datagram's place in the burst. */
-static void send_answer(struct call *x, struct datagram *d, struct udpreply *a)
-{
-	const struct pkt *p = &x->b->p[d->i];
-	struct serve_tally *t = tally_of_packet(x, d->i);
-	struct rte_mbuf *m;
-
-	if (unlikely(!udpreply_end(a))) {
-		if (a->is_short)
-			d->drop = PKT_DROP_no_mbuf;
-		return;
-	}
-	if (unlikely(!is_within_rate(x, d, a->n_bytes))) {
-		udpreply_free(a);
-		d->drop = PKT_DROP_reply_rate;
-		return;
-	}
-	m = udpreply_seal(a);
-	d->is_used |= a->is_in_place;
-	t->tx_packets += a->n;
-	t->tx_bytes += a->n_bytes;
-	do {
-		if (unlikely(d->answer != NULL)) {
-			x->w->tally->generated++;
-			worker_tx(x->w, p->in_iface, d->answer);
-		}
-		d->answer = m;
-		m = udpreply_next(a, m);
-	} while (unlikely(m != NULL));
-}
-
-static enum cache_kind kind_of(const struct mc_request *r)
+static enum cache_kind kind_of(enum mc_verb verb)
 {
 	static const uint8_t kinds[] = {[MC_GET] = CACHE_GET,
 		[MC_GAT] = CACHE_TOUCH,
@@ -354,209 +157,39 @@ static enum cache_kind kind_of(const struct mc_request *r)
 		[MC_META_ARITH] = CACHE_ARITH,
 		[MC_META_DEBUG] = CACHE_OTHER};
 
-	return (enum cache_kind)kinds[r->verb];
+	return (enum cache_kind)kinds[verb];
 }
 
-/* One of so many on the average, at no fixed distance: of requests that come in a rhythm every sixteenth could always be the same. */
-static inline bool is_sampled(struct serve_worker *sw, uint32_t *left, uint32_t one_of)
+void serve_note_time(const struct serve_asked *a, enum mc_verb verb)
 {
-	if (likely(--*left != 0))
-		return false;
-	sw->random ^= sw->random << 13; /* xorshift64 */
-	sw->random ^= sw->random >> 7;
-	sw->random ^= sw->random << 17;
-	*left = 1 + (uint32_t)(sw->random >> 32) % (2 * one_of - 1);
-	return true;
-}
-
-/* The time of one request of many, from when its burst came. */
-static inline void take_time(struct call *x, struct cache_watch *watch, const struct mc_request *r)
-{
-	if (likely(!is_sampled(x->sw, &x->sw->requests_left, CACHE_LATENCY_SAMPLE)))
-		return;
-	histogram_add(&watch->latency[kind_of(r)], rte_rdtsc() - x->begun);
+	histogram_add(&a->watch->latency[kind_of(verb)], rte_rdtsc() - a->begun);
 }
 
 /* One lookup of many shows its key to the sketch. */
 static void on_lookups(void *ctx, const struct assoc_probe *probes, unsigned n)
 {
-	const struct answering *with = ctx;
-	struct serve_worker *sw = with->sw;
+	const struct serve_asked *a = ctx;
+	struct serve_worker *sw = a->sw;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (unlikely(is_sampled(sw, &sw->lookups_left, CACHE_HOT_SAMPLE)))
-			hotkey_seen(with->watch->hot, probes[i].key, probes[i].key_len,
-				probes[i].hash, (uint32_t)(sw->now_ms / 1000) + 1);
+		if (unlikely(serve_is_sampled(sw, &sw->lookups_left, CACHE_HOT_SAMPLE)))
+			hotkey_seen(a->watch->hot, probes[i].key, probes[i].key_len, probes[i].hash,
+				(uint32_t)(sw->now_ms / 1000) + 1);
 	}
 }
 
-/* Executes what is left of the datagram, of which r is the first request. */
-static void run_requests(struct call *x, struct datagram *d, struct mc_request *r,
-	const struct answering *with, struct udpreply *a)
+void serve_ask(struct serve_asked *a, struct worker *w, const struct cache *c, uint64_t begun)
 {
-	const struct servemc *s = &with->s;
-	const struct mc_limits limits = {.value_max = s->value_max, .is_datagram = true};
-	unsigned status = d->status;
+	struct serve_worker *sw = w->serve;
 
-	for (;;) {
-		if (unlikely(status != MC_OK && status != MC_ERROR)) {
-			if (d->drop == PKT_N_DROPS)
-				d->drop = PKT_DROP_mc_request;
-			return;
-		}
-		tally_of_packet(x, d->i)->requests++;
-		udpreply_begin(a, !r->is_quiet);
-		if (status == MC_OK)
-			servemc_execute(s, r, &a->out);
-		else
-			servemc_refuse(s, r, &a->out);
-		send_answer(x, d, a);
-		take_time(x, with->watch, r);
-		d->p += r->consumed;
-		d->len -= r->consumed;
-		if (d->len == 0)
-			return;
-		status = mc_parse(r, d->p, d->len, &limits);
-	}
-}
-
-/* The packet ends: with its answer in its place, or by the reason why there is none, or because none was asked for. */
-static void end_datagram(struct call *x, struct datagram *d)
-{
-	struct pkt *p = &x->b->p[d->i];
-
-	if (unlikely(d->answer == NULL && d->drop != PKT_N_DROPS)) {
-		refuse(x, d->i, (enum pkt_drop)d->drop);
-		return;
-	}
-	if (!d->is_used)
-		x->sw->done[x->sw->n_done++] = x->b->m[d->i];
-	if (unlikely(d->answer == NULL)) {
-		p->verdict = PKT_GONE;
-		x->w->tally->consumed++;
-		return;
-	}
-	x->b->m[d->i] = d->answer;
-	p->verdict = PKT_REPLY;
-	p->out_iface = p->in_iface;
-}
-
-static void servemc_init(const struct call *x, const struct cache *c, struct servemc *s)
-{
-	s->kv = c->kv;
-	s->writer = kv_writer_of(c->kv, x->w->id);
-	s->value_max = cacheset_value_max(&c->spec);
-	s->memory_bytes = c->spec.memory_bytes;
-	s->now_ms = x->sw->now_ms;
-	s->unix_now = x->sw->unix_now;
-	s->n_workers = x->w->n_workers;
-}
-
-/* One datagram, whose first request has been looked up already if probe is not NULL. */
-static void answer(struct call *x, struct datagram *d, struct mc_request *r,
-	const struct answering *with, const struct assoc_probe *probe)
-{
-	const struct servemc *s = &with->s;
-	const struct mc_limits limits = {.value_max = s->value_max, .is_datagram = true};
-	const struct udpreply_request request = {.i = d->i,
-		.id = d->id,
-		.copy = d->is_copied ? d->p : NULL,
-		.copy_len = (uint16_t)d->len};
-	struct udpreply a;
-
-	udpreply_init(&a, &x->sw->stock, x->w, x->b, &request);
-	if (likely(probe != NULL)) {
-		tally_of_packet(x, d->i)->requests++;
-		udpreply_begin(&a, !r->is_quiet || probe->item != NULL);
-		servemc_answer(s, r, probe, &a.out);
-		send_answer(x, d, &a);
-		take_time(x, with->watch, r);
-		d->p += r->consumed;
-		d->len -= r->consumed;
-		if (likely(d->len == 0)) {
-			end_datagram(x, d);
-			return;
-		}
-		d->status = (uint8_t)mc_parse(r, d->p, d->len, &limits);
-	}
-	run_requests(x, d, r, with, &a);
-	end_datagram(x, d);
-}
-
-/* Datagrams of one cache, d[0..n), with requests of the same numbers. */
-static void run_cache(
-	struct call *x, struct datagram *d, struct mc_request *r, unsigned n, const struct cache *c)
-{
-	struct assoc_probe probes[BURST_MAX];
-	uint8_t probe_of[BURST_MAX];
-	struct answering with = {.sw = x->sw, .watch = &c->watches[x->w->id]};
-	unsigned n_probes = 0, n_buffers = 0;
-
-	servemc_init(x, c, &with.s);
-	with.s.on_lookups = on_lookups;
-	with.s.ctx = &with;
-	for (unsigned k = 0; k < n; k++)
-		n_buffers += !d[k].is_copied;
-	udpreply_stock_take(&x->sw->stock, x->b->m[d[0].i]->pool, n_buffers);
-	for (unsigned k = 0; k < n; k++) {
-		const bool is_lookup = d[k].status == MC_OK && servemc_is_lookup(&r[k]);
-
-		probe_of[k] = (uint8_t)(is_lookup ? n_probes : BURST_MAX);
-		if (unlikely(!is_lookup))
-			continue;
-		servemc_probe(&r[k], &probes[n_probes++]);
-		/* opt: its answer is longer than the request, if it is found */
-		d[k].source = hash_source(&x->b->p[d[k].i]);
-		rate_prefetch_source(x->sw->sources, d[k].source);
-	}
-	if (likely(n_probes > 0)) {
-		kv_get_bulk(with.s.writer, probes, n_probes);
-		on_lookups(&with, probes, n_probes);
-	}
-	for (unsigned k = 0; k < n; k++)
-		answer(x, &d[k], &r[k], &with,
-			probe_of[k] < BURST_MAX ? &probes[probe_of[k]] : NULL);
-	udpreply_stock_give(&x->sw->stock);
-	if (x->sw->n_done > 0)
-		rte_pktmbuf_free_bulk(x->sw->done, x->sw->n_done);
-	x->sw->n_done = 0;
-}
-
-void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
-	struct burst *b, const uint8_t *sel, unsigned n)
-{
-	struct call x = {.w = w,
-		.sw = w->serve,
-		.conf = c,
-		.lb = lb,
-		.b = b,
-		.begun = rte_rdtsc(),
-		.service_idx = b->p[sel[0]].service_idx};
-	struct datagram d[BURST_MAX];
-	const struct cache *cache = NULL;
-	unsigned first = 0, n_d = 0;
-
-	begin_caches(w, c);
-	/* opt: the key is where the second cache line begins */
-	for (unsigned k = 0; k < n; k++)
-		rte_prefetch0(rte_pktmbuf_mtod_offset(
-			b->m[sel[k]], const uint8_t *, RTE_CACHE_LINE_SIZE));
-	for (unsigned k = 0; k < n; k++)
-		n_d += admit(&x, sel[k], &d[n_d], w->serve->copies[n_d]);
-	/* opt: apart from the loop before, which has just written what is read here */
-	for (unsigned k = 0; k < n_d; k++) {
-		const struct cache *its = c->services[b->p[d[k].i].service_idx].cache;
-		const struct mc_limits limits = {
-			.value_max = cacheset_value_max(&its->spec), .is_datagram = true};
-
-		if (unlikely(its != cache && k > first)) {
-			run_cache(&x, &d[first], &w->serve->requests[first], k - first, cache);
-			first = k;
-		}
-		cache = its;
-		d[k].status = (uint8_t)mc_parse(&w->serve->requests[k], d[k].p, d[k].len, &limits);
-	}
-	if (n_d > first)
-		run_cache(&x, &d[first], &w->serve->requests[first], n_d - first, cache);
-	flush_tally(&x);
+	*a = (struct serve_asked){.sw = sw, .watch = &c->watches[w->id], .begun = begun};
+	a->mc = (struct servemc){.on_lookups = on_lookups,
+		.ctx = a,
+		.kv = c->kv,
+		.writer = kv_writer_of(c->kv, w->id),
+		.value_max = cacheset_value_max(&c->spec),
+		.memory_bytes = c->spec.memory_bytes,
+		.now_ms = sw->now_ms,
+		.unix_now = sw->unix_now,
+		.n_workers = w->n_workers};
 }

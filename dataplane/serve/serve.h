@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * serve — memcached over UDP on the worker that has the datagram: services of MR_MODE_CACHE with proto udp. Requests are
- * looked up in one go for the whole burst; answers are written into buffers of their own and go back the way the requests came.
- * Any worker could serve any request: nothing here belongs to a flow.
+ * serve — services of MR_MODE_CACHE on a worker: memcached over UDP (serveudp.h) and TCP (servetcp.h) from the caches of its generation.
  */
 #include "core/worker.h"
 #include "serve/serveconf.h"
