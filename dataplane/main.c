@@ -144,6 +144,7 @@ static int up_nics(void *ctx)
 		.n_txd = (uint16_t)md->opt.n_txd,
 		.mtu_bytes = (uint16_t)md->opt.mtu_bytes,
 		.pool = md->pool,
+		.has_shared_frames = md->opt.cache_mb != 0,
 	};
 
 	return nic_set_create(&md->nics, &md->ifaces, &p);
@@ -166,7 +167,7 @@ static int no_memory(const char *what, int rc)
 static void drop_worker(struct worker *w)
 {
 	lb_worker_destroy(&w->lb);
-	serve_worker_destroy(&w->serve);
+	serve_worker_destroy(w);
 	frag_table_destroy(&w->frag);
 }
 
@@ -197,15 +198,22 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 		.limits = md->limits,
 		.seed = seed,
 	};
-	const struct serve_worker_params serve = {
-		.n_services = md->limits.n_services, .socket_id = socket};
 	struct worker *w = rte_zmalloc_socket("worker", sizeof(*w), RTE_CACHE_LINE_SIZE, socket);
+	struct serve_worker_params serve = {.w = w,
+		.workers = md->workers,
+		.n_services = md->limits.n_services,
+		.tcp = {.n_conns = md->opt.cache_mb == 0 ? 0 : (md->opt.n_tcp_conns + n - 1) / n,
+			.n_bufs = md->opt.n_tcp_bufs / n,
+			.pool = md->pool,
+			.now_us = clock_us()},
+		.socket_id = socket};
 	int rc;
 
 	if (w == NULL)
 		return -ENOMEM;
-	if (getrandom(lb.cookie_seed, sizeof(lb.cookie_seed), 0)
-		!= (ssize_t)sizeof(lb.cookie_seed)) {
+	if (getrandom(lb.cookie_seed, sizeof(lb.cookie_seed), 0) != (ssize_t)sizeof(lb.cookie_seed)
+		|| getrandom(serve.tcp.secret, sizeof(serve.tcp.secret), 0)
+			!= (ssize_t)sizeof(serve.tcp.secret)) {
 		rte_free(w);
 		return -EIO;
 	}
@@ -221,7 +229,7 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 	rc = frag_table_create(&w->frag, socket);
 	if (rc == 0)
 		rc = lb_worker_create(&w->lb, &lb);
-	return rc != 0 ? rc : serve_worker_create(&w->serve, &serve);
+	return rc != 0 ? rc : serve_worker_create(&serve);
 }
 
 static int up_workers(void *ctx)
@@ -324,7 +332,8 @@ static uint64_t slot_in_use(void *ctx, enum lb_slot_kind kind, uint32_t slot)
 
 		switch (kind) {
 		case LB_SLOT_SERVICE:
-			n += lb_worker_service_conns(lw, slot);
+			n += lb_worker_service_conns(lw, slot)
+				+ serve_worker_conns(md->workers[i]->serve, slot);
 			break;
 		case LB_SLOT_BACKEND:
 			n += __atomic_load_n(

@@ -442,8 +442,15 @@ static void on_tick(struct worker *w)
 {
 	lb_expire(w, lb_conf_of(w->snap));
 	frag_expire(w);
-	serve_tick(w, serve_conf_of(w->snap));
+	serve_tick(w, serve_conf_of(w->snap), lb_conf_of(w->snap));
 }
 
-const struct worker_ops pipeline_ops = {
-	.on_burst = on_burst, .on_probe = on_probe, .on_tick = on_tick};
+static void on_unfinished(struct worker *w)
+{
+	serve_go_on(w, serve_conf_of(w->snap), lb_conf_of(w->snap));
+}
+
+const struct worker_ops pipeline_ops = {.on_burst = on_burst,
+	.on_probe = on_probe,
+	.on_tick = on_tick,
+	.on_unfinished = on_unfinished};

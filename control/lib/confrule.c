@@ -617,7 +617,6 @@ static void check_edits(
 static void check_cache_service(
 	struct rules *u, struct conf_service *s, const struct confdraft_service *at)
 {
-	const struct yamltree_node *proto = at->at[CONFDRAFT_SERVICE_PROTO];
 	const struct yamltree_node *cache = at->at[CONFDRAFT_SERVICE_CACHE];
 	char path[2 * MR_NAME_MAX];
 
@@ -625,12 +624,7 @@ static void check_cache_service(
 		snprintf(path, sizeof(path), "services.%s.cache", s->name);
 		s->cache = resolve(u, cache, &u->caches, path, "caches");
 	}
-	if (proto == NULL || (proto->kind == YAMLTREE_SCALAR && strcmp(proto->text, "tcp") == 0))
-		CONFREAD_ERROR(u->r, proto != NULL ? proto : at->key,
-			"services.%s: a cache is served over udp, not yet over tcp%s; say 'proto: "
-			"udp'",
-			s->name, proto == NULL ? ", the default" : "");
-	else if (s->proto == MR_PROTO_UDP && at->at[CONFDRAFT_SERVICE_ALLOW] == NULL)
+	if (s->proto == MR_PROTO_UDP && at->at[CONFDRAFT_SERVICE_ALLOW] == NULL)
 		CONFREAD_ERROR(u->r, at->key,
 			"services.%s serves a cache over udp, where anybody can ask in the name of "
 			"others and have long replies sent to them; list its clients, such as "

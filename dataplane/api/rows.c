@@ -152,6 +152,8 @@ static void add_served(const struct serve_tally *t, struct mr_service_row *row)
 	row->drops += __atomic_load_n(&t->drops, __ATOMIC_RELAXED);
 	row->acl_drops += __atomic_load_n(&t->acl_drops, __ATOMIC_RELAXED);
 	row->requests += __atomic_load_n(&t->requests, __ATOMIC_RELAXED);
+	row->conns += __atomic_load_n(&t->conns, __ATOMIC_RELAXED);
+	row->conns_total += __atomic_load_n(&t->conns_total, __ATOMIC_RELAXED);
 }
 
 int rows_on_services(

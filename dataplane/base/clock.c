@@ -26,5 +26,6 @@ uint32_t clock_ms(void)
 
 uint64_t clock_us(void)
 {
-	return (uint64_t)(((unsigned __int128)(rte_rdtsc() - clock_start_cyc) * clock_us_scale) >> 42);
+	return (uint64_t)(((unsigned __int128)(rte_rdtsc() - clock_start_cyc) * clock_us_scale)
+		>> 42);
 }

@@ -26,9 +26,12 @@ LOG_TYPE(mbufs)
 #define CONN6_BYTES 120u   /* 103 */
 #define BACKEND_BYTES 192u /* per worker: counters; per generation: two copies of the record */
 #define NEIGH_BYTES 256u
-#define WORKER_BYTES (2u << 20) /* fragments; sources of requests to caches */
-#define SNAT_BYTES (1u << 20)   /* ports of one address: free queue and connection, two protocols */
-#define FIXED_MB 64u            /* EAL, rings, devices, service tables */
+#define TCP_CONN_BYTES \
+	640u /* with its part of SYN entries, TIME-WAITs, flow table: serve/servetcp.c */
+#define TCP_WORKER_BYTES (12u << 20) /* requests that come in pieces; what is not by connection */
+#define WORKER_BYTES (2u << 20)      /* fragments; sources of requests to caches */
+#define SNAT_BYTES (1u << 20) /* ports of one address: free queue and connection, two protocols */
+#define FIXED_MB 64u          /* EAL, rings, devices, service tables */
 
 uint32_t mbufs_need(const struct opt *o)
 {
@@ -44,6 +47,7 @@ uint32_t mbufs_need(const struct opt *o)
 	n += o->n_workers * (BURST_MAX + 2 * BURST_MAX * (uint64_t)o->n_ports);
 	n += o->n_workers * (uint64_t)MBUFS_FRAGMENTS_HELD_MAX;
 	n += HELD_MAX + n_ends * CACHE * 3 / 2;
+	n += o->cache_mb != 0 ? o->n_tcp_bufs : 0;
 	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
@@ -64,6 +68,9 @@ uint32_t mbufs_memory_mb(const struct opt *o)
 	bytes += (uint64_t)o->n_backends * BACKEND_BYTES * (o->n_workers + 1);
 	bytes += (uint64_t)o->n_neighs * NEIGH_BYTES + (uint64_t)o->n_snats * SNAT_BYTES;
 	bytes += (uint64_t)o->n_workers * WORKER_BYTES;
+	if (o->cache_mb != 0)
+		bytes += (uint64_t)o->n_tcp_conns * TCP_CONN_BYTES
+			+ (uint64_t)o->n_workers * TCP_WORKER_BYTES;
 	return (uint32_t)((bytes + bytes / 8) >> 20) + FIXED_MB + o->cache_mb;
 }
 
@@ -85,7 +92,7 @@ int mbufs_plan(struct opt *o, const struct mbufs_huge *huge, char *err, size_t e
 	if (o->memory_mb != 0 && o->memory_mb < memory_mb) {
 		snprintf(err, err_size,
 			"--memory %u: packets and tables need %u MB; leave it out, or lower --conns, "
-			"--conns6, --mbufs or --cache-memory",
+			"--conns6, --mbufs, --tcp-conns, --tcp-buffers or --cache-memory",
 			o->memory_mb, memory_mb);
 		return -EINVAL;
 	}

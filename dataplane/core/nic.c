@@ -78,7 +78,8 @@ static int configure(
 	nic->n_rxq = at_most(at_most(wish, p->n_workers), info->max_rx_queues);
 	nic->n_txq = at_most(p->n_workers, info->max_tx_queues);
 	conf.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
-	conf.txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if (!p->has_shared_frames)
+		conf.txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	if (nic->n_rxq > 1 && (info->flow_type_rss_offloads & RSS_TYPES)) {
 		const uint8_t len = info->hash_key_size ? info->hash_key_size : sizeof(rss_key);
 

@@ -305,6 +305,11 @@ static const struct def defs[] = {
 		"memory for packets, tables and caches (default: from the sizes above)"},
 	{"cache-memory", "MB", NUMBER(cache_mb, 0, 1u << 20),
 		"memory for the caches, all together (default 0: there can be none)"},
+	{"tcp-conns", "N", NUMBER(n_tcp_conns, 1024, 1u << 24),
+		"TCP connections to caches, all workers together (default 65536; none without "
+		"--cache-memory)"},
+	{"tcp-buffers", "N", NUMBER(n_tcp_bufs, 4096, 1u << 22),
+		"packet buffers that they hold at most, all together (default 16384)"},
 	{"log-level", "LEVEL", set_log_level, offsetof(struct opt, log_level), 0,
 		sizeof(((struct opt *)0)->log_level),
 		"error, warning, notice, info (default) or debug"},
@@ -381,6 +386,8 @@ static void set_defaults(struct opt *o)
 	o->n_backends = 8192;
 	o->n_snats = 8;
 	o->n_neighs = 65536;
+	o->n_tcp_conns = 65536;
+	o->n_tcp_bufs = 16384;
 	o->is_huge = true;
 	snprintf(o->socket_path, sizeof(o->socket_path), "/run/millrace/dataplane.sock");
 	snprintf(o->kernel_prefix, sizeof(o->kernel_prefix), "k-");
@@ -479,9 +486,10 @@ void opt_text(const struct opt *o, char *buf, size_t size)
 {
 	snprintf(buf, size,
 		"workers %u, conns %u + %u (IPv6), services %u, backends %u, snats %u, neighs %u, "
-		"idle %s%.0u, memory %u MB %s (%u MB for caches), socket %s, kernel-if %s",
+		"idle %s%.0u, memory %u MB %s (%u MB for caches), tcp-conns %u, socket %s, kernel-if %s",
 		o->n_workers, o->n_conns4, o->n_conns6, o->n_services, o->n_backends, o->n_snats,
 		o->n_neighs, o->idle_us ? "sleep=" : "poll", o->idle_us, o->memory_mb,
-		o->is_huge ? "in hugepages" : "without hugepages", o->cache_mb, o->socket_path,
+		o->is_huge ? "in hugepages" : "without hugepages", o->cache_mb,
+		o->cache_mb != 0 ? o->n_tcp_conns : 0, o->socket_path,
 		o->kernel_prefix[0] ? o->kernel_prefix : "none");
 }

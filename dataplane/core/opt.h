@@ -33,7 +33,8 @@ struct opt {
 	char kernel_prefix[16]; /* "" = no interfaces on the kernel side */
 	bool is_huge;
 	uint32_t memory_mb; /* 0 = choose */
-	uint32_t cache_mb;  /* of these for caches */
+	uint32_t cache_mb;  /* of these for caches; 0: no caches, and nothing of the next two */
+	uint32_t n_tcp_conns, n_tcp_bufs; /* to caches, over all workers */
 	char log_level[16];
 	char *const *eal_args; /* after "--"; lives as long as argv */
 	unsigned n_eal_args;

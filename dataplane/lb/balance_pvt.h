@@ -123,9 +123,6 @@ bool synflood_defers(struct call *x, unsigned i, const struct lb_service *s);
 /* Whether the segment answers a cookie. It counts as a SYN then; *iss, *isn: as syncookie_check(). */
 bool synflood_returns(struct call *x, unsigned i, uint32_t *iss, uint32_t *isn);
 
-/* What the source rate of the service knows this source by (guard.c). */
-uint64_t guard_source(const struct lb_service *s, const struct pkt *p);
-
 /* The flow of a burst's only packet: x as for lb_balance(), f with its key and what the table says of it. */
 void balance_find(struct call *x, struct flows *f);
 /* Whether a packet of a known flow is the chance to schedule it again. */

@@ -8,10 +8,11 @@
  * alike; one that is full refuses although another has room, and the limit holds for the sum (but for shares
  * rounded up: less than one per worker).
  */
+#include "lb/guard.h"
+
 #include "base/keyhash.h"
 #include "lb/balance_pvt.h"
 
-/* A source counts for each service by itself. */
 uint64_t guard_source(const struct lb_service *s, const struct pkt *p)
 {
 	struct {

@@ -341,9 +341,6 @@ static int check_cache(const struct lbspec_group *g, struct mr_error *err)
 {
 	const struct mr_service *s = g->service;
 
-	if (s->proto != MR_PROTO_UDP)
-		return lbspec_refuse_service(err, -EINVAL, s,
-			"a cache is served over udp, not over %s yet", mr_proto_name(s->proto));
 	if (s->cache[0] == '\0')
 		return lbspec_refuse_service(err, -EINVAL, s, "which cache is missing");
 	if (g->n_backends > 0)

@@ -10,6 +10,7 @@
 #include "lb/trial.h"
 
 #include "lb/balance_pvt.h"
+#include "lb/guard.h"
 
 #include <rte_tcp.h>
 

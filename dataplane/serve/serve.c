@@ -16,7 +16,7 @@
 #define SWEEP_US 100u
 #define SWEEP_IDLE_US 300u
 
-int serve_worker_create(struct serve_worker **out, const struct serve_worker_params *p)
+int serve_worker_create(const struct serve_worker_params *p)
 {
 	struct serve_worker *sw =
 		rte_zmalloc_socket("serve", sizeof(*sw), RTE_CACHE_LINE_SIZE, p->socket_id);
@@ -24,6 +24,8 @@ int serve_worker_create(struct serve_worker **out, const struct serve_worker_par
 
 	if (sw == NULL)
 		return -ENOMEM;
+	p->w->serve = sw;
+	sw->workers = p->workers;
 	sw->lookups_left = sw->requests_left = 1;
 	sw->random = rte_rdtsc() | 1;
 	sw->us_cyc = rte_get_tsc_hz() / US_PER_S;
@@ -32,28 +34,35 @@ int serve_worker_create(struct serve_worker **out, const struct serve_worker_par
 	rc = sw->services != NULL ? rate_sources_create(&sw->sources, p->socket_id) : -ENOMEM;
 	if (rc == 0)
 		rc = serveudp_create(&sw->udp, p->socket_id);
-	if (rc != 0) {
-		serve_worker_destroy(&sw);
-		return rc;
-	}
-	*out = sw;
-	return 0;
+	if (rc == 0 && p->tcp.n_conns > 0)
+		rc = servetcp_create(&sw->tcp, &p->tcp, p->w, p->n_services, p->socket_id);
+	if (rc != 0)
+		serve_worker_destroy(p->w);
+	return rc;
 }
 
-void serve_worker_destroy(struct serve_worker **sw)
+void serve_worker_destroy(struct worker *w)
 {
-	if (*sw == NULL)
+	struct serve_worker *sw = w->serve;
+
+	if (sw == NULL)
 		return;
-	serveudp_destroy(&(*sw)->udp);
-	rate_sources_destroy(&(*sw)->sources);
-	rte_free((*sw)->services);
-	rte_free(*sw);
-	*sw = NULL;
+	servetcp_destroy(&sw->tcp);
+	serveudp_destroy(&sw->udp);
+	rate_sources_destroy(&sw->sources);
+	rte_free(sw->services);
+	rte_free(sw);
+	w->serve = NULL;
 }
 
 const struct serve_tally *serve_worker_tally(const struct serve_worker *sw, uint32_t service_idx)
 {
 	return &sw->services[service_idx];
+}
+
+uint64_t serve_worker_conns(const struct serve_worker *sw, uint32_t service_idx)
+{
+	return __atomic_load_n(&sw->services[service_idx].conns, __ATOMIC_RELAXED);
 }
 
 void serve_worker_clear(struct serve_worker *sw, uint32_t service_idx)
@@ -118,17 +127,38 @@ static void begin_caches(struct worker *w, const struct serve_conf *c)
 	sweep_caches(w, c, is_idle ? SWEEP_IDLE_US : SWEEP_US);
 }
 
-void serve_tick(struct worker *w, const struct serve_conf *c)
+void serve_tick(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb)
 {
 	if (c->n_caches > 0)
 		begin_caches(w, c);
+	if (w->serve->tcp != NULL)
+		servetcp_tick(w, c, lb);
+}
+
+void serve_go_on(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb)
+{
+	begin_caches(w, c);
+	servetcp_go_on(w, c, lb);
 }
 
 void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
 	struct burst *b, const uint8_t *sel, unsigned n)
 {
+	uint8_t udp[BURST_MAX], tcp[BURST_MAX];
+	unsigned n_udp = 0, n_tcp = 0;
+
 	begin_caches(w, c);
-	serveudp_input(w, c, lb, b, sel, n);
+	for (unsigned k = 0; k < n; k++) {
+		const bool is_tcp = b->p[sel[k]].proto == IPPROTO_TCP;
+
+		tcp[n_tcp] = udp[n_udp] = sel[k];
+		n_tcp += is_tcp;
+		n_udp += !is_tcp;
+	}
+	if (n_udp > 0)
+		serveudp_input(w, c, lb, b, udp, n_udp);
+	if (n_tcp > 0)
+		servetcp_input(w, c, lb, b, tcp, n_tcp);
 }
 
 static enum cache_kind kind_of(enum mc_verb verb)
@@ -178,12 +208,33 @@ static void on_lookups(void *ctx, const struct assoc_probe *probes, unsigned n)
 	}
 }
 
+/* Of all services that have this cache, on all workers. */
+static void count_conns(const void *ctx, uint64_t *now, uint64_t *ever)
+{
+	const struct serve_asked *a = ctx;
+	const struct serve_conf *c = serve_conf_of(a->w->snap);
+
+	*now = *ever = 0;
+	for (uint32_t i = 0; i < c->n_services; i++) {
+		if (c->services[i].cache != a->cache)
+			continue;
+		for (unsigned k = 0; k < a->w->n_workers; k++) {
+			const struct serve_tally *t = &a->sw->workers[k]->serve->services[i];
+
+			*now += __atomic_load_n(&t->conns, __ATOMIC_RELAXED);
+			*ever += __atomic_load_n(&t->conns_total, __ATOMIC_RELAXED);
+		}
+	}
+}
+
 void serve_ask(struct serve_asked *a, struct worker *w, const struct cache *c, uint64_t begun)
 {
 	struct serve_worker *sw = w->serve;
 
-	*a = (struct serve_asked){.sw = sw, .watch = &c->watches[w->id], .begun = begun};
+	*a = (struct serve_asked){
+		.w = w, .cache = c, .sw = sw, .watch = &c->watches[w->id], .begun = begun};
 	a->mc = (struct servemc){.on_lookups = on_lookups,
+		.count_conns = count_conns,
 		.ctx = a,
 		.kv = c->kv,
 		.writer = kv_writer_of(c->kv, w->id),

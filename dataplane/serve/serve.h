@@ -5,33 +5,43 @@
  */
 #include "core/worker.h"
 #include "serve/serveconf.h"
+#include "serve/servetcp.h"
 
 struct serve_worker;
 
 /* Per worker and service slot. w: worker  r: manager (relaxed) */
 struct serve_tally {
-	uint64_t rx_packets, rx_bytes; /* requests' frames */
-	uint64_t tx_packets, tx_bytes; /* answers' frames */
-	uint64_t requests;             /* those of one datagram each */
+	uint64_t rx_packets, rx_bytes; /* frames of clients */
+	uint64_t tx_packets, tx_bytes; /* frames to clients */
+	uint64_t requests;             /* each of those that come together */
 	uint64_t drops, acl_drops;     /* the second among the first */
+	uint64_t conns, conns_total;   /* over TCP: now, and ever */
 };
 
 struct serve_worker_params {
-	uint32_t n_services; /* slots */
+	struct worker *w;
+	struct worker *const *workers; /* all of them, read once packets come */
+	uint32_t n_services;           /* slots */
+	struct servetcp_params tcp;
 	int socket_id;
 };
 
-/* Cold. Context: manager, before workers start. 0 or -ENOMEM. */
-int serve_worker_create(struct serve_worker **out, const struct serve_worker_params *p);
-void serve_worker_destroy(struct serve_worker **sw); /* NULL-safe, clears *sw */
+/* Cold. Context: manager, before workers start: w->serve, which is NULL, is made. 0, -ENOMEM, or -EINVAL: sizes of tcp. */
+int serve_worker_create(const struct serve_worker_params *p);
+void serve_worker_destroy(struct worker *w); /* clears w->serve, which may be NULL */
 
 /* Hot. Packets sel[0..n) have PKT_SERVE and service_idx. Afterwards each is PKT_REPLY, PKT_GONE or PKT_DROP. */
 void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
 	struct burst *b, const uint8_t *sel, unsigned n);
 
-/* Caches' time and sweeps; once per tick. */
-void serve_tick(struct worker *w, const struct serve_conf *c);
+/* Caches' time and sweeps, connections' timers; once per tick. */
+void serve_tick(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb);
+
+/* What worker.is_unfinished was set for. */
+void serve_go_on(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb);
 
 /* Context: manager. */
 const struct serve_tally *serve_worker_tally(const struct serve_worker *sw, uint32_t service_idx);
+/* Connections to the slot, which is somebody's while there are any. */
+uint64_t serve_worker_conns(const struct serve_worker *sw, uint32_t service_idx);
 void serve_worker_clear(struct serve_worker *sw, uint32_t service_idx); /* as lb_worker_clear() */

@@ -10,7 +10,6 @@
 #include <rte_cycles.h>
 
 struct serveudp; /* serve/serveudp.h */
-struct servetcp; /* serve/servetcp.h */
 
 struct serve_worker {
 	uint64_t now_ms; /* the caches' time, which does not wrap */
@@ -34,6 +33,8 @@ struct serve_worker {
 /* The cache that is asked. */
 struct serve_asked {
 	struct servemc mc;
+	const struct worker *w;
+	const struct cache *cache;
 	struct serve_worker *sw;
 	struct cache_watch *watch;
 	uint64_t begun; /* cycle: when the burst came */

@@ -27,7 +27,7 @@ static int add_service(
 	struct serve_service *to = &c->services[s->idx];
 	const uint32_t rate = s->spec.reply_rate != 0 ? s->spec.reply_rate : MR_REPLY_RATE_KB;
 
-	if (s->acl == NULL || !acl_has_allow(s->acl))
+	if (s->spec.proto == MR_PROTO_UDP && (s->acl == NULL || !acl_has_allow(s->acl)))
 		return lbspec_refuse_service(err, -EINVAL, &s->spec,
 			"anybody could have a cache over UDP send long answers to a forged source; say with "
 			"allow which clients it is for");

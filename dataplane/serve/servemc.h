@@ -10,6 +10,8 @@
 struct servemc {
 	/* Hears of each key that is asked for, found or not; NULL: nobody does. */
 	void (*on_lookups)(void *ctx, const struct assoc_probe *probes, unsigned n);
+	/* Connections to the cache, now and ever, for `stats`; NULL: there are none. */
+	void (*count_conns)(const void *ctx, uint64_t *now, uint64_t *ever);
 	void *ctx;
 	struct kv *kv;
 	struct kv_writer *writer; /* begun in this loop: kv_writer_begin() */

@@ -12,6 +12,7 @@ struct call {
 	struct mc_out *out;
 	struct kv_stats stats;
 	struct kv_usage usage;
+	uint64_t conns_now, conns_ever;
 };
 
 static void say(struct call *x, const char *name, const char *text)
@@ -44,7 +45,8 @@ static void general(struct call *x)
 		{"uptime", x->s->now_ms / 1000},
 		{"time", (uint64_t)x->s->unix_now},
 		{"pointer_size", 8 * sizeof(void *)},
-		{"curr_connections", 0}, /* over UDP there are none */
+		{"curr_connections", x->conns_now},
+		{"total_connections", x->conns_ever},
 		{"cmd_get", st->gets},
 		{"cmd_set", n_set(st)},
 		{"cmd_touch", st->touches + st->touch_misses},
@@ -157,6 +159,8 @@ void servestat_answer(const struct servemc *s, struct mc_request *r, struct mc_o
 
 	kv_stats_sum(s->kv, &x.stats);
 	kv_usage(s->kv, &x.usage);
+	if (s->count_conns != NULL)
+		s->count_conns(s->ctx, &x.conns_now, &x.conns_ever);
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strlen(kinds[i].name) == r->key_len
 			&& memcmp(kinds[i].name, r->key, r->key_len) == 0) {

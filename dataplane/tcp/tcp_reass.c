@@ -159,8 +159,8 @@ void tcp_reass_add(struct tcb *c, struct tcp_in *in, bool *is_in_order)
 		rte_pktmbuf_free(m);
 		return;
 	}
-	/* the last eighth is for what is in order */
-	n_max = s->seq == c->rcv_nxt ? c->t->p.n_bufs : c->t->p.n_bufs / 8 * 7;
+	/* half is for what is in order and for answers: who leaves gaps on purpose stops nobody */
+	n_max = s->seq == c->rcv_nxt ? c->t->p.n_bufs : c->t->p.n_bufs / 2;
 	if (c->t->n_bufs >= n_max) {
 		c->t->stats.no_buffer++;
 		rte_pktmbuf_free(m);

@@ -36,8 +36,10 @@ static void must_ok(int rc, const char *what)
 
 static void make_ports(struct harness *h, const struct harness_params *p)
 {
-	const struct nic_params np = {
-		.n_workers = h->n_workers, .n_rx_queues = p->n_queues, .pool = h->pool};
+	const struct nic_params np = {.n_workers = h->n_workers,
+		.n_rx_queues = p->n_queues,
+		.pool = h->pool,
+		.has_shared_frames = p->cache_mb != 0};
 
 	h->ifaces.n = HARNESS_IFACES;
 	for (unsigned i = 0; i < HARNESS_IFACES; i++) {
@@ -87,7 +89,8 @@ static uint64_t slot_in_use(void *ctx, enum lb_slot_kind kind, uint32_t slot)
 		const struct lb_worker *lw = h->workers[i]->lb;
 
 		if (kind == LB_SLOT_SERVICE)
-			n += lb_worker_service_conns(lw, slot);
+			n += lb_worker_service_conns(lw, slot)
+				+ serve_worker_conns(h->workers[i]->serve, slot);
 		else if (kind == LB_SLOT_BACKEND)
 			n += lb_worker_backend_tally(lw, slot)->conns;
 		else
@@ -119,9 +122,17 @@ static void make_workers(
 		w->neigh = h->neigh;
 		must_ok(frag_table_create(&w->frag, SOCKET_ID_ANY), "fragments");
 		must_ok(lb_worker_create(&w->lb, &lp), "worker's balancing state");
-		must_ok(serve_worker_create(&w->serve,
-				&(struct serve_worker_params){.n_services = limits->n_services,
-					.socket_id = SOCKET_ID_ANY}),
+		must_ok(serve_worker_create(&(struct serve_worker_params){.w = w,
+				.workers = h->workers,
+				.n_services = limits->n_services,
+				.tcp = {.n_conns = p->cache_mb == 0 ? 0
+						: p->n_tcp_conns    ? p->n_tcp_conns
+								    : 256,
+					.n_bufs = p->n_mbufs / 4,
+					.pool = h->pool,
+					.secret = {p->seed + 3, i, 0, 0},
+					.now_us = h->now_ms * 1000ull},
+				.socket_id = SOCKET_ID_ANY}),
 			"worker's serving state");
 		h->workers[i] = w;
 	}
@@ -207,7 +218,7 @@ void harness_fini(struct harness *h)
 	apply_discard(&last, &h->env);
 	for (unsigned i = 0; i < h->n_workers; i++) {
 		lb_worker_destroy(&h->workers[i]->lb);
-		serve_worker_destroy(&h->workers[i]->serve);
+		serve_worker_destroy(h->workers[i]);
 		frag_table_destroy(&h->workers[i]->frag);
 		free(h->workers[i]);
 	}

@@ -41,12 +41,13 @@ struct harness_params {
 	unsigned n_queues; /* receive queues per port, 1 or n_workers */
 	uint32_t n_conns4, n_conns6;
 	uint32_t n_mbufs;
-	uint32_t n_neighs;   /* 0 = 4096 */
-	uint32_t hold_max;   /* packets a neighbour may wait with; 0 = 8 */
-	uint32_t n_services; /* 0 = 64 */
-	uint32_t n_backends; /* 0 = 1024 */
-	uint32_t cache_mb;   /* of all caches; 0: there can be none */
-	uint64_t seed;       /* of the box's own secrets, which no other box knows */
+	uint32_t n_neighs;    /* 0 = 4096 */
+	uint32_t hold_max;    /* packets a neighbour may wait with; 0 = 8 */
+	uint32_t n_services;  /* 0 = 64 */
+	uint32_t n_backends;  /* 0 = 1024 */
+	uint32_t cache_mb;    /* of all caches; 0: there can be none */
+	uint32_t n_tcp_conns; /* to caches, of a worker; 0 = 256 */
+	uint64_t seed;        /* of the box's own secrets, which no other box knows */
 };
 
 /* EAL must run (tests/lib/eal.h). Dies with a message when something cannot be had. */

@@ -12,7 +12,7 @@ t_cli() { g "$T_BUILD/control/cli/millrace" -s /run/control.sock "$@"; }
 t_dataplane() { # t_dataplane [OPTION…]
 	: >"$T_DIR/millraced.log"
 	g_spawn millraced "$T_BUILD/dataplane/millraced" --port "north=$PCI_N" --port "south=$PCI_S" --idle sleep \
-		--conns 8192 --conns6 8192 --services 64 --backends 256 --snats 4 --neighs 1024 --cache-memory 20 \
+		--conns 8192 --conns6 8192 --services 64 --backends 256 --snats 4 --neighs 1024 --cache-memory 20 --tcp-conns 1024 --tcp-buffers 4096 \
 		--socket /run/dataplane.sock "$@"
 	t_wait 60 millraced has_started || true
 	grep -q "notice: ready" "$T_DIR/millraced.log" || fail "millraced does not start"

@@ -40,7 +40,8 @@ static void a_turn_takes_a_burst_from_every_worker(void **state)
 	(void)state;
 	for (unsigned from = 1; from < N_WORKERS; from++)
 		put(from, BURST_MAX);
-	assert_int_equal(worker_poll(h.workers[0], h.now_ms * 1000ull), (N_WORKERS - 1) * BURST_MAX);
+	assert_int_equal(
+		worker_poll(h.workers[0], h.now_ms * 1000ull), (N_WORKERS - 1) * BURST_MAX);
 	assert_int_equal(n_sent(), (N_WORKERS - 1) * BURST_MAX);
 	assert_int_equal(worker_poll(h.workers[0], h.now_ms * 1000ull), 0);
 }

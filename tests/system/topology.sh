@@ -180,7 +180,7 @@ t_dataplane() { # t_dataplane [OPTIONS…] : millraced on the two veth ports, wi
 	# shellcheck disable=SC2046
 	t_spawn millraced mr "$T_BUILD/dataplane/millraced" --port "north=${T_DRIVER}0,iface=mr-n" \
 		--port "south=${T_DRIVER}1,iface=mr-s" --workers 1 --idle sleep $(t_memory) \
-		--conns 65536 --conns6 65536 --cache-memory 32 --socket "$T_DIR/dataplane.sock" "$@"
+		--conns 65536 --conns6 65536 --cache-memory 32 --tcp-conns 4096 --tcp-buffers 8192 --socket "$T_DIR/dataplane.sock" "$@"
 	t_wait 30 "millraced" grep -q "ready" "$T_DIR/millraced.log" || {
 		cat "$T_DIR/millraced.log" >&2
 		return 1

@@ -258,12 +258,6 @@ static const struct bad bad_services[] = {
 		"services.s serves a cache over udp, where anybody can ask in the name of others and "
 		"have long replies sent to them; list its clients, such as 'allow: [2001:db8::/64]'",
 		NULL},
-	{CACHE, TCP IS_KIND, "8:3",
-		"services.s: a cache is served over udp, not yet over tcp, the default; say 'proto: "
-		"udp'",
-		NULL},
-	{CACHE, TCP "proto: tcp, " IS_KIND, "8:41",
-		"services.s: a cache is served over udp, not yet over tcp; say 'proto: udp'", NULL},
 	{CACHE, TCP "proto: sctp, " IS_KIND, "8:41",
 		"services.s.proto must be 'tcp' or 'udp', got 'sctp'", NULL},
 	{CACHE, UDP "mode: cache, cache: hot, allow: [10.0.0.0/8]", "8:52",

@@ -295,33 +295,45 @@ static void test_plan(void **state)
 	assert_int_equal(mbufs_plan(&opt, &none, err, sizeof(err)), 0);
 }
 
-/* Caches are beside all else, in the plan and in hugepages; by default there are none. */
+/* Caches are beside all else, in the plan and in hugepages, and so are connections to them; by default there are none. */
 static void test_plan_has_caches(void **state)
 {
 	const struct mbufs_huge none = {0};
 	cpu_set_t set = cpus(2);
-	uint32_t without_mb;
+	uint32_t without_mb, n_mbufs, with_mb;
 
 	assert_int_equal(parse("--port a=net_null0 --no-huge"), 0);
 	assert_int_equal(opt.cache_mb, 0);
 	assert_int_equal(opt_resolve(&opt, &set, err, sizeof(err)), 0);
 	assert_int_equal(mbufs_plan(&opt, &none, err, sizeof(err)), 0);
 	without_mb = opt.memory_mb;
+	n_mbufs = mbufs_need(&opt);
 
 	assert_int_equal(parse("--port a=net_null0 --cache-memory 3000"), 0);
 	assert_int_equal(opt.cache_mb, 3000);
 	assert_int_equal(opt_resolve(&opt, &set, err, sizeof(err)), 0);
+	assert_int_equal(mbufs_need(&opt), n_mbufs + opt.n_tcp_bufs);
+	assert_int_equal(mbufs_plan(&opt, &none, err, sizeof(err)), -ENOMEM);
+	with_mb = opt.memory_mb;
+	/* 65,536 connections of some 600 bytes, what each worker has, and 16,384 buffers */
+	assert_in_range(with_mb, without_mb + 3000 + 40 + 12 + 38, without_mb + 3000 + 160);
 	assert_int_equal(
-		mbufs_plan(&opt,
-			&(struct mbufs_huge){.free_mb = without_mb + 2999, .page_kb = 2048}, err,
+		mbufs_plan(&opt, &(struct mbufs_huge){.free_mb = with_mb - 1, .page_kb = 2048}, err,
 			sizeof(err)),
 		-ENOMEM);
-	assert_int_equal(opt.memory_mb, without_mb + 3000);
-	assert_int_equal(
-		mbufs_plan(&opt,
-			&(struct mbufs_huge){.free_mb = without_mb + 3000, .page_kb = 2048}, err,
-			sizeof(err)),
+	assert_int_equal(mbufs_plan(&opt, &(struct mbufs_huge){.free_mb = with_mb, .page_kb = 2048},
+				 err, sizeof(err)),
 		0);
+
+	assert_int_equal(
+		parse("--port a=net_null0 --no-huge --cache-memory 3000 --tcp-conns 1000000"), 0);
+	assert_int_equal(opt_resolve(&opt, &set, err, sizeof(err)), 0);
+	assert_int_equal(mbufs_plan(&opt, &none, err, sizeof(err)), 0);
+	assert_true(opt.memory_mb > with_mb + 500);
+	assert_int_equal(parse("--port a=net_null0 --tcp-conns 1023"), -EINVAL);
+	assert_non_null(strstr(err, "--tcp-conns"));
+	assert_int_equal(parse("--port a=net_null0 --tcp-buffers 4095"), -EINVAL);
+	assert_non_null(strstr(err, "--tcp-buffers"));
 
 	assert_int_equal(
 		parse("--port a=net_null0 --no-huge --memory 2000 --cache-memory 1999"), 0);

@@ -1,0 +1,727 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * servetcp — see servetcp.h. on_ready() is where requests are executed: connections of one service at a time, in mcstream.c, and then
+ * each goes on as it stopped there (settle()).
+ *
+ * Who keeps what others need, and what ends that:
+ *  - connections that say nothing: probed when they are idle, closed after the service's timeouts.established if it has one
+ *  - parts of requests: the whole must be there in REQUEST_MS; buffers for them are few, who gets none waits
+ *  - answers that are not read: no request is executed while full_bytes wait, which becomes less as buffers become few; then those
+ *    that have not moved for SLOW_US end
+ *  - closed here, but not by the client: CLOSE_MS
+ *  - a client that sends without a pause: SHARE requests in a turn
+ *
+ *  T1  a connection is in `waiting` while part of a request is there, or a buffer is wanted for one; in `closing` once tcp_close() was
+ *      called; in no list else. Both are in the order in which deadlines come
+ *  T2  st->conf and st->lb are those of this loop, in every call into the stack that may call back
+ */
+#include "serve/servetcp.h"
+
+#include "lb/guard.h"
+#include "lb/rate.h"
+#include "serve/mcstream.h"
+#include "serve/serve_pvt.h"
+
+#include <rte_malloc.h>
+#include <rte_tcp.h>
+
+#include <errno.h>
+#include <sys/queue.h>
+
+#define REQUEST_MS 30000u
+#define CLOSE_MS 10000u
+#define KEEPALIVE_MS 75000u
+#define IDLE_MAX_MS 600000u /* without a segment, where probes are answered by none */
+#define SHARE 32u
+#define SLOW_US 1000000u
+#define SLOW_BYTES 16384u
+#define FULL_BYTES 262144u
+#define ANSWER_MAX \
+	(4u << 20)       /* bytes of answers that may wait: the longest answer to one request */
+#define LOOK_STEP 1024u  /* connections looked at in a tick */
+#define STARVED_STEP 16u /* waiting connections that are tried again in a tick */
+#define WAITING_STEP 256u
+
+enum conn_list { LIST_NONE, LIST_WAITING, LIST_CLOSING };
+
+struct conn {
+	struct mcstream stream;
+	struct tcb *c; /* NULL: free */
+	TAILQ_ENTRY(conn) link;
+	uint64_t n_requests;
+	uint32_t service_idx;
+	uint32_t begun_ms, since_ms; /* since_ms: in its list */
+	uint8_t list;                /* enum conn_list */
+	bool is_starved;             /* it waits for a buffer */
+};
+TAILQ_HEAD(conn_list_head, conn);
+
+/* What connections of a service slot have in common. */
+struct listener {
+	struct tcp_profile profile; /* first: it is how a connection names its listener */
+	struct rate_bucket flows;
+};
+
+/* A connection of a run. */
+struct run_conn {
+	struct mcstream_conn mc; /* first: what mcstream gives back */
+	struct servetcp *st;
+	struct conn *conn;
+	uint8_t *begin; /* of what is being written; NULL: nothing is */
+};
+
+struct servetcp {
+	struct tcp *tcp;
+	struct worker *w;
+	const struct serve_conf *conf;
+	const struct lb_conf *lb;
+	struct serve_tally *tallies;
+	struct listener *listeners;
+	struct mcstream_stock *stock;
+	struct conn *conns, *spare; /* spare: a list by link.tqe_next */
+	struct conn_list_head waiting, closing;
+	uint32_t n_services, n_conns, n_bufs;
+	uint32_t n_starved;
+	uint32_t look_at, n_to_look; /* the next connection to be looked at, and how many more */
+	uint32_t full_bytes;
+	bool is_short;       /* of buffers */
+	uint64_t generation; /* that the listeners are of */
+	uint64_t begun;      /* cycle: of this call */
+	struct servetcp_stats stats;
+	struct run_conn run[BURST_MAX];
+	uint8_t is_done[BURST_MAX];
+};
+
+struct run_count {
+	struct serve_asked asked;
+	uint64_t n_requests;
+};
+
+static struct listener *listener_of(const struct tcp_profile *p)
+{
+	return (struct listener *)(uintptr_t)p;
+}
+
+static uint32_t slot_of(const struct servetcp *st, const struct tcp_profile *p)
+{
+	return (uint32_t)(listener_of(p) - st->listeners);
+}
+
+/* --- lists --- */
+
+static void unlist(struct servetcp *st, struct conn *k)
+{
+	if (k->list == LIST_WAITING)
+		TAILQ_REMOVE(&st->waiting, k, link);
+	else if (k->list == LIST_CLOSING)
+		TAILQ_REMOVE(&st->closing, k, link);
+	k->list = LIST_NONE;
+	st->n_starved -= k->is_starved;
+	k->is_starved = false;
+}
+
+static void enlist(struct servetcp *st, struct conn *k, enum conn_list list)
+{
+	if (k->list == list)
+		return;
+	unlist(st, k);
+	k->list = (uint8_t)list;
+	k->since_ms = st->w->now_ms;
+	if (list == LIST_WAITING)
+		TAILQ_INSERT_TAIL(&st->waiting, k, link);
+	else
+		TAILQ_INSERT_TAIL(&st->closing, k, link);
+}
+
+static void starve(struct servetcp *st, struct conn *k)
+{
+	if (k->is_starved)
+		return;
+	k->is_starved = true;
+	st->n_starved++;
+	st->stats.no_request_buffer++;
+}
+
+/* No more is read of it; what was written leaves first. */
+static void begin_close(struct servetcp *st, struct conn *k)
+{
+	mcstream_fini(st->stock, &k->stream);
+	enlist(st, k, LIST_CLOSING);
+	tcp_consume(k->c, tcp_unread(k->c));
+	tcp_close(k->c);
+}
+
+/* --- what the stack calls --- */
+
+static const struct tcp_profile *on_syn(void *ctx, const struct pkt *p)
+{
+	struct servetcp *st = ctx;
+
+	return &st->listeners[p->service_idx].profile;
+}
+
+static void on_open(void *ctx, struct tcb *c)
+{
+	struct servetcp *st = ctx;
+	struct conn *k = st->spare;
+	const uint32_t idx = slot_of(st, tcp_profile_of(c));
+	const struct lb_service *s = st->lb->services[idx];
+	struct serve_tally *t = &st->tallies[idx];
+
+	st->spare = k->link.tqe_next; /* there are as many as connections of the stack */
+	memset(k, 0, sizeof(*k));
+	k->c = c;
+	k->service_idx = idx;
+	k->begun_ms = st->w->now_ms;
+	tcp_set_app(c, k);
+	serve_count(&t->conns, 1);
+	serve_count(&t->conns_total, 1);
+	/* several handshakes may have been begun below the limit */
+	if (unlikely(s == NULL || t->conns > s->max_conns))
+		tcp_abort(c);
+}
+
+static void on_close(void *ctx, struct tcb *c, enum tcp_reason why)
+{
+	struct servetcp *st = ctx;
+	struct conn *k = tcp_app(c);
+
+	(void)why;
+	unlist(st, k);
+	mcstream_fini(st->stock, &k->stream);
+	serve_count(&st->tallies[k->service_idx].conns, UINT64_MAX);
+	k->c = NULL;
+	k->link.tqe_next = st->spare;
+	st->spare = k;
+}
+
+static void on_output(
+	void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *profile)
+{
+	struct servetcp *st = ctx;
+
+	if (likely(profile != NULL)) {
+		struct serve_tally *t = &st->tallies[slot_of(st, profile)];
+
+		serve_count(&t->tx_packets, 1);
+		serve_count(&t->tx_bytes, m->pkt_len);
+	}
+	st->w->tally->generated++;
+	worker_tx(st->w, iface, m);
+}
+
+/* --- requests --- */
+
+static struct run_conn *run_conn(struct mcstream_conn *c)
+{
+	return (struct run_conn *)(void *)c;
+}
+
+static const uint8_t *peek(struct mcstream_conn *c, uint32_t skip, uint32_t *len)
+{
+	return tcp_peek_at(run_conn(c)->conn->c, skip, len);
+}
+
+static void consume(struct mcstream_conn *c, uint32_t n)
+{
+	tcp_consume(run_conn(c)->conn->c, n);
+}
+
+static bool is_full(const struct mcstream_conn *c)
+{
+	const struct run_conn *r = (const struct run_conn *)(const void *)c;
+	const uint32_t n_open = r->begin != NULL ? (uint32_t)(r->mc.out.p - r->begin) : 0;
+
+	return tcp_queued(r->conn->c) + n_open >= r->st->full_bytes;
+}
+
+static const struct mcstream_ops stream_ops = {peek, consume, is_full};
+
+static void end_write(struct run_conn *r)
+{
+	if (r->begin != NULL)
+		tcp_write_end(r->conn->c, r->mc.out.p);
+	r->begin = NULL;
+}
+
+static bool grow(struct mc_out *out)
+{
+	struct run_conn *r =
+		(struct run_conn *)(void *)out; /* out is the first of mc, and that of r */
+
+	end_write(r);
+	if (unlikely(!tcp_write_begin(r->conn->c, &out->p, &out->end)))
+		return false;
+	r->begin = out->p;
+	return true;
+}
+
+static void on_request(void *ctx, const struct mc_request *r)
+{
+	struct run_count *x = ctx;
+
+	x->n_requests++;
+	serve_take_time(&x->asked, r);
+}
+
+/* What becomes of the connection, as its requests have been executed up to here. */
+static void settle(struct servetcp *st, struct run_conn *r)
+{
+	struct conn *k = r->conn;
+	const bool is_cut_off = r->mc.stop == MCSTREAM_CUT;
+
+	end_write(r);
+	k->n_requests += r->mc.n_requests;
+	if (unlikely(is_cut_off)) {
+		st->stats.answers_cut++;
+		tcp_abort(k->c);
+		return;
+	}
+	if (unlikely(r->mc.stop == MCSTREAM_CLOSE)
+		|| (r->mc.stop == MCSTREAM_EMPTY && tcp_is_eof(k->c))) {
+		begin_close(st, k);
+		return;
+	}
+	if (unlikely(r->mc.stop == MCSTREAM_NO_BUF || mcstream_is_waiting(&k->stream)))
+		enlist(st, k, LIST_WAITING);
+	else if (unlikely(k->list != LIST_NONE))
+		unlist(st, k);
+	if (unlikely(r->mc.stop == MCSTREAM_NO_BUF)) {
+		starve(st, k);
+	} else if (unlikely(r->mc.stop == MCSTREAM_FULL)) {
+		tcp_want_room(k->c);
+	} else if (unlikely(r->mc.stop == MCSTREAM_TURN)) {
+		tcp_again(k->c);
+		st->w->is_unfinished = true;
+	}
+}
+
+/* Connections st->run[0..n) of this service. */
+static void run_service(struct servetcp *st, uint32_t service_idx, unsigned n)
+{
+	const struct cache *cache = st->conf->services[service_idx].cache;
+	struct mcstream_conn *conns[BURST_MAX];
+	struct run_count x = {.n_requests = 0};
+	const struct mcstream_run run = {.s = &x.asked.mc,
+		.stock = st->stock,
+		.share = SHARE,
+		.on_request = on_request,
+		.ctx = &x};
+
+	serve_ask(&x.asked, st->w, cache, st->begun);
+	for (unsigned i = 0; i < n; i++)
+		conns[i] = &st->run[i].mc;
+	mcstream_run_bulk(&run, conns, n);
+	for (unsigned i = 0; i < n; i++)
+		settle(st, &st->run[i]);
+	serve_count(&st->tallies[service_idx].requests, x.n_requests);
+}
+
+static bool is_served(const struct servetcp *st, uint32_t service_idx)
+{
+	return service_idx < st->conf->n_services && st->conf->services[service_idx].cache != NULL;
+}
+
+/* Whether requests of the connection are to be executed. */
+static bool may_ask(struct servetcp *st, struct conn *k)
+{
+	if (unlikely(k->list == LIST_CLOSING)) {
+		tcp_consume(k->c, tcp_unread(k->c));
+		return false;
+	}
+	if (unlikely(!is_served(st, k->service_idx))) {
+		st->stats.unserved++;
+		tcp_abort(k->c);
+		return false;
+	}
+	return true;
+}
+
+static void on_ready(void *ctx, struct tcb *const *c, unsigned n)
+{
+	struct servetcp *st = ctx;
+
+	memset(st->is_done, 0, n);
+	for (unsigned i = 0; i < n; i++) {
+		const uint32_t idx = ((const struct conn *)tcp_app(c[i]))->service_idx;
+		unsigned n_run = 0;
+
+		for (unsigned k = i; k < n; k++) {
+			struct conn *conn = tcp_app(c[k]);
+			struct run_conn *r = &st->run[n_run];
+
+			if (st->is_done[k] || conn->service_idx != idx)
+				continue;
+			st->is_done[k] = true;
+			if (!may_ask(st, conn))
+				continue;
+			r->st = st;
+			r->conn = conn;
+			r->begin = NULL;
+			r->mc.out = (struct mc_out){.grow = grow};
+			r->mc.s = &conn->stream;
+			r->mc.ops = &stream_ops;
+			n_run++;
+		}
+		if (n_run > 0)
+			run_service(st, idx, n_run);
+	}
+}
+
+static const struct tcp_ops ops = {on_syn, on_open, on_ready, on_close, on_output};
+
+/* --- set-up --- */
+
+static uint32_t share_of(uint32_t n_conns, uint32_t part, uint32_t min)
+{
+	return RTE_MAX(n_conns / part, min);
+}
+
+#define SYNS_MIN 1024u
+#define TIME_WAITS_MIN 1024u
+
+/* Buffers for requests that come in pieces, by size: few of the large ones, which only values need. */
+static const uint32_t stock_sizes[MCSTREAM_CLASSES] = {1024, 128, 16, 4};
+
+static int create_stack(struct servetcp *st, const struct servetcp_params *p, int socket_id)
+{
+	struct tcp_params tp = {.n_conns = p->n_conns,
+		.n_syns = share_of(p->n_conns, 8, SYNS_MIN),
+		.n_time_waits = share_of(p->n_conns, 2, TIME_WAITS_MIN),
+		.n_bufs = p->n_bufs,
+		.pool = p->pool,
+		.ifaces = st->w->ifaces,
+		.ops = &ops,
+		.ctx = st,
+		.now_us = p->now_us,
+		.socket_id = socket_id};
+
+	memcpy(tp.secret, p->secret, sizeof(tp.secret));
+	return tcp_create(&st->tcp, &tp);
+}
+
+int servetcp_create(struct servetcp **out, const struct servetcp_params *p, struct worker *w,
+	uint32_t n_services, int socket_id)
+{
+	struct servetcp *st =
+		rte_zmalloc_socket("servetcp", sizeof(*st), RTE_CACHE_LINE_SIZE, socket_id);
+	int rc = -ENOMEM;
+
+	if (st == NULL)
+		return rc;
+	st->w = w;
+	st->n_services = n_services;
+	st->n_conns = p->n_conns;
+	st->n_bufs = p->n_bufs;
+	st->full_bytes = FULL_BYTES;
+	st->tallies = w->serve->services;
+	TAILQ_INIT(&st->waiting);
+	TAILQ_INIT(&st->closing);
+	st->listeners = rte_zmalloc_socket(
+		"servetcp", n_services * sizeof(*st->listeners), RTE_CACHE_LINE_SIZE, socket_id);
+	st->conns = rte_zmalloc_socket(
+		"servetcp", p->n_conns * sizeof(*st->conns), RTE_CACHE_LINE_SIZE, socket_id);
+	if (st->listeners != NULL && st->conns != NULL)
+		rc = mcstream_stock_create(&st->stock, stock_sizes, socket_id);
+	if (rc == 0)
+		rc = create_stack(st, p, socket_id);
+	if (rc != 0) {
+		servetcp_destroy(&st);
+		return rc;
+	}
+	for (uint32_t i = p->n_conns; i-- > 0;) {
+		st->conns[i].link.tqe_next = st->spare;
+		st->spare = &st->conns[i];
+	}
+	*out = st;
+	return 0;
+}
+
+void servetcp_destroy(struct servetcp **out)
+{
+	struct servetcp *st = *out;
+
+	if (st == NULL)
+		return;
+	tcp_destroy(&st->tcp);
+	mcstream_stock_destroy(&st->stock);
+	rte_free(st->listeners);
+	rte_free(st->conns);
+	rte_free(st);
+	*out = NULL;
+}
+
+/* --- the worker's calls --- */
+
+/* Listeners of a new generation. Connections of what is no longer served are looked for by and by. */
+static void refresh(struct servetcp *st)
+{
+	for (uint32_t i = 0; i < st->n_services && i < st->conf->n_services; i++) {
+		struct tcp_profile *p = &st->listeners[i].profile;
+		const struct lb_service *s = st->lb->services[i];
+		uint32_t idle_ms;
+
+		if (s == NULL || !is_served(st, i))
+			continue;
+		/* a client may be idle for as long as it likes, if there still is one, unless the service says otherwise */
+		idle_ms = s->spec.established_timeout_ms;
+		*p = (struct tcp_profile){.idle_ms = idle_ms != 0 ? idle_ms : IDLE_MAX_MS,
+			.keepalive_ms = idle_ms != 0 ? 0 : KEEPALIVE_MS,
+			.snd_max = ANSWER_MAX};
+	}
+	st->generation = st->w->snap->generation;
+	st->n_to_look = st->n_conns;
+}
+
+static void begin(struct servetcp *st, const struct serve_conf *c, const struct lb_conf *lb)
+{
+	st->conf = c;
+	st->lb = lb;
+	st->begun = rte_rdtsc();
+	if (unlikely(st->generation != st->w->snap->generation))
+		refresh(st);
+}
+
+static bool refuse(struct serve_tally *t, struct pkt *p, enum pkt_drop reason)
+{
+	t->drops++;
+	pkt_drop(p, reason);
+	return false;
+}
+
+/* As guard_admits() of lb/guard.c, for what is asked of new connections of a cache. */
+static bool admit(
+	struct servetcp *st, const struct lb_service *s, struct serve_tally *t, struct pkt *p)
+{
+	struct listener *l = &st->listeners[s->idx];
+	const uint32_t now_ms = st->w->now_ms;
+
+	if (s->acl != NULL && unlikely(!acl_allows(s->acl, p->src))) {
+		t->acl_drops++;
+		return refuse(t, p, PKT_DROP_acl);
+	}
+	if (unlikely(st->tallies[s->idx].conns >= s->max_conns))
+		return refuse(t, p, PKT_DROP_service_limit);
+	if (s->source_rate.gain != 0
+		&& !rate_take_source(
+			st->w->serve->sources, guard_source(s, p), &s->source_rate, now_ms))
+		return refuse(t, p, PKT_DROP_source_rate);
+	if (s->flow_rate.gain != 0 && !rate_take(&l->flows, &s->flow_rate, now_ms))
+		return refuse(t, p, PKT_DROP_service_rate);
+	return true;
+}
+
+static bool is_syn(const struct pkt *p)
+{
+	return (p->tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG))
+		== RTE_TCP_SYN_FLAG;
+}
+
+/* Whether the stack is to see the packet. */
+static bool take(
+	struct servetcp *st, struct serve_tally *t, const struct rte_mbuf *m, struct pkt *p)
+{
+	t->rx_packets++;
+	t->rx_bytes += m->pkt_len;
+	if (unlikely(p->flags & PKT_F_FRAGMENT))
+		return refuse(t, p, PKT_DROP_request_fragment);
+	if (unlikely(p->flags & PKT_F_BROADCAST)) /* RFC 1122 4.2.3.10 */
+		return refuse(t, p, PKT_DROP_foreign_mac);
+	return !is_syn(p) || admit(st, st->lb->services[p->service_idx], t, p);
+}
+
+void servetcp_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
+	struct burst *b, const uint8_t *sel, unsigned n)
+{
+	struct servetcp *st = w->serve->tcp;
+	uint32_t at = b->p[sel[0]].service_idx;
+	struct serve_tally t = {0};
+	uint8_t taken[BURST_MAX];
+	unsigned n_taken = 0;
+
+	begin(st, c, lb);
+	for (unsigned k = 0; k < n; k++) {
+		struct pkt *p = &b->p[sel[k]];
+
+		if (unlikely(p->service_idx != at)) {
+			serve_count_all(&st->tallies[at], &t);
+			memset(&t, 0, sizeof(t));
+			at = p->service_idx;
+		}
+		if (likely(take(st, &t, b->m[sel[k]], p)))
+			taken[n_taken++] = sel[k];
+	}
+	serve_count_all(&st->tallies[at], &t);
+	if (n_taken == 0)
+		return;
+	tcp_input(st->tcp, b, taken, n_taken, w->now_us);
+	for (unsigned k = 0; k < n_taken; k++) {
+		const struct pkt *p = &b->p[taken[k]];
+
+		if (likely(p->verdict == PKT_GONE))
+			w->tally->consumed++;
+		else
+			serve_count(&st->tallies[p->service_idx].drops, 1);
+	}
+}
+
+/* --- what ends connections --- */
+
+static bool is_unserved(
+	const struct servetcp *st, const struct conn *k, const struct tcp_info *info)
+{
+	const struct lb_service *s =
+		is_served(st, k->service_idx) ? st->lb->services[k->service_idx] : NULL;
+
+	return s == NULL || s->spec.proto != MR_PROTO_TCP || s->spec.vip.family != info->family
+		|| memcmp(s->vip, info->local, info->family == 4 ? 4 : 16) != 0
+		|| rte_cpu_to_be_16(s->spec.port) != info->local_port
+		|| (s->acl != NULL && !acl_allows(s->acl, info->peer));
+}
+
+static void look_at(struct servetcp *st, struct conn *k)
+{
+	struct tcp_info info;
+
+	tcp_info(k->c, &info, st->w->now_us);
+	if (is_unserved(st, k, &info)) {
+		st->stats.unserved++;
+		tcp_abort(k->c);
+	} else if (st->is_short && info.queued >= SLOW_BYTES && info.stuck_us >= SLOW_US) {
+		st->stats.slow_readers++;
+		tcp_abort(k->c);
+	}
+}
+
+/* Some connections, while there is a reason to look at all. */
+static void look_at_some(struct servetcp *st)
+{
+	const uint32_t n = RTE_MIN(st->is_short ? st->n_conns : st->n_to_look, LOOK_STEP);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct conn *k = &st->conns[st->look_at];
+
+		st->look_at = st->look_at + 1 < st->n_conns ? st->look_at + 1 : 0;
+		if (k->c != NULL)
+			look_at(st, k);
+	}
+	st->n_to_look -= RTE_MIN(n, st->n_to_look);
+}
+
+/* The fewer buffers are left, the less a connection may have. */
+static void weigh(struct servetcp *st)
+{
+	struct tcp_usage u;
+
+	tcp_usage(st->tcp, &u);
+	st->is_short = u.n_bufs > st->n_bufs / 2;
+	st->full_bytes = u.n_bufs <= st->n_bufs / 4 ? FULL_BYTES
+		: u.n_bufs <= st->n_bufs / 2        ? FULL_BYTES / 4
+						    : FULL_BYTES / 16;
+}
+
+/* Parts of requests that are too old, and closes that take too long. */
+static void end_overdue(struct servetcp *st)
+{
+	const uint32_t now_ms = st->w->now_ms;
+	struct conn *k;
+	unsigned n = 0;
+
+	for (k = TAILQ_FIRST(&st->waiting);
+		k != NULL && n < WAITING_STEP && now_ms - k->since_ms >= REQUEST_MS;
+		k = TAILQ_FIRST(&st->waiting), n++) {
+		st->stats.request_timeouts++;
+		unlist(st, k);
+		tcp_abort(k->c);
+	}
+	for (k = TAILQ_FIRST(&st->closing);
+		k != NULL && n < WAITING_STEP && now_ms - k->since_ms >= CLOSE_MS;
+		k = TAILQ_FIRST(&st->closing), n++) {
+		st->stats.close_timeouts++;
+		unlist(st, k);
+		tcp_abort(k->c);
+	}
+}
+
+/* Those that wait for a buffer, the oldest first. */
+static void feed(struct servetcp *st)
+{
+	unsigned n = 0, n_seen = 0;
+
+	for (struct conn *k = TAILQ_FIRST(&st->waiting);
+		k != NULL && n < RTE_MIN(st->n_starved, STARVED_STEP) && n_seen < WAITING_STEP;
+		k = TAILQ_NEXT(k, link), n_seen++) {
+		if (!k->is_starved)
+			continue;
+		tcp_again(k->c);
+		n++;
+	}
+}
+
+void servetcp_tick(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb)
+{
+	struct servetcp *st = w->serve->tcp;
+
+	begin(st, c, lb);
+	weigh(st);
+	end_overdue(st);
+	if (st->n_to_look > 0 || st->is_short)
+		look_at_some(st);
+	if (st->n_starved > 0)
+		feed(st);
+	tcp_poll(st->tcp, w->now_us);
+}
+
+void servetcp_go_on(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb)
+{
+	struct servetcp *st = w->serve->tcp;
+
+	begin(st, c, lb);
+	tcp_poll(st->tcp, w->now_us);
+}
+
+/* --- for people --- */
+
+void servetcp_walk(struct worker *w, struct servetcp_walk *walk, unsigned n)
+{
+	struct servetcp *st = w->serve->tcp;
+	bool is_flush = false;
+
+	for (; n > 0 && st != NULL && walk->cursor < st->n_conns; n--, walk->cursor++) {
+		struct conn *k = &st->conns[walk->cursor];
+		struct servetcp_info info;
+		bool is_killed = false;
+
+		if (k->c == NULL)
+			continue;
+		info = (struct servetcp_info){.service_idx = k->service_idx,
+			.age_ms = w->now_ms - k->begun_ms,
+			.n_requests = k->n_requests,
+			.n_partial = k->stream.n};
+		tcp_info(k->c, &info.tcp, w->now_us);
+		if (!walk->each(walk->ctx, &info, &is_killed))
+			break;
+		if (is_killed)
+			tcp_abort(k->c);
+		is_flush |= is_killed;
+	}
+	if (is_flush)
+		tcp_flush(st->tcp, w->now_us);
+	if (st == NULL || walk->cursor == st->n_conns)
+		walk->cursor = UINT32_MAX;
+}
+
+const struct tcp_stats *servetcp_tcp_stats(const struct worker *w)
+{
+	return tcp_stats(w->serve->tcp->tcp);
+}
+
+const struct servetcp_stats *servetcp_stats(const struct worker *w)
+{
+	return &w->serve->tcp->stats;
+}
+
+void servetcp_usage(const struct worker *w, struct tcp_usage *u)
+{
+	tcp_usage(w->serve->tcp->tcp, u);
+}
