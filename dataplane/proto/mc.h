@@ -75,6 +75,7 @@ enum mc_error {
 	MC_E_MODE_ARITH,
 	MC_E_INITIAL,
 	MC_E_META_DELTA,
+	MC_E_SHUTDOWN,
 	MC_E_N_TEXT, /* the binary protocol's own may begin here */
 };
 

@@ -197,6 +197,13 @@ static enum mc_status parse_stats(struct mc_request *r, struct line *l)
 	return MC_OK;
 }
 
+/* As of a memcached that was not told to obey. */
+static enum mc_status parse_shutdown(struct mc_request *r, struct line *l)
+{
+	(void)l;
+	return mc_fail(r, MC_E_SHUTDOWN);
+}
+
 static enum mc_status parse_bare(struct mc_request *r, struct line *l)
 {
 	(void)r;
@@ -226,6 +233,7 @@ static const struct command commands[] = {
 	{"version", 7, MC_VERSION, 1, WORDS_MAX, false, parse_bare},
 	{"verbosity", 9, MC_VERBOSITY, 2, 3, false, parse_verbosity},
 	{"quit", 4, MC_QUIT, 1, WORDS_MAX, false, parse_bare},
+	{"shutdown", 8, MC_QUIT, 1, WORDS_MAX, false, parse_shutdown},
 };
 
 /* No command has capitals, so this is what a browser sends, or somebody who makes it send something. It asks for
@@ -449,6 +457,7 @@ void mc_text_reply_error(struct mc_out *out, const struct mc_request *r)
 		[MC_E_DELTA] = "CLIENT_ERROR invalid numeric delta argument\r\n",
 		[MC_E_DATA] = "CLIENT_ERROR bad data chunk\r\n",
 		[MC_E_TOO_LARGE] = "SERVER_ERROR object too large for cache\r\n",
+		[MC_E_SHUTDOWN] = "ERROR: shutdown not enabled\r\n",
 		[MC_E_TOKEN] = "CLIENT_ERROR bad token in command line format\r\n",
 		[MC_E_DUPLICATE] = "CLIENT_ERROR duplicate flag\r\n",
 		[MC_E_FLAG] = "CLIENT_ERROR invalid flag\r\n",

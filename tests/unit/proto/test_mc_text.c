@@ -213,7 +213,7 @@ static void test_no_command(void **state)
 		{"seta k 0 0 1\r\n", "ERROR\r\n"},
 		{"se\r\n", "ERROR\r\n"},
 		{"m\r\n", "ERROR\r\n"},
-		{"shutdown\r\n", "ERROR\r\n"},
+		{"shutdown\r\n", "ERROR: shutdown not enabled\r\n"},
 		{"\x81get a\r\n", "ERROR\r\n"},
 		{"GET / HTTP/1.1\r\n", ""},
 		{"POST /x HTTP/1.0 \r\n", ""},
