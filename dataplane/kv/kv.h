@@ -198,6 +198,11 @@ static inline struct kv_key kv_key_of(const void *data, uint32_t len)
  * or miss, with KV_TAKEN. Counts, and tells the policy. Hot; no lock but where one is to win. */
 void kv_get_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n);
 
+/* The same in two steps, for who has not room for every answer: what the index has (an item that may turn out to be no hit, but
+ * stays as it is), and all the rest, for as many of the probes, in any order, as are to be answered. Hot. */
+void kv_get_find_bulk(const struct kv_writer *w, struct assoc_probe *probes, unsigned n);
+void kv_get_settle_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n);
+
 /* What is there for the key, or NULL: what is purged or expired is not there, but for what is still served as stale. Counts
  * nothing, and nobody wins or learns by it. No lock. */
 const struct item *kv_get_peek(const struct kv_writer *w, const struct kv_key *key);

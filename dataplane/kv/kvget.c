@@ -215,16 +215,26 @@ static unsigned drop_dead(struct kv_writer *w, struct assoc_probe *probes, unsig
 	return n_hits;
 }
 
-void kv_get_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n)
+void kv_get_find_bulk(const struct kv_writer *w, struct assoc_probe *probes, unsigned n)
+{
+	assoc_find_bulk(w->kv->index, probes, n);
+}
+
+void kv_get_settle_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n)
 {
 	struct kv *kv = w->kv;
 	unsigned n_hits;
 
-	assoc_find_bulk(kv->index, probes, n);
 	n_hits = unlikely(w->is_guarded) ? guard_bulk(w, probes, n) : drop_dead(w, probes, n);
 	kv->evict.ops->on_hits(&kv->evict, probes, n);
 	KV_COUNT(w, gets, n);
 	KV_COUNT(w, hits, n_hits);
+}
+
+void kv_get_bulk(struct kv_writer *w, struct assoc_probe *probes, unsigned n)
+{
+	kv_get_find_bulk(w, probes, n);
+	kv_get_settle_bulk(w, probes, n);
 }
 
 /* The second below which an item's time is near enough for R; 0: none is. */

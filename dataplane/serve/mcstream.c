@@ -17,6 +17,8 @@ enum mcstream_speaks { SPEAKS_TEXT = 1, SPEAKS_BINARY };
 
 enum { BINARY_MAGIC = 0x80 };
 
+#define SMALL_BYTES 16384u /* of all answers to lookups that wait: always taken */
+
 static const uint32_t sizes[MCSTREAM_CLASSES] = {
 	2048, 16384, 131072, MR_CACHE_VALUE_MAX + MC_LINE_MAX + 512};
 
@@ -38,6 +40,7 @@ struct batch {
 	unsigned n;
 	struct mcstream_conn *conns[ASSOC_BULK];
 	struct assoc_probe probes[ASSOC_BULK];
+	uint8_t request[ASSOC_BULK]; /* whose probe it is, once those without room are out */
 };
 
 /* --- buffers --- */
@@ -156,27 +159,82 @@ static inline void after_answer(
 		run->on_request(run->ctx, r);
 }
 
+/* The connection's lookup i, and what was read behind it, has not been read. */
+static void put_back(struct batch *b, unsigned i)
+{
+	struct mcstream_conn *c = b->conns[i];
+	const struct mc_request *r = &b->run->stock->requests[i];
+
+	if (c->stop != MCSTREAM_FULL) {
+		c->stop = MCSTREAM_FULL;
+		c->taken -= c->s->n; /* the buffer was begun behind the last lookup, in this run */
+		drop_buf(b->run->stock, c->s);
+		c->p = NULL;
+		c->len = 0;
+	}
+	c->taken -= r->consumed;
+	c->n_requests--;
+	c->n_waiting--;
+	if (c->n_waiting == 0)
+		consume(c);
+}
+
+static inline bool fits(struct mcstream_conn *c, const struct assoc_probe *probe)
+{
+	const uint32_t before = c->n_promised;
+
+	c->n_promised += servemc_answer_bytes(probe);
+	return likely(c->n_promised <= SMALL_BYTES) || before < c->ops->room(c);
+}
+
+/* Leaves those lookups in the batch whose answers there is room for. */
+static void leave_what_fits(struct batch *b)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		struct mcstream_conn *c = b->conns[i];
+
+		if (unlikely(c->stop == MCSTREAM_FULL || !fits(c, &b->probes[i]))) {
+			put_back(b, i);
+			continue;
+		}
+		if (unlikely(n < i)) {
+			b->probes[n] = b->probes[i];
+			b->conns[n] = c;
+		}
+		b->request[n++] = (uint8_t)i;
+	}
+	b->n = n;
+}
+
 /* Answers what waits. */
 static void flush(struct batch *b)
 {
 	const struct servemc *s = b->run->s;
-	struct mc_request *requests = b->run->stock->requests;
 
 	if (b->n == 0)
 		return;
-	kv_get_bulk(s->writer, b->probes, b->n);
+	kv_get_find_bulk(s->writer, b->probes, b->n);
+	leave_what_fits(b);
+	if (unlikely(b->n == 0))
+		return;
+	kv_get_settle_bulk(s->writer, b->probes, b->n);
 	if (s->on_lookups != NULL)
 		s->on_lookups(s->ctx, b->probes, b->n);
 	for (unsigned i = 0; i < b->n; i++) {
 		struct mcstream_conn *c = b->conns[i];
+		struct mc_request *r = &b->run->stock->requests[b->request[i]];
 
 		c->n_waiting--;
 		if (likely(c->stop != MCSTREAM_CUT)) {
-			servemc_answer(s, &requests[i], &b->probes[i], &c->out);
-			after_answer(b->run, c, &requests[i]);
+			servemc_answer(s, r, &b->probes[i], &c->out);
+			after_answer(b->run, c, r);
 		}
-		if (c->n_waiting == 0)
+		if (c->n_waiting == 0) {
+			c->n_promised = 0;
 			consume(c);
+		}
 	}
 	b->n = 0;
 }
@@ -332,11 +390,11 @@ static bool read_next(struct batch *b, struct mcstream_conn *c)
 		take(c, r->consumed);
 		if (b->n == ASSOC_BULK)
 			flush(b);
-		return true;
+		return c->stop == MCSTREAM_EMPTY;
 	}
 	if (c->n_waiting > 0)
 		flush(b); /* r stays where it is */
-	if (unlikely(c->stop == MCSTREAM_CUT))
+	if (unlikely(c->stop != MCSTREAM_EMPTY))
 		return false;
 	if (!run_request(b, c, r, status))
 		return false;
@@ -349,7 +407,7 @@ static bool may_go_on(const struct batch *b, struct mcstream_conn *c)
 {
 	if (unlikely(c->n_requests >= b->run->share))
 		c->stop = MCSTREAM_TURN;
-	else if (unlikely(c->ops->is_full(c)))
+	else if (unlikely(c->ops->room(c) == 0))
 		c->stop = MCSTREAM_FULL;
 	else
 		return c->s->is_unread || peek(c);
@@ -366,7 +424,7 @@ static void read_all(struct batch *b, struct mcstream_conn *c)
 		}
 		if (c->n_waiting > 0)
 			flush(b); /* M1 */
-		if (c->stop == MCSTREAM_CUT || !read_on(b, c))
+		if (c->stop != MCSTREAM_EMPTY || !read_on(b, c))
 			return;
 	}
 }
@@ -380,7 +438,7 @@ void mcstream_run_bulk(
 		struct mcstream_conn *c = conns[i];
 
 		c->p = NULL;
-		c->len = c->taken = c->n_waiting = c->n_requests = 0;
+		c->len = c->taken = c->n_waiting = c->n_promised = c->n_requests = 0;
 		c->stop = MCSTREAM_EMPTY;
 		read_all(&b, c);
 		if (c->n_waiting == 0)

@@ -10,6 +10,7 @@
  *  M1  answers of a connection are in the order of its requests
  *  M2  bytes are read only once their request has been answered, or has been copied: a request points into them
  *  M3  a connection has a buffer only while part of a request is there, and no more than one
+ *  M4  a lookup is made for good only when there is room for its answer: it may make its client the one that is to compute the value
  *
  * Context of everything: the worker whose writer it is, between two of its quiescent reports; hot unless it says otherwise.
  */
@@ -33,7 +34,7 @@ struct mcstream {
 enum mcstream_stop {
 	MCSTREAM_EMPTY, /* what is whole has been answered */
 	MCSTREAM_TURN,  /* it has had its share: there may be more */
-	MCSTREAM_FULL,  /* answers have to leave first: mcstream_ops.is_full() */
+	MCSTREAM_FULL,  /* answers have to leave first: mcstream_ops.room() */
 	MCSTREAM_NO_BUF, /* there is no buffer for what is not whole; it stays unread, and may be tried again */
 	MCSTREAM_CLOSE, /* nothing more is read: what was answered leaves, then the connection ends */
 	MCSTREAM_CUT,   /* there was no memory for all of an answer: the connection ends at once */
@@ -46,7 +47,9 @@ struct mcstream_ops {
 	 * consumed. */
 	const uint8_t *(*peek)(struct mcstream_conn *c, uint32_t skip, uint32_t *len);
 	void (*consume)(struct mcstream_conn *c, uint32_t n);
-	bool (*is_full)(const struct mcstream_conn *c); /* asked before each request */
+	/* Bytes of answers that it takes before others should leave; 0: it is full. Asked before each request; one answer may be
+	 * longer, and short ones together. */
+	uint32_t (*room)(const struct mcstream_conn *c);
 };
 
 /* A connection in a run. The transport fills in the first group. */
@@ -61,7 +64,8 @@ struct mcstream_conn {
 	const uint8_t *p; /* what has been given and not been looked at: len bytes, behind */
 	uint32_t len,
 		taken; /* ... `taken` bytes of requests that are executed, or wait for their answer */
-	uint32_t n_waiting; /* lookups that wait for their answer */
+	uint32_t n_waiting;  /* lookups that wait for their answer */
+	uint32_t n_promised; /* bytes of their answers */
 };
 
 struct mcstream_run {

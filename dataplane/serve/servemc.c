@@ -66,6 +66,14 @@ void servemc_probe(const struct mc_request *r, struct assoc_probe *probe)
 	probe->hash = assoc_hash(r->key, r->key_len);
 }
 
+#define ANSWER_HEAD 96u /* what is around a value, but for the key */
+
+uint32_t servemc_answer_bytes(const struct assoc_probe *probe)
+{
+	return ANSWER_HEAD
+		+ (probe->item != NULL ? probe->key_len + item_value_len(probe->item) : 0);
+}
+
 static void tell_lookups(const struct servemc *s, const struct assoc_probe *probes, unsigned n)
 {
 	if (s->on_lookups != NULL)

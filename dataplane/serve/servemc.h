@@ -32,6 +32,9 @@ void servemc_probe(const struct mc_request *r, struct assoc_probe *probe);
 void servemc_answer(const struct servemc *s, struct mc_request *r, const struct assoc_probe *probe,
 	struct mc_out *out);
 
+/* Hot. Bytes of the answer at most, about: of what kv_get_find_bulk() has found, which may yet be nothing. */
+uint32_t servemc_answer_bytes(const struct assoc_probe *probe);
+
 /* Answers what ended with MC_ERROR. A set of too large a value takes the old one with it, as in memcached. */
 void servemc_refuse(const struct servemc *s, const struct mc_request *r, struct mc_out *out);
 

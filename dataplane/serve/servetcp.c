@@ -227,15 +227,17 @@ static void consume(struct mcstream_conn *c, uint32_t n)
 	tcp_consume(run_conn(c)->conn->c, n);
 }
 
-static bool is_full(const struct mcstream_conn *c)
+static uint32_t room(const struct mcstream_conn *c)
 {
 	const struct run_conn *r = (const struct run_conn *)(const void *)c;
 	const uint32_t n_open = r->begin != NULL ? (uint32_t)(r->mc.out.p - r->begin) : 0;
 
-	return tcp_queued(r->conn->c) + n_open >= r->st->full_bytes;
+	const uint32_t n = tcp_queued(r->conn->c) + n_open;
+
+	return n < r->st->full_bytes ? r->st->full_bytes - n : 0;
 }
 
-static const struct mcstream_ops stream_ops = {peek, consume, is_full};
+static const struct mcstream_ops stream_ops = {peek, consume, room};
 
 static void end_write(struct run_conn *r)
 {
