@@ -109,6 +109,7 @@ commands() {
 		  ip netns exec $T_ID-client curl http://10.1.0.80/            # full NAT, Maglev
 		  ip netns exec $T_ID-client curl 'http://[fd00:1::80]/'       # the same over IPv6, weighted round robin
 		  ip netns exec $T_ID-client curl http://10.1.0.90:8080/       # direct return
+		  ip netns exec $T_ID-client memcstat --servers=10.1.0.100:11211
 		  ip netns exec $T_ID-client $T_PYTHON tests/system/mc_client.py 10.1.0.100 11211 send 'get greeting'
 		  millrace cache show
 
@@ -158,9 +159,24 @@ show_balancing() {
 }
 
 mc() { t_in client $T_PYTHON tests/system/mc_client.py 10.1.0.100 11211 "$@"; }
+mc_tcp() { t_in client $T_PYTHON tests/system/mc_tcp.py 10.1.0.100 11211 "$@"; }
 
 show_cache() {
-	say "memcached over UDP, answered by the box"
+	say "memcached over TCP, answered by the box: clients as they come"
+	echo '$ memccp motd; memccat motd'
+	printf 'served by the box\n' >"$T_DIR/motd"
+	t_in client memccp --servers=10.1.0.100:11211 "$T_DIR/motd"
+	t_in client memccat --servers=10.1.0.100:11211 motd
+	check "memccat shows what memccp stored" test "$(t_in client memccat --servers=10.1.0.100:11211 motd)" = "served by the box"
+	mc_tcp library >"$T_DIR/library.json"
+	check "pymemcache gets what it expects of a memcached" test "$(t_report library 'a["right"]')" = True
+	mc_tcp values 20 200000 >"$T_DIR/values.json"
+	echo "20 values of 200,000 bytes stored and read back: $(cat "$T_DIR/values.json")"
+	mc_tcp depth 20000 >"$T_DIR/depth.json"
+	echo "20,000 requests in one pipeline: $(cat "$T_DIR/depth.json")"
+	show service show cache
+	say "memcached over UDP, the same items"
+	check "what came by TCP" test "$(mc send 'get motd' | tr -d '\r' | sed -n 2p)" = "served by the box"
 	echo '$ set greeting 0 0 5 / get greeting / incr visits 1 / mg greeting v t'
 	mc send 'set greeting 0 0 5\r\nhello' 'get greeting' 'set visits 0 0 1\r\n0' 'incr visits 1' 'mg greeting v t'
 	mc fill 5000 100 user: >"$T_DIR/fill.json"

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""mc_differ — the same random requests to a stock memcached and to mcbox, whose answers must be equal.
+"""mc_differ — the same random requests to a stock memcached and to us, whose answers must be equal.
 
-    mc_differ.py MEMCACHED_SOCKET MCBOX      DIFFER_REQUESTS=20000  DIFFER_SEED=random
+    mc_differ.py MEMCACHED_SOCKET US      DIFFER_REQUESTS=20000  DIFFER_SEED=random
+
+US is the program mcbox, or ADDRESS:PORT of a service over TCP.
 
 A connection has a few requests of one protocol (text with its meta commands, or binary), written at once; then the client
 closes its side, and what it has got when the server closes the other one is compared. Keys are few, so that each request meets what
@@ -77,23 +79,30 @@ class Seen:
 
 # --- servers ---
 
-class Memcached:
-    name = "memcached"
+class Server:
+    """one that takes connections, at a path or at ADDRESS:PORT"""
+    is_cut = True  # nobody says whether it has ended its side first
 
-    def __init__(self, path):
-        self.path, self.seen = path, Seen()
+    def __init__(self, name, where):
+        self.name, self.seen = name, Seen()
+        host, colon, port = where.rpartition(":")
+        self.family, self.address = (socket.AF_INET, (host, int(port))) if colon else (socket.AF_UNIX, where)
+
+    def close(self):
+        return 0
 
     def ask(self, data):
         """sends and receives at the same time: it does not read while its answers are not read"""
         answer = bytearray()
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(self.path)
+        with socket.socket(self.family) as s:
+            s.settimeout(20)
+            s.connect(self.address)
             s.setblocking(False)
             data = memoryview(data)
             while True:
                 readable, writable, _ = select.select([s], [s] if data is not None else [], [], 20)
                 if not readable and not writable:
-                    sys.exit("memcached does not answer")
+                    sys.exit("%s does not answer" % self.name)
                 if writable:
                     try:
                         data = data[s.send(data):]
@@ -216,7 +225,7 @@ class Text:
 
     def other(self):
         return [self.rng.choice([b"version", b"mn", b"verbosity 0", b"verbosity 0 noreply", b"flush_all", b"flush_all 0",
-                                 b"flush_all noreply", b"nonsense", b"", b"get", b"set k0", b"mg", b"ms k0", b"quit", b"touch k0",
+                                 b"flush_all noreply", b"shutdown", b"nonsense", b"", b"get", b"set k0", b"mg", b"ms k0", b"quit", b"touch k0",
                                  b"get " + b"K" * 251, b"delete k0 1", b"incr k0 x", b"cas k0 0 0 1 x", b"set k0 0 x 1",
                                  b"set k0 -1 0 1", b"set k0 0 0 -1", b"gat", b"gat x k0", b"touch k0 x", b"md", b"ma"]) + self.end()]
 
@@ -665,8 +674,8 @@ def shorten(data, n=500):
 def main():
     seed = int(os.environ.get("DIFFER_SEED", random.randrange(10 ** 9)))
     n = int(os.environ.get("DIFFER_REQUESTS", 20000))
-    box = Box(sys.argv[2])
-    differ = Differ([Memcached(sys.argv[1]), box], seed)
+    box = Server("millrace", sys.argv[2]) if ":" in sys.argv[2] else Box(sys.argv[2])
+    differ = Differ([Server("memcached", sys.argv[1]), box], seed)
     print("DIFFER_SEED=%d DIFFER_REQUESTS=%d" % (seed, n), flush=True)
     while differ.n_requests < n:
         differ.step()
