@@ -228,6 +228,9 @@ static void flush(struct batch *b)
 
 		c->n_waiting--;
 		if (likely(c->stop != MCSTREAM_CUT)) {
+			/* opt: without room the first piece would go the long way */
+			if (c->out.p == c->out.end && !r->is_quiet && !c->out.grow(&c->out))
+				c->out.is_full = true;
 			servemc_answer(s, r, &b->probes[i], &c->out);
 			after_answer(b->run, c, r);
 		}

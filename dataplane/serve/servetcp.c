@@ -348,6 +348,8 @@ static void on_ready(void *ctx, struct tcb *const *c, unsigned n)
 		const uint32_t idx = ((const struct conn *)tcp_app(c[i]))->service_idx;
 		unsigned n_run = 0;
 
+		if (st->is_done[i])
+			continue;
 		for (unsigned k = i; k < n; k++) {
 			struct conn *conn = tcp_app(c[k]);
 			struct run_conn *r = &st->run[n_run];

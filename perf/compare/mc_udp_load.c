@@ -7,30 +7,26 @@
  * A request's id is its slot's number and, above, how often the slot was used, so that a late reply is not taken for another one's.
  */
 #include "base/histogram.h"
+#include "loadbase.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <math.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define SOCKETS_MAX 256u
 #define WINDOW_MAX 256u /* leaves half of an id's bits to tell late replies by */
 #define BATCH 64u
 #define DATAGRAM 2048u
 #define VALUE_MAX 1024u /* of a request, in one datagram with its key */
-#define KEY_LEN 16u
 #define FRAME 8u
-#define DRAWS (1u << 20)
 #define LOAD_STALL_S 5u /* nothing was stored for so long */
 
 struct slot {
@@ -78,8 +74,8 @@ static struct options o = {.host = "127.0.0.1",
 static struct sock socks[SOCKETS_MAX];
 static struct counts counts;
 static struct histogram latency_ns;
-static uint32_t *draws; /* keys in the order they are asked for */
-static uint64_t next_draw, seed;
+static const uint32_t *draws; /* keys in the order they are asked for */
+static uint64_t next_draw;
 static unsigned round_end; /* an id is of 16 bits */
 
 /* While keys are loaded: the next one, and those that were not stored. */
@@ -90,18 +86,6 @@ static uint64_t n_again, n_stored;
 static uint8_t tx[BATCH][DATAGRAM], rx[BATCH][DATAGRAM];
 static struct mmsghdr tx_msgs[BATCH], rx_msgs[BATCH];
 static struct iovec tx_iov[BATCH], rx_iov[BATCH];
-
-__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("error: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(1);
-}
 
 static void usage(void)
 {
@@ -125,59 +109,6 @@ static void usage(void)
 	exit(2);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t next_random(void)
-{
-	seed ^= seed >> 12;
-	seed ^= seed << 25;
-	seed ^= seed >> 27;
-	return seed * 2685821657736338717ull;
-}
-
-static double unit_random(void)
-{
-	return (double)(next_random() >> 11) * 0x1p-53;
-}
-
-static void *must(void *memory)
-{
-	if (memory == NULL)
-		die("out of memory");
-	return memory;
-}
-
-/* Drawn before, so that drawing is not what limits the rate. */
-static void draw_keys(void)
-{
-	double *sums = must(malloc(o.n_keys * sizeof(*sums))), sum = 0;
-
-	draws = must(malloc(DRAWS * sizeof(*draws)));
-	for (uint32_t i = 0; i < o.n_keys; i++)
-		sums[i] = sum += pow((double)i + 1, -o.skew);
-	for (uint32_t i = 0; i < DRAWS; i++) {
-		const double want = unit_random() * sum;
-		uint32_t low = 0, high = o.n_keys - 1;
-
-		while (low < high) {
-			const uint32_t mid = low + (high - low) / 2;
-
-			if (sums[mid] <= want)
-				low = mid + 1;
-			else
-				high = mid;
-		}
-		draws[i] = low;
-	}
-	free(sums);
-}
-
 static void open_sockets(void)
 {
 	struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = htons(o.port)};
@@ -186,19 +117,19 @@ static void open_sockets(void)
 	const int bytes = 4 << 20;
 
 	if (!is4 && inet_pton(AF_INET6, o.host, &to6.sin6_addr) != 1)
-		die("%s: not an address", o.host);
+		loadbase_die("%s: not an address", o.host);
 	for (unsigned i = 0; i < o.n_sockets; i++) {
 		struct sock *s = &socks[i];
 
 		s->fd = socket(is4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 		if (s->fd < 0)
-			die("a socket: %s", strerror(errno));
+			loadbase_die("a socket: %s", strerror(errno));
 		/* as much as is allowed: what does not fit is lost, and counted */
 		setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 		if (connect(s->fd, is4 ? (struct sockaddr *)&to4 : (struct sockaddr *)&to6,
 			    is4 ? sizeof(to4) : sizeof(to6))
 			!= 0)
-			die("%s: %s", o.host, strerror(errno));
+			loadbase_die("%s: %s", o.host, strerror(errno));
 		while (s->n_spare < o.window) {
 			s->spare[s->n_spare] = (uint16_t)s->n_spare;
 			s->n_spare++;
@@ -206,24 +137,12 @@ static void open_sockets(void)
 	}
 }
 
-static void write_key(char key[KEY_LEN + 1], uint32_t i)
-{
-	snprintf(key, KEY_LEN + 1, "key:%012u", i);
-}
-
-/* The value of a key is its name, over and over. */
-static void write_value(uint8_t *to, const char *key)
-{
-	for (unsigned n = 0; n < o.value_len; n += KEY_LEN)
-		memcpy(to + n, key, o.value_len - n < KEY_LEN ? o.value_len - n : KEY_LEN);
-}
-
 static unsigned build(uint8_t *to, uint16_t id, uint32_t i, bool is_set)
 {
-	char key[KEY_LEN + 1];
+	char key[LOADBASE_KEY_LEN + 1];
 	unsigned n = FRAME;
 
-	write_key(key, i);
+	loadbase_write_key(key, i);
 	memset(to, 0, FRAME);
 	to[0] = (uint8_t)(id >> 8);
 	to[1] = (uint8_t)id;
@@ -232,7 +151,7 @@ static unsigned build(uint8_t *to, uint16_t id, uint32_t i, bool is_set)
 		return n + (unsigned)snprintf((char *)to + n, DATAGRAM - n, "get %s\r\n", key);
 	n += (unsigned)snprintf(
 		(char *)to + n, DATAGRAM - n, "set %s 0 %u %u\r\n", key, o.ttl_s, o.value_len);
-	write_value(to + n, key);
+	loadbase_write_value(to + n, key, o.value_len);
 	n += o.value_len;
 	to[n++] = '\r';
 	to[n++] = '\n';
@@ -242,9 +161,9 @@ static unsigned build(uint8_t *to, uint16_t id, uint32_t i, bool is_set)
 /* What is asked next; false: nothing. */
 static bool choose(uint32_t *key, bool *is_set)
 {
-	*is_set = is_loading || (o.set_pct > 0 && next_random() % 100 < o.set_pct);
+	*is_set = is_loading || (o.set_pct > 0 && loadbase_random() % 100 < o.set_pct);
 	if (!is_loading)
-		*key = draws[next_draw++ % DRAWS];
+		*key = draws[next_draw++ % LOADBASE_DRAWS];
 	else if (next_load < o.n_keys)
 		*key = next_load++;
 	else if (n_again > 0)
@@ -295,7 +214,7 @@ static unsigned ask(struct sock *s, uint64_t now)
 		return 0;
 	sent = sendmmsg(s->fd, tx_msgs, n, 0);
 	if (sent < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ECONNREFUSED)
-		die("sending to %s: %s", o.host, strerror(errno));
+		loadbase_die("sending to %s: %s", o.host, strerror(errno));
 	for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < n; i++) {
 		load_again(s->slots[slots[i]].key);
 		give_back(s, slots[i]);
@@ -311,11 +230,11 @@ static bool begins_with(const uint8_t *text, size_t len, const char *with)
 /* The text of a reply, or the first datagram of one. */
 static void judge(const struct slot *slot, const uint8_t *text, size_t len)
 {
-	char key[KEY_LEN + 1], head[64];
+	char key[LOADBASE_KEY_LEN + 1], head[64];
 	uint8_t value[VALUE_MAX];
 	size_t head_len, n;
 
-	write_key(key, slot->key);
+	loadbase_write_key(key, slot->key);
 	if (slot->is_set) {
 		if (begins_with(text, len, "STORED\r\n")) {
 			n_stored += is_loading;
@@ -336,7 +255,7 @@ static void judge(const struct slot *slot, const uint8_t *text, size_t len)
 		counts.refused += !begins_with(text, len, "VALUE");
 		return;
 	}
-	write_value(value, key);
+	loadbase_write_value(value, key, o.value_len);
 	n = len - head_len < o.value_len ? len - head_len : o.value_len;
 	if (memcmp(text + head_len, value, n) != 0)
 		counts.wrong++;
@@ -374,10 +293,10 @@ static unsigned hear(struct sock *s)
 	uint64_t now;
 
 	if (n < 0 && errno == ECONNREFUSED)
-		die("%s: nobody listens at port %u", o.host, o.port);
+		loadbase_die("%s: nobody listens at port %u", o.host, o.port);
 	if (n <= 0)
 		return 0;
-	now = now_ns();
+	now = loadbase_now_ns();
 	for (int i = 0; i < n; i++)
 		on_datagram(s, rx[i], rx_msgs[i].msg_len, now);
 	return (unsigned)n;
@@ -415,7 +334,7 @@ static void wait_for_any(void)
 /* Until the time is over, or everything is loaded. Returns the seconds that took. */
 static double play(double seconds)
 {
-	const uint64_t begin = now_ns();
+	const uint64_t begin = loadbase_now_ns();
 	const uint64_t end = begin + (uint64_t)(seconds * 1e9);
 	uint64_t now = begin, looked = begin, stored = 0, stored_ns = begin;
 
@@ -424,11 +343,11 @@ static double play(double seconds)
 
 		for (unsigned i = 0; i < o.n_sockets; i++) {
 			n += hear(&socks[i]);
-			n += ask(&socks[i], now_ns());
+			n += ask(&socks[i], loadbase_now_ns());
 		}
 		if (n == 0)
 			wait_for_any();
-		now = now_ns();
+		now = loadbase_now_ns();
 		if (now - looked > 5000000) {
 			looked = now;
 			for (unsigned i = 0; i < o.n_sockets; i++)
@@ -439,8 +358,9 @@ static double play(double seconds)
 			stored_ns = now;
 		}
 		if (is_loading && now - stored_ns > LOAD_STALL_S * 1000000000ull)
-			die("loading: nothing was stored for %u s; %" PRIu64
-			    " of %u keys are, %" PRIu64 " tries were lost, %" PRIu64 " refused",
+			loadbase_die("loading: nothing was stored for %u s; %" PRIu64
+				     " of %u keys are, %" PRIu64 " tries were lost, %" PRIu64
+				     " refused",
 				LOAD_STALL_S, n_stored, o.n_keys, counts.lost, counts.refused);
 	}
 	return (double)(now - begin) / 1e9;
@@ -457,7 +377,7 @@ static void drain(void)
 		for (unsigned i = 0; i < o.n_sockets; i++) {
 			while (hear(&socks[i]) > 0)
 				;
-			n_waiting += give_up(&socks[i], now_ns());
+			n_waiting += give_up(&socks[i], loadbase_now_ns());
 		}
 	} while (n_waiting > 0);
 }
@@ -484,16 +404,6 @@ static void report(double seconds)
 		counts.refused, counts.wrong);
 }
 
-static double number(const char *text, double low, double high)
-{
-	char *end;
-	const double v = strtod(text, &end);
-
-	if (end == text || *end != '\0' || !(v >= low && v <= high))
-		die("%s: a number from %g to %g is wanted", text, low, high);
-	return v;
-}
-
 static void parse(int argc, char **argv)
 {
 	static const struct option longs[] = {{"host", 1, NULL, 'h'}, {"port", 1, NULL, 'p'},
@@ -510,37 +420,37 @@ static void parse(int argc, char **argv)
 			o.host = optarg;
 			break;
 		case 'p':
-			o.port = (uint16_t)number(optarg, 1, 65535);
+			o.port = (uint16_t)loadbase_number(optarg, 1, 65535);
 			break;
 		case 'n':
-			o.n_sockets = (unsigned)number(optarg, 1, SOCKETS_MAX);
+			o.n_sockets = (unsigned)loadbase_number(optarg, 1, SOCKETS_MAX);
 			break;
 		case 'w':
-			o.window = (unsigned)number(optarg, 1, WINDOW_MAX);
+			o.window = (unsigned)loadbase_number(optarg, 1, WINDOW_MAX);
 			break;
 		case 'k':
-			o.n_keys = (uint32_t)number(optarg, 1, 1e9);
+			o.n_keys = (uint32_t)loadbase_number(optarg, 1, 1e9);
 			break;
 		case 'v':
-			o.value_len = (unsigned)number(optarg, 0, VALUE_MAX);
+			o.value_len = (unsigned)loadbase_number(optarg, 0, VALUE_MAX);
 			break;
 		case 't':
-			o.ttl_s = (uint32_t)number(optarg, 0, 2592000);
+			o.ttl_s = (uint32_t)loadbase_number(optarg, 0, 2592000);
 			break;
 		case 's':
-			o.set_pct = (unsigned)number(optarg, 0, 100);
+			o.set_pct = (unsigned)loadbase_number(optarg, 0, 100);
 			break;
 		case 'z':
-			o.skew = number(optarg, 0, 10);
+			o.skew = loadbase_number(optarg, 0, 10);
 			break;
 		case 'd':
-			o.seconds = number(optarg, 0.001, 1e6);
+			o.seconds = loadbase_number(optarg, 0.001, 1e6);
 			break;
 		case 'l':
-			o.loss_ms = (unsigned)number(optarg, 1, 60000);
+			o.loss_ms = (unsigned)loadbase_number(optarg, 1, 60000);
 			break;
 		case 'r':
-			o.seed = (uint64_t)number(optarg, 0, 1e15);
+			o.seed = (uint64_t)loadbase_number(optarg, 0, 1e15);
 			break;
 		case 'L':
 			o.does_run = false;
@@ -560,7 +470,7 @@ static void parse(int argc, char **argv)
 
 static void load(void)
 {
-	again = must(malloc((o.n_keys + SOCKETS_MAX * WINDOW_MAX) * sizeof(*again)));
+	again = loadbase_must(malloc((o.n_keys + SOCKETS_MAX * WINDOW_MAX) * sizeof(*again)));
 	is_loading = true;
 	play(0);
 	drain();
@@ -579,7 +489,7 @@ int main(int argc, char **argv)
 
 	parse(argc, argv);
 	round_end = 65536 / o.window;
-	seed = o.seed * 0x9e3779b97f4a7c15ull + 1;
+	loadbase_seed(o.seed);
 	for (unsigned i = 0; i < BATCH; i++) {
 		tx_iov[i] = (struct iovec){.iov_base = tx[i]};
 		rx_iov[i] = (struct iovec){.iov_base = rx[i], .iov_len = DATAGRAM};
@@ -591,11 +501,11 @@ int main(int argc, char **argv)
 		load();
 	if (!o.does_run)
 		return 0;
-	draw_keys();
+	draws = loadbase_draw_keys(o.n_keys, o.skew);
 	seconds = play(o.seconds);
 	drain();
 	report(seconds);
 	if (counts.wrong > 0)
-		die("%" PRIu64 " replies were another key's or changed", counts.wrong);
+		loadbase_die("%" PRIu64 " replies were another key's or changed", counts.wrong);
 	return counts.requests > 0 ? 0 : 1;
 }

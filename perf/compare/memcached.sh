@@ -1,30 +1,36 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# memcached_udp.sh — memcached over UDP: stock memcached and Millrace in turn, behind the same veth pair, asked by the same client.
+# memcached.sh — memcached over UDP or TCP: stock memcached, Redis (over TCP) and Millrace in turn, behind the same veth pair, asked by
+# the same client.
 # perf/README.md says what the table means. Needs root.
 set -eu
 
 usage() {
 	cat >&2 <<-EOF
-		usage: perf/compare/memcached_udp.sh BUILD_DIR [OPTION...] [-- CLIENT_OPTION...]
+		usage: perf/compare/memcached.sh udp|tcp BUILD_DIR [OPTION...] [-- CLIENT_OPTION...]
 
 		  --rounds N       3: of each server, in turn
 		  --seconds N      5: of each run
-		  --only NAME      memcached or millrace alone
+		  --only NAMES     such as memcached, or "redis millrace"
 		  --idle MODE      what the worker does without packets: poll (default) or sleep
 
-		  after --: options of mc_udp_load (--help), such as --value 1000 --set 10 --zipf 0
+		  after --: options of mc_udp_load or mc_tcp_load (--help), such as --value 1000 --set 10 --zipf 0
 	EOF
 	exit 2
 }
 
 here=$(cd "$(dirname "$0")" && pwd)
-if [ $# -lt 1 ] || [ ! -d "$1" ]; then usage; fi
-T_BUILD=$(realpath "$1")
-shift
+if [ $# -lt 2 ] || [ ! -d "$2" ]; then usage; fi
+over=$1
+case $over in
+udp) servers="memcached millrace" rate=", reply_rate: 4000000KB" ;;
+tcp) servers="memcached redis millrace" rate="" ;;
+*) usage ;;
+esac
+T_BUILD=$(realpath "$2")
+shift 2
 rounds=3
 seconds=5
-servers="memcached millrace"
 idle=poll
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -37,18 +43,20 @@ while [ $# -gt 0 ]; do
 	esac
 done
 load_options=("$@")
+asked="" # the server that answers now
 
 T_ID=mrc$$
 # shellcheck source=tests/system/topology.sh
 . "$here/../../tests/system/topology.sh"
 T_NS="client mr"
-client=$T_BUILD/perf/compare/mc_udp_load
+client=$T_BUILD/perf/compare/mc_${over}_load
 vip=10.1.0.80
 
 [ "$(id -u)" = 0 ] || t_die "network namespaces need root"
 [ -x "$client" ] || t_die "there is no $client; build it: ./dev build release"
 missing=""
 command -v memcached >/dev/null || missing="$missing memcached"
+case $servers in *redis*) command -v redis-server >/dev/null || missing="$missing redis-server" ;; esac
 command -v ethtool >/dev/null || missing="$missing ethtool"
 command -v ip >/dev/null || missing="$missing iproute2"
 [ -z "$missing" ] || t_die "missing packages; as root: apt-get install --no-install-recommends$missing"
@@ -69,20 +77,35 @@ network() {
 }
 
 ask() { # ask OPTION… : the client, on the first CPU
-	t_in client taskset -c 0 "$client" --host $vip "${load_options[@]}" "$@"
+	local redis=()
+	[ "$asked" != redis ] || redis=(--redis)
+	t_in client taskset -c 0 "$client" --host $vip "${redis[@]}" "${load_options[@]}" "$@"
 }
 
 # 32-byte values of 100,000 keys need 20 MB in either; large ones what is asked for
 memcached_up() {
 	t_in mr ip addr add $vip/24 dev mr-n
-	t_spawn server mr taskset -c 1 memcached -u nobody -l $vip -U 11211 -t 1 -m 256
+	if [ $over = udp ]; then
+		t_spawn server mr taskset -c 1 memcached -u nobody -l $vip -U 11211 -t 1 -m 256
+	else
+		t_spawn server mr taskset -c 1 memcached -u nobody -l $vip -t 1 -m 256 -c 20000
+	fi
 	t_wait 10 "memcached" answers
+}
+
+redis_up() {
+	t_in mr ip addr add $vip/24 dev mr-n
+	t_spawn server mr taskset -c 1 redis-server --bind $vip --port 11211 --protected-mode no --save "" --appendonly no \
+		--maxclients 20000 --dir "$T_DIR"
+	t_wait 10 "Redis" answers
 }
 
 memcached_down() {
 	t_stop server
 	t_in mr ip addr flush dev mr-n
 }
+
+redis_down() { memcached_down; }
 
 millrace_up() {
 	cat >"$T_DIR/millrace.yaml" <<-EOF
@@ -93,7 +116,7 @@ millrace_up() {
 		caches:
 		  hot: { memory: 256MB }
 		services:
-		  memcached: { kind: cache, vip: $vip, port: 11211, proto: udp, cache: hot, allow: [10.1.0.0/24], reply_rate: 4000000KB }
+		  memcached: { kind: cache, vip: $vip, port: 11211, proto: $over, cache: hot, allow: [10.1.0.0/24]$rate }
 	EOF
 	: >"$T_DIR/server.log"
 	# shellcheck disable=SC2046
@@ -117,7 +140,12 @@ log_of() {
 	t_die "Millrace does not serve; its log is above"
 }
 
-answers() { ask --no-load --keys 1 --sockets 1 --window 1 --seconds 0.01; }
+answers() {
+	case $over in
+	udp) ask --no-load --keys 1 --sockets 1 --window 1 --seconds 0.01 ;;
+	tcp) ask --no-load --keys 1 --conns 1 --depth 1 --seconds 0.01 ;;
+	esac
+}
 
 ticks() { # CPU time of the server, all threads, user and system, in the clock's ticks
 	sed 's/.*) //' "/proc/$(t_pid server)/stat" | awk '{ print $12, $13 }'
@@ -125,6 +153,7 @@ ticks() { # CPU time of the server, all threads, user and system, in the clock's
 
 one() { # one SERVER ROUND : a line of the table, and one of the results
 	local user system user_end system_end
+	asked=$1
 	t_in client ip neigh flush dev eth0
 	"$1_up"
 	ask --load-only 2>"$T_DIR/load" || {
@@ -135,8 +164,8 @@ one() { # one SERVER ROUND : a line of the table, and one of the results
 	ask --no-load --seconds "$seconds" --json >"$T_DIR/result"
 	read -r user_end system_end < <(ticks)
 	"$1_down"
-	t_json '"%s %s %d %.1f %.1f %d %d %d " % (*sys.argv[1:3], a["per_second"], a["p50_us"], a["p99_us"], a["lost"], a["misses"],
-		a["refused"]) + " ".join("%.3f" % (int(t) * 1e6 / int(sys.argv[3]) / a["requests"]) for t in sys.argv[4:])' \
+	t_json '"%s %s %d %.1f %.1f %d %d %d " % (*sys.argv[1:3], a["per_second"], a["p50_us"], a["p99_us"],
+		a.get("lost", 0), a["misses"], a.get("refused", 0)) + " ".join("%.3f" % (int(t) * 1e6 / int(sys.argv[3]) / a["requests"]) for t in sys.argv[4:])' \
 		"$1" "$2" "$(getconf CLK_TCK)" $((user_end - user)) $((system_end - system)) \
 		$((user_end - user + system_end - system)) <"$T_DIR/result" >>"$T_DIR/results"
 	tail -n 1 "$T_DIR/results" | awk '{ printf "%-10s %6s %11d %8.1f %8.1f %7d %7d %7d %8.3f %8.3f %8.3f\n",
@@ -163,6 +192,10 @@ for server in $servers; do
 	printf '%-10s %6s %11d %8.1f %8.1f %7s %7s %7s %8.3f %8.3f %8.3f\n' "$server" median "$(median "$server" 3)" \
 		"$(median "$server" 4)" "$(median "$server" 5)" "" "" "" "$(median "$server" 9)" "$(median "$server" 10)" "$(median "$server" 11)"
 done
-[ "$servers" != "memcached millrace" ] || awk -v a="$(median memcached 3)" -v b="$(median millrace 3)" -v c="$(median memcached 11)" \
-	-v d="$(median millrace 11)" 'BEGIN { printf "Millrace / memcached: %.2f times the requests, %.2f of the CPU time\n", b / a, d / c }'
+for server in $servers; do
+	case " $servers " in *" millrace "*) ;; *) break ;; esac
+	[ "$server" != millrace ] || continue
+	awk -v name="$server" -v a="$(median "$server" 3)" -v b="$(median millrace 3)" -v c="$(median "$server" 11)" -v d="$(median millrace 11)" \
+		'BEGIN { printf "Millrace / %s: %.2f times the requests, %.2f of the CPU time\n", name, b / a, d / c }'
+done
 echo "load $(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
