@@ -144,7 +144,7 @@ static int up_nics(void *ctx)
 		.n_txd = (uint16_t)md->opt.n_txd,
 		.mtu_bytes = (uint16_t)md->opt.mtu_bytes,
 		.pool = md->pool,
-		.has_shared_frames = md->opt.cache_mb != 0,
+		.has_tcp = md->opt.cache_mb != 0,
 	};
 
 	return nic_set_create(&md->nics, &md->ifaces, &p);

@@ -8,6 +8,8 @@
 
 #include <rte_ether.h>
 
+#include <stdbool.h>
+
 #define IFACE_MAX 16
 #define IFACE_NICS_MAX 8
 
@@ -16,6 +18,7 @@ struct iface {
 	struct rte_ether_addr mac; /* of the first device */
 	uint16_t mtu_bytes;
 	uint8_t n_nics;
+	bool writes_csums; /* all of its devices write the TCP checksum of what is sent, if asked to */
 	uint16_t nics[IFACE_NICS_MAX]; /* DPDK port ids */
 };
 

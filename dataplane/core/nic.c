@@ -78,8 +78,8 @@ static int configure(
 	nic->n_rxq = at_most(at_most(wish, p->n_workers), info->max_rx_queues);
 	nic->n_txq = at_most(p->n_workers, info->max_tx_queues);
 	conf.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
-	if (!p->has_shared_frames)
-		conf.txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	conf.txmode.offloads = info->tx_offload_capa
+		& (p->has_tcp ? RTE_ETH_TX_OFFLOAD_TCP_CKSUM : RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
 	if (nic->n_rxq > 1 && (info->flow_type_rss_offloads & RSS_TYPES)) {
 		const uint8_t len = info->hash_key_size ? info->hash_key_size : sizeof(rss_key);
 
@@ -210,8 +210,10 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 		nic->is_steered = false;
 	if (iface->n_nics == 0 || nic->id == iface->nics[0]) {
 		get_mac(nic, &iface->mac);
+		iface->writes_csums = true;
 		rte_eth_dev_get_mtu(nic->id, &iface->mtu_bytes);
 	}
+	iface->writes_csums &= !!(nic->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
 	return 0;
 }
 
@@ -224,9 +226,10 @@ static const char *spread_text(const struct nic_set *s, const struct nic *nic)
 
 static void offload_text(const struct nic *nic, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s%s%s",
+	snprintf(buf, size, "%s%s%s%s",
 		nic->rx_offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM ? "rx-ipv4-checksum " : "",
 		nic->has_hash ? "rss-hash " : "",
+		nic->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM ? "tx-tcp-checksum " : "",
 		nic->tx_offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE ? "tx-fast-free " : "");
 	if (buf[0] == '\0')
 		snprintf(buf, size, "none");

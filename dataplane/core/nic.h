@@ -17,7 +17,7 @@ struct nic_params {
 	uint16_t n_rxd, n_txd; /* wish; 0 = driver's default */
 	uint16_t mtu_bytes;    /* wish; 0 = keep */
 	struct rte_mempool *pool;
-	bool has_shared_frames; /* frames are sent that somebody keeps a reference to (tcp/tcb.h) */
+	bool has_tcp; /* segments of our own are sent: somebody keeps a reference to their mbufs (tcp/tcb.h) */
 };
 
 struct nic_set;

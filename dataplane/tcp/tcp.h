@@ -71,8 +71,7 @@ struct tcp_params {
 	struct rte_mempool *
 		pool; /* BURST_MBUF_PRIV of private area; RTE_PKTMBUF_HEADROOM and room for an MSS */
 	const struct iface_set *ifaces;
-	uint32_t
-		cksum_offload; /* bit per logical port: all of its devices write IPv4 and TCP checksums */
+	uint32_t cksum_offload; /* bit per logical port: all of its devices write TCP checksums */
 	const struct tcp_ops *ops;
 	void *ctx;          /* of the ops */
 	uint64_t secret[4]; /* from the kernel's random source */

@@ -14,9 +14,8 @@ static uint32_t ip_bytes(const struct tcp_tuple *tuple)
 	return tuple->family == 4 ? 4 : 16;
 }
 
-/* The IP header, n bytes of TCP behind it. Their mbuf gets what the device needs where it writes checksums. */
-static void write_ip(
-	struct rte_mbuf *m, const struct tcp_tuple *tuple, uint32_t n, bool has_offload)
+/* The IP header, n bytes of TCP behind it. */
+static void write_ip(struct rte_mbuf *m, const struct tcp_tuple *tuple, uint32_t n)
 {
 	struct rte_ipv4_hdr v4 = {.version_ihl = 0x45,
 		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(v4) + n)),
@@ -31,8 +30,7 @@ static void write_ip(
 	if (tuple->family == 4) {
 		memcpy(&v4.src_addr, tuple->dst, 4);
 		memcpy(&v4.dst_addr, tuple->src, 4);
-		if (!has_offload)
-			v4.hdr_checksum = csum_of(&v4, sizeof(v4));
+		v4.hdr_checksum = csum_of(&v4, sizeof(v4));
 		memcpy(rte_pktmbuf_prepend(m, sizeof(v4)), &v4, sizeof(v4));
 		m->l3_len = sizeof(v4);
 	} else {
@@ -82,20 +80,19 @@ void tcp_out_frame(
 	to = (struct rte_tcp_hdr *)(void *)rte_pktmbuf_prepend(m, sizeof(th));
 	memcpy(to, &th, sizeof(th));
 	n = m->pkt_len;
-	m->ol_flags = 0;
+	m->ol_flags = 0; /* the device's, and what it needs for a checksum of its own */
 	m->l4_len = sizeof(th) + n_opts;
 	if (has_offload) {
 		const uint8_t tail[4] = {0, IPPROTO_TCP, (uint8_t)(n >> 8), (uint8_t)n};
 
 		m->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM
-			| (n_ip == 4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM
-				     : RTE_MBUF_F_TX_IPV6);
+			| (n_ip == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
 		to->cksum = csum_fold(csum_words(tuple->src, n_ip) + csum_words(tuple->dst, n_ip)
 			+ csum_words(tail, 4));
 	} else {
 		to->cksum = csum_l4(tuple->dst, tuple->src, n_ip, IPPROTO_TCP, to, n);
 	}
-	write_ip(m, tuple, n, has_offload);
+	write_ip(m, tuple, n);
 	write_ether(t, m, tuple, link);
 	t->stats.segments_out++;
 	t->p.ops->output(t->p.ctx, link->iface, m, from->profile);

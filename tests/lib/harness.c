@@ -39,7 +39,7 @@ static void make_ports(struct harness *h, const struct harness_params *p)
 	const struct nic_params np = {.n_workers = h->n_workers,
 		.n_rx_queues = p->n_queues,
 		.pool = h->pool,
-		.has_shared_frames = p->cache_mb != 0};
+		.has_tcp = p->cache_mb != 0};
 
 	h->ifaces.n = HARNESS_IFACES;
 	for (unsigned i = 0; i < HARNESS_IFACES; i++) {

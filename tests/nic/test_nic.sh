@@ -79,16 +79,16 @@ serve_all() { # serve_all yes|no yes|no : both modes, and both families; see sta
 DEVICE=$NIC DEVICE_OPTIONS='' TAP_OPTIONS='' TAP_QUEUES=1
 case $NIC in
 virtio-packed | virtio-split)
-	DEVICE=virtio-net-pci DRIVER=net_virtio OFFLOADS=none SPREAD=rss STAYS="yes yes" TAP_QUEUES=2
+	DEVICE=virtio-net-pci DRIVER=net_virtio OFFLOADS=tx-tcp-checksum SPREAD=rss STAYS="yes yes" TAP_QUEUES=2
 	TAP_OPTIONS=,queues=2,vhost=off
 	DEVICE_OPTIONS=,disable-legacy=on,iommu_platform=on,mq=on,vectors=6,rss=on,rx_queue_size=1024
 	[ "$NIC" = virtio-split ] || DEVICE_OPTIONS+=,packed=on
 	;;
 # QEMU's chip puts everything into queue 0
-vmxnet3) DRIVER=net_vmxnet3 OFFLOADS=none SPREAD=software STAYS="no no" ;;
-e1000e) DRIVER=net_e1000_em OFFLOADS=rx-ipv4-checksum SPREAD=software STAYS="no no" ;;
+vmxnet3) DRIVER=net_vmxnet3 OFFLOADS=tx-tcp-checksum SPREAD=software STAYS="no no" ;;
+e1000e) DRIVER=net_e1000_em OFFLOADS="rx-ipv4-checksum tx-tcp-checksum" SPREAD=software STAYS="no no" ;;
 # QEMU's chip does not hash TCP over IPv6 when asked to, only when asked for MRQC's bit for extension headers
-igb) DRIVER=net_e1000_igb OFFLOADS="rx-ipv4-checksum rss-hash" SPREAD=rss STAYS="yes no" ;;
+igb) DRIVER=net_e1000_igb OFFLOADS="rx-ipv4-checksum rss-hash tx-tcp-checksum" SPREAD=rss STAYS="yes no" ;;
 *) fail "no NIC of that name: $NIC" ;;
 esac
 g_require
@@ -146,6 +146,12 @@ expect "a cache answers datagrams whose checksum a device was to fill in" test \
 	"$(t_report check '"%d %d" % (a["found"], a["wrong"])')" = "100 0"
 answered offloaded 10.1.0.80 80
 t_in client ethtool -K eth0 tx off >/dev/null
+
+say "memcached over TCP: a device that can writes the checksums of what we send"
+mc_tcp() { t_in client $T_PYTHON "$T_TOOLS/mc_tcp.py" 10.1.0.100 11211 "$@"; }
+mc_tcp values 5 100000 >"$T_DIR/values.json" || fail "values over TCP"
+echo "5 values of 100,000 bytes over TCP: $(cat "$T_DIR/values.json")"
+mc_tcp depth 300 >"$T_DIR/depth.json" || fail "a pipeline over TCP"
 
 say "long frames"
 t_in client curl -sSf --max-time 60 -o "$T_DIR/got" http://10.1.0.80/big
