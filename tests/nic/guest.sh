@@ -54,7 +54,7 @@ g_boot() { # g_boot QEMU-OPTION… : with the NICs; returns when the guest runs 
 		-kernel "$(echo "$G_FILES"/kernel/boot/vmlinuz-*)" -initrd "$T_DIR/initrd" -device intel-iommu,intremap=on \
 		-chardev "socket,id=v0,path=$T_DIR/root.vfs" -device vhost-user-fs-pci,chardev=v0,tag=root \
 		-chardev "socket,id=v1,path=$T_DIR/share.vfs" -device vhost-user-fs-pci,chardev=v1,tag=share \
-		-append "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable nohz=off intel_iommu=on iommu=pt hugepages=160" \
+		-append "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable nohz=off intel_iommu=on iommu=pt hugepages=192" \
 		"$@"
 	echo 0 >"$T_DIR/guest.n"
 	g true || fail "the guest does not start"

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""soak_client — the clients of soak.sh: short and long TCP connections, UDP, datagrams in fragments, and QUIC-like
-connections that change their port, all at a low rate, until a file exists.
+"""soak_client — the clients of soak.sh: short and long TCP connections, UDP, datagrams in fragments, QUIC-like
+connections that change their port, and connections to a cache, all at a low rate, until a file exists.
 
 usage: soak_client.py UNTIL TOTALS FAILURES
 
@@ -23,6 +23,7 @@ WEB = {"shop": ("10.1.0.80", 80), "shop6": ("fd00:1::80", 80), "direct": ("10.1.
        "guest": ("10.1.0.82", 80)}
 DNS = {"dns": ("10.1.0.80", 53), "dns6": ("fd00:1::80", 53), "dnsd": ("10.1.0.90", 5353)}
 QUIC = ("10.1.0.80", 443)
+CACHE = {"cache": ("10.1.0.83", 11211), "cache6": ("fd00:1::83", 11211), "guest": ("10.1.0.84", 11211)}
 TIMEOUT = 8
 counts = collections.Counter()
 failures = open(failures_path, "a", buffering=1)
@@ -111,6 +112,34 @@ async def quic():
         await asyncio.sleep(random.uniform(0, 0.2))
 
 
+async def cached(service):
+    """A connection to a cache: pipelines of what only it stores, read back, up to values of 200 KB; then it ends in one of the ways
+    there are."""
+    host, port = CACHE[service]
+    reader, writer = await asyncio.open_connection(host, port, limit=1 << 20)
+    me, end = os.urandom(6).hex().encode(), time.monotonic() + random.uniform(0, 20)
+    try:
+        while time.monotonic() < end and not is_over():
+            values = [os.urandom(random.choice((10, 100, 1000, 200000 if i == 0 else 3000))) for i in range(random.randrange(1, 20))]
+            for i, v in enumerate(values):
+                writer.write(b"set %s.%d 0 60 %d\r\n%s\r\nget %s.%d\r\n" % (me, i, len(v), v, me, i))
+            for i, v in enumerate(values):
+                want = b"STORED\r\nVALUE %s.%d 0 %d\r\n%s\r\nEND\r\n" % (me, i, len(v), v)
+                if await asyncio.wait_for(reader.readexactly(len(want)), TIMEOUT) != want:
+                    raise ConnectionError("another answer than was to come")
+            counts["cache requests"] += 2 * len(values)
+            await asyncio.sleep(random.choice((0, 0.1, 1)))
+        if random.randrange(3) == 0:
+            writer.write(b"quit\r\n")
+            if await asyncio.wait_for(reader.read(), TIMEOUT):
+                raise ConnectionError("bytes that nobody asked for")
+        elif random.randrange(2) == 0:
+            writer.write(b"set half 0 60 100\r\nhal")
+            writer.transport.abort()
+    finally:
+        writer.close()
+
+
 async def client(service, kind, function, *args):
     while not is_over():
         began = time.time()
@@ -141,6 +170,7 @@ async def main():
     clients += [client(s, "udp", datagrams, s, 900) for s in DNS]
     clients += [client(s, "fragments", datagrams, s, 4000) for s in DNS]
     clients += [client("quic", "quic", quic) for _ in range(2)]
+    clients += [client(s, "cache", cached, s) for s in CACHE for _ in range(4)]
     await asyncio.gather(tell(), *clients)
 
 
