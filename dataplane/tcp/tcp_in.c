@@ -18,14 +18,14 @@ static bool is_paws_old(const struct tcb *c, const struct tcp_in *in)
 }
 
 /* RFC 9293 3.10.7.4, first check; but what is beyond a closed window loses its payload only, and an empty segment at the
- * right edge is good: its sender has filled the window and some of that was lost. */
+ * right edge is good: its sender has filled the window and some of that was lost. Not so an RST (RFC 5961 3.2). */
 static bool is_acceptable(const struct tcb *c, struct tcp_in *in)
 {
 	const uint32_t wnd = c->rcv_adv - c->rcv_nxt;
 	const uint32_t n = in->len + !!(in->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG));
 
 	if (n == 0)
-		return in->seq - c->rcv_nxt <= wnd;
+		return in->seq - c->rcv_nxt < wnd + (wnd == 0 || !(in->flags & RTE_TCP_RST_FLAG));
 	if (wnd == 0) {
 		if (in->seq != c->rcv_nxt)
 			return false;
