@@ -150,7 +150,7 @@ static bool take_ack(struct tcb *c, const struct tcp_in *in)
 		return false;
 	}
 	if (seq_lt(in->ack, c->snd_una)) {
-		if (c->snd_una - in->ack > RTE_MAX(c->max_wnd, (uint32_t)UINT16_MAX)) {
+		if (c->snd_una - in->ack > c->max_wnd) {
 			c->t->stats.bad_ack++; /* RFC 5961 5 */
 			challenge(c);
 			return false;
