@@ -215,6 +215,8 @@ static bool check(struct tcb *c, struct tcp_in *in)
 		return false;
 	}
 	if (in->flags & RTE_TCP_RST_FLAG) {
+		if (c->state == TCP_S_TIME_WAIT)
+			return false; /* RFC 1337; not all is read */
 		if (in->seq == c->rcv_nxt) {
 			t->stats.resets_in++;
 			tcp_end(c, TCP_WHY_RESET);
