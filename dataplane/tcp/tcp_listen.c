@@ -81,13 +81,19 @@ static uint32_t minute_of(const struct tcp *t)
 	return (uint32_t)(t->now_us / MINUTE_US);
 }
 
+/* What a SYN+ACK says, unscaled. */
+static uint16_t first_window(const struct tcp_syn *s)
+{
+	return (uint16_t)RTE_MIN(tcp_rcv_max(s->profile), (uint32_t)UINT16_MAX);
+}
+
 /* The SYN+ACK of the entry; tsval is given as cookies have their own. */
 static void send_syn_ack(struct tcp *t, const struct tcp_syn *s, uint32_t tsval)
 {
 	struct tcp_head h = {.seq = s->iss,
 		.ack = s->irs + 1,
 		.flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG,
-		.wnd = (uint16_t)RTE_MIN(tcp_rcv_max(s->profile), (uint32_t)UINT16_MAX)};
+		.wnd = first_window(s)};
 
 	tcp_listen_syn_opts(t, &s->tuple, s->link.iface, &h.o);
 	h.o.has_wscale = s->has_wscale;
@@ -211,7 +217,7 @@ static struct tcb *establish(struct tcp *t, const struct tcp_syn *s, const struc
 	c->rcv_wscale = s->has_wscale ? TCP_RCV_WSCALE : 0;
 	c->snd_una = c->snd_nxt = s->iss + 1;
 	c->rcv_nxt = c->last_ack_sent = s->irs + 1;
-	c->rcv_adv = c->rcv_nxt + RTE_MIN(tcp_rcv_max(s->profile), (uint32_t)UINT16_MAX);
+	c->rcv_adv = c->rcv_nxt + first_window(s);
 	c->snd_wl1 = s->irs;
 	c->snd_wl2 = s->iss;
 	c->ts_recent = s->ts_recent;
@@ -299,22 +305,19 @@ struct tcb *tcp_listen_syn(
 			send_syn_ack(t, s, tcp_out_ts(s->ts_offset, t->now_us));
 			s->n_tries = RTE_MAX(s->n_tries, 2);
 		}
-	} else if (in->flags & RTE_TCP_ACK_FLAG) {
-		if (in->ack != s->iss + 1) {
-			/* a first SYN was answered by a cookie, and a copy of it by the entry? */
-			if (read_cookie(t, in, &done)) {
-				syn_free(t, idx);
-				return tcp_listen_input(t, in, link);
-			}
-			if (t->now_us >= t->cookies_until_us)
-				tcp_out_rst(t, in, link);
-		} else if (in->seq - (s->irs + 1) <= tcp_rcv_max(s->profile)
-			&& !(s->flags & TCP_F_TS && in->o.has_ts
-				&& seq_lt(in->o.tsval, s->ts_recent))) {
+	} else if (in->flags & RTE_TCP_ACK_FLAG && in->seq - (s->irs + 1) < first_window(s)
+		&& !(s->flags & TCP_F_TS && in->o.has_ts && seq_lt(in->o.tsval, s->ts_recent))) {
+		if (in->ack == s->iss + 1) {
 			done = *s;
 			syn_free(t, idx);
 			done.link = *link;
 			c = establish(t, &done, in);
+		} else if (read_cookie(t, in, &done)) {
+			/* a first SYN was answered by a cookie, and a copy of it by the entry */
+			syn_free(t, idx);
+			return tcp_listen_input(t, in, link);
+		} else if (t->now_us >= t->cookies_until_us) {
+			tcp_out_rst(t, in, link);
 		}
 	}
 	if (c == NULL)
