@@ -356,8 +356,9 @@ struct tcb *tcp_listen_wait(
 	struct tcp_wait *w = &t->waits[idx];
 	const bool is_syn = (in->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG))
 		== RTE_TCP_SYN_FLAG;
-	const bool is_later = w->has_ts && in->o.has_ts ? seq_lt(w->ts_recent, in->o.tsval)
-							: seq_lt(w->rcv_nxt, in->seq);
+	const bool is_later = w->has_ts && in->o.has_ts && in->o.tsval != w->ts_recent
+		? seq_lt(w->ts_recent, in->o.tsval)
+		: seq_leq(w->rcv_nxt, in->seq);
 	struct tcp_head h = {.seq = w->snd_nxt,
 		.ack = w->rcv_nxt,
 		.flags = RTE_TCP_ACK_FLAG,
@@ -377,7 +378,7 @@ struct tcb *tcp_listen_wait(
 		h.o.tsval = tcp_out_ts(w->ts_offset, t->now_us);
 		h.o.tsecr = w->ts_recent;
 		tcp_out_bare(t, &(struct tcp_from){&w->tuple, link, NULL}, &h);
-		if (in->flags & RTE_TCP_FIN_FLAG)
+		if (in->flags & RTE_TCP_FIN_FLAG && in->seq + in->len + 1 == w->rcv_nxt)
 			w->due_us = t->now_us + TCP_TIME_WAIT_US;
 	}
 	rte_pktmbuf_free(in->m);
