@@ -182,6 +182,37 @@ static int check_edits(const struct mr_object *o, struct mr_error *err)
 	return 0;
 }
 
+/* Over TCP a cache has limits of connections, over UDP of answers; of what happens to packets that are forwarded it has nothing. */
+static int check_served(const struct mr_object *o, struct mr_error *err)
+{
+	const struct mr_service *s = &o->service;
+	const struct {
+		const char *name;
+		uint32_t value;
+	} never[] = {{"insert_rate", s->insert_rate}, {"packet_rate", s->packet_rate},
+		{"syn_timeout_ms", s->syn_timeout_ms}, {"fin_timeout_ms", s->fin_timeout_ms},
+		{"udp_timeout_ms", s->udp_timeout_ms}},
+	  over_tcp[] = {{"max_conns", s->max_conns}, {"flow_rate", s->flow_rate},
+		  {"source_rate", s->source_rate}, {"source_rate_prefix", s->source_rate_prefix},
+		  {"established_timeout_ms", s->established_timeout_ms}};
+
+	if (s->cache[0] == '\0')
+		return refuse(err, o, "mode cache without a cache");
+	for (unsigned i = 0; i < RTE_DIM(never); i++) {
+		if (never[i].value != 0)
+			return refuse(err, o, "%s is not for mode cache", never[i].name);
+	}
+	for (unsigned i = 0; i < RTE_DIM(over_tcp) && s->proto != MR_PROTO_TCP; i++) {
+		if (over_tcp[i].value != 0)
+			return refuse(err, o, "%s is for a cache over tcp, not over %s",
+				over_tcp[i].name, mr_proto_name(s->proto));
+	}
+	if (s->reply_rate != 0 && s->proto != MR_PROTO_UDP)
+		return refuse(err, o, "reply_rate is for a cache over udp, not over %s",
+			mr_proto_name(s->proto));
+	return 0;
+}
+
 /* What a service is served from. */
 static int check_mode(const struct mr_object *o, struct mr_error *err)
 {
@@ -191,7 +222,7 @@ static int check_mode(const struct mr_object *o, struct mr_error *err)
 		return refuse(err, o, "reply_rate %u is above %u KB", s->reply_rate,
 			MR_REPLY_RATE_MAX_KB);
 	if (s->mode == MR_MODE_CACHE)
-		return s->cache[0] != '\0' ? 0 : refuse(err, o, "mode cache without a cache");
+		return check_served(o, err);
 	if (s->mode >= FWD_N_MODES || fwd_modes[s->mode] == NULL)
 		return refuse(err, o, "forwarding mode %u is unknown", s->mode);
 	if (s->cache[0] != '\0' || s->reply_rate != 0)

@@ -398,6 +398,46 @@ static void a_cache_is_of_services_of_its_mode(void **state)
 	}
 }
 
+/* Over UDP it has no connections, over TCP nobody asks in the name of others; it forwards nothing. */
+static void what_a_cache_has_is_of_its_protocol(void **state)
+{
+	enum { OVER_UDP = 1, OVER_TCP = 2 };
+	static const struct {
+		size_t at;
+		unsigned over;
+	} fields[] = {
+		{offsetof(struct mr_service, reply_rate), OVER_UDP},
+		{offsetof(struct mr_service, max_conns), OVER_TCP},
+		{offsetof(struct mr_service, flow_rate), OVER_TCP},
+		{offsetof(struct mr_service, source_rate), OVER_TCP},
+		{offsetof(struct mr_service, established_timeout_ms), OVER_TCP},
+		{offsetof(struct mr_service, insert_rate), 0},
+		{offsetof(struct mr_service, packet_rate), 0},
+		{offsetof(struct mr_service, syn_cookies), 0},
+		{offsetof(struct mr_service, syn_timeout_ms), 0},
+		{offsetof(struct mr_service, fin_timeout_ms), 0},
+		{offsetof(struct mr_service, udp_timeout_ms), 0},
+	};
+	static const uint32_t one = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(fields); i++) {
+		for (unsigned over = OVER_UDP; over <= OVER_TCP; over++) {
+			struct mr_object s = service("sessions");
+
+			s.service.proto = over == OVER_UDP ? MR_PROTO_UDP : MR_PROTO_TCP;
+			s.service.mode = MR_MODE_CACHE;
+			snprintf(s.service.cache, sizeof(s.service.cache), "hot");
+			memcpy((char *)&s.service + fields[i].at, &one, sizeof(one));
+			check(&s, fields[i].over & over ? 0 : -EINVAL);
+			if (fields[i].at != offsetof(struct mr_service, source_rate))
+				continue;
+			s.service.source_rate_prefix = 24;
+			check(&s, over == OVER_TCP ? 0 : -EINVAL);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +452,7 @@ int main(void)
 		cmocka_unit_test(prefixes_have_no_bits_beyond_their_length),
 		cmocka_unit_test(a_cache_has_a_name_and_numbers_in_their_ranges),
 		cmocka_unit_test(a_cache_is_of_services_of_its_mode),
+		cmocka_unit_test(what_a_cache_has_is_of_its_protocol),
 	};
 
 	return cmocka_run_group_tests_name("apply", tests, NULL, NULL);
