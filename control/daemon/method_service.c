@@ -145,7 +145,8 @@ static void put_kind(json_t *item, const struct conf_service *s)
 		item, "check", rowjson_text(p != NULL && p->check != NULL ? p->check->name : ""));
 	json_object_set_new(item, "cache", rowjson_text(is_cache ? s->cache->name : ""));
 	json_object_set_new(item, "reply_rate_bytes_per_second",
-		is_cache ? json_integer((json_int_t)(rate_kb << 10)) : json_null());
+		is_cache && s->proto == MR_PROTO_UDP ? json_integer((json_int_t)(rate_kb << 10))
+						     : json_null());
 }
 
 static json_t *build_item(const struct loop *l, const struct conf_service *s,

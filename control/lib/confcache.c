@@ -95,6 +95,15 @@ void confcache_read(struct confread *r, struct conf_cache *c, const struct yamlt
 
 enum for_kind { FOR_BALANCE, FOR_CACHE, FOR_BOTH };
 
+/* Limits of connections: a cache over UDP has none. */
+static const enum confdraft_service_key conn_keys[] = {
+	CONFDRAFT_SERVICE_MAX_CONNECTIONS,
+	CONFDRAFT_SERVICE_FLOW_RATE,
+	CONFDRAFT_SERVICE_SOURCE_RATE,
+	CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX,
+	CONFDRAFT_SERVICE_TIMEOUTS,
+};
+
 /* Keys that are not in the list are for services that balance. */
 static enum for_kind kind_of_key(unsigned key)
 {
@@ -105,6 +114,11 @@ static enum for_kind kind_of_key(unsigned key)
 		[CONFDRAFT_SERVICE_KIND] = FOR_BOTH,
 		[CONFDRAFT_SERVICE_ALLOW] = FOR_BOTH,
 		[CONFDRAFT_SERVICE_DENY] = FOR_BOTH,
+		[CONFDRAFT_SERVICE_MAX_CONNECTIONS] = FOR_BOTH,
+		[CONFDRAFT_SERVICE_FLOW_RATE] = FOR_BOTH,
+		[CONFDRAFT_SERVICE_SOURCE_RATE] = FOR_BOTH,
+		[CONFDRAFT_SERVICE_SOURCE_RATE_PREFIX] = FOR_BOTH,
+		[CONFDRAFT_SERVICE_TIMEOUTS] = FOR_BOTH,
 		[CONFDRAFT_SERVICE_CACHE] = FOR_CACHE,
 		[CONFDRAFT_SERVICE_REPLY_RATE] = FOR_CACHE,
 	};
@@ -166,23 +180,67 @@ enum confcache_kind confcache_read_kind(
 	return word == 0 ? CONFCACHE_KIND_BALANCE : CONFCACHE_KIND_CACHE;
 }
 
-void confcache_read_service(
-	struct confread *r, struct conf_service *s, const struct yamltree_node *const *at)
+static void read_reply_rate(
+	struct confread *r, struct conf_service *s, const struct yamltree_node *rate)
 {
-	const struct yamltree_node *rate = at[CONFDRAFT_SERVICE_REPLY_RATE];
 	uint64_t v;
 
-	s->mode = MR_MODE_CACHE;
-	s->sched = MR_SCHED_RR;
-	s->hash = MR_HASH_FLOW;
-	s->syn_timeout_ms = s->established_timeout_ms = s->fin_timeout_ms = s->udp_timeout_ms = 0;
-	if (rate == NULL
-		|| !confread_size(
-			r, rate, "reply_rate", 1024, (uint64_t)MR_REPLY_RATE_MAX_KB << 10, &v))
+	if (!confread_size(r, rate, "reply_rate", 1024, (uint64_t)MR_REPLY_RATE_MAX_KB << 10, &v))
 		return;
 	if (v % 1024 != 0)
 		CONFREAD_ERROR(
 			r, rate, "%s.reply_rate must be whole KB, got '%s'", r->path, rate->text);
 	if (v >> 10 != MR_REPLY_RATE_KB)
 		s->reply_rate_kb = (uint32_t)(v >> 10);
+}
+
+static void refuse_conn_keys(
+	struct confread *r, const struct confdraft_service *at, const struct confread_key *keys)
+{
+	for (unsigned i = 0; i < N_OF(conn_keys); i++) {
+		if (at->at[conn_keys[i]] != NULL)
+			CONFREAD_ERROR(r, at->at[conn_keys[i]],
+				"%s.%s is for a cache over tcp: over udp there are no connections",
+				r->path, keys[conn_keys[i]].name);
+	}
+}
+
+/* A protocol that could not be read has been reported, and says nothing about the other keys. */
+static bool is_proto_read(const struct conf_service *s, const struct yamltree_node *proto)
+{
+	return proto == NULL
+		|| (proto->kind == YAMLTREE_SCALAR
+			&& strcmp(proto->text, mr_proto_name(s->proto)) == 0);
+}
+
+bool confcache_read_service(struct confread *r, struct conf_service *s,
+	const struct confdraft_service *at, const struct confread_key *keys)
+{
+	const struct yamltree_node *rate = at->at[CONFDRAFT_SERVICE_REPLY_RATE];
+
+	s->mode = MR_MODE_CACHE;
+	s->sched = MR_SCHED_RR;
+	s->hash = MR_HASH_FLOW;
+	if (!is_proto_read(s, at->at[CONFDRAFT_SERVICE_PROTO]))
+		return false;
+	if (s->proto == MR_PROTO_UDP) {
+		refuse_conn_keys(r, at, keys);
+		if (rate != NULL)
+			read_reply_rate(r, s, rate);
+	} else if (rate != NULL) {
+		CONFREAD_ERROR(r, rate,
+			"%s.reply_rate is for a cache over udp: over tcp nobody can ask in the name of "
+			"others",
+			r->path);
+	}
+	return s->proto == MR_PROTO_TCP;
+}
+
+void confcache_check_timeouts(struct confread *r, const struct confdraft_service *at)
+{
+	for (unsigned k = 0; k < CONFDRAFT_TIMEOUT_KEYS; k++) {
+		if (k != CONFDRAFT_TIMEOUT_ESTABLISHED && at->timeouts[k] != NULL)
+			CONFREAD_ERROR(r, at->timeouts[k],
+				"%s: a cache over tcp has no other than 'established'", r->path);
+	}
 }

@@ -21,6 +21,10 @@ enum confcache_kind {
 enum confcache_kind confcache_read_kind(
 	struct confread *r, const struct confdraft_service *at, const struct confread_key *keys);
 
-/* Reads what only a service of kind cache has but the cache's name. */
-void confcache_read_service(
-	struct confread *r, struct conf_service *s, const struct yamltree_node *const *at);
+/* Reads what only a service of kind cache has but the cache's name; s->proto has been read. Keys that its protocol has no use for are
+ * reported. True: it has connections, whose limits and timeouts may be read as for other services. */
+bool confcache_read_service(struct confread *r, struct conf_service *s,
+	const struct confdraft_service *at, const struct confread_key *keys);
+
+/* Reports timeouts that connections to a cache do not have. Those of the service have been read, the path is theirs. */
+void confcache_check_timeouts(struct confread *r, const struct confdraft_service *at);

@@ -111,6 +111,14 @@ static const struct effect effects_of_change[] = {
 	{SECTION_SERVICE, NULL, "flows age by it from their next packet on"},
 };
 
+/* Of services of a cache, where these are not as others. */
+static const struct effect effects_of_cache_change[] = {
+	{SECTION_SERVICE, "allow",
+		"it counts at once: connections of clients that it keeps out end"},
+	{SECTION_SERVICE, "deny",
+		"it counts at once: connections of clients that it keeps out end"},
+};
+
 struct flat_field {
 	const char *name;
 	char *value;                          /* NULL: not there */
@@ -123,6 +131,7 @@ struct flat {
 	char *path;
 	struct flat_field fields[FIELDS_MAX];
 	unsigned n_fields;
+	bool is_cache; /* a service of one */
 };
 
 struct flats {
@@ -449,6 +458,8 @@ static void flatten_service(struct flats *f, const struct conf_service *s)
 	const bool is_cache = s->mode == MR_MODE_CACHE;
 	char ip[INET6_ADDRSTRLEN];
 
+	if (o != NULL)
+		o->is_cache = is_cache;
 	add_field(f, o, "vip", "%s", mr_ip_text(&s->vip, ip, sizeof(ip)));
 	add_field(f, o, "port", "%u", s->port);
 	add_field(f, o, "proto", "%s", mr_proto_name(s->proto));
@@ -615,11 +626,16 @@ static char *summarize(struct writer *w, const struct flat *o)
 	return text;
 }
 
-static const char *effect_of_change(enum section section, const char *field)
+static const char *effect_of_change(const struct flat *o, const char *field)
 {
+	const size_t n = sizeof(effects_of_cache_change) / sizeof(effects_of_cache_change[0]);
 	const struct effect *e = effects_of_change;
 
-	while (e->section != section || (e->field != NULL && strcmp(e->field, field) != 0))
+	for (size_t i = 0; o->is_cache && i < n; i++) {
+		if (strcmp(effects_of_cache_change[i].field, field) == 0)
+			return effects_of_cache_change[i].text;
+	}
+	while (e->section != o->section || (e->field != NULL && strcmp(e->field, field) != 0))
 		e++;
 	return e->text;
 }
@@ -660,7 +676,7 @@ static void compare_prefixes(struct writer *w, const struct flat_field *a, const
 		return;
 	from_text = tell_prefixes(w, a->prefixes, b->prefixes);
 	to_text = tell_prefixes(w, b->prefixes, a->prefixes);
-	add_row(w, '~', to, b->name, from_text, to_text, effect_of_change(to->section, b->name));
+	add_row(w, '~', to, b->name, from_text, to_text, effect_of_change(to, b->name));
 	free(from_text);
 	free(to_text);
 }
@@ -679,7 +695,7 @@ static void compare_fields(struct writer *w, const struct flat *from, const stru
 			add_row(w, '~', to, b->name,
 				a->value != NULL && a->is_secret ? "(secret)" : a->value,
 				b->value != NULL && b->is_secret ? "(secret)" : b->value,
-				effect_of_change(to->section, b->name));
+				effect_of_change(to, b->name));
 	}
 }
 

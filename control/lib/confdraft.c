@@ -697,6 +697,15 @@ static void read_rates(
 			"%s.source_rate_prefix needs a source_rate", r->path);
 }
 
+/* Limits of connections. */
+static void read_limits(struct confread *r, struct conf_service *s, struct confdraft_service *at)
+{
+	read_max_connections(r, at->at[CONFDRAFT_SERVICE_MAX_CONNECTIONS], &s->max_conns);
+	read_rates(r, s, at->at);
+	if (at->at[CONFDRAFT_SERVICE_TIMEOUTS] != NULL)
+		read_timeouts(r, s, at);
+}
+
 /* What a service has whose flows go to backends. */
 static void read_balance(struct confread *r, struct conf_service *s, struct confdraft_service *at)
 {
@@ -711,18 +720,24 @@ static void read_balance(struct confread *r, struct conf_service *s, struct conf
 	read_service_words(r, s, at->at);
 	read_edits(r, s, at->at);
 	read_hash_numbers(r, s, at->at);
-	read_max_connections(r, at->at[CONFDRAFT_SERVICE_MAX_CONNECTIONS], &s->max_conns);
-	read_rates(r, s, at->at);
 	if (at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE] != NULL)
 		read_maglev_size(r, s, at->at[CONFDRAFT_SERVICE_MAGLEV_SIZE]);
 	if (at->at[CONFDRAFT_SERVICE_PANIC_THRESHOLD] != NULL
 		&& confread_percent(r, at->at[CONFDRAFT_SERVICE_PANIC_THRESHOLD], "panic_threshold",
 			0, 100, &panic_pct))
 		s->panic_pct = (uint8_t)panic_pct;
-	if (at->at[CONFDRAFT_SERVICE_TIMEOUTS] != NULL)
-		read_timeouts(r, s, at);
+	read_limits(r, s, at);
 	if (at->at[CONFDRAFT_SERVICE_QUIC] != NULL)
 		read_quic(r, s, at);
+}
+
+static void read_cache_service(
+	struct confread *r, struct conf_service *s, struct confdraft_service *at)
+{
+	if (!confcache_read_service(r, s, at, service_keys))
+		return;
+	read_limits(r, s, at);
+	confcache_check_timeouts(r, at);
 }
 
 static void read_service(struct confdraft *d, size_t i, const struct yamltree_node *key,
@@ -747,7 +762,7 @@ static void read_service(struct confdraft *d, size_t i, const struct yamltree_no
 	read_proto(d->read, s, at->at[CONFDRAFT_SERVICE_PROTO]);
 	confacl_read(d->read, s, at->at[CONFDRAFT_SERVICE_ALLOW], at->at[CONFDRAFT_SERVICE_DENY]);
 	if (kind == CONFCACHE_KIND_CACHE)
-		confcache_read_service(d->read, s, at->at);
+		read_cache_service(d->read, s, at);
 	else if (kind == CONFCACHE_KIND_BALANCE)
 		read_balance(d->read, s, at);
 }

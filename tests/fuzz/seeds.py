@@ -741,11 +741,13 @@ caches:
 services:
   sessions: { kind: cache, vip: 10.1.0.100, port: 11211, proto: udp, cache: hot, allow: [10.1.0.0/24], reply_rate: 100MB }
   six: { kind: cache, vip: "fd00:1::80", port: 11211, proto: udp, cache: hot, allow: ["fd00:1::/64"], deny: ["fd00:1::9"] }
+  over: { kind: cache, vip: 10.1.0.100, port: 11211, cache: hot, deny: [10.1.0.9], max_connections: 100,
+    new_connections_per_second: 9, source_rate: 5, source_rate_prefix: 24, timeouts: { established: 1h } }
 """
 
 BAD_CONFS = {
     "cache-name": CACHES.replace("cache: hot, allow: [10", "cache: hut, allow: [10"),
-    "cache-pool": CACHES.replace("reply_rate:", "pool:"), "cache-tcp": CACHES.replace("proto: udp, cache: hot, d", "d"),
+    "cache-pool": CACHES.replace("reply_rate:", "pool:"), "cache-tcp": CACHES.replace("proto: udp, ", ""),
     "cache-mode": CACHES.replace("kind: cache, vip: 10", "mode: cache, vip: 10"),
     "cache-sizes": CACHES.replace("256MB", "8589934592GB").replace("64KB", "1.5KB").replace("1.25", "1.125"),
     "cache-open": CACHES.replace(", allow: [10.1.0.0/24]", ""), "cache-kind": CACHES.replace("kind: cache", "kind: cash"),

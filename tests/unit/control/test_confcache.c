@@ -124,6 +124,46 @@ static void caches_become_objects(void **state)
 	}
 }
 
+/* Over TCP it has limits of connections, and needs no list of clients. */
+static void a_service_of_a_cache_over_tcp_becomes_an_object(void **state)
+{
+	static const struct {
+		const char *keys;
+		struct mr_service o;
+	} rows[] = {
+		{"", {.port = 0}},
+		{", proto: tcp", {.port = 0}},
+		{", max_connections: 1, new_connections_per_second: 1000000000, source_rate: 3, "
+		 "source_rate_prefix: 24, timeouts: { established: 90s }",
+			{.max_conns = 1,
+				.flow_rate = MR_FLOW_RATE_MAX,
+				.source_rate = 3,
+				.source_rate_prefix = 24,
+				.established_timeout_ms = 90000}},
+		{", timeouts: { }", {.port = 0}},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mr_service want = rows[i].o;
+		char service[512];
+		struct conf *c;
+
+		want.vip = (struct mr_ip){4, {10, 1, 0, 100}};
+		want.port = 11211;
+		want.proto = MR_PROTO_TCP;
+		want.mode = MR_MODE_CACHE;
+		want.sched = MR_SCHED_RR;
+		snprintf(want.name, sizeof(want.name), "s");
+		snprintf(want.cache, sizeof(want.cache), "hot");
+		snprintf(service, sizeof(service),
+			"  s: { kind: cache, vip: 10.1.0.100, port: 11211, cache: hot%s",
+			rows[i].keys);
+		c = load(CACHE, service);
+		assert_same(&mr_service_msg, &object_of(c, "service/s")->service, &want);
+		conf_destroy(&c);
+	}
+}
+
 static void a_service_of_a_cache_becomes_an_object(void **state)
 {
 	static const struct {
@@ -169,6 +209,9 @@ struct bad {
 #define NOT_FOR(key) \
 	"services.s." key \
 	" is not for 'kind: cache', which answers from the cache and forwards nothing"
+#define NO_CONNS(key) \
+	"services.s." key " is for a cache over tcp: over udp there are no connections"
+#define OTHER_TIMEOUT "services.s.timeouts: a cache over tcp has no other than 'established'"
 
 static const struct bad bad_caches[] = {
 	{"  hot: { eviction: lru", SERVICE, "5:3", "'memory' is missing in caches.hot", NULL},
@@ -258,7 +301,7 @@ static const struct bad bad_services[] = {
 		"services.s serves a cache over udp, where anybody can ask in the name of others and "
 		"have long replies sent to them; list its clients, such as 'allow: [2001:db8::/64]'",
 		NULL},
-	{CACHE, TCP "proto: sctp, " IS_KIND, "8:41",
+	{CACHE, TCP "proto: sctp, reply_rate: 1MB, max_connections: 5, " IS_KIND, "8:41",
 		"services.s.proto must be 'tcp' or 'udp', got 'sctp'", NULL},
 	{CACHE, UDP "mode: cache, cache: hot, allow: [10.0.0.0/8]", "8:52",
 		"services.s.mode: no mode serves from a cache",
@@ -269,17 +312,37 @@ static const struct bad bad_services[] = {
 	{CACHE, UDP "mode: cache, " IS_KIND, "8:52", NOT_FOR("mode"), NULL},
 	{CACHE, UDP IS_KIND ", pool: web", "8:98", NOT_FOR("pool"), NULL},
 	{CACHE, UDP IS_KIND ", scheduler: rr", "8:103", NOT_FOR("scheduler"), NULL},
-	{CACHE, UDP IS_KIND ", timeouts: { udp: 1s }", "8:102", NOT_FOR("timeouts"), NULL},
+	{CACHE, UDP IS_KIND ", timeouts: { udp: 1s }", "8:102", NO_CONNS("timeouts"), NULL},
 	{CACHE, UDP IS_KIND ", syn_cookies: 1", "8:105", NOT_FOR("syn_cookies"), NULL},
 	{CACHE, UDP IS_KIND ", gue_port: 6080", "8:102", NOT_FOR("gue_port"), NULL},
 	{CACHE, UDP IS_KIND ", mss: 1400", "8:97", NOT_FOR("mss"), NULL},
 	{CACHE, UDP IS_KIND ", client_address: none", "8:108", NOT_FOR("client_address"), NULL},
-	{CACHE, UDP IS_KIND ", max_connections: 5", "8:109", NOT_FOR("max_connections"), NULL},
+	{CACHE, UDP IS_KIND ", max_connections: 5", "8:109", NO_CONNS("max_connections"), NULL},
 	{CACHE, UDP IS_KIND ", new_connections_per_second: 5", "8:120",
-		NOT_FOR("new_connections_per_second"), NULL},
-	{CACHE, UDP IS_KIND ", source_rate: 5", "8:105", NOT_FOR("source_rate"), NULL},
-	{CACHE, UDP IS_KIND ", source_rate_prefix: 24", "8:112", NOT_FOR("source_rate_prefix"),
+		NO_CONNS("new_connections_per_second"), NULL},
+	{CACHE, UDP IS_KIND ", source_rate: 5", "8:105", NO_CONNS("source_rate"), NULL},
+	{CACHE, UDP IS_KIND ", source_rate_prefix: 24", "8:112", NO_CONNS("source_rate_prefix"),
 		NULL},
+	{CACHE, TCP "kind: cache, cache: hot", "", NULL, NULL},
+	{CACHE, TCP IS_KIND ", deny: [10.1.0.0/24], proto: tcp", "", NULL, NULL},
+	{CACHE, TCP IS_KIND ", reply_rate: 1MB", "8:92",
+		"services.s.reply_rate is for a cache over udp: over tcp nobody can ask in the name "
+		"of others",
+		NULL},
+	{CACHE, TCP IS_KIND ", max_connections: 0", "8:97",
+		"services.s.max_connections must be 1..1000000000, got '0'", NULL},
+	{CACHE, TCP IS_KIND ", source_rate_prefix: 24", "8:100",
+		"services.s.source_rate_prefix needs a source_rate", NULL},
+	{CACHE, TCP IS_KIND ", timeouts: { fin: 1s }", "8:97", OTHER_TIMEOUT, NULL},
+	{CACHE, TCP IS_KIND ", timeouts: { established: 1m, udp: 1s }", "8:114", OTHER_TIMEOUT,
+		NULL},
+	{CACHE, TCP IS_KIND ", timeouts: { established: 99ms }", "8:105",
+		"services.s.timeouts.established must be a duration 100ms..24h with its unit (ms, s, "
+		"m, h), got '99ms'",
+		NULL},
+	{CACHE, TCP IS_KIND ", packets_per_second: 5", "8:100", NOT_FOR("packets_per_second"),
+		NULL},
+	{CACHE, TCP IS_KIND ", syn_cookies: 5", "8:93", NOT_FOR("syn_cookies"), NULL},
 	{CACHE, UDP IS_KIND ", insert_rate: 5", "8:105", NOT_FOR("insert_rate"), NULL},
 	{CACHE, UDP IS_KIND ", packets_per_second: 5", "8:112", NOT_FOR("packets_per_second"),
 		NULL},
@@ -425,6 +488,14 @@ static void changes_are_rows(void **state)
 		"once",
 		"~ services.sessions reply_rate  -> 10MB: it counts from the next reply on",
 	};
+	static const char *const of_tcp[] = {
+		"~ services.sessions deny  -> 10.1.0.9: it counts at once: connections of clients that "
+		"it keeps out end",
+		"~ services.sessions max_connections  -> 10: it counts for new flows; flows stay",
+		"~ services.sessions source_rate 3 -> : it counts for new flows; flows stay",
+		"~ services.sessions timeouts.established 1m -> 2m: flows age by it from their next "
+		"packet on",
+	};
 	static const char *const removed[] = {
 		"- caches.hot  memory 256MB, eviction s3fifo, lease 5s -> : everything in it is "
 		"forgotten",
@@ -438,6 +509,13 @@ static void changes_are_rows(void **state)
 		"  sessions: { kind: cache, vip: 10.1.0.100, port: 11211, proto: udp, cache: cold, "
 		"allow: [10.1.0.0/24], reply_rate: 10MB",
 		of_service, sizeof(of_service) / sizeof(of_service[0]));
+	assert_rows(CACHE,
+		"  sessions: { kind: cache, vip: 10.1.0.100, port: 11211, cache: hot, source_rate: 3, "
+		"timeouts: { established: 1m }",
+		CACHE,
+		"  sessions: { kind: cache, vip: 10.1.0.100, port: 11211, cache: hot, "
+		"deny: [10.1.0.9], max_connections: 10, timeouts: { established: 2m }",
+		of_tcp, sizeof(of_tcp) / sizeof(of_tcp[0]));
 	assert_rows(CACHE ", lease: 5s }\n  hit: { memory: 2MB", TCP "mode: full-nat, pool: web",
 		"  hit: { memory: 2MB", TCP "mode: full-nat, pool: web", removed, 1);
 }
@@ -515,6 +593,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(caches_become_objects),
+		cmocka_unit_test(a_service_of_a_cache_over_tcp_becomes_an_object),
 		cmocka_unit_test(a_service_of_a_cache_becomes_an_object),
 		cmocka_unit_test(every_mistake_is_told_once_at_its_place),
 		cmocka_unit_test(a_cache_cannot_have_the_vip_of_another_service),

@@ -37,6 +37,7 @@ static const char conf_text[] =
 	"  sessions: { kind: cache, vip: 10.1.0.100, port: 11211, proto: udp, cache: hot, allow: [10.0.0.0/8],\n"
 	"    reply_rate: 10MB }\n"
 	"  pages: { kind: cache, vip: 10.1.0.101, port: 11211, proto: udp, cache: hot, allow: [10.0.0.0/8] }\n"
+	"  talks: { kind: cache, vip: 10.1.0.101, port: 11211, cache: cold, max_connections: 50, source_rate: 5 }\n"
 	"  shop: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web }\n";
 
 /* The dataplane has only one of the two. */
@@ -187,7 +188,7 @@ static void caches_are_shown_as_configured_and_used(void **state)
 	assert_null_at(item, "items"); /* the dataplane does not know it */
 	assert_null_at(item, "gets");
 	assert_int_equal(number_of(item, "memory_bytes"), 1u << 30);
-	assert_int_equal(json_array_size(json_object_get(item, "services")), 0);
+	assert_int_equal(json_array_size(json_object_get(item, "services")), 1);
 	assert_string_equal(
 		text_of(item_of(ask("cache.show", "\"name\": \"cold\"")), "name"), "cold");
 	assert_string_equal(
@@ -533,14 +534,20 @@ static void a_service_of_a_cache_has_no_backends(void **state)
 		assert_null_at(item, nulls[i]);
 	item = item_of(ask("service.show", "\"name\": \"pages\""));
 	assert_int_equal(number_of(item, "reply_rate_bytes_per_second"), 100000 << 10);
+	item = item_of(ask("service.show", "\"name\": \"talks\""));
+	assert_string_equal(text_of(item, "proto"), "tcp");
+	assert_int_equal(number_of(item, "max_connections"), 50);
+	assert_int_equal(number_of(item, "source_rate"), 5);
+	assert_null_at(item, "new_connections_per_second");
+	assert_null_at(item, "reply_rate_bytes_per_second");
 	item = item_of(ask("service.show", "\"name\": \"shop\""));
 	assert_string_equal(text_of(item, "pool"), "web");
 	assert_null_at(item, "cache");
 	assert_null_at(item, "reply_rate_bytes_per_second");
 	assert_int_equal(number_of(item, "backends_total"), 1);
-	assert_int_equal(json_array_size(json_object_get(ask("service.show", ""), "items")), 3);
+	assert_int_equal(json_array_size(json_object_get(ask("service.show", ""), "items")), 4);
 	assert_int_equal(
-		number_of(json_object_get(item_of(ask("status", "")), "services"), "total"), 3);
+		number_of(json_object_get(item_of(ask("status", "")), "services"), "total"), 4);
 	assert_int_equal(
 		number_of(json_object_get(item_of(ask("status", "")), "backends"), "total"), 1);
 }
