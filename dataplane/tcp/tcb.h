@@ -30,19 +30,6 @@
 #define TCP_SYN_TRIES 5u
 #define TCP_RCV_WSCALE 5u /* of all: a cookie does not say which it was; windows up to 2 MiB */
 
-enum tcp_state {
-	TCP_S_CLOSED,
-	TCP_S_SYN_SENT,
-	TCP_S_ESTABLISHED,
-	TCP_S_FIN_WAIT_1,
-	TCP_S_FIN_WAIT_2,
-	TCP_S_CLOSE_WAIT,
-	TCP_S_CLOSING,
-	TCP_S_LAST_ACK,
-	TCP_S_TIME_WAIT,
-	TCP_N_STATES
-};
-
 #define TCP_SEG_SACKED 0x01
 #define TCP_SEG_LOST 0x02
 #define TCP_SEG_RETRANS 0x04 /* sent again since it was found lost */

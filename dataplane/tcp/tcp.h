@@ -140,8 +140,22 @@ void tcp_close(struct tcb *c);
 /* RST, queues are thrown away; on_close() with TCP_WHY_ABORTED follows when the call into the stack ends. */
 void tcp_abort(struct tcb *c);
 
+/* RFC 9293 3.3.2, but that handshakes of clients are in no connection yet. */
+enum tcp_state {
+	TCP_S_CLOSED,
+	TCP_S_SYN_SENT,
+	TCP_S_ESTABLISHED,
+	TCP_S_FIN_WAIT_1,
+	TCP_S_FIN_WAIT_2,
+	TCP_S_CLOSE_WAIT,
+	TCP_S_CLOSING,
+	TCP_S_LAST_ACK,
+	TCP_S_TIME_WAIT,
+	TCP_N_STATES
+};
+
 struct tcp_info {
-	uint8_t family, state; /* tcp_state_name() */
+	uint8_t family, state; /* enum tcp_state; tcp_state_name() */
 	uint8_t peer[16], local[16];
 	rte_be16_t peer_port, local_port;
 	uint32_t srtt_us, rto_us, cwnd, ssthresh, snd_wnd, rcv_wnd; /* windows in bytes */
