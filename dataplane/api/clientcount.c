@@ -97,18 +97,18 @@ bool clientcount_clear_some(struct clientcount *c)
 	return true;
 }
 
-void clientcount_add(struct clientcount *c, const struct conn *e)
+void clientcount_add(struct clientcount *c, uint8_t family, const uint8_t ip[static 16])
 {
-	const uint64_t *mask = c->mask[e->family == 6];
-	struct key key = {.family = e->family};
+	const uint64_t *mask = c->mask[family == 6];
+	struct key key = {.family = family};
 	uint32_t at;
 
-	conn_client(e, (uint8_t *)key.ip);
+	memcpy(key.ip, ip, sizeof(key.ip));
 	key.ip[0] &= mask[0];
 	key.ip[1] &= mask[1];
 	at = (uint32_t)keyhash(&key, sizeof(key)) & (c->n_slots - 1);
 	while (c->slots[at].count != 0
-		&& (c->slots[at].family != e->family
+		&& (c->slots[at].family != family
 			|| memcmp(c->slots[at].ip, key.ip, sizeof(key.ip)) != 0))
 		at = (at + 1) & (c->n_slots - 1);
 	if (c->slots[at].count == 0) {
@@ -118,7 +118,7 @@ void clientcount_add(struct clientcount *c, const struct conn *e)
 		}
 		c->n++;
 		memcpy(c->slots[at].ip, key.ip, sizeof(key.ip));
-		c->slots[at].family = e->family;
+		c->slots[at].family = family;
 	}
 	c->slots[at].count++;
 }

@@ -6,7 +6,8 @@
  * a million clients would keep the manager or a worker too long. One owner at a time: the manager, or
  * the worker whose job it gave the table to.
  */
-#include "lb/conn.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 struct clientcount;
 
@@ -26,8 +27,9 @@ void clientcount_destroy(struct clientcount **c); /* NULL-safe, clears *c */
 /* Context: manager, until it returns true; then the table may be filled. */
 bool clientcount_clear_some(struct clientcount *c);
 
-/* Context: worker (a job). Takes memory of the table only. */
-void clientcount_add(struct clientcount *c, const struct conn *e);
+/* Context: worker (a job). A connection of this client (family 4 or 6; ip is whole, with zeroes behind IPv4). Takes memory of the
+ * table only. */
+void clientcount_add(struct clientcount *c, uint8_t family, const uint8_t ip[static 16]);
 
 /* There were more clients than the table has room for: its counts are not whole. */
 bool clientcount_is_full(const struct clientcount *c);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * conndump — what is done to all entries that a filter matches: rows of them, how many there are, their
- * end (CONNS, CONN_KILL). A worker's table belongs to the worker, so each worker goes through its own,
+ * conndump — what is done to all connections that a filter matches: rows of them, how many there are, their
+ * end (CONNS, CONN_KILL). There are those of the flow table and, after these, those that end here
+ * (serve/servetcp.h). Both belong to their worker, so each worker goes through its own,
  * CONNDUMP_STEP positions per loop, in a job the manager gave it with a buffer; the manager answers when
  * all jobs are done. One dump at a time; another client that asks is told so. Workers have their jobs at
  * the same time, but where they count clients into one table: then it is one after the other.
@@ -15,6 +16,7 @@
 #include "api/server_pvt.h"
 #include "base/log.h"
 #include "lb/balance.h"
+#include "serve/serve.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,9 +33,13 @@ struct part { /* of one worker */
 	struct worker_job job;
 	struct conndump *dump;
 	uint64_t cursor;
+	struct servetcp_walk walk;
 	struct conn *conns; /* times in it are how long ago it was */
 	uint32_t n, max;
-	uint32_t *counts; /* [backend slot][state] */
+	struct servetcp_info *served; /* of those that end here */
+	uint32_t n_served;            /* n + n_served ≤ max */
+	uint32_t *counts;             /* [backend slot][state] */
+	uint32_t *served_counts;      /* [service slot][state] */
 	uint64_t n_killed;
 };
 
@@ -66,9 +72,12 @@ static void release_buffers(struct conndump *d)
 {
 	for (unsigned i = 0; i < d->n_parts; i++) {
 		free(d->parts[i].conns);
+		free(d->parts[i].served);
 		free(d->parts[i].counts);
+		free(d->parts[i].served_counts);
 		d->parts[i].conns = NULL;
-		d->parts[i].counts = NULL;
+		d->parts[i].served = NULL;
+		d->parts[i].counts = d->parts[i].served_counts = NULL;
 	}
 	connmatch_fini(&d->match);
 	clientcount_destroy(&d->clients);
@@ -99,9 +108,8 @@ static unsigned find_some(struct worker *w, struct part *part, uint32_t idx[stat
 	return n_out;
 }
 
-static bool copy_some(struct worker *w, struct worker_job *job)
+static void copy_some(struct worker *w, struct part *part)
 {
-	struct part *part = job->ctx;
 	uint32_t idx[CONNDUMP_STEP];
 	const unsigned n = find_some(w, part, idx);
 
@@ -109,18 +117,16 @@ static bool copy_some(struct worker *w, struct worker_job *job)
 		struct conn *to = &part->conns[part->n];
 
 		if (part->n == part->max)
-			return true;
+			return;
 		*to = *conn_at(lb_worker_conns(w->lb), idx[i]);
 		to->began_ms = w->now_ms - to->began_ms;
 		to->last_seen_ms = w->now_ms - to->last_seen_ms;
 		part->n++;
 	}
-	return part->cursor == UINT64_MAX;
 }
 
-static bool count_some(struct worker *w, struct worker_job *job)
+static void count_some(struct worker *w, struct part *part)
 {
-	struct part *part = job->ctx;
 	uint32_t idx[CONNDUMP_STEP];
 	const unsigned n = find_some(w, part, idx);
 
@@ -129,46 +135,112 @@ static bool count_some(struct worker *w, struct worker_job *job)
 
 		part->counts[e->backend_idx * CONNDUMP_STATES + e->state % CONNDUMP_STATES]++;
 	}
-	return part->cursor == UINT64_MAX;
 }
 
-static bool count_clients_some(struct worker *w, struct worker_job *job)
+static void count_clients_some(struct worker *w, struct part *part)
 {
-	struct part *part = job->ctx;
 	uint32_t idx[CONNDUMP_STEP];
 	const unsigned n = find_some(w, part, idx);
 
-	for (unsigned i = 0; i < n; i++)
-		clientcount_add(part->dump->clients, conn_at(lb_worker_conns(w->lb), idx[i]));
-	return part->cursor == UINT64_MAX;
+	for (unsigned i = 0; i < n; i++) {
+		const struct conn *e = conn_at(lb_worker_conns(w->lb), idx[i]);
+		uint8_t ip[16];
+
+		conn_client(e, ip);
+		clientcount_add(part->dump->clients, e->family, ip);
+	}
 }
 
-static bool kill_some(struct worker *w, struct worker_job *job)
+static void kill_some(struct worker *w, struct part *part)
 {
-	struct part *part = job->ctx;
 	uint32_t idx[CONNDUMP_STEP];
 	const unsigned n = find_some(w, part, idx);
 
 	lb_kill(w, idx, n);
 	part->n_killed += n;
-	return part->cursor == UINT64_MAX;
 }
 
-typedef bool job_run(struct worker *w, struct worker_job *job);
-static job_run *const runs[] = {
-	[CONNDUMP_ROWS] = copy_some,
-	[CONNDUMP_COUNTS] = count_some,
-	[CONNDUMP_CLIENTS] = count_clients_some,
-	[CONNDUMP_KILL] = kill_some,
-};
+/* One that ends here. False: no more of them. */
+static bool on_served(void *ctx, const struct servetcp_info *info, bool *is_killed)
+{
+	struct part *part = ctx;
+
+	if (!connmatch_test_served(&part->dump->match, info))
+		return true;
+	switch (part->dump->kind) {
+	case CONNDUMP_ROWS:
+		if (part->n + part->n_served == part->max)
+			return false;
+		part->served[part->n_served++] = *info;
+		return true;
+	case CONNDUMP_COUNTS:
+		part->served_counts[info->service_idx * CONNDUMP_STATES
+			+ connmatch_state(info->tcp.state)]++;
+		return true;
+	case CONNDUMP_CLIENTS:
+		clientcount_add(part->dump->clients, info->tcp.family, info->tcp.peer);
+		return true;
+	default:
+		*is_killed = true;
+		part->n_killed++;
+		return true;
+	}
+}
+
+static bool run_part(struct worker *w, struct worker_job *job)
+{
+	static void (*const steps[])(struct worker * w, struct part * part) = {
+		[CONNDUMP_ROWS] = copy_some,
+		[CONNDUMP_COUNTS] = count_some,
+		[CONNDUMP_CLIENTS] = count_clients_some,
+		[CONNDUMP_KILL] = kill_some,
+	};
+	struct part *part = job->ctx;
+
+	if (part->cursor != UINT64_MAX)
+		steps[part->dump->kind](w, part);
+	else
+		servetcp_walk(w, &part->walk, CONNDUMP_STEP);
+	return part->walk.cursor == UINT32_MAX
+		|| (part->dump->kind == CONNDUMP_ROWS && part->n + part->n_served == part->max);
+}
 
 /* ---- the request ---- */
+
+/* What a worker's part of the dump writes to. */
+static int take_part(struct part *p, const struct conndump *d)
+{
+	const size_t n_backends = d->match.n_backends, n_services = d->match.n_services;
+
+	if (d->kind == CONNDUMP_COUNTS) {
+		p->counts = calloc(n_backends * CONNDUMP_STATES + 1, sizeof(*p->counts));
+		p->served_counts =
+			calloc(n_services * CONNDUMP_STATES + 1, sizeof(*p->served_counts));
+		return p->counts != NULL && p->served_counts != NULL ? 0 : -ENOMEM;
+	}
+	if (d->kind == CONNDUMP_ROWS) {
+		p->conns = aligned_alloc(_Alignof(struct conn), p->max * sizeof(*p->conns));
+		p->served = malloc(p->max * sizeof(*p->served));
+		return p->conns != NULL && p->served != NULL ? 0 : -ENOMEM;
+	}
+	return 0;
+}
+
+/* Connections of a worker, about. */
+static uint64_t count_worker(const struct worker *w, const struct conndump *d)
+{
+	uint64_t n = conn_count(lb_worker_conns(w->lb));
+
+	for (uint32_t i = 0; i < d->match.n_services; i++)
+		n += serve_worker_conns(w->serve, i);
+	return n;
+}
 
 static int take_buffers(struct conndump *d, const struct api_server *s)
 {
 	const struct mr_conn_filter *f = &d->filter;
-	bool is_short = false;
 	uint64_t n_conns = 0;
+	int rc = 0;
 
 	for (unsigned i = 0; i < d->n_parts; i++) {
 		struct part *p = &d->parts[i];
@@ -176,21 +248,17 @@ static int take_buffers(struct conndump *d, const struct api_server *s)
 		memset(p, 0, sizeof(*p));
 		p->dump = d;
 		p->max = f->limit;
-		p->job.run = runs[d->kind];
+		p->job.run = run_part;
 		p->job.ctx = p;
-		n_conns += conn_count(lb_worker_conns(s->p.workers[i]->lb));
-		if (d->kind == CONNDUMP_COUNTS)
-			is_short |= (p->counts = calloc(
-					     (size_t)d->match.n_backends * CONNDUMP_STATES + 1,
-					     sizeof(*p->counts)))
-				== NULL;
-		if (d->kind == CONNDUMP_ROWS)
-			is_short |= (p->conns = aligned_alloc(
-					     _Alignof(struct conn), f->limit * sizeof(*p->conns)))
-				== NULL;
+		p->cursor = d->match.is_served ? UINT64_MAX : 0;
+		p->walk.each = on_served;
+		p->walk.ctx = p;
+		n_conns += count_worker(s->p.workers[i], d);
+		if (take_part(p, d) != 0)
+			rc = -ENOMEM;
 	}
-	if (is_short)
-		return -ENOMEM;
+	if (rc != 0)
+		return rc;
 	if (d->kind == CONNDUMP_CLIENTS)
 		return clientcount_create(&d->clients, n_conns, f->len4 ? f->len4 : 32,
 			f->len6 ? f->len6 : 128, f->limit);
@@ -278,13 +346,19 @@ int conndump_on_conn_kill(
 
 /* ---- the answer ---- */
 
+static void name_service(const struct api_server *s, struct mr_conn_row *row, uint32_t service_idx)
+{
+	const char *service = lb_registry_service_name(s->p.env.registry, service_idx);
+
+	snprintf(row->service, sizeof(row->service), "%s", service ? service : "-");
+}
+
 static void name_row(const struct api_server *s, struct mr_conn_row *row, uint32_t service_idx,
 	uint32_t backend_idx)
 {
-	const char *service = lb_registry_service_name(s->p.env.registry, service_idx);
 	const char *backend = lb_registry_backend_name(s->p.env.registry, backend_idx);
 
-	snprintf(row->service, sizeof(row->service), "%s", service ? service : "-");
+	name_service(s, row, service_idx);
 	snprintf(row->backend, sizeof(row->backend), "%s", backend ? backend : "-");
 }
 
@@ -320,6 +394,42 @@ static void fill_row(const struct api_server *s, const struct lb_conf *lb, const
 	row->count = 1;
 }
 
+static void fill_served(const struct api_server *s, const struct lb_conf *lb,
+	const struct servetcp_info *info, unsigned worker, struct mr_conn_row *row)
+{
+	const struct tcp_info *t = &info->tcp;
+	const struct lb_service *sv =
+		info->service_idx < lb->n_services ? lb->services[info->service_idx] : NULL;
+	const uint32_t timeout_ms = sv ? sv->spec.established_timeout_ms : 0;
+
+	memset(row, 0, sizeof(*row));
+	name_service(s, row, info->service_idx);
+	row->proto = MR_PROTO_TCP;
+	row->state = connmatch_state(t->state);
+	row->client.family = row->vip.family = t->family;
+	memcpy(row->client.bytes, t->peer, sizeof(t->peer));
+	row->client_port = rte_be_to_cpu_16(t->peer_port);
+	memcpy(row->vip.bytes, t->local, sizeof(t->local));
+	row->vip_port = rte_be_to_cpu_16(t->local_port);
+	row->worker = (uint16_t)worker;
+	row->age_ms = info->age_ms;
+	row->idle_ms = (uint32_t)RTE_MIN(t->idle_us / 1000, UINT32_MAX);
+	row->expires_ms = timeout_ms == 0   ? MR_CONN_EXPIRES_NEVER
+		: row->idle_ms < timeout_ms ? timeout_ms - row->idle_ms
+					    : 0;
+	row->count = 1;
+	snprintf(row->tcp_state, sizeof(row->tcp_state), "%s", tcp_state_name(t->state));
+	row->srtt_us = t->srtt_us;
+	row->rto_us = t->rto_us;
+	row->cwnd_bytes = t->cwnd;
+	row->in_flight_bytes = t->in_flight;
+	row->queued_bytes = t->queued;
+	row->unread_bytes = t->unread;
+	row->partial_bytes = info->n_partial;
+	row->retransmits = t->n_retransmits;
+	row->requests = info->n_requests;
+}
+
 static void send_conns(struct api_server *s, struct conndump *d, const struct mr_frame *f)
 {
 	const struct lb_conf *lb = lb_conf_of(snapshot_get());
@@ -328,6 +438,12 @@ static void send_conns(struct api_server *s, struct conndump *d, const struct mr
 	for (unsigned i = 0; i < d->n_parts; i++) {
 		const struct part *p = &d->parts[i];
 
+		for (uint32_t k = 0; k < p->n_served && left > 0; k++, left--) {
+			struct mr_conn_row row;
+
+			fill_served(s, lb, &p->served[k], i, &row);
+			server_row(d->client, f, &mr_conn_row_msg, &row);
+		}
 		for (uint32_t k = 0; k < p->n && left > 0; k++) {
 			struct mr_conn_row row;
 
@@ -340,10 +456,28 @@ static void send_conns(struct api_server *s, struct conndump *d, const struct mr
 	}
 }
 
+static void send_served_counts(struct api_server *s, struct conndump *d, const struct mr_frame *f)
+{
+	for (uint32_t k = 0; k < d->match.n_services * CONNDUMP_STATES; k++) {
+		struct mr_conn_row row;
+
+		memset(&row, 0, sizeof(row));
+		for (unsigned i = 0; i < d->n_parts; i++)
+			row.count += d->parts[i].served_counts[k];
+		if (row.count == 0)
+			continue;
+		name_service(s, &row, k / CONNDUMP_STATES);
+		row.proto = MR_PROTO_TCP;
+		row.state = (uint8_t)(k % CONNDUMP_STATES);
+		server_row(d->client, f, &mr_conn_row_msg, &row);
+	}
+}
+
 static void send_counts(struct api_server *s, struct conndump *d, const struct mr_frame *f)
 {
 	const struct lb_conf *lb = lb_conf_of(snapshot_get());
 
+	send_served_counts(s, d, f);
 	for (uint32_t k = 0; k < d->match.n_backends * CONNDUMP_STATES; k++) {
 		const uint32_t backend_idx = k / CONNDUMP_STATES;
 		struct mr_conn_row row;

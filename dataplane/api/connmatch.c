@@ -59,6 +59,9 @@ int connmatch_init(struct connmatch *m, const struct mr_conn_filter *f, const st
 		return server_refuse(
 			err, -ENOMEM, MR_ERR_MEMORY, "conns", "no memory for the filter");
 	m->n_backends = lb->n_backends;
+	m->n_services = lb->n_services;
+	m->has_backend = f->backend[0] != '\0';
+	m->is_served = f->served != 0;
 	for (uint32_t i = 0; i < m->n_backends; i++) {
 		const char *name = lb_registry_backend_name(registry, i);
 
@@ -83,7 +86,7 @@ bool connmatch_is_narrow(const struct mr_conn_filter *f)
 {
 	return f->service[0] != '\0' || f->backend[0] != '\0' || f->client.family != 0
 		|| f->state != 0 || f->age_min_ms != 0 || f->age_below_ms != 0
-		|| f->idle_min_ms != 0 || f->idle_below_ms != 0;
+		|| f->idle_min_ms != 0 || f->idle_below_ms != 0 || f->served != 0;
 }
 
 static bool is_between(uint32_t ms, uint32_t min_ms, uint32_t below_ms)
@@ -91,9 +94,18 @@ static bool is_between(uint32_t ms, uint32_t min_ms, uint32_t below_ms)
 	return ms >= min_ms && (below_ms == 0 || ms < below_ms);
 }
 
-bool connmatch_test(const struct connmatch *m, const struct conn *e, uint32_t now_ms)
+static bool is_client(const struct connmatch *m, uint8_t family, const uint8_t bytes[static 16])
 {
 	uint64_t ip[2];
+
+	memcpy(ip, bytes, sizeof(ip));
+	return m->family == family && (ip[0] & m->mask[0]) == m->ip[0]
+		&& (ip[1] & m->mask[1]) == m->ip[1];
+}
+
+bool connmatch_test(const struct connmatch *m, const struct conn *e, uint32_t now_ms)
+{
+	uint8_t ip[16];
 
 	if (m->service_idx != UINT32_MAX && e->service_idx != m->service_idx)
 		return false;
@@ -106,7 +118,37 @@ bool connmatch_test(const struct connmatch *m, const struct conn *e, uint32_t no
 		return false;
 	if (m->family == 0)
 		return true;
-	conn_client(e, (uint8_t *)ip);
-	return m->family == e->family && (ip[0] & m->mask[0]) == m->ip[0]
-		&& (ip[1] & m->mask[1]) == m->ip[1];
+	conn_client(e, ip);
+	return is_client(m, e->family, ip);
+}
+
+enum mr_conn_state connmatch_state(enum tcp_state state)
+{
+	switch (state) {
+	case TCP_S_SYN_SENT:
+		return MR_CONN_SYN;
+	case TCP_S_ESTABLISHED:
+		return MR_CONN_ESTABLISHED;
+	case TCP_S_CLOSED:
+	case TCP_S_TIME_WAIT:
+		return MR_CONN_CLOSED;
+	default:
+		return MR_CONN_FIN;
+	}
+}
+
+bool connmatch_test_served(const struct connmatch *m, const struct servetcp_info *i)
+{
+	const uint64_t idle_ms = i->tcp.idle_us / 1000;
+
+	if (m->has_backend || i->service_idx >= m->n_services)
+		return false;
+	if (m->service_idx != UINT32_MAX && i->service_idx != m->service_idx)
+		return false;
+	if (m->state != 0 && connmatch_state(i->tcp.state) != m->state)
+		return false;
+	return is_between(i->age_ms, m->age_min_ms, m->age_below_ms)
+		&& is_between(
+			(uint32_t)RTE_MIN(idle_ms, UINT32_MAX), m->idle_min_ms, m->idle_below_ms)
+		&& (m->family == 0 || is_client(m, i->tcp.family, i->tcp.peer));
 }

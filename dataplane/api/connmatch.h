@@ -6,11 +6,14 @@
  */
 #include "lb/balance.h"
 #include "millrace/api_stats.h"
+#include "serve/servetcp.h"
 
 struct connmatch {
 	uint32_t service_idx; /* UINT32_MAX = all */
-	uint32_t n_backends;
+	uint32_t n_backends, n_services;
 	uint8_t *is_backend; /* [slot] whether its name matches */
+	bool has_backend;    /* some are wanted, so none of those that end here */
+	bool is_served;      /* only those */
 	uint64_t ip[2], mask[2];
 	uint32_t age_min_ms, age_below_ms; /* below: 0 = no end */
 	uint32_t idle_min_ms, idle_below_ms;
@@ -29,3 +32,9 @@ bool connmatch_is_narrow(const struct mr_conn_filter *f);
 
 /* Context: worker that owns the entry; now_ms is its own time, which no entry is ahead of. */
 bool connmatch_test(const struct connmatch *m, const struct conn *e, uint32_t now_ms);
+
+/* The same of a connection that ends here. Context: its worker (a job). */
+bool connmatch_test_served(const struct connmatch *m, const struct servetcp_info *i);
+
+/* What a connection that ends here is among others. Context: any. */
+enum mr_conn_state connmatch_state(enum tcp_state state);

@@ -84,9 +84,14 @@ MR_MSG(mr_backend_row, MR_BACKEND_ROW_FIELDS)
 	F(T, U32, idle_below_ms, 12, MR_OPTIONAL, "last packet less long ago than this") \
 	F(T, U8, len4, 13, MR_OPTIONAL, "count_only 2: bits of IPv4 clients; 0 = 32") \
 	F(T, U8, len6, 14, MR_OPTIONAL, "count_only 2: bits of IPv6 clients; 0 = 128") \
-	F(T, U8, all, 15, MR_OPTIONAL, "CONN_KILL: 1 = all, when nothing above says which")
+	F(T, U8, all, 15, MR_OPTIONAL, "CONN_KILL: 1 = all, when nothing above says which") \
+	F(T, U8, served, 16, MR_OPTIONAL, "1 = only TCP connections that end here, at a cache")
 MR_MSG(mr_conn_filter, MR_CONN_FILTER_FIELDS)
 
+#define MR_CONN_EXPIRES_NEVER UINT32_MAX
+
+/* Of a connection that ends here, at a cache: no backend, no packets and nothing of the way to a backend, but the fields from
+ * tcp_state on, which others do not have. Bytes are of the payload. */
 #define MR_CONN_ROW_FIELDS(F, T) \
 	F(T, NAME, service, 2, MR_REQUIRED, "") \
 	F(T, NAME, backend, 3, MR_REQUIRED, "") \
@@ -102,10 +107,21 @@ MR_MSG(mr_conn_filter, MR_CONN_FILTER_FIELDS)
 	F(T, U16, backend_port, 13, MR_OPTIONAL, "") \
 	F(T, U16, worker, 14, MR_OPTIONAL, "owner") \
 	F(T, U32, idle_ms, 15, MR_OPTIONAL, "since the last packet") \
-	F(T, U32, expires_ms, 16, MR_OPTIONAL, "until idle expiry") \
+	F(T, U32, expires_ms, 16, MR_OPTIONAL, "until idle expiry; MR_CONN_EXPIRES_NEVER") \
 	F(T, U64, packets, 17, MR_OPTIONAL, "both directions") \
 	F(T, U64, count, 18, MR_OPTIONAL, "with count_only") \
-	F(T, U32, age_ms, 19, MR_OPTIONAL, "since it began; wraps after 49 days")
+	F(T, U32, age_ms, 19, MR_OPTIONAL, "since it began; wraps after 49 days") \
+	F(T, NAME, tcp_state, 20, MR_OPTIONAL, "RFC 9293 3.3.2: ESTABLISHED, …") \
+	F(T, U32, srtt_us, 21, MR_OPTIONAL, "smoothed round-trip time; 0 = not measured yet") \
+	F(T, U32, rto_us, 22, MR_OPTIONAL, "retransmission time-out") \
+	F(T, U32, cwnd_bytes, 23, MR_OPTIONAL, "congestion window") \
+	F(T, U32, in_flight_bytes, 24, MR_OPTIONAL, "sent, not acknowledged, not known as lost") \
+	F(T, U32, queued_bytes, 25, MR_OPTIONAL, \
+		"of answers that are not acknowledged, sent or not") \
+	F(T, U32, unread_bytes, 26, MR_OPTIONAL, "of requests, received and not looked at yet") \
+	F(T, U32, partial_bytes, 27, MR_OPTIONAL, "of a request that is not whole") \
+	F(T, U64, retransmits, 28, MR_OPTIONAL, "segments sent again") \
+	F(T, U64, requests, 29, MR_OPTIONAL, "answered")
 MR_MSG(mr_conn_row, MR_CONN_ROW_FIELDS)
 
 #define MR_CONN_KILL_ROW_FIELDS(F, T) F(T, U64, killed, 2, MR_REQUIRED, "connections removed")
