@@ -68,6 +68,10 @@ static const struct cmd_param show_params[] = {
 		.min = 1,
 		.max = CONN_LIMIT_MAX,
 		.help = "at most so many (default: 1000)"},
+	{.name = "--tcp",
+		.key = "tcp",
+		.kind = CMD_FLAG,
+		.help = "only connections to caches, with what their TCP knows of them"},
 };
 
 static const struct cmd_param count_params[] = {
@@ -126,6 +130,27 @@ static const struct cmd_col show_cols[] = {
 	{0},
 };
 
+/* Of connections that end here. */
+static const struct cmd_col tcp_cols[] = {
+	{"service", "SERVICE", FMT_ANY},
+	{"client", "CLIENT", FMT_ENDPOINT, "client_port"},
+	{"vip", "VIP", FMT_ENDPOINT, "vip_port"},
+	{"tcp_state", "TCP STATE", FMT_ANY},
+	{"age_ms", "AGE", FMT_MS},
+	{"idle_ms", "IDLE", FMT_MS},
+	{"requests", "REQUESTS", FMT_UINT},
+	{"srtt_us", "SRTT us", FMT_UINT},
+	{"rto_us", "RTO us", FMT_UINT},
+	{"cwnd_bytes", "CWND", FMT_UINT},
+	{"in_flight_bytes", "IN FLIGHT", FMT_UINT},
+	{"queued_bytes", "QUEUED", FMT_UINT},
+	{"unread_bytes", "UNREAD", FMT_UINT},
+	{"partial_bytes", "PARTIAL", FMT_UINT},
+	{"retransmits", "RETRANSMITS", FMT_UINT},
+	{"worker", "WORKER", FMT_UINT},
+	{0},
+};
+
 static const struct cmd_col count_cols[] = {
 	{"key", "KEY", FMT_ANY},
 	{"count", "CONNS", FMT_UINT},
@@ -178,7 +203,11 @@ static int run_limited(const struct cmd_call *call)
 		exit = cli_ask(call, call->params, &result);
 	if (exit != EXIT_DONE)
 		return exit;
-	clishow_result(call, result);
+	if (!call->is_json && json_object_get(call->params, "tcp") != NULL
+		&& json_array_size(json_object_get(result, "items")) > 0)
+		clishow_table(call, tcp_cols, result);
+	else
+		clishow_result(call, result);
 	if (!call->is_json && json_is_true(json_object_get(result, "more"))) {
 		fflush(call->io->out);
 		fprintf(call->io->err,
@@ -220,13 +249,18 @@ static const struct cmd cmds[] = {
 		.method = "conn.show",
 		.summary = "list connections that the dataplane tracks",
 		.text = "Filters combine: a connection must match all of them. The packet path is not "
-			"stopped for the list, so an entry that changes meanwhile may be missing.",
+			"stopped for the list, so an entry that changes meanwhile may be missing. Connections "
+			"to a cache over TCP end here and have no backend; with --tcp there are only these, "
+			"with their state, round-trip time, windows and queues: QUEUED are bytes of answers "
+			"that the client has not acknowledged, UNREAD and PARTIAL bytes of requests that are "
+			"not executed yet, or not whole.",
 		CMD_PARAMS(show_params),
 		.cols = show_cols,
 		.empty = "no connections",
 		.examples = "millrace conn show --service shop --limit 20\n"
 			    "millrace conn show --backend web/web1 --state established\n"
-			    "millrace conn show --client 192.0.2.0/24 --older-than 10s\n",
+			    "millrace conn show --client 192.0.2.0/24 --older-than 10s\n"
+			    "millrace conn show --tcp --service sessions --idle-longer-than 10m\n",
 		.run = run_limited,
 	},
 	{
@@ -248,7 +282,8 @@ static const struct cmd cmds[] = {
 		.method = "conn.kill",
 		.summary = "make the dataplane forget connections",
 		.text = "Removes the entries that match all filters, as if their time were up. Nobody is "
-			"told: no reset is sent. The next packet of a TCP flow without an entry is dropped "
+			"told: no reset is sent, but to clients of a cache over TCP, whose connections end "
+			"here. The next packet of a TCP flow without an entry is dropped "
 			"(no_conn), but for services that need no entries (dsr-l2, ipip, gue, scheduled by hash); a "
 			"SYN or a datagram begins a new flow.",
 		CMD_PARAMS(kill_params),

@@ -143,6 +143,25 @@ static bool check_limit(struct ctlsrv_request *r, const char *key, json_int_t li
 
 /* --- conn.show */
 
+/* What a connection that ends here has not, and what only such a one has. */
+static void put_nulls(json_t *item, const struct mr_conn_row *row)
+{
+	static const char *const of_flow[] = {"snat_port", "backend_port", "packets"};
+	static const char *const of_served[] = {"srtt_us", "rto_us", "cwnd_bytes",
+		"in_flight_bytes", "queued_bytes", "unread_bytes", "partial_bytes", "retransmits",
+		"requests"};
+	const bool is_served = row->tcp_state[0] != '\0';
+
+	for (size_t i = 0; is_served && i < sizeof(of_flow) / sizeof(of_flow[0]); i++)
+		json_object_set_new(item, of_flow[i], json_null());
+	for (size_t i = 0; !is_served && i < sizeof(of_served) / sizeof(of_served[0]); i++)
+		json_object_set_new(item, of_served[i], json_null());
+	if (row->srtt_us == 0)
+		json_object_set_new(item, "srtt_us", json_null());
+	if (row->expires_ms == MR_CONN_EXPIRES_NEVER)
+		json_object_set_new(item, "expires_ms", json_null());
+}
+
 static bool on_conns(struct question *q, const void *array, size_t n_rows)
 {
 	const struct mr_conn_row *rows = array;
@@ -157,9 +176,11 @@ static bool on_conns(struct question *q, const void *array, size_t n_rows)
 		}
 		item = rowjson_build(&mr_conn_row_msg, &rows[i]);
 		json_object_del(item, "count");
-		json_object_set_new(item, "backend",
-			json_string(method_conn_backend_text(
-				q->r->loop, rows[i].service, rows[i].backend, backend)));
+		put_nulls(item, &rows[i]);
+		if (rows[i].backend[0] != '\0')
+			json_object_set_new(item, "backend",
+				json_string(method_conn_backend_text(
+					q->r->loop, rows[i].service, rows[i].backend, backend)));
 		json_array_append_new(q->items, item);
 		q->left--;
 	}
@@ -182,14 +203,16 @@ void method_conn_show(struct ctlsrv_request *r)
 	struct connfilter_params p = CONNFILTER_PARAMS_NONE;
 	json_int_t limit = LIMIT_DEFAULT;
 	struct question *q;
+	int is_tcp = 0;
 
-	if (!method_unpack(
-		    r, "{" CONNFILTER_FORMAT ", s?I}", CONNFILTER_UNPACK(&p), "limit", &limit)
+	if (!method_unpack(r, "{" CONNFILTER_FORMAT ", s?I, s?b}", CONNFILTER_UNPACK(&p), "limit",
+		    &limit, "tcp", &is_tcp)
 		|| !check_limit(r, "limit", limit))
 		return;
 	q = begin(r, &ops, &p, (uint32_t)limit);
 	if (q == NULL)
 		return;
+	q->which.filter.served = is_tcp != 0;
 	q->items = json_array();
 	ask_next(q);
 }
@@ -217,7 +240,9 @@ static void put_key(
 {
 	const struct mr_conn_filter *f = &q->which.filter;
 
-	if (strcmp(q->by, "backend") == 0)
+	if (strcmp(q->by, "backend") == 0 && row->backend[0] == '\0')
+		key[0] = '\0'; /* it ends here */
+	else if (strcmp(q->by, "backend") == 0)
 		method_conn_backend_text(q->r->loop, row->service, row->backend, key);
 	else if (strcmp(q->by, "state") == 0)
 		snprintf(key, 2 * MR_NAME_MAX, "%s", mr_conn_state_name(row->state));

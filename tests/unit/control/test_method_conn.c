@@ -228,6 +228,80 @@ static void rows_are_shown_up_to_the_limit(void **state)
 	assert_true(json_is_true(json_object_get(v, "more")));
 }
 
+static const json_t *row_of(const json_t *result, size_t i)
+{
+	return json_array_get(json_object_get(result, "items"), i);
+}
+
+static void assert_number(const json_t *item, const char *key, json_int_t want)
+{
+	if (!json_is_integer(json_object_get(item, key)))
+		fail_msg("no %s in %s", key, json_dumps(item, 0));
+	assert_int_equal(json_integer_value(json_object_get(item, key)), want);
+}
+
+/* What ends here has no backend; what does not has no TCP of ours. */
+static void what_a_connection_has_not_is_null(void **state)
+{
+	static const char *const of_flow[] = {"backend", "snat", "snat_port", "backend_ip",
+		"backend_port", "packets", "expires_ms", "srtt_us"};
+	static const char *const of_served[] = {"tcp_state", "srtt_us", "rto_us", "cwnd_bytes",
+		"in_flight_bytes", "queued_bytes", "unread_bytes", "partial_bytes", "retransmits",
+		"requests"};
+	static const struct mr_conn_row mixed[] = {
+		{.service = "shop",
+			.proto = MR_PROTO_TCP,
+			.state = MR_CONN_FIN,
+			.tcp_state = "CLOSE-WAIT",
+			.expires_ms = MR_CONN_EXPIRES_NEVER,
+			.rto_us = 1000000,
+			.cwnd_bytes = 14600,
+			.requests = 7,
+			.count = 3},
+		{.service = "shop",
+			.proto = MR_PROTO_TCP,
+			.state = MR_CONN_ESTABLISHED,
+			.tcp_state = "ESTABLISHED",
+			.expires_ms = 0,
+			.srtt_us = 90,
+			.count = 1},
+		ROW("calls", "web1", SYN, 5),
+	};
+	const json_t *v, *item;
+
+	(void)state;
+	dp->conns = mixed;
+	dp->n_conns = 3;
+	v = ask("conn.show", "\"tcp\": true, \"service\": \"shop\"");
+	assert_int_equal(dp->conn_filters[0].served, 1);
+	assert_string_equal(dp->conn_filters[0].service, "shop");
+	item = row_of(v, 0);
+	assert_string_equal(text_of(item, "tcp_state"), "CLOSE-WAIT");
+	assert_string_equal(text_of(item, "state"), "fin");
+	assert_number(item, "rto_us", 1000000);
+	assert_number(item, "cwnd_bytes", 14600);
+	assert_number(item, "unread_bytes", 0);
+	assert_number(item, "requests", 7);
+	for (size_t i = 0; i < sizeof(of_flow) / sizeof(of_flow[0]); i++)
+		assert_true(json_is_null(json_object_get(item, of_flow[i])));
+	item = row_of(v, 1);
+	assert_number(item, "srtt_us", 90);
+	assert_number(item, "expires_ms", 0);
+	v = ask("conn.show", "\"tcp\": false");
+	assert_int_equal(dp->conn_filters[0].served, 0);
+	item = row_of(v, 2);
+	assert_string_equal(text_of(item, "backend"), "api/web1");
+	assert_number(item, "packets", 0);
+	for (size_t i = 0; i < sizeof(of_served) / sizeof(of_served[0]); i++)
+		assert_true(json_is_null(json_object_get(item, of_served[i])));
+	v = ask("conn.count", "\"by\": \"backend\"");
+	assert_string_equal(text_of(row_of(v, 0), "key"), "api/web1");
+	assert_true(json_is_null(json_object_get(row_of(v, 1), "key")));
+	assert_number(row_of(v, 1), "count", 4);
+	assert_string_equal(counts("\"by\": \"state\""), "syn 5, fin 3, established 1");
+	assert_string_equal(text_of(ask("conn.kill", "\"tcp\": true"), "code"), "usage");
+}
+
 static void counts_are_added_up(void **state)
 {
 	static struct mr_conn_row clients[3] = {{.count = 9}, {.count = 4}, {.count = 4}};
@@ -310,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_filter_becomes_the_question),
 		TEST(rows_are_shown_up_to_the_limit),
+		TEST(what_a_connection_has_not_is_null),
 		TEST(counts_are_added_up),
 		TEST(a_kill_is_counted_and_attributed),
 		TEST(a_refusal_of_the_dataplane_is_told_as_one),
