@@ -12,7 +12,6 @@
  */
 #include "api/clientcount.h"
 #include "api/connmatch.h"
-#include "api/explain.h"
 #include "api/server_pvt.h"
 #include "base/log.h"
 #include "lb/balance.h"
@@ -303,7 +302,7 @@ static int read_filter(const struct api_server *s, const struct mr_frame *f, str
 {
 	struct conndump *d = s->dump;
 
-	if (d->is_running || explain_is_running(s))
+	if (server_has_jobs(s))
 		return server_refuse(err, -EBUSY, MR_ERR_BUSY, "conns",
 			"another client is listing connections: retry in a moment");
 	return server_decode(f, &mr_conn_filter_msg, &d->filter, err);

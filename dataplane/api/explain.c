@@ -291,7 +291,7 @@ int explain_on_explain(
 		rc = check(&ask, err);
 	if (rc != 0)
 		return rc;
-	if (x->is_running || conndump_is_running(s))
+	if (server_has_jobs(s))
 		return server_refuse(err, -EBUSY, MR_ERR_BUSY, "explain",
 			"another client is asking about connections: retry in a moment");
 	x->request_type = f->type;

@@ -118,6 +118,11 @@ void server_reply_end(struct api_client *c, uint16_t type, uint32_t request)
 
 /* ---- requests ---- */
 
+bool server_has_jobs(const struct api_server *s)
+{
+	return conndump_is_running(s) || explain_is_running(s) || tcpreq_is_running(s);
+}
+
 static int on_hello(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
 {
@@ -181,9 +186,10 @@ static const struct handler handlers[] = {
 	HANDLER(MR_REQ_CACHE_HOTKEYS, cachewatch_on_hotkeys),
 	HANDLER(MR_REQ_CACHE_LATENCY, cachewatch_on_latency),
 	HANDLER(MR_REQ_CACHE_BIGKEYS, cachebig_on_bigkeys),
+	HANDLER(MR_REQ_TCP, tcpreq_on_tcp),
 };
 #define N_HANDLERS (sizeof(handlers) / sizeof(handlers[0]))
-_Static_assert(N_HANDLERS == MR_REQ_CACHE_BIGKEYS + 1, "the last request has a handler");
+_Static_assert(N_HANDLERS == MR_REQ_TCP + 1, "the last request has a handler");
 
 static int dispatch(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
@@ -242,6 +248,7 @@ static void close_client(struct api_server *s, unsigned i)
 	conndump_forget(s, c);
 	explain_forget(s, c);
 	cachebig_forget(s, c);
+	tcpreq_forget(s, c);
 	close(c->fd);
 	free(c->in);
 	free(c->out);
@@ -435,6 +442,7 @@ bool api_server_poll(struct api_server *s, int timeout_ms)
 	is_at_work = conndump_poll(s);
 	is_at_work |= explain_poll(s);
 	is_at_work |= cachebig_poll(s);
+	is_at_work |= tcpreq_poll(s);
 	capturereq_poll(s);
 	/* frames already read and replies of dumps do not wake epoll */
 	for (unsigned i = 0; i < API_CLIENTS_MAX; i++) {
@@ -558,9 +566,12 @@ int api_server_create(struct api_server **out, const struct api_params *p)
 	rc = cachebig_create(&s->big);
 	if (rc != 0)
 		goto err_capture;
+	rc = tcpreq_create(&s->tcp, p->n_workers);
+	if (rc != 0)
+		goto err_big;
 	rc = s->listen_fd = listen_on(p);
 	if (rc < 0)
-		goto err_big;
+		goto err_tcp;
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll_fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->listen_fd, &ev) != 0) {
 		rc = -errno;
@@ -572,6 +583,8 @@ int api_server_create(struct api_server **out, const struct api_params *p)
 err_listen:
 	close(s->listen_fd);
 	unlink(p->socket_path);
+err_tcp:
+	tcpreq_destroy(&s->tcp);
 err_big:
 	cachebig_destroy(s);
 err_capture:
@@ -600,6 +613,7 @@ void api_server_destroy(struct api_server **s)
 	explain_destroy(&(*s)->explain);
 	capturereq_destroy(*s);
 	cachebig_destroy(*s);
+	tcpreq_destroy(&(*s)->tcp);
 	model_destroy(&(*s)->model);
 	close((*s)->listen_fd);
 	close((*s)->epoll_fd);

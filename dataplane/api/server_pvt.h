@@ -9,6 +9,7 @@ struct conndump;
 struct explain;
 struct capturereq;
 struct cachebig;
+struct tcpreq;
 struct cache;
 struct mr_cache_top;
 
@@ -36,6 +37,7 @@ struct api_server {
 	struct explain *explain;
 	struct capturereq *capture;
 	struct cachebig *big;
+	struct tcpreq *tcp;
 
 	/* the transaction */
 	struct api_client *txn_owner;
@@ -72,6 +74,9 @@ int server_refuse(struct mr_error *err, int rc, unsigned code, const char *objec
 /* Decodes the body, or refuses with the field at fault. */
 int server_decode(
 	const struct mr_frame *f, const struct mr_msg *msg, void *object, struct mr_error *err);
+
+/* Whether workers are at work for a client: each has one job at a time. */
+bool server_has_jobs(const struct api_server *s);
 
 /* txn.c */
 int txn_on_begin(
@@ -151,6 +156,16 @@ int cachebig_on_bigkeys(
 /* Does a part of the walk; true while there is one. */
 bool cachebig_poll(struct api_server *s);
 void cachebig_forget(struct api_server *s, const struct api_client *c);
+
+/* tcpreq.c */
+int tcpreq_create(struct tcpreq **out, unsigned n_workers);
+void tcpreq_destroy(struct tcpreq **t); /* NULL-safe, clears *t; no worker is at work */
+int tcpreq_on_tcp(
+	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err);
+/* Answers when the workers have; true while they are at work. */
+bool tcpreq_poll(struct api_server *s);
+void tcpreq_forget(struct api_server *s, const struct api_client *c);
+bool tcpreq_is_running(const struct api_server *s);
 
 /* capturereq.c */
 int capturereq_create(struct capturereq **out, unsigned n_workers);

@@ -717,6 +717,11 @@ void servetcp_walk(struct worker *w, struct servetcp_walk *walk, unsigned n)
 		walk->cursor = UINT32_MAX;
 }
 
+bool servetcp_is_there(const struct worker *w)
+{
+	return w->serve->tcp != NULL;
+}
+
 const struct tcp_stats *servetcp_tcp_stats(const struct worker *w)
 {
 	return tcp_stats(w->serve->tcp->tcp);
@@ -730,4 +735,9 @@ const struct servetcp_stats *servetcp_stats(const struct worker *w)
 void servetcp_usage(const struct worker *w, struct tcp_usage *u)
 {
 	tcp_usage(w->serve->tcp->tcp, u);
+}
+
+void servetcp_limits(const struct worker *w, struct tcp_usage *max)
+{
+	tcp_limits(w->serve->tcp->tcp, max);
 }

@@ -72,7 +72,11 @@ struct servetcp_walk {
 };
 void servetcp_walk(struct worker *w, struct servetcp_walk *walk, unsigned n);
 
+/* Whether the worker has a TCP: what is below is for those that have. Context: any. */
+bool servetcp_is_there(const struct worker *w);
+
 /* Context: the worker (a job). */
 const struct tcp_stats *servetcp_tcp_stats(const struct worker *w);
 const struct servetcp_stats *servetcp_stats(const struct worker *w);
 void servetcp_usage(const struct worker *w, struct tcp_usage *u);
+void servetcp_limits(const struct worker *w, struct tcp_usage *max);

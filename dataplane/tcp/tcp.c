@@ -715,6 +715,14 @@ void tcp_usage(const struct tcp *t, struct tcp_usage *u)
 		.n_time_waits = t->p.n_time_waits - t->wait_pool.n_free};
 }
 
+void tcp_limits(const struct tcp *t, struct tcp_usage *max)
+{
+	*max = (struct tcp_usage){.n_bufs = t->p.n_bufs,
+		.n_conns = t->p.n_conns,
+		.n_syns = t->p.n_syns,
+		.n_time_waits = t->p.n_time_waits};
+}
+
 /* The send queue: no gaps, sums are right (I2). Adds its mbufs to *n. */
 static bool check_snd(const struct tcb *c, uint32_t *n)
 {

@@ -220,6 +220,8 @@ struct tcp_usage {
 	uint32_t n_bufs, n_conns, n_syns, n_time_waits;
 };
 void tcp_usage(const struct tcp *t, struct tcp_usage *u);
+/* The most that there can be of each. */
+void tcp_limits(const struct tcp *t, struct tcp_usage *max);
 
 /* Assert-only: whether all invariants of tcb.h hold. Walks everything. */
 bool tcp_check(const struct tcp *t);

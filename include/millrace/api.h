@@ -56,7 +56,8 @@ enum mr_role { MR_ROLE_VIEW = 0, MR_ROLE_CHANGE = 1 };
 	X(MR_REQ_CACHE_LATENCY, 33, "cache-latency", mr_cache_name, mr_cache_latency_row, \
 		MR_ROLE_VIEW) \
 	X(MR_REQ_CACHE_BIGKEYS, 34, "cache-bigkeys", mr_cache_top, mr_cache_bigkey_row, \
-		MR_ROLE_VIEW)
+		MR_ROLE_VIEW) \
+	X(MR_REQ_TCP, 35, "tcp", mr_empty, mr_tcp_row, MR_ROLE_VIEW)
 
 #define MR_REQUEST_MEMBER(sym, number, name, req, row, role) sym = number,
 enum mr_request { MR_REQUESTS(MR_REQUEST_MEMBER) };

@@ -38,6 +38,17 @@ MR_MSG(mr_port_row, MR_PORT_ROW_FIELDS)
 	F(T, TEXT, help, 6, MR_OPTIONAL, "")
 MR_MSG(mr_counter_row, MR_COUNTER_ROW_FIELDS)
 
+/* Of the TCP that serves caches, sums over workers: what it uses now of what it has, and what it counts. */
+enum mr_tcp_group { MR_TCP_USAGE = 1, MR_TCP_STACK = 2, MR_TCP_SERVING = 3 };
+
+#define MR_TCP_ROW_FIELDS(F, T) \
+	F(T, NAME, name, 2, MR_REQUIRED, "") \
+	F(T, U8, group, 3, MR_REQUIRED, "enum mr_tcp_group") \
+	F(T, U64, value, 4, MR_REQUIRED, "usage: now") \
+	F(T, U64, max, 5, MR_OPTIONAL, "usage: at most; 0: there is no TCP here") \
+	F(T, TEXT, help, 6, MR_OPTIONAL, "")
+MR_MSG(mr_tcp_row, MR_TCP_ROW_FIELDS)
+
 #define MR_SERVICE_ROW_FIELDS(F, T) \
 	F(T, NAME, name, 2, MR_REQUIRED, "service") \
 	F(T, U64, conns, 3, MR_REQUIRED, "now") \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Connections that end here, at caches, from the socket: which of them a filter means beside the entries of flows, what is told of them,
- * how they are counted and ended. Clients are hand-made segments to two workers.
+ * how they are counted and ended; and what TCP itself counts. Clients are hand-made segments to two workers.
  */
 #include "api/server_pvt.h"
 #include "eal.h"
@@ -33,6 +33,7 @@ static int fd;
 
 /* What the last request was answered. */
 static struct mr_conn_row rows[ROWS_MAX];
+static struct mr_tcp_row numbers[ROWS_MAX];
 static unsigned n_rows, n_polls;
 static bool is_error;
 static struct mr_error refusal;
@@ -187,6 +188,9 @@ static void take_frame(const struct mr_frame *f)
 	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_CONNS) {
 		assert_true(n_rows < ROWS_MAX);
 		decode(f, &mr_conn_row_msg, &rows[n_rows++]);
+	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_TCP) {
+		assert_true(n_rows < ROWS_MAX);
+		decode(f, &mr_tcp_row_msg, &numbers[n_rows++]);
 	}
 }
 
@@ -609,6 +613,107 @@ static void a_killed_connection_is_reset(void **state)
 	kill_all();
 }
 
+static const struct mr_tcp_row *number_of(const char *name)
+{
+	for (unsigned i = 0; i < n_rows; i++) {
+		if (strcmp(numbers[i].name, name) == 0)
+			return &numbers[i];
+	}
+	fail_msg("no number %s", name);
+	return NULL;
+}
+
+static void ask_tcp(void)
+{
+	send_request(MR_REQ_TCP, &mr_empty_msg, &(struct mr_empty){0});
+	await();
+	assert_false(is_error);
+}
+
+#define PLUS_ONE(name, help) +1
+
+static void numbers_are_sums_of_the_workers(void **state)
+{
+	uint64_t syns, opened, resets, segments = 0;
+
+	(void)state;
+	ask_tcp();
+	assert_int_equal(n_rows, 4 TCP_STATS(PLUS_ONE) SERVETCP_STATS(PLUS_ONE));
+	for (unsigned i = 0; i < n_rows; i++) {
+		assert_int_equal(numbers[i].group,
+			i < 4                               ? MR_TCP_USAGE
+				: i < 4 TCP_STATS(PLUS_ONE) ? MR_TCP_STACK
+							    : MR_TCP_SERVING);
+		assert_true(numbers[i].help[0] != '\0');
+		assert_int_equal(numbers[i].max != 0, i < 4);
+	}
+	assert_int_equal(number_of("connections")->value, 0);
+	assert_int_equal(number_of("connections")->max, h.n_workers * N_CONNS);
+	syns = number_of("syns")->value;
+	opened = number_of("opens_passive")->value;
+	resets = number_of("resets_out")->value;
+	open_conns();
+	ask_tcp();
+	assert_int_equal(number_of("connections")->value, 6);
+	assert_int_equal(number_of("syns")->value - syns, 6);
+	assert_int_equal(number_of("opens_passive")->value - opened, 6);
+	assert_int_equal(number_of("handshakes")->value, 0);
+	assert_true(number_of("buffers")->value > 0);
+	for (unsigned w = 0; w < h.n_workers; w++) {
+		const uint64_t n = servetcp_tcp_stats(h.workers[w])->segments_in;
+
+		assert_true(n > 0);
+		segments += n;
+	}
+	assert_int_equal(number_of("segments_in")->value, segments);
+	kill_all();
+	ask_tcp();
+	assert_int_equal(number_of("resets_out")->value - resets, 6);
+	assert_int_equal(number_of("connections")->value, 0);
+	assert_int_equal(number_of("buffers")->value, 0);
+}
+
+/* Its answer is thrown away, and the next client is served. A worker has one job: who comes meanwhile is told. */
+static void one_asks_at_a_time(void **state)
+{
+	const int first = fd;
+
+	(void)state;
+	connect_client();
+	send_request(MR_REQ_HELLO, &mr_hello_msg,
+		&(struct mr_hello){.version = MR_API_VERSION, .client = "second"});
+	await();
+	for (unsigned i = 0; i < 10; i++) {
+		const int second = fd;
+
+		fd = first;
+		send_request(MR_REQ_TCP, &mr_empty_msg, &(struct mr_empty){0});
+		api_server_poll(server, 0); /* workers have no turn */
+		fd = second;
+		send_request(MR_REQ_TCP, &mr_empty_msg, &(struct mr_empty){0});
+		api_server_poll(server, 0);
+		await();
+		assert_true(is_error);
+		assert_int_equal(refusal.code, MR_ERR_BUSY);
+		send_request(MR_REQ_CONNS, &mr_conn_filter_msg, &(struct mr_conn_filter){0});
+		await();
+		assert_false(is_error);
+		fd = first;
+		await();
+		assert_true(n_rows > 4);
+		fd = second;
+	}
+	send_request(MR_REQ_TCP, &mr_empty_msg, &(struct mr_empty){0});
+	api_server_poll(server, 0);
+	close(fd);
+	fd = first;
+	api_server_poll(server, 0);
+	harness_poll(&h);
+	api_server_poll(server, 0);
+	ask_tcp();
+	assert_true(n_rows > 4);
+}
+
 /* More than a worker looks at in a turn, beside entries of flows. */
 static void many_connections_are_shown_counted_and_ended(void **state)
 {
@@ -664,6 +769,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_row_says_what_tcp_knows),
 		cmocka_unit_test(counts_are_by_service_and_state_and_client),
 		cmocka_unit_test(a_killed_connection_is_reset),
+		cmocka_unit_test(numbers_are_sums_of_the_workers),
+		cmocka_unit_test(one_asks_at_a_time),
 		cmocka_unit_test(many_connections_are_shown_counted_and_ended),
 	};
 
