@@ -11,6 +11,7 @@ const struct cmd_family *const cmd_table[] = {
 	&cmd_health_family,
 	&cmd_conn_family,
 	&cmd_cache_family,
+	&cmd_tcp_family,
 	&cmd_port_family,
 	&cmd_misc_neigh_family,
 	&cmd_misc_worker_family,

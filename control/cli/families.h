@@ -11,6 +11,7 @@ extern const struct cmd_family cmd_backend_family;
 extern const struct cmd_family cmd_health_family;
 extern const struct cmd_family cmd_conn_family;
 extern const struct cmd_family cmd_cache_family;
+extern const struct cmd_family cmd_tcp_family;
 extern const struct cmd_family cmd_explain_family;
 extern const struct cmd_family cmd_capture_family;
 extern const struct cmd_family cmd_trace_family;

@@ -2,8 +2,10 @@
 /* method — see method.h. */
 #include "daemon/method.h"
 
+#include "daemon/fetch.h"
 #include "lib/text.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 const struct ctlsrv_method method_table[] = {
@@ -32,6 +34,7 @@ const struct ctlsrv_method method_table[] = {
 	{"cache.hotkeys", false, method_cache_hotkeys},
 	{"cache.bigkeys", false, method_cache_bigkeys},
 	{"cache.latency", false, method_cache_latency},
+	{"tcp.show", false, method_tcp_show},
 	{"port.show", false, method_rows_port},
 	{"port.stats", false, method_rows_port},
 	{"neigh.show", false, method_rows_neigh},
@@ -132,6 +135,18 @@ void method_unreachable(struct ctlsrv_request *r, const char *message)
 {
 	ctlsrv_refuse(r, "unreachable", "is millraced running? `millrace status` tells", NULL,
 		"the dataplane does not answer: %s", message);
+}
+
+bool method_is_answered(struct ctlsrv_request *r, const struct fetch_result *result)
+{
+	if (result->status == 0)
+		return true;
+	if (result->status == -EREMOTEIO)
+		ctlsrv_refuse(
+			r, "invalid", NULL, NULL, "the dataplane refuses: %s", result->message);
+	else
+		method_unreachable(r, result->message);
+	return false;
 }
 
 void method_no_memory(struct ctlsrv_request *r)

@@ -8,6 +8,8 @@
 #include "daemon/ctlsrv.h"
 #include "daemon/loop.h"
 
+struct fetch_result;
+
 void method_status_show(struct ctlsrv_request *r);
 void method_config_apply(struct ctlsrv_request *r);
 void method_config_diff(struct ctlsrv_request *r);
@@ -33,6 +35,7 @@ void method_cache_purge(struct ctlsrv_request *r);
 void method_cache_hotkeys(struct ctlsrv_request *r);
 void method_cache_bigkeys(struct ctlsrv_request *r);
 void method_cache_latency(struct ctlsrv_request *r);
+void method_tcp_show(struct ctlsrv_request *r);
 void method_rows_port(struct ctlsrv_request *r);
 void method_rows_neigh(struct ctlsrv_request *r);
 void method_rows_worker(struct ctlsrv_request *r);
@@ -60,6 +63,9 @@ void method_count_pool(const struct loop *l, size_t pool, struct method_census *
 /* Refuses because the dataplane did not answer; message is fetch's. */
 void method_unreachable(struct ctlsrv_request *r, const char *message);
 void method_no_memory(struct ctlsrv_request *r);
+
+/* Whether the dataplane has answered with rows. False: refused with what it said, r is gone. */
+bool method_is_answered(struct ctlsrv_request *r, const struct fetch_result *result);
 
 /* Writes POOL/NAME of a service's backend, or just the name when the service has left the configuration. */
 const char *method_conn_backend_text(

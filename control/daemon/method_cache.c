@@ -10,7 +10,6 @@
 #include "lib/text.h"
 #include "millrace/api_cache.h"
 
-#include <errno.h>
 #include <inttypes.h>
 
 /* --- cache.show, cache.stats */
@@ -102,26 +101,13 @@ void method_cache_show(struct ctlsrv_request *r)
 		method_no_memory(r);
 }
 
-/* False: refused, r is gone. */
-static bool is_answered(struct ctlsrv_request *r, const struct fetch_result *result)
-{
-	if (result->status == 0)
-		return true;
-	if (result->status == -EREMOTEIO)
-		ctlsrv_refuse(
-			r, "invalid", NULL, NULL, "the dataplane refuses: %s", result->message);
-	else
-		method_unreachable(r, result->message);
-	return false;
-}
-
 static void on_stats(void *arg, const struct fetch_result *result)
 {
 	struct ctlsrv_request *r = arg;
 	const char *name = json_string_value(json_object_get(r->params, "name"));
 	const struct mr_cache_row *row;
 
-	if (!is_answered(r, result))
+	if (!method_is_answered(r, result))
 		return;
 	row = find_row(result, name);
 	if (row == NULL)
@@ -209,7 +195,7 @@ static void on_value(void *arg, const struct fetch_result *result)
 {
 	struct ctlsrv_request *r = arg;
 
-	if (!is_answered(r, result))
+	if (!method_is_answered(r, result))
 		return;
 	if (result->n_rows == 0)
 		ctlsrv_refuse(r, "not_found", NULL, NULL, "cache '%.64s' has no key '%.128s'",
@@ -243,7 +229,7 @@ static void on_purged(void *arg, const struct fetch_result *result)
 	json_t *name = json_object_get(r->params, "name");
 	json_t *prefix = json_object_get(r->params, "prefix");
 
-	if (!is_answered(r, result))
+	if (!method_is_answered(r, result))
 		return;
 	if (prefix != NULL)
 		logline_write(LOGLINE_NOTICE, "cache", "%s: keys that begin with '%s' purged by %s",
@@ -308,7 +294,7 @@ static void on_hot(void *arg, const struct fetch_result *result)
 	const struct mr_cache_hotkey_row *rows = result->rows;
 	json_t *items;
 
-	if (!is_answered(r, result))
+	if (!method_is_answered(r, result))
 		return;
 	items = json_array();
 	for (size_t i = 0; i < result->n_rows; i++)
@@ -347,7 +333,7 @@ static void on_big(void *arg, const struct fetch_result *result)
 	const struct mr_cache_bigkey_row *rows = result->rows;
 	json_t *items;
 
-	if (!is_answered(r, result))
+	if (!method_is_answered(r, result))
 		return;
 	items = json_array();
 	for (size_t i = 0; i < result->n_rows; i++)
@@ -372,7 +358,7 @@ static void on_latency(void *arg, const struct fetch_result *result)
 	const struct mr_cache_latency_row *rows = result->rows;
 	json_t *items;
 
-	if (!is_answered(r, result))
+	if (!method_is_answered(r, result))
 		return;
 	items = json_array();
 	for (size_t i = 0; i < result->n_rows; i++)

@@ -40,6 +40,7 @@ static const char config[] =
 	"caches: { hot: { memory: 64MB } }\n"
 	"services:\n"
 	"  memo: { kind: cache, vip: 10.1.0.81, port: 11211, proto: udp, cache: hot, allow: [10.1.0.0/24] }\n"
+	"  talk: { kind: cache, vip: 10.1.0.81, port: 11211, cache: hot, max_connections: 9 }\n"
 	"  shop: { vip: 10.1.0.80, port: 80, mode: full-nat, maglev_size: 251, pool: web }\n"
 	"  six: { vip: \"fd00:1::80\", port: 53, proto: udp, mode: dsr-l2, pool: six }\n";
 

@@ -76,6 +76,7 @@ static const char *const questions[] = {
 	"{\"id\": 23, \"method\": \"cache.hotkeys\", \"params\": {\"name\": \"hot\", \"limit\": 1}}\n",
 	"{\"id\": 24, \"method\": \"cache.bigkeys\", \"params\": {\"name\": \"hot\"}}\n",
 	"{\"id\": 25, \"method\": \"cache.latency\", \"params\": {\"name\": \"hot\"}}\n",
+	"{\"id\": 26, \"method\": \"tcp.show\"}\n",
 };
 
 /* --- the dataplane --- */

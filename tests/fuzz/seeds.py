@@ -531,7 +531,7 @@ ACLS = [acl("direct", "0.0.0.0", 0, DENY), acl("direct", "10.1.0.0", 24, ALLOW),
 
 HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP = range(1, 10)
 PORTS, COUNTERS, SERVICES, BACKENDS, CONNS, NEIGHS, WORKERS, CONN_KILL = range(16, 24)
-CACHES_, CACHE_GET, CACHE_PURGE, CACHE_HOTKEYS, CACHE_LATENCY, CACHE_BIGKEYS = range(29, 35)
+CACHES_, CACHE_GET, CACHE_PURGE, CACHE_HOTKEYS, CACHE_LATENCY, CACHE_BIGKEYS, TCP_ = range(29, 36)
 REQUESTS = [HELLO, STATUS, BEGIN, PUT, DEL, PREPARE, COMMIT, ABORT, DUMP, PORTS, COUNTERS, SERVICES,
             BACKENDS, CONNS, NEIGHS, WORKERS, CONN_KILL]
 
@@ -579,7 +579,11 @@ ROWS = {
     CACHE_HOTKEYS: tlv(2, b"k\0") + num(3, U64, 12500) + num(4, U64, 250),
     CACHE_LATENCY: text(2, "get") + u64s(3, 7),
     CACHE_BIGKEYS: tlv(2, b"\xff") + num(3, U32, 900) + num(4, U32, 800) + num(5, U32, 2**32 - 1),
+    TCP_: text(2, "buffers") + num(3, U8, 1) + u64s(4, 2) + text(6, "help"),
 }
+SERVED_ROW = (text(2, "talk") + text(3, "") + num(4, U8, 6) + num(5, U8, 4) + ip(6, "10.1.0.10") + num(7, U16, 40000)
+              + ip(8, "10.1.0.99") + num(9, U16, 11211) + num(16, U32, 2**32 - 1) + text(20, "CLOSE-WAIT")
+              + b"".join(num(i, U32, i) for i in range(21, 28)) + num(28, U64, 1) + num(29, U64, 2**63))
 BODIES = {
     HELLO: hello_body(), BEGIN: num(2, U64, 0), DEL: text(2, "service/web"),
     PREPARE: num(2, U64, 1) + tlv(3, bytes(16)), COMMIT: num(2, U64, 1),
@@ -598,7 +602,7 @@ def object_seeds():
             write("object", f"request-{r}", bytes([1 + 2 * i]) + BODIES[r])
         if r in ROWS:
             write("object", f"row-{r}", bytes([2 + 2 * i]) + ROWS[r])
-    for r in range(CACHES_, CACHE_BIGKEYS + 1):  # messages are numbered in the order of MR_REQUESTS
+    for r in range(CACHES_, TCP_ + 1):  # messages are numbered in the order of MR_REQUESTS
         i = 22 + r - CACHES_
         if r in BODIES:
             write("object", f"request-{r}", bytes([1 + 2 * i]) + BODIES[r])
@@ -643,7 +647,7 @@ def frames_seeds():
     txn = up + bytes([begin()])
     puts = b"".join(bytes([put(), i + 16]) for i in range(10))
     turn = bytes([poll()])
-    for r in REQUESTS + [CACHES_, CACHE_GET, CACHE_PURGE]:
+    for r in REQUESTS + [CACHES_, CACHE_GET, CACHE_PURGE, TCP_]:
         write("frames", f"request-{r}", up + ask(r, BODIES.get(r, b"")) + turn)
     write("frames", "commit", txn + puts + bytes([prepare(), commit(), poll()]) + b"".join(
         ask(r, BODIES[CONNS][:0]) for r in (DUMP, PORTS, SERVICES, BACKENDS, CONNS, NEIGHS, WORKERS))
@@ -661,6 +665,8 @@ def frames_seeds():
     write("frames", "cache-wants-clients", txn + bytes([put(), 10, put(), 11, prepare(), commit(), poll()]) + turn)
     write("frames", "conn-clients", up + ask(CONNS, num(6, U32, 5) + num(7, U8, 2) + num(13, U8, 24) + num(14, U8, 64))
           + bytes([poll(), work(), 0, 1] * 4) + turn + ask(CONNS, num(7, U8, 2) + num(13, U8, 33)))
+    write("frames", "conn-served", up + b"".join(ask(CONNS, num(7, U8, n) + num(16, U8, 1)) + bytes([poll(), work(), 0, 1] * 2)
+                                                 for n in range(3)) + ask(CONN_KILL, num(16, U8, 1)) + ask(TCP_) + turn * 2)
     write("frames", "conn-kill", up + ask(CONN_KILL) + ask(CONN_KILL, num(15, U8, 1)) + bytes([poll(), work(), 0, 1] * 3)
           + ask(CONN_KILL, ip(4, "fd00:1::10") + num(8, U8, 129)) + ask(CONN_KILL, num(5, U8, 7))
           + ask(CONN_KILL, num(15, U8, 1)) + bytes([close(), poll(), work(), 0, 1, poll()]))
@@ -792,7 +798,7 @@ METHODS = {
     "conn.count": {"by": "client", "prefix": 24, "prefix6": 64, "top": 3, "state": "established"}, "port.show": {"name": "north"}, "port.stats": {}, "neigh.show": {},
     "worker.show": {}, "drops.show": {"all": True}, "cache.show": {"name": "hot"}, "cache.stats": {"name": "hot"},
     "cache.get": {"name": "hot", "key": "a\\x00\\\\"}, "cache.purge": {"name": "hot", "prefix": "a\\r"},
-    "cache.hotkeys": {"name": "hot", "limit": 3}, "cache.bigkeys": {"name": "hot", "limit": 256}, "cache.latency": {"name": "hot"}, "config.diff": {"text": "version: 1\n", "name": "a.yaml"},
+    "cache.hotkeys": {"name": "hot", "limit": 3}, "cache.bigkeys": {"name": "hot", "limit": 256}, "cache.latency": {"name": "hot"}, "tcp.show": {}, "config.diff": {"text": "version: 1\n", "name": "a.yaml"},
     "config.apply": {"text": "version: 1\nnode: { name: other }\n", "name": "a.yaml", "if_generation": 1,
                      "comment": "why", "dry_run": False},
 }
@@ -836,7 +842,7 @@ R_BYTES, R_ROW, R_LAST, R_ERROR, R_GOOD, R_ASK, R_CLOSE, R_TURN = range(8)
 FETCH = 8  # the second connection
 QUESTIONS = {0: SERVICES, 1: BACKENDS, 2: CONNS, 3: CONNS, 4: CONNS, 5: CONNS, 6: CONNS, 7: PORTS, 8: NEIGHS,
              9: WORKERS, 10: COUNTERS, 16: CONNS, 17: CONN_KILL, 18: CACHES_, 19: CACHES_,
-             20: CACHE_GET, 22: CACHE_HOTKEYS, 23: CACHE_BIGKEYS, 24: CACHE_LATENCY}  # as in fuzz_reply.c
+             20: CACHE_GET, 22: CACHE_HOTKEYS, 23: CACHE_BIGKEYS, 24: CACHE_LATENCY, 25: SERVICES}  # as in fuzz_reply.c
 
 
 def reply_seeds():
@@ -850,18 +856,22 @@ def reply_seeds():
               + with_body(R_ROW | FETCH, ROWS[kind]) * 2 + with_body(R_LAST | FETCH, b""))
         write("reply", f"bad-row-{n}", bytes([R_ASK, n, R_GOOD | FETCH, 0])
               + with_body(R_ROW | FETCH, ROWS[kind][:-1]) + with_body(R_LAST | FETCH, b""))
+    write("reply", "rows-tcp", bytes([R_ASK, 25, R_GOOD | FETCH, 0]) + with_body(R_ROW | FETCH, text(2, "talk") + u64s(3, 8))
+          + with_body(R_LAST | FETCH, b"") + with_body(R_ROW | FETCH, ROWS[TCP_]) * 2 + with_body(R_LAST | FETCH, b""))
+    write("reply", "rows-served", bytes([R_ASK, 2, R_GOOD | FETCH, 0]) + with_body(R_ROW | FETCH, SERVED_ROW) * 2
+          + with_body(R_LAST | FETCH, b""))
     write("reply", "push", up + good * 30)
     write("reply", "push-refused", up + good * 5 + bytes([R_ERROR, 4]) + good * 20)
     write("reply", "push-conflict", up + bytes([R_ERROR, 6]) + good * 4 + bytes([R_ERROR, 7]) + good * 8)
-    write("reply", "prepare-refused", up + good * 17 + bytes([R_ERROR, 11]) + good * 3)
+    write("reply", "prepare-refused", up + good * 18 + bytes([R_ERROR, 11]) + good * 3)
     write("reply", "hello-refused", bytes([R_ERROR, 2, R_TURN]))
     write("reply", "hello-version", with_body(R_ROW, status_row().replace(b"\1\0", b"\2\0", 1)) + with_body(R_LAST, b""))
     write("reply", "hello-cut", with_body(R_ROW, status_row()[:20]) + with_body(R_LAST, b""))
     write("reply", "dump", good * 2 + b"".join(with_body(R_ROW, o) for o in MODEL) + good * 4)
     write("reply", "dump-unknown", good * 2 + with_body(R_ROW, num(1, U8, 99)) + good)
-    write("reply", "apply", up + good * 19 + bytes([R_ASK, 15]) + good * 20)
-    write("reply", "apply-refused", up + good * 19 + bytes([R_ASK, 15]) + good * 3 + bytes([R_ERROR, 4]) + good * 9)
-    write("reply", "drain-weight", up + good * 19 + bytes([R_ASK, 13, R_ASK, 14]) + good * 20)
+    write("reply", "apply", up + good * 20 + bytes([R_ASK, 15]) + good * 20)
+    write("reply", "apply-refused", up + good * 20 + bytes([R_ASK, 15]) + good * 3 + bytes([R_ERROR, 4]) + good * 9)
+    write("reply", "drain-weight", up + good * 20 + bytes([R_ASK, 13, R_ASK, 14]) + good * 20)
     write("reply", "unasked", with_body(R_BYTES, frame(STATUS, ROWS[STATUS], 77, 3)))
     write("reply", "garbage", with_body(R_BYTES, b"\xff" * 40))
     write("reply", "zero-length", with_body(R_BYTES, bytes(16)))

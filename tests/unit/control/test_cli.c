@@ -47,9 +47,17 @@ static const char conf_text[] = "# as applied, comments and all\n"
 				"services:\n"
 				"  memo: { kind: cache, vip: 10.1.0.90, port: 11211, proto: udp, "
 				"cache: hot, allow: [10.0.0.0/8] }\n"
+				"  talk: { kind: cache, vip: 10.1.0.90, port: 11211, cache: hot }\n"
 				"  shop: { vip: 10.1.0.80, port: 80, mode: full-nat, pool: web }\n";
 
 /* --- the other side */
+
+static const struct mr_service_row service_rows[] = {{.name = "talk", .conns = 3, .requests = 77}};
+static const struct mr_tcp_row tcp_rows[] = {
+	{.name = "connections", .group = MR_TCP_USAGE, .value = 3, .max = 12, .help = "open"},
+	{.name = "time_waits", .group = MR_TCP_USAGE, .max = 12, .help = "ended"},
+	{.name = "syns", .group = MR_TCP_STACK, .value = 5, .help = "SYN taken"},
+	{.name = "paws", .group = MR_TCP_STACK, .help = "old"}};
 
 static void run_daemon(const char *dp_socket, const char *state_dir, const char *config, int ready)
 {
@@ -58,9 +66,14 @@ static void run_daemon(const char *dp_socket, const char *state_dir, const char 
 	struct ctlsrv_params sp = {.socket = socket_path};
 	struct event_base *base = event_base_new();
 	struct ctlsrv *server = NULL;
+	struct fakedp *dp;
 
 	logline_set_level(LOGLINE_ERR);
-	fakedp_start(base, dp_socket);
+	dp = fakedp_start(base, dp_socket);
+	dp->rows[MR_REQ_SERVICES] =
+		(struct fakedp_rows){.msg = &mr_service_row_msg, .rows = service_rows, .n = 1};
+	dp->rows[MR_REQ_TCP] =
+		(struct fakedp_rows){.msg = &mr_tcp_row_msg, .rows = tcp_rows, .n = 4};
 	if (loop_create(&sp.loop, base, &params) != 0 || ctlsrv_create(&server, base, &sp) != 0
 		|| write(ready, "r", 1) != 1)
 		_exit(1);
@@ -450,7 +463,7 @@ static void warnings_fail_only_under_strict(void **state)
 	expect("config check odd.yaml --strict", EXIT_WARNINGS, "", "0 errors, 1 warning");
 	run_with(conf_text, "config check - --strict");
 	assert_int_equal(code, EXIT_DONE);
-	assert_string_equal(out, "<stdin>: valid: 2 services, 1 pool, 1 cache\n");
+	assert_string_equal(out, "<stdin>: valid: 3 services, 1 pool, 1 cache\n");
 	run_with("version: 2\n", "config check -");
 	assert_int_equal(code, EXIT_INVALID);
 	assert_non_null(strstr(err, "<stdin>:1:10: error: "));
@@ -494,6 +507,7 @@ static void exit_codes_with_a_daemon(void **state)
 	ask("cache bigkeys hot", EXIT_DONE, "no items", NULL);
 	ask("cache latency hot", EXIT_DONE, "no requests yet", NULL);
 	ask("cache purge hot --all", EXIT_DONE, "all keys", NULL);
+	ask("tcp show memo", EXIT_FAILED, "", "service 'memo' is no cache over tcp");
 	ask("service show shpo", EXIT_FAILED, "", "did you mean 'shop'?");
 	ask("backend drain web/web9", EXIT_FAILED, "", "did you mean 'web1'?");
 	ask("port show west", EXIT_FAILED, "", "no port 'west'");
@@ -518,6 +532,30 @@ static void exit_codes_with_a_daemon(void **state)
 }
 
 /* A NUL byte cannot travel as JSON text of the daemon's: the place is what one wants to know. */
+/* Of the whole dataplane unless a service is named, and without zeroes unless all is asked for. */
+static void tcp_is_shown_in_tables(void **state)
+{
+	ask("tcp show", EXIT_DONE,
+		"SERVICE  VIP              CACHE  CONNS  CONNS MAX  CONNS EVER  REQUESTS  RX PKTS  "
+		"RX BYTES  TX PKTS  TX BYTES  DROPPED PKTS\n"
+		"talk     10.1.0.90:11211  hot        3          -           0        77        0  "
+		"       0        0         0             0\n"
+		"\n"
+		"RESOURCE     USED  MAX  USED %  MEANING\n"
+		"connections     3   12    25.0  open\n"
+		"time_waits      0   12     0.0  ended\n"
+		"\n"
+		"COUNTER  VALUE  MEANING\n"
+		"syns         5  SYN taken\n",
+		"");
+	ask("tcp show talk", EXIT_DONE, "requests", NULL);
+	assert_null(strstr(out, "RESOURCE"));
+	assert_null(strstr(out, "COUNTER"));
+	ask("tcp show talk --all", EXIT_DONE, "requests", NULL);
+	assert_non_null(strstr(out, "connections     3"));
+	assert_non_null(strstr(out, "paws         0  old"));
+}
+
 static void a_file_with_a_nul_byte_is_invalid(void **state)
 {
 	FILE *f = fopen("nul.yaml", "w");
@@ -539,10 +577,10 @@ static const char *const json_lines[] = {"version", "status", "service show", "s
 	"conn count --by backend",
 	"conn count --by client --prefix 24 --prefix6 64 --top 3 --client 10.0.0.0/8",
 	"conn kill --client 10.1.0.7", "conn kill --all", "cache show", "cache show hot",
-	"cache purge hot --all", "service show memo", "port show", "port stats", "neigh show",
-	"worker show", "drops", "drops --all", "config check conf.yaml", "config diff conf.yaml",
-	"config apply conf.yaml --dry-run", "config export", "wait generation 1",
-	"wait healthy shop"};
+	"cache purge hot --all", "tcp show", "tcp show talk --all", "service show memo",
+	"port show", "port stats", "neigh show", "worker show", "drops", "drops --all",
+	"config check conf.yaml", "config diff conf.yaml", "config apply conf.yaml --dry-run",
+	"config export", "wait generation 1", "wait healthy shop"};
 
 static void json_is_json(void **state)
 {
@@ -728,6 +766,8 @@ static void bash_completes_with_it(void **state)
 		{"conn count --by \"\"", "service\nbackend\nstate\nclient\n"},
 		{"cache \"\"", "show\nstats\nget\npurge\nhotkeys\nbigkeys\nlatency\n"},
 		{"cache stats h", "hot\n"},
+		{"tcp \"\"", "show\n"},
+		{"tcp show t", "talk\n"},
 		{"-o \"\"", "text\njson\n"},
 		{"help conf", "config\n"},
 		{"help config ex", "export\n"},
@@ -758,6 +798,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(all_errors_of_a_file_are_shown_at_once),
 		cmocka_unit_test(warnings_fail_only_under_strict),
 		cmocka_unit_test(exit_codes_with_a_daemon),
+		cmocka_unit_test(tcp_is_shown_in_tables),
 		cmocka_unit_test(a_file_with_a_nul_byte_is_invalid),
 		cmocka_unit_test(json_is_json),
 		cmocka_unit_test(the_environment_sets_defaults),

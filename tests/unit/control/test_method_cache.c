@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_method_cache — cache.show, cache.stats, cache.get and cache.purge, and service.show of what is served from a cache: what the
+ * test_method_cache — cache.show, cache.stats, cache.get and cache.purge, and service.show and tcp.show of what is served from a cache: what the
  * dataplane is asked, and what becomes of its rows. The whole daemon, with a fake dataplane that answers with given ones.
  */
 #include "ctlfix.h"
@@ -576,6 +576,85 @@ static void a_request_to_a_cache_is_explained_as_one(void **state)
 		assert_null_at(item, nulls[i]);
 }
 
+static void tcp_is_told_by_service_resource_and_counter(void **state)
+{
+	static const struct mr_service_row services[] = {{.name = "shop", .conns = 8},
+		{.name = "talks",
+			.conns = 5,
+			.conns_total = 70,
+			.requests = 900,
+			.rx_bytes = 1u << 20}};
+	static const struct mr_tcp_row numbers[] = {{.name = "connections",
+							    .group = MR_TCP_USAGE,
+							    .value = 5,
+							    .max = 1024,
+							    .help = "open"},
+		{.name = "segments_in", .group = MR_TCP_STACK, .value = 1234, .help = "taken"},
+		{.name = "resets_out", .group = MR_TCP_STACK},
+		{.name = "slow_readers", .group = MR_TCP_SERVING, .value = 1}};
+	const json_t *result, *item, *list;
+
+	(void)state;
+	dp->rows[MR_REQ_SERVICES] =
+		(struct fakedp_rows){.msg = &mr_service_row_msg, .rows = services, .n = 2};
+	dp->rows[MR_REQ_TCP] =
+		(struct fakedp_rows){.msg = &mr_tcp_row_msg, .rows = numbers, .n = 4};
+	result = ask("tcp.show", "");
+	item = item_of(result);
+	assert_string_equal(text_of(item, "name"), "talks");
+	assert_string_equal(text_of(item, "cache"), "cold");
+	assert_string_equal(text_of(item, "vip"), "10.1.0.101");
+	assert_int_equal(number_of(item, "port"), 11211);
+	assert_int_equal(number_of(item, "max_connections"), 50);
+	assert_null_at(item, "idle_timeout_ms");
+	assert_int_equal(number_of(item, "conns"), 5);
+	assert_int_equal(number_of(item, "conns_total"), 70);
+	assert_int_equal(number_of(item, "requests"), 900);
+	assert_int_equal(number_of(item, "rx_bytes"), 1u << 20);
+	assert_int_equal(number_of(item, "drops"), 0);
+	list = json_object_get(result, "usage");
+	assert_int_equal(json_array_size(list), 1);
+	item = json_array_get(list, 0);
+	assert_string_equal(text_of(item, "name"), "connections");
+	assert_int_equal(number_of(item, "value"), 5);
+	assert_int_equal(number_of(item, "max"), 1024);
+	list = json_object_get(result, "counters");
+	assert_int_equal(json_array_size(list), 3);
+	item = json_array_get(list, 0);
+	assert_string_equal(text_of(item, "name"), "segments_in");
+	assert_string_equal(text_of(item, "of"), "tcp");
+	assert_string_equal(text_of(item, "help"), "taken");
+	assert_int_equal(number_of(item, "value"), 1234);
+	assert_int_equal(number_of(json_array_get(list, 1), "value"), 0);
+	assert_string_equal(text_of(json_array_get(list, 2), "of"), "cache");
+	dp->rows[MR_REQ_SERVICES].n = 1; /* the service is not there yet */
+	item = item_of(ask("tcp.show", "\"name\": \"talks\""));
+	assert_null_at(item, "conns");
+	assert_null_at(item, "acl_drops");
+	assert_int_equal(number_of(item, "port"), 11211);
+}
+
+static void what_tcp_cannot_be_told_of_is_refused(void **state)
+{
+	(void)state;
+	assert_string_equal(text_of(ask("tcp.show", "\"name\": \"sessions\""), "message"),
+		"service 'sessions' is no cache over tcp");
+	assert_string_equal(text_of(ask("tcp.show", "\"name\": \"shop\""), "message"),
+		"service 'shop' is no cache over tcp");
+	assert_string_equal(
+		text_of(ask("tcp.show", "\"name\": \"talk\""), "hint"), "did you mean 'talks'?");
+	assert_string_equal(text_of(ask("tcp.show", "\"all\": true"), "code"), "usage");
+	dp->rule = (struct fakedp_rule){.type = MR_REQ_SERVICES, .act = FAKEDP_CLOSE, .times = 1};
+	assert_string_equal(text_of(ask("tcp.show", ""), "code"), "unreachable");
+	dp->rule = (struct fakedp_rule){.type = MR_REQ_TCP,
+		.act = FAKEDP_REFUSE,
+		.times = 1,
+		.code = MR_ERR_BUSY,
+		.message = "retry"};
+	assert_string_equal(
+		text_of(ask("tcp.show", ""), "message"), "the dataplane refuses: retry");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -595,6 +674,8 @@ int main(void)
 		TEST(times_are_told_by_kind),
 		TEST(a_service_of_a_cache_has_no_backends),
 		TEST(a_request_to_a_cache_is_explained_as_one),
+		TEST(tcp_is_told_by_service_resource_and_counter),
+		TEST(what_tcp_cannot_be_told_of_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("method_cache", tests, NULL, NULL);
