@@ -135,6 +135,8 @@ static void print_verdict(FILE *f, const json_t *item)
 		fprintf(f, "answered on %s", text_of(item, "out_port"));
 	else if (strcmp(verdict, "dropped") == 0)
 		fprintf(f, "dropped: %s", text_of(item, "drop"));
+	else if (strcmp(verdict, "served") == 0)
+		fputs("taken by its cache", f);
 	else
 		fputs("to the kernel", f);
 }

@@ -270,7 +270,7 @@ static void fill_trace(const struct api_server *s, const struct capture_slot *sl
 	row->verdict = t.verdict;
 	if (t.verdict == MR_VERDICT_DROPPED)
 		put_name(row->drop, drops[slot->at.drop]);
-	else if (t.verdict != MR_VERDICT_KERNEL)
+	else if (t.verdict != MR_VERDICT_KERNEL && t.verdict != MR_VERDICT_SERVED)
 		put_name(row->out_port, ifaces->of[t.out_iface].name);
 }
 

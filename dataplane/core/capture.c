@@ -237,6 +237,12 @@ void capture_trace_classified(struct capture *c, const struct burst *b)
 	}
 }
 
+void capture_trace_served(struct capture *c, unsigned i)
+{
+	if (is_traced(c, i))
+		c->w.trace[i].is_served = true;
+}
+
 void capture_trace_flow(struct capture *c, unsigned i, enum mr_trace_flow flow)
 {
 	if (is_traced(c, i))
@@ -269,7 +275,7 @@ static enum mr_verdict verdict_of(const struct capture_trace *t, const struct pk
 		return MR_VERDICT_HELD;
 	case PKT_PUNT:
 	case PKT_GONE: /* neighbours' answers: by way of the manager's table */
-		return MR_VERDICT_KERNEL;
+		return t->is_served ? MR_VERDICT_SERVED : MR_VERDICT_KERNEL;
 	default:
 		return MR_VERDICT_DROPPED;
 	}
@@ -278,7 +284,7 @@ static enum mr_verdict verdict_of(const struct capture_trace *t, const struct pk
 /* Not at its end yet: another worker has it, or it waits for its first fragment. Its mbuf is not ours. */
 static inline bool is_on_its_way(const struct capture_trace *t, const struct pkt *p)
 {
-	return p->verdict == PKT_GONE && t->kind != MR_TRACE_LOCAL;
+	return p->verdict == PKT_GONE && t->kind != MR_TRACE_LOCAL && !t->is_served;
 }
 
 void capture_trace_end(struct capture *c, const struct burst *b, bool is_handed_over)

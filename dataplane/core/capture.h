@@ -47,7 +47,8 @@ struct capture_trace {
 	uint8_t verdict;      /* enum mr_verdict */
 	uint8_t out_iface;
 	bool is_handed_over;
-	uint32_t len; /* as it came */
+	bool is_served; /* it ended here, at a cache, without an answer in its place */
+	uint32_t len;   /* as it came */
 };
 
 /* Cold. Context: manager. The worker gets it by worker_set_capture(). 0 or -ENOMEM. */
@@ -73,6 +74,8 @@ void capture_drops(struct capture *c, const struct burst *b);
 void capture_trace_begin(struct capture *c, const struct burst *b);
 void capture_trace_classified(struct capture *c, const struct burst *b);
 void capture_trace_end(struct capture *c, const struct burst *b, bool is_handed_over);
+/* Packet i, which is PKT_GONE, was for the box itself: a cache. */
+void capture_trace_served(struct capture *c, unsigned i);
 /* Packet i begins a flow. */
 void capture_trace_flow(struct capture *c, unsigned i, enum mr_trace_flow flow);
 /* Packet i goes to, or comes from, a backend; without an entry if !has_entry. */

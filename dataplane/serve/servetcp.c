@@ -17,6 +17,7 @@
  */
 #include "serve/servetcp.h"
 
+#include "core/capture.h"
 #include "lb/guard.h"
 #include "lb/rate.h"
 #include "serve/mcstream.h"
@@ -564,10 +565,13 @@ void servetcp_input(struct worker *w, const struct serve_conf *c, const struct l
 	for (unsigned k = 0; k < n_taken; k++) {
 		const struct pkt *p = &b->p[taken[k]];
 
-		if (likely(p->verdict == PKT_GONE))
-			w->tally->consumed++;
-		else
+		if (unlikely(p->verdict != PKT_GONE)) {
 			serve_count(&st->tallies[p->service_idx].drops, 1);
+			continue;
+		}
+		w->tally->consumed++;
+		if (unlikely(w->capture != NULL))
+			capture_trace_served(w->capture, taken[k]);
 	}
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/csum.h"
 #include "base/keyhash.h"
+#include "core/capture.h"
 #include "proto/mc_udp.h"
 #include "serve/serve_pvt.h"
 #include "serve/udpreply.h"
@@ -253,6 +254,8 @@ static void end_datagram(struct call *x, struct datagram *d)
 	if (unlikely(d->answer == NULL)) {
 		p->verdict = PKT_GONE;
 		x->w->tally->consumed++;
+		if (unlikely(x->w->capture != NULL))
+			capture_trace_served(x->w->capture, d->i);
 		return;
 	}
 	x->b->m[d->i] = d->answer;

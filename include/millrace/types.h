@@ -148,7 +148,7 @@ struct mr_ip {
 	X(MR_VERDICT_ANSWER, 5, "answer") \
 	X(MR_VERDICT_RESET, 6, "reset") \
 	X(MR_VERDICT_COOKIE, 7, "cookie") /* EXPLAIN alone: a SYN that is answered with one */ \
-	X(MR_VERDICT_SERVED, 8, "served") /* EXPLAIN alone: the box answers it from a cache */
+	X(MR_VERDICT_SERVED, 8, "served") /* it ends here, at a cache */
 
 /* Declares enum mr_T from list L, mr_T_name(value) → text or "?", and mr_T_find(text) → value or
  * -1. */

@@ -430,15 +430,15 @@ static void print_trace(const struct harness *h, const struct capture_slot *slot
 	printf("trace port=%s len=%u ip_proto=%u sport=%u dport=%u kind=%s is_handed_over=%d",
 		ifaces[slot->at.iface].name, slot->len, t.p.proto, rte_be_to_cpu_16(t.p.sport),
 		rte_be_to_cpu_16(t.p.dport), mr_trace_kind_name(t.kind), t.is_handed_over);
+	if (t.mode != 0 || (t.kind == MR_TRACE_SERVICE && t.service_idx != VIP_NONE))
+		printf(" service=%s", lb_registry_service_name(h->registry, t.service_idx));
 	if (t.mode != 0)
-		printf(" service=%s flow=%s backend=%s mode=%s",
-			lb_registry_service_name(h->registry, t.service_idx),
-			mr_trace_flow_name(t.flow),
+		printf(" flow=%s backend=%s mode=%s", mr_trace_flow_name(t.flow),
 			lb_registry_backend_name(h->registry, t.backend_idx), mr_mode_name(t.mode));
 	printf(" verdict=%s", mr_verdict_name(t.verdict));
 	if (t.verdict == MR_VERDICT_DROPPED)
 		printf(" drop=%s", drops[slot->at.drop]);
-	else if (t.verdict != MR_VERDICT_KERNEL)
+	else if (t.verdict != MR_VERDICT_KERNEL && t.verdict != MR_VERDICT_SERVED)
 		printf(" out_port=%s", ifaces[t.out_iface].name);
 	printf("\n");
 }

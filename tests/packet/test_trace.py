@@ -125,6 +125,63 @@ class Trace(PacketTest):
         self.assertEqual([r["sport"] for r in records], [60, 61, 62, 63])
 
 
+class Served(Trace):
+    """What ends here: taken, or answered in its place."""
+    SERVED = {"service": "mem", "kind": "service", "flow": None, "backend": None}
+
+    def up(self):
+        self.box.put("cache", name="hot", memory_bytes=4 << 20, eviction=4, value_max=20000)
+        for name, proto in ("mem", TCP_PROTO), ("memudp", UDP_PROTO):
+            service(self.box, name=name, vip="10.1.0.100", port=11211, proto=proto, mode=CACHE, sched=RR, cache="hot")
+        self.box.put("acl", service="memudp", ip="10.1.0.0", prefix_len=24, action=1)
+        self.apply()
+
+    def segment(self, flags, seq=1, ack=0, data=b"", **more):
+        return packet(dst="10.1.0.100", dport=11211, flags=flags, seq=seq, ack=ack, **more) / Raw(data)
+
+    def test_segments_are_taken(self):
+        self.up()
+        records, out = self.traced(self.segment("S"))
+        (what, port, data), = out
+        syn_ack = Ether(data)[TCP]
+        self.assertEqual((what, str(syn_ack.flags)), ("out", "SA"))
+        (record,) = records
+        self.assertEqual({k: record.get(k) for k in self.SERVED}, self.SERVED)
+        self.assertEqual((record["verdict"], record.get("out_port"), record["len"]), ("served", None, 54))
+        self.one(self.segment("A", 2, syn_ack.seq + 1), verdict="served", **self.SERVED)
+        (record,), out = self.traced(self.segment("PA", 2, syn_ack.seq + 1, b"get k\r\n"))
+        self.assertEqual(record["verdict"], "served")
+        self.assertEqual(bytes(Ether(out[0][2])[TCP].payload), b"END\r\n")
+        # of a segment that is dropped, the reason
+        bad = self.segment("PA", 9, syn_ack.seq + 1, b"get k\r\n")
+        bad[TCP].chksum = 1
+        record = self.one(bad, verdict="dropped", **self.SERVED)
+        self.assertTrue(record["drop"])
+
+    def test_datagrams_are_answered_or_taken(self):
+        self.up()
+        ask = packet(proto=UDP, dst="10.1.0.100", dport=11211) / Raw(bytes([0, 7, 0, 0, 0, 1, 0, 0]) + b"get k\r\n")
+        self.one(ask, service="memudp", verdict="answer", out_port="north")
+        ask[Raw].load = bytes([0, 7, 0, 0, 0, 1, 0, 0]) + b"set k 0 0 1 noreply\r\nx\r\n"
+        self.one(ask, service="memudp", verdict="served", out_port=None)
+
+    test_flows = test_two_of_a_new_flow_in_one_burst = test_a_full_ring_holds_nobody_up = None
+    test_a_fragment_is_told_once = test_dnat = test_without_an_entry = test_held_for_a_neighbour = None
+    test_a_filter_is_asked_of_what_comes = test_the_way_back = test_what_is_not_balanced = None
+
+
+class ServedByTwo(Served):
+    """Segments are handed over, and told once."""
+    workers, queues = 2, 1
+
+    def test_each_is_told_once(self):
+        self.up()
+        records, _ = self.traced(*(self.segment("S", sport=k) for k in range(100, 140)))
+        self.assertEqual(sorted(r["sport"] for r in records), list(range(100, 140)))
+        self.assertEqual({r["verdict"] for r in records}, {"served"})
+        self.assertEqual({r["is_handed_over"] for r in records}, {0, 1})
+
+
 class TwoWorkers(Trace):
     """Flows are handed over: the worker that a packet ends at tells of it."""
     workers, queues = 2, 1
