@@ -77,12 +77,18 @@ static void append_of(
 		append(buf, size, " of %lld", number_of(item, max_key));
 }
 
-/* Not one whose clients are served from a cache, which has no flows. */
-static bool is_balanced(const json_t *item)
+/* Not of a datagram to a cache, which has no flows. */
+static bool has_conns(const json_t *item)
+{
+	return is_told(item, "service_conns");
+}
+
+/* To a service whose clients are served from a cache. */
+static bool is_of_cache(const json_t *item)
 {
 	const char *const mode = text_of(item, "mode");
 
-	return text_of(item, "service") != NULL && (mode == NULL || strcmp(mode, "cache") != 0);
+	return mode != NULL && strcmp(mode, "cache") == 0;
 }
 
 static void put_destination(const json_t *item, char *buf, size_t size)
@@ -116,9 +122,10 @@ static void put_owner(const json_t *item, char *buf, size_t size)
 
 static void put_entry(const json_t *item, char *buf, size_t size)
 {
+	const char *const to = text_of(item, "conn_backend");
 	char age[32], idle[32], left[32];
 
-	if (!is_balanced(item))
+	if (!has_conns(item))
 		return;
 	if (!is_true(item, "has_entry")) {
 		append(buf, size, "none");
@@ -127,14 +134,17 @@ static void put_entry(const json_t *item, char *buf, size_t size)
 	text_duration(age, sizeof(age), (double)number_of(item, "age_ms") / 1000);
 	text_duration(idle, sizeof(idle), (double)number_of(item, "idle_ms") / 1000);
 	text_duration(left, sizeof(left), (double)number_of(item, "expires_ms") / 1000);
-	append(buf, size, "%s, to %s, age %s, idle %s, expires in %s, %lld packets",
-		text_of(item, "conn_state"), text_of(item, "conn_backend"), age, idle, left,
-		number_of(item, "packets"));
+	append(buf, size, "%s%s%s, age %s, idle %s", text_of(item, "conn_state"),
+		to != NULL ? ", to " : "", to != NULL ? to : "", age, idle);
+	if (is_told(item, "expires_ms"))
+		append(buf, size, ", expires in %s", left);
+	if (is_told(item, "packets"))
+		append(buf, size, ", %lld packets", number_of(item, "packets"));
 }
 
 static void put_limits(const json_t *item, char *buf, size_t size)
 {
-	if (!is_balanced(item))
+	if (!has_conns(item))
 		return;
 	append_of(buf, size, item, "service_conns", "service_conns_max");
 	if (is_told(item, "flows_left"))
@@ -162,9 +172,12 @@ static void put_scheduler(const json_t *item, char *buf, size_t size)
 
 static void put_flow(const json_t *item, char *buf, size_t size)
 {
-	if (!is_balanced(item))
+	if (!has_conns(item)
+		|| (is_of_cache(item) && strcmp(text_of(item, "verdict"), "served") != 0))
 		return;
-	if (is_true(item, "is_stateless"))
+	if (is_of_cache(item))
+		append(buf, size, is_true(item, "is_new") ? "would be new" : "goes on");
+	else if (is_true(item, "is_stateless"))
 		append(buf, size, "needs no entry and would get none");
 	else if (strcmp(text_of(item, "verdict"), "reset") == 0)
 		append(buf, size, "would end");
@@ -245,6 +258,10 @@ static void put_verdict(const json_t *item, char *buf, size_t size)
 				: "");
 	else if (strcmp(verdict, "kernel") == 0)
 		append(buf, size, "to the kernel side");
+	else if (strcmp(verdict, "reset") == 0 && is_of_cache(item))
+		append(buf, size,
+			"answered with a reset: there is no such connection, unless it brings a SYN "
+			"cookie, which its bytes alone tell");
 	else if (strcmp(verdict, "reset") == 0)
 		append(buf, size,
 			"answered with a reset: its backend is out, and the service says so");
@@ -321,7 +338,8 @@ static const struct cmd cmds[] = {
 		.text = "Asks the worker that owns the flow, with the functions that packets go through, "
 			"and changes nothing: no token is taken, no scheduler moves on. Connections and "
 			"limits are that worker's share. The packet is a SYN or a datagram unless "
-			"--segment is given; its length and time to live are not looked at.",
+			"--segment is given; its length and time to live are not looked at. Of a cache "
+			"over TCP the entry is the connection.",
 		CMD_PARAMS(params),
 		.examples =
 			"millrace explain tcp 192.0.2.7:40000 203.0.113.80:80\n"

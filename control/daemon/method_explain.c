@@ -32,9 +32,10 @@ static void put_enums(json_t *item, const struct mr_explain_row *row)
 }
 
 /* What is there only in some cases is null in the others, never 0. */
-static void put_nulls(json_t *item, const struct mr_explain_row *row)
+static void put_nulls(json_t *item, const struct mr_explain_row *row, bool is_tcp)
 {
 	const bool is_balanced = row->service[0] != '\0' && row->mode != MR_MODE_CACHE;
+	const bool has_conns = is_balanced || (row->service[0] != '\0' && is_tcp);
 	const struct {
 		const char *key;
 		bool is_told;
@@ -44,12 +45,12 @@ static void put_nulls(json_t *item, const struct mr_explain_row *row)
 		{"rss_hash", row->n_workers != 0},
 		{"age_ms", row->has_entry},
 		{"idle_ms", row->has_entry},
-		{"expires_ms", row->has_entry},
-		{"packets", row->has_entry},
-		{"service_conns", is_balanced},
-		{"service_conns_max", is_balanced && row->service_conns_max != MR_EXPLAIN_NO_LIMIT},
-		{"flows_left", is_balanced && row->flows_left != MR_EXPLAIN_NO_LIMIT},
-		{"source_left", is_balanced && row->source_left != MR_EXPLAIN_NO_LIMIT},
+		{"expires_ms", row->has_entry && row->expires_ms != MR_CONN_EXPIRES_NEVER},
+		{"packets", row->has_entry && is_balanced},
+		{"service_conns", has_conns},
+		{"service_conns_max", has_conns && row->service_conns_max != MR_EXPLAIN_NO_LIMIT},
+		{"flows_left", has_conns && row->flows_left != MR_EXPLAIN_NO_LIMIT},
+		{"source_left", has_conns && row->source_left != MR_EXPLAIN_NO_LIMIT},
 		{"syns_left", is_balanced && row->syns_left != MR_EXPLAIN_NO_LIMIT},
 		{"packets_left", is_balanced && row->packets_left != MR_EXPLAIN_NO_LIMIT},
 		{"flow_hash", is_balanced},
@@ -98,10 +99,11 @@ static void put_hash(json_t *item, const char *key, uint64_t v, int digits)
 
 static json_t *build_item(const struct ctlsrv_request *r, const struct mr_explain_row *row)
 {
+	const char *proto = json_string_value(json_object_get(r->params, "proto"));
 	json_t *item = rowjson_build(&mr_explain_row_msg, row);
 
 	put_enums(item, row);
-	put_nulls(item, row);
+	put_nulls(item, row, mr_proto_find(proto) == MR_PROTO_TCP);
 	put_backend(r, item, "conn_backend", row->service, row->conn_backend);
 	put_backend(r, item, "scheduled", row->service, row->scheduled);
 	put_backend(r, item, "backend", row->service, row->backend);

@@ -8,6 +8,7 @@
  */
 #include "api/explain.h"
 
+#include "api/connmatch.h"
 #include "api/server_pvt.h"
 #include "net/parse.h"
 #include "pipeline.h"
@@ -62,6 +63,12 @@ static void fill_record(struct pkt *p, const struct mr_explain *ask)
 	p->dport = rte_cpu_to_be_16(ask->vip_port);
 }
 
+/* A segment to a cache. A datagram to one needs no worker: any would do the same with it. */
+static bool is_served(const struct pkt *p)
+{
+	return p->verdict == PKT_SERVE && p->proto == MR_PROTO_TCP;
+}
+
 void explain_begin(struct explain_flow *e, const struct mr_explain *ask,
 	const struct snapshot *snap, unsigned n_workers)
 {
@@ -78,7 +85,8 @@ void explain_begin(struct explain_flow *e, const struct mr_explain *ask,
 	e->kind = (uint8_t)addr_find(addr_conf_of(snap), p->family, p->dst, &slot, &iface);
 	pipeline_classify(snap, &e->burst);
 	e->is_balanced = p->verdict == PKT_LB && !e->is_bad_source;
-	if (p->verdict != PKT_LB)
+	e->is_served = is_served(p) && !e->is_bad_source;
+	if (p->verdict != PKT_LB && !is_served(p))
 		return;
 	e->rss_hash = nic_softrss(p);
 	e->worker = pipeline_owner(snap, &e->burst, n_workers);
@@ -91,8 +99,11 @@ void explain_run(struct worker *w, struct explain_flow *e)
 	e->burst.p[0].verdict = PKT_UNSEEN;
 	pipeline_classify(w->snap, &e->burst);
 	e->is_balanced = e->burst.p[0].verdict == PKT_LB;
+	e->is_served = is_served(&e->burst.p[0]) && servetcp_is_there(w);
 	if (e->is_balanced)
 		trial_run(w, &e->burst, &e->trial);
+	else if (e->is_served)
+		servetcp_try(w, lb_conf_of(w->snap), &e->burst.p[0], &e->served);
 }
 
 /* ---- the answer ---- */
@@ -122,7 +133,40 @@ static void put_drop(struct mr_explain_row *row, unsigned reason)
 	snprintf(row->drop_help, sizeof(row->drop_help), "%s", drops[reason].help);
 }
 
-/* The request to a cache that the packet may be: any worker serves it, if its sender may ask. */
+/* A segment to a cache: one of a connection, or that begins one, or that there is nothing for. */
+static void fill_segment(
+	const struct explain_flow *e, const struct lb_service *s, struct mr_explain_row *row)
+{
+	const struct servetcp_trial *t = &e->served;
+	const struct tcp_info *tcp = &t->info.tcp;
+	const uint32_t timeout_ms = s->spec.established_timeout_ms;
+
+	row->service_conns = t->conns;
+	row->service_conns_max = t->max_conns;
+	row->flows_left = t->flows_left;
+	row->source_left = t->source_left;
+	row->syns_left = row->packets_left = MR_EXPLAIN_NO_LIMIT;
+	row->has_entry = t->is_known;
+	row->is_new = !t->is_known && (e->burst.p[0].tcp_flags & TCP_SYN) && !t->is_refused;
+	if (t->is_known) {
+		row->conn_state = connmatch_state(tcp->state);
+		row->age_ms = t->info.age_ms;
+		row->idle_ms = (uint32_t)RTE_MIN(tcp->idle_us / 1000, UINT32_MAX);
+		row->expires_ms = timeout_ms == 0   ? MR_CONN_EXPIRES_NEVER
+			: row->idle_ms < timeout_ms ? timeout_ms - row->idle_ms
+						    : 0;
+	}
+	if (t->is_refused) {
+		put_drop(row, t->drop);
+	} else if (t->is_known || row->is_new) {
+		row->verdict = MR_VERDICT_SERVED;
+	} else {
+		row->verdict = MR_VERDICT_RESET;
+		row->may_be_cookie = 1;
+	}
+}
+
+/* A packet to a cache: a datagram is served if its sender may ask. */
 static void fill_served(
 	const struct explain_flow *e, const struct lb_conf *lb, struct mr_explain_row *row)
 {
@@ -136,7 +180,9 @@ static void fill_served(
 	row->mode = s->spec.mode;
 	if (e->is_bad_source)
 		return;
-	if (s->acl != NULL && !acl_allows(s->acl, p->src))
+	if (e->is_served)
+		fill_segment(e, s, row);
+	else if (s->acl != NULL && !acl_allows(s->acl, p->src))
 		put_drop(row, PKT_DROP_acl);
 	else
 		row->verdict = MR_VERDICT_SERVED;
@@ -296,7 +342,7 @@ int explain_on_explain(
 			"another client is asking about connections: retry in a moment");
 	x->request_type = f->type;
 	explain_begin(&x->flow, &ask, snapshot_get(), s->p.n_workers);
-	if (!x->flow.is_balanced) {
+	if (!x->flow.is_balanced && !x->flow.is_served) {
 		answer(s, c, x, f->request);
 		return 0;
 	}

@@ -72,6 +72,21 @@ struct servetcp_walk {
 };
 void servetcp_walk(struct worker *w, struct servetcp_walk *walk, unsigned n);
 
+/* What would become of a segment to a service of a cache, of which p is the record, and why. */
+struct servetcp_trial {
+	bool is_refused;
+	uint8_t drop;  /* enum pkt_drop, with is_refused */
+	bool is_known; /* it is of the connection that info is about */
+	struct servetcp_info info;
+	uint64_t conns; /* of the service, this worker's */
+	/* this worker's share, and new connections admitted at once; UINT32_MAX: no limit */
+	uint32_t max_conns, flows_left, source_left;
+};
+
+/* Changes nothing. Context: the worker (a job). */
+void servetcp_try(
+	struct worker *w, const struct lb_conf *lb, const struct pkt *p, struct servetcp_trial *t);
+
 /* Whether the worker has a TCP: what is below is for those that have. Context: any. */
 bool servetcp_is_there(const struct worker *w);
 

@@ -694,6 +694,16 @@ const char *tcp_state_name(uint8_t state)
 	return state < TCP_N_STATES ? names[state] : "?";
 }
 
+struct tcb *tcp_find(const struct tcp *t, const struct pkt *p)
+{
+	struct tcp_tuple tuple;
+	uint32_t ref;
+
+	tcp_flow_tuple(&tuple, p);
+	ref = tcp_flow_find(t->flow, &tuple);
+	return TCP_FLOW_KIND(ref) == TCP_KIND_TCB ? &t->tcbs[TCP_FLOW_IDX(ref)] : NULL;
+}
+
 void tcp_walk(struct tcp *t, bool (*each)(void *ctx, struct tcb *c), void *ctx)
 {
 	for (uint32_t i = 0; i < t->p.n_conns; i++)

@@ -168,6 +168,8 @@ struct tcp_info {
 
 void tcp_info(const struct tcb *c, struct tcp_info *info, uint64_t now_us);
 const char *tcp_state_name(uint8_t state);
+/* The connection that a segment like this one is of; NULL: none. */
+struct tcb *tcp_find(const struct tcp *t, const struct pkt *p);
 /* Calls for each connection, until one returns false. The callback may tcp_abort() and tcp_close(). */
 void tcp_walk(struct tcp *t, bool (*each)(void *ctx, struct tcb *c), void *ctx);
 

@@ -6,9 +6,9 @@
 #include "api/server_pvt.h"
 #include "eal.h"
 #include "harness.h"
+#include "tcpclient.h"
 #include "unit.h"
 
-#include <rte_ip.h>
 #include <rte_tcp.h>
 
 #include <errno.h>
@@ -34,6 +34,7 @@ static int fd;
 /* What the last request was answered. */
 static struct mr_conn_row rows[ROWS_MAX];
 static struct mr_tcp_row numbers[ROWS_MAX];
+static struct mr_explain_row told;
 static unsigned n_rows, n_polls;
 static bool is_error;
 static struct mr_error refusal;
@@ -46,94 +47,14 @@ static uint32_t now_ms(void)
 
 /* --- clients --- */
 
-struct client {
-	struct mr_ip ip, vip;
-	uint16_t sport, dport;
-	uint32_t snd_nxt, rcv_nxt;
-	/* of all that came back */
-	uint8_t flags;
-	unsigned n_bytes;
-};
-
-static void send_segment(struct client *c, uint8_t flags, const char *text)
+static void talk(struct tcpclient *c, uint8_t flags, const char *text)
 {
-	const uint16_t n = (uint16_t)strlen(text);
-	uint8_t frame[512] = {2, 0, 0, 0, 0, 1, 2, 0xaa, 0, 0, 0, 0x10}, *ip = frame + 14, *l4;
-	struct rte_tcp_hdr tcp = {.src_port = rte_cpu_to_be_16(c->sport),
-		.dst_port = rte_cpu_to_be_16(c->dport),
-		.sent_seq = rte_cpu_to_be_32(c->snd_nxt),
-		.recv_ack = flags & ACK ? rte_cpu_to_be_32(c->rcv_nxt) : 0,
-		.data_off = 5 << 4,
-		.tcp_flags = flags,
-		.rx_win = RTE_BE16(65535)};
-	struct rte_ipv4_hdr v4 = {.version_ihl = 0x45,
-		.total_length = rte_cpu_to_be_16((uint16_t)(20 + 20 + n)),
-		.time_to_live = 64,
-		.next_proto_id = IPPROTO_TCP};
-	struct rte_ipv6_hdr v6 = {.vtc_flow = rte_cpu_to_be_32(6u << 28),
-		.payload_len = rte_cpu_to_be_16((uint16_t)(20 + n)),
-		.proto = IPPROTO_TCP,
-		.hop_limits = 64};
-
-	frame[12] = c->ip.family == 4 ? 0x08 : 0x86;
-	frame[13] = c->ip.family == 4 ? 0x00 : 0xdd;
-	l4 = ip + (c->ip.family == 4 ? 20 : 40);
-	memcpy(l4, &tcp, 20);
-	memcpy(l4 + 20, text, n);
-	memcpy(&v4.src_addr, c->ip.bytes, 4);
-	memcpy(&v4.dst_addr, c->vip.bytes, 4);
-	memcpy(v6.src_addr, c->ip.bytes, 16);
-	memcpy(v6.dst_addr, c->vip.bytes, 16);
-	v4.hdr_checksum = rte_ipv4_cksum(&v4);
-	if (c->ip.family == 4)
-		memcpy(ip, &v4, 20);
-	else
-		memcpy(ip, &v6, 40);
-	tcp.cksum =
-		c->ip.family == 4 ? rte_ipv4_udptcp_cksum(&v4, l4) : rte_ipv6_udptcp_cksum(&v6, l4);
-	memcpy(l4 + 16, &tcp.cksum, 2);
-	c->snd_nxt += n + (flags & SYN ? 1u : 0) + (flags & FIN ? 1u : 0);
-	harness_receive(&h, 0, 0, harness_mbuf(&h, frame, (unsigned)(l4 + 20 + n - frame)));
+	tcpclient_talk(&h, c, flags, text);
 }
 
-/* What was sent to this client; frames to others are lost. */
-static void take_answers(struct client *c)
+static struct tcpclient open_from(const char *ip, uint16_t sport, const char *vip, uint16_t dport)
 {
-	struct rte_mbuf *m;
-
-	while ((m = harness_sent(&h, 0)) != NULL) {
-		const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *) + 14;
-		const bool is_v4 = ip[0] >> 4 == 4;
-		const uint8_t *l4 = ip + (is_v4 ? 20 : 40);
-		const unsigned ip_len =
-			is_v4 ? (unsigned)ip[2] << 8 | ip[3] : 40u + ((unsigned)ip[4] << 8 | ip[5]);
-		struct rte_tcp_hdr tcp;
-		unsigned n;
-
-		memcpy(&tcp, l4, sizeof(tcp));
-		n = ip_len - (unsigned)(l4 - ip) - (tcp.data_off >> 4) * 4u;
-		if (tcp.dst_port == rte_cpu_to_be_16(c->sport)) {
-			c->flags |= tcp.tcp_flags;
-			c->n_bytes += n;
-			c->rcv_nxt = rte_be_to_cpu_32(tcp.sent_seq) + n
-				+ (tcp.tcp_flags & (SYN | FIN) ? 1u : 0);
-		}
-		rte_pktmbuf_free(m);
-	}
-}
-
-static void talk(struct client *c, uint8_t flags, const char *text)
-{
-	c->flags = 0;
-	c->n_bytes = 0;
-	send_segment(c, flags, text);
-	harness_settle(&h);
-	take_answers(c);
-}
-
-static struct client open_from(const char *ip, uint16_t sport, const char *vip, uint16_t dport)
-{
-	struct client c = {.sport = sport, .dport = dport, .snd_nxt = 1000u * sport};
+	struct tcpclient c = {.sport = sport, .dport = dport, .snd_nxt = 1000u * sport};
 
 	assert_int_equal(mr_ip_parse(&c.ip, ip), 0);
 	assert_int_equal(mr_ip_parse(&c.vip, vip), 0);
@@ -188,6 +109,8 @@ static void take_frame(const struct mr_frame *f)
 	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_CONNS) {
 		assert_true(n_rows < ROWS_MAX);
 		decode(f, &mr_conn_row_msg, &rows[n_rows++]);
+	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_EXPLAIN) {
+		decode(f, &mr_explain_row_msg, &told);
 	} else if (f->flags & MR_F_MORE && f->type == MR_REQ_TCP) {
 		assert_true(n_rows < ROWS_MAX);
 		decode(f, &mr_tcp_row_msg, &numbers[n_rows++]);
@@ -409,10 +332,10 @@ static unsigned n_entries(void)
 
 static void drain(void)
 {
-	struct client nobody = {0};
+	struct tcpclient nobody = {0};
 	struct rte_mbuf *m;
 
-	take_answers(&nobody);
+	tcpclient_take(&h, &nobody);
 	while ((m = harness_sent(&h, 1)) != NULL)
 		rte_pktmbuf_free(m);
 }
@@ -427,7 +350,7 @@ static void kill_all(void)
 	assert_true(harness_balanced(&h, &sum));
 }
 
-static struct client clients[6];
+static struct tcpclient clients[6];
 
 /* Six connections whose ports tell them apart, and the entry of a flow:
  *     1, 2  sessions, 10.1.1.1, at 0 s     3  sessions, 10.1.2.1, at 2 s; its client has closed
@@ -435,7 +358,7 @@ static struct client clients[6];
  *     6     sessions, 10.1.1.2, at 5 s; three requests at 7 s      9  web, 10.1.1.1, at 5 s; then it is 10 s */
 static void open_conns(void)
 {
-	struct client web = {.sport = 9, .dport = 80, .ip = ip_of("10.1.1.1")};
+	struct tcpclient web = {.sport = 9, .dport = 80, .ip = ip_of("10.1.1.1")};
 
 	web.vip = ip_of("10.1.0.80");
 	clients[0] = open_from("10.1.1.1", 1, VIP4, 11211);
@@ -596,7 +519,7 @@ static void a_killed_connection_is_reset(void **state)
 	clients[0].flags = 0;
 	tally_sum(h.tallies, &before);
 	kill_conns(&f, 2);
-	take_answers(&clients[0]);
+	tcpclient_take(&h, &clients[0]);
 	assert_true(clients[0].flags & RST);
 	ask(&(struct mr_conn_filter){.limit = 0});
 	assert_string_equal(ports(), " 3 4 5 6 9");
@@ -714,11 +637,156 @@ static void one_asks_at_a_time(void **state)
 	assert_true(n_rows > 4);
 }
 
+/* --- explanations --- */
+
+static void explain(
+	const char *ip, uint16_t sport, const char *vip, uint16_t dport, bool is_segment)
+{
+	const struct mr_explain x = {.proto = MR_PROTO_TCP,
+		.client = ip_of(ip),
+		.client_port = sport,
+		.vip = ip_of(vip),
+		.vip_port = dport,
+		.segment = is_segment};
+
+	send_request(MR_REQ_EXPLAIN, &mr_explain_msg, &x);
+	await();
+	assert_false(is_error);
+}
+
+static void a_segment_is_explained_by_its_connection(void **state)
+{
+	(void)state;
+	explain("10.1.1.1", 1, VIP4, 11211, false);
+	assert_int_equal(told.verdict, MR_VERDICT_SERVED);
+	assert_string_equal(told.service, "sessions");
+	assert_int_equal(told.mode, MR_MODE_CACHE);
+	assert_int_equal(told.n_workers, h.n_workers);
+	assert_true(told.is_new && !told.has_entry);
+	assert_int_equal(told.service_conns_max, MR_EXPLAIN_NO_LIMIT);
+	assert_int_equal(told.flows_left, MR_EXPLAIN_NO_LIMIT);
+	assert_int_equal(told.source_left, MR_EXPLAIN_NO_LIMIT);
+	/* nothing to be served, but it could be a cookie's */
+	explain("10.1.1.1", 1, VIP4, 11211, true);
+	assert_int_equal(told.verdict, MR_VERDICT_RESET);
+	assert_true(told.may_be_cookie && !told.is_new && !told.has_entry);
+	open_conns();
+	for (unsigned i = 0; i < 6; i++) {
+		const struct tcpclient *c = &clients[i];
+		char ip[INET6_ADDRSTRLEN];
+
+		for (unsigned is_segment = 0; is_segment < 2; is_segment++) {
+			explain(mr_ip_text(&c->ip, ip, sizeof(ip)), c->sport,
+				c->ip.family == 4 ? VIP4 : VIP6, c->dport, is_segment);
+			assert_int_equal(told.verdict, MR_VERDICT_SERVED);
+			assert_true(told.has_entry && !told.is_new);
+			assert_int_equal(
+				told.conn_state, c->sport == 3 ? MR_CONN_FIN : MR_CONN_ESTABLISHED);
+		}
+		ask(&(struct mr_conn_filter){.served = 1});
+		assert_int_equal(row_of(c->sport)->worker, told.worker);
+		assert_int_equal(row_of(c->sport)->age_ms, told.age_ms);
+		assert_int_equal(row_of(c->sport)->idle_ms, told.idle_ms);
+		assert_int_equal(row_of(c->sport)->expires_ms, told.expires_ms);
+	}
+	explain("10.1.1.1", 9, "10.1.0.80", 80,
+		true); /* the flow of another service is no other than before */
+	assert_true(told.has_entry);
+	assert_string_equal(told.conn_backend, "web1");
+	kill_all();
+}
+
+/* From one client, until it is refused: what is said before each SYN is what becomes of it. Connections of both workers' shares. */
+static unsigned open_while_told(const char *vip, uint16_t dport, const char *reason)
+{
+	static uint16_t sport = 20000;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 64; i++) {
+		struct tcpclient c = {.ip = ip_of("10.1.1.1"),
+			.vip = ip_of(vip),
+			.sport = ++sport,
+			.dport = dport,
+			.snd_nxt = 7};
+		const bool is_told = (explain("10.1.1.1", sport, vip, dport, false),
+			told.verdict == MR_VERDICT_SERVED);
+
+		if (!is_told) {
+			assert_int_equal(told.verdict, MR_VERDICT_DROPPED);
+			assert_string_equal(told.drop, reason);
+		}
+		talk(&c, SYN, "");
+		assert_int_equal(c.flags, is_told ? SYN | ACK : 0);
+		if (is_told)
+			talk(&c, ACK, "");
+		n += is_told;
+	}
+	return n;
+}
+
+/* The model is the server's. */
+static void apply_more(const struct mr_object *a, const struct mr_object *b)
+{
+	struct mr_error err;
+
+	h.model = server->model;
+	put(a);
+	put(b);
+	if (harness_apply(&h, &err) != 0)
+		fail_msg("%s: %s", err.object, err.message);
+	h.model = NULL;
+	harness_poll(&h);
+}
+
+static void what_would_refuse_a_connection_is_said(void **state)
+{
+	struct mr_object o = {.type = MR_OBJ_ACL,
+		.acl = {.service = "limited",
+			.ip = ip_of("10.1.7.0"),
+			.prefix_len = 24,
+			.action = MR_ACL_DENY}};
+	struct mr_object s = {.type = MR_OBJ_SERVICE,
+		.service = {.name = "limited",
+			.vip = ip_of("10.1.0.101"),
+			.port = 11211,
+			.proto = MR_PROTO_TCP,
+			.mode = MR_MODE_CACHE,
+			.sched = MR_SCHED_RR,
+			.cache = "hot",
+			.max_conns = 10}};
+
+	(void)state;
+	apply_more(&o, &s);
+	explain("10.1.7.1", 1, "10.1.0.101", 11211, false);
+	assert_int_equal(told.verdict, MR_VERDICT_DROPPED);
+	assert_string_equal(told.drop, "acl");
+	explain("10.1.7.1", 1, "10.1.0.101", 11211,
+		true); /* it begins nothing that could be refused */
+	assert_int_equal(told.verdict, MR_VERDICT_RESET);
+	assert_int_equal(open_while_told("10.1.0.101", 11211, "service_limit"), 10);
+	assert_int_equal(told.service_conns, 5); /* a worker's share */
+	assert_int_equal(told.service_conns_max, 5);
+	kill_all();
+	s.service.max_conns = 0;
+	s.service.source_rate = 20;
+	apply_more(&o, &s);
+	assert_int_equal(open_while_told("10.1.0.101", 11211, "source_rate"), 20);
+	assert_int_equal(told.source_left, 0);
+	assert_int_equal(told.service_conns_max, MR_EXPLAIN_NO_LIMIT);
+	kill_all();
+	s.service.source_rate = 0;
+	s.service.flow_rate = 100;
+	apply_more(&o, &s);
+	assert_int_equal(open_while_told("10.1.0.101", 11211, "service_rate"), 10);
+	assert_int_equal(told.flows_left, 0);
+	kill_all();
+}
+
 /* More than a worker looks at in a turn, beside entries of flows. */
 static void many_connections_are_shown_counted_and_ended(void **state)
 {
 	const unsigned n_conns = 600, n_flows = 100;
-	struct client c;
+	struct tcpclient c;
 	char ip[INET_ADDRSTRLEN];
 	unsigned n = 0;
 
@@ -728,7 +796,7 @@ static void many_connections_are_shown_counted_and_ended(void **state)
 		c = open_from(ip, (uint16_t)(1000 + i), VIP4, 11211);
 	}
 	for (unsigned i = 0; i < n_flows; i++) {
-		c = (struct client){.ip = ip_of("10.1.9.9"),
+		c = (struct tcpclient){.ip = ip_of("10.1.9.9"),
 			.vip = ip_of("10.1.0.80"),
 			.sport = (uint16_t)(5000 + i),
 			.dport = 80};
@@ -771,6 +839,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_killed_connection_is_reset),
 		cmocka_unit_test(numbers_are_sums_of_the_workers),
 		cmocka_unit_test(one_asks_at_a_time),
+		cmocka_unit_test(a_segment_is_explained_by_its_connection),
+		cmocka_unit_test(what_would_refuse_a_connection_is_said),
 		cmocka_unit_test(many_connections_are_shown_counted_and_ended),
 	};
 

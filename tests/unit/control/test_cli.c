@@ -53,6 +53,20 @@ static const char conf_text[] = "# as applied, comments and all\n"
 /* --- the other side */
 
 static const struct mr_service_row service_rows[] = {{.name = "talk", .conns = 3, .requests = 77}};
+static const struct mr_explain_row explain_row = {.verdict = MR_VERDICT_SERVED,
+	.address = "virtual",
+	.service = "talk",
+	.mode = MR_MODE_CACHE,
+	.n_workers = 2,
+	.has_entry = 1,
+	.conn_state = MR_CONN_ESTABLISHED,
+	.age_ms = 9000,
+	.idle_ms = 500,
+	.expires_ms = MR_CONN_EXPIRES_NEVER,
+	.service_conns = 4,
+	.service_conns_max = 10,
+	.flows_left = MR_EXPLAIN_NO_LIMIT,
+	.source_left = 3};
 static const struct mr_tcp_row tcp_rows[] = {
 	{.name = "connections", .group = MR_TCP_USAGE, .value = 3, .max = 12, .help = "open"},
 	{.name = "time_waits", .group = MR_TCP_USAGE, .max = 12, .help = "ended"},
@@ -72,6 +86,8 @@ static void run_daemon(const char *dp_socket, const char *state_dir, const char 
 	dp = fakedp_start(base, dp_socket);
 	dp->rows[MR_REQ_SERVICES] =
 		(struct fakedp_rows){.msg = &mr_service_row_msg, .rows = service_rows, .n = 1};
+	dp->rows[MR_REQ_EXPLAIN] =
+		(struct fakedp_rows){.msg = &mr_explain_row_msg, .rows = &explain_row, .n = 1};
 	dp->rows[MR_REQ_TCP] =
 		(struct fakedp_rows){.msg = &mr_tcp_row_msg, .rows = tcp_rows, .n = 4};
 	if (loop_create(&sp.loop, base, &params) != 0 || ctlsrv_create(&server, base, &sp) != 0
@@ -556,6 +572,23 @@ static void tcp_is_shown_in_tables(void **state)
 	assert_non_null(strstr(out, "paws         0  old"));
 }
 
+static void a_segment_to_a_cache_is_explained_in_lines(void **state)
+{
+	ask("explain tcp 10.1.0.7:4000 10.1.0.90:11211", EXIT_DONE,
+		"destination  service talk\n"
+		"owner        worker 0 of 2, by Toeplitz hash 0x00000000\n"
+		"entry        established, age 9.0s, idle 500ms\n"
+		"limits       connections 4 of 10, for 3 of this source\n"
+		"flow         goes on\n"
+		"verdict      answered here, from cache hot\n",
+		NULL);
+	ask("explain udp 10.1.0.7:4000 10.1.0.90:11211", EXIT_DONE,
+		"destination  service talk\n"
+		"owner        worker 0 of 2, by Toeplitz hash 0x00000000\n"
+		"verdict      answered here, from cache hot\n",
+		NULL);
+}
+
 static void a_file_with_a_nul_byte_is_invalid(void **state)
 {
 	FILE *f = fopen("nul.yaml", "w");
@@ -799,6 +832,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(warnings_fail_only_under_strict),
 		cmocka_unit_test(exit_codes_with_a_daemon),
 		cmocka_unit_test(tcp_is_shown_in_tables),
+		cmocka_unit_test(a_segment_to_a_cache_is_explained_in_lines),
 		cmocka_unit_test(a_file_with_a_nul_byte_is_invalid),
 		cmocka_unit_test(json_is_json),
 		cmocka_unit_test(the_environment_sets_defaults),

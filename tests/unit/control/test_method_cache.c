@@ -576,6 +576,50 @@ static void a_request_to_a_cache_is_explained_as_one(void **state)
 		assert_null_at(item, nulls[i]);
 }
 
+/* Over TCP there are connections, and limits of them. */
+static void a_segment_to_a_cache_is_explained_by_its_connection(void **state)
+{
+	static const char ask_text[] = "\"proto\": \"tcp\", \"client\": \"10.1.0.7:4000\", "
+				       "\"vip\": \"10.1.0.101:11211\"";
+	static const char *const nulls[] = {"service_conns_max", "flows_left", "syns_left",
+		"packets_left", "flow_hash", "scheduler", "backend", "conn_backend", "packets",
+		"expires_ms"};
+	struct mr_explain_row row = {.verdict = MR_VERDICT_SERVED,
+		.service = "talks",
+		.mode = MR_MODE_CACHE,
+		.n_workers = 2,
+		.has_entry = 1,
+		.conn_state = MR_CONN_ESTABLISHED,
+		.age_ms = 9000,
+		.idle_ms = 500,
+		.expires_ms = MR_CONN_EXPIRES_NEVER,
+		.service_conns = 4,
+		.service_conns_max = MR_EXPLAIN_NO_LIMIT,
+		.flows_left = MR_EXPLAIN_NO_LIMIT,
+		.source_left = 3,
+		.syns_left = MR_EXPLAIN_NO_LIMIT,
+		.packets_left = MR_EXPLAIN_NO_LIMIT};
+	const json_t *item;
+
+	(void)state;
+	dp->rows[MR_REQ_EXPLAIN] =
+		(struct fakedp_rows){.msg = &mr_explain_row_msg, .rows = &row, .n = 1};
+	item = item_of(ask("explain", ask_text));
+	assert_string_equal(text_of(item, "verdict"), "served");
+	assert_string_equal(text_of(item, "cache"), "cold");
+	assert_string_equal(text_of(item, "conn_state"), "established");
+	assert_int_equal(number_of(item, "age_ms"), 9000);
+	assert_int_equal(number_of(item, "service_conns"), 4);
+	assert_int_equal(number_of(item, "source_left"), 3);
+	for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
+		assert_null_at(item, nulls[i]);
+	row.expires_ms = 0;
+	row.service_conns_max = 4;
+	item = item_of(ask("explain", ask_text));
+	assert_int_equal(number_of(item, "expires_ms"), 0);
+	assert_int_equal(number_of(item, "service_conns_max"), 4);
+}
+
 static void tcp_is_told_by_service_resource_and_counter(void **state)
 {
 	static const struct mr_service_row services[] = {{.name = "shop", .conns = 8},
@@ -674,6 +718,7 @@ int main(void)
 		TEST(times_are_told_by_kind),
 		TEST(a_service_of_a_cache_has_no_backends),
 		TEST(a_request_to_a_cache_is_explained_as_one),
+		TEST(a_segment_to_a_cache_is_explained_by_its_connection),
 		TEST(tcp_is_told_by_service_resource_and_counter),
 		TEST(what_tcp_cannot_be_told_of_is_refused),
 	};
