@@ -97,7 +97,10 @@ struct tcb {
 	uint16_t flags;
 	uint8_t state, why;
 	uint8_t snd_wscale, rcv_wscale;
-	uint16_t mss; /* payload of a full segment, timestamps taken off */
+	uint16_t mss;         /* payload of a full segment, timestamps taken off */
+	uint16_t mss_seen;    /* a payload that got through, the longest that was noticed */
+	uint16_t mss_claimed; /* of a path MTU that is not believed yet, 0: none */
+	uint32_t mss_claimed_seq;
 	uint32_t snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, max_wnd;
 	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: end of the window that the peer knows of */
 	uint32_t ts_recent, ts_offset, last_ack_sent;

@@ -22,10 +22,11 @@ struct tcb; /* a connection; good from on_open() or tcp_open() until on_close() 
 
 /* Why a connection ended. */
 enum tcp_reason {
-	TCP_WHY_CLOSED,  /* both sides sent all and have had it acknowledged */
-	TCP_WHY_RESET,   /* the peer's RST */
-	TCP_WHY_REFUSED, /* RST in answer to tcp_open() */
-	TCP_WHY_ABORTED, /* tcp_abort() */
+	TCP_WHY_CLOSED,      /* both sides sent all and have had it acknowledged */
+	TCP_WHY_RESET,       /* the peer's RST */
+	TCP_WHY_REFUSED,     /* RST in answer to tcp_open() */
+	TCP_WHY_UNREACHABLE, /* ICMP error in answer to tcp_open() */
+	TCP_WHY_ABORTED,     /* tcp_abort() */
 	TCP_WHY_TIMEOUT, /* user_timeout_ms without progress (RFC 9293 3.8.3), or no answer to probes */
 	TCP_WHY_IDLE,      /* idle_ms without a segment */
 	TCP_WHY_DESTROYED, /* tcp_destroy() */
@@ -89,6 +90,11 @@ void tcp_destroy(struct tcp **t);
 /* Hot. Packets sel[0..n) of the burst are TCP, no fragments, for addresses of ours, in the first segment of their mbuf;
  * checksums are verified here, as what drivers say that were not asked is not to be believed. Takes all: PKT_GONE, or PKT_DROP with a reason. */
 void tcp_input(struct tcp *t, struct burst *b, const uint8_t *sel, unsigned n, uint64_t now_us);
+
+/* Hot. Packet i of the burst is an ICMP or ICMPv6 error to an address of ours. False: it quotes no segment of a flow of this stack, and
+ * is as it was. Else it is PKT_GONE; a connection may have ended or send in smaller segments, which is told and done when
+ * the next tcp_poll() or tcp_flush() ends. Path MTU: RFC 1191, RFC 8201; all else: RFC 5927. */
+bool tcp_icmp(struct tcp *t, struct burst *b, unsigned i, uint64_t now_us);
 
 /* Hot. Runs timers that are due, at most a bounded number, and on_ready() after tcp_again(). */
 void tcp_poll(struct tcp *t, uint64_t now_us);
@@ -207,7 +213,12 @@ void tcp_walk(struct tcp *t, bool (*each)(void *ctx, struct tcb *c), void *ctx);
 	X(window_probes, "probes of closed windows") \
 	X(keepalives, "probes of idle connections") \
 	X(time_waits, "connections that ended in TIME-WAIT") \
-	X(time_wait_reuses, "new connections over one in TIME-WAIT")
+	X(time_wait_reuses, "new connections over one in TIME-WAIT") \
+	X(icmp_ignored, "ICMP errors about nothing that is on its way (RFC 5927 4.1)") \
+	X(icmp_soft, "ICMP errors that changed nothing") \
+	X(icmp_hard, "opens that an ICMP error ended") \
+	X(mss_claimed, "path MTUs that only a time-out makes believable (RFC 5927 7.2)") \
+	X(mss_lowered, "connections that a path MTU gave smaller segments")
 
 #define TCP_STATS_FIELD(name, help) uint64_t name;
 struct tcp_stats {

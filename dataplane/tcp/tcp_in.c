@@ -2,6 +2,7 @@
 /* tcp_in — see tcp_in.h. */
 #include "tcp/tcp_in.h"
 
+#include "tcp/tcp_icmp.h"
 #include "tcp/tcp_listen.h"
 #include "tcp/tcp_loss.h"
 #include "tcp/tcp_out.h"
@@ -160,6 +161,8 @@ static bool take_ack(struct tcb *c, const struct tcp_in *in)
 	is_dup = in->ack == c->snd_una && in->len == 0 && !(in->flags & RTE_TCP_FIN_FLAG)
 		&& wnd == c->snd_wnd && tcb_flight(c) > 0;
 	update_window(c, in);
+	if (in->ack != c->snd_una)
+		tcp_icmp_on_ack(c, in->ack);
 	tcp_loss_ack(c, in, is_dup);
 	on_all_acked(c);
 	if (c->flags & TCP_F_WANT_ROOM && c->snd_bytes <= tcp_snd_max(c->profile) / 2) {
@@ -321,6 +324,7 @@ static void on_rtx(struct tcb *c)
 	}
 	c->rtx_us = TCP_NEVER;
 	if (tcb_flight(c) > 0) {
+		tcp_icmp_on_timeout(c);
 		tcp_loss_timeout(c);
 		c->n_backoffs = (uint8_t)RTE_MIN(c->n_backoffs + 1, 8);
 		c->rto_us = RTE_MIN(2 * c->rto_us, TCP_RTO_MAX_US);

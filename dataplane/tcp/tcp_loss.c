@@ -222,3 +222,26 @@ void tcp_loss_timeout(struct tcb *c)
 	}
 	c->t->stats.timeouts++;
 }
+
+void tcp_loss_too_big(struct tcb *c)
+{
+	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent; m = tcp_seg(m)->next) {
+		struct tcp_seg *s = tcp_seg(m);
+
+		if (s->len <= c->mss || s->flags & TCP_SEG_SACKED)
+			continue;
+		if (s->flags & TCP_SEG_RETRANS) {
+			s->flags &= (uint8_t)~TCP_SEG_RETRANS;
+			c->retrans -= tcp_seg_span(m);
+		}
+		if (!(s->flags & TCP_SEG_LOST))
+			mark_lost(c, m);
+	}
+	if (!(c->flags & TCP_F_SACK))
+		c->sacked = RTE_MIN(c->sacked, tcb_flight(c) - c->lost);
+	if (c->lost > 0 && !(c->flags & TCP_F_RECOVERY)) {
+		c->flags |= TCP_F_RECOVERY;
+		c->recover = c->snd_nxt;
+		c->ssthresh = RTE_MAX(c->cwnd, 2u * c->mss); /* which it is after it */
+	}
+}

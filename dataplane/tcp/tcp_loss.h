@@ -18,3 +18,6 @@ void tcp_loss_ack(struct tcb *c, const struct tcp_in *in, bool is_dup);
 
 /* The retransmission time-out: all that is not acknowledged is lost. */
 void tcp_loss_timeout(struct tcb *c);
+
+/* What was sent in segments longer than mss has been dropped for that alone: it is to be sent again, and the window stays as it is. */
+void tcp_loss_too_big(struct tcb *c);

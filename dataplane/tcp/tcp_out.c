@@ -216,12 +216,13 @@ void tcp_out_control(struct tcb *c, uint8_t flags, uint32_t seq)
 	tcp_out_bare(c->t, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
 }
 
-/* The segment's payload and headers, in its own mbuf or, while a driver has that, in a copy. */
+/* The segment's payload, no more than mss of it, and headers, in its own mbuf or, while a driver has that, in a copy. */
 static bool transmit(struct tcb *c, struct rte_mbuf *m)
 {
 	struct tcp_seg *s = tcp_seg(m);
 	struct tcp *t = c->t;
 	struct rte_mbuf *out = m;
+	const uint16_t len = RTE_MIN(s->len, c->mss);
 	struct tcp_head h;
 
 	if (rte_mbuf_refcnt_read(m) > 1) {
@@ -230,16 +231,16 @@ static bool transmit(struct tcb *c, struct rte_mbuf *m)
 			t->stats.no_buffer++;
 			return false;
 		}
-		memcpy(rte_pktmbuf_mtod(out, uint8_t *), tcp_seg_data(m), s->len);
+		memcpy(rte_pktmbuf_mtod(out, uint8_t *), tcp_seg_data(m), len);
 	} else {
 		rte_mbuf_refcnt_update(m, 1);
 		m->data_off = s->off;
 	}
-	out->data_len = s->len;
-	out->pkt_len = s->len;
+	out->data_len = len;
+	out->pkt_len = len;
 	h = head_of(c,
-		(uint8_t)((s->flags & TCP_SEG_FIN ? RTE_TCP_FIN_FLAG : 0)
-			| (s->len > 0 ? RTE_TCP_PSH_FLAG : 0)),
+		(uint8_t)((s->flags & TCP_SEG_FIN && len == s->len ? RTE_TCP_FIN_FLAG : 0)
+			| (len > 0 ? RTE_TCP_PSH_FLAG : 0)),
 		s->seq);
 	s->sent_us = (uint32_t)t->now_us;
 	if (c->ooo == NULL || !(c->flags & TCP_F_SACK))
@@ -248,11 +249,11 @@ static bool transmit(struct tcb *c, struct rte_mbuf *m)
 	return true;
 }
 
-/* Cuts the segment behind n bytes: the rest is one of its own. */
-static bool split(struct tcb *c, struct rte_mbuf *m, uint32_t n)
+/* Cuts the segment behind n bytes: the rest is one of its own, unless queues hold n_max mbufs. */
+static bool split(struct tcb *c, struct rte_mbuf *m, uint32_t n, uint32_t n_max)
 {
 	struct tcp_seg *s = tcp_seg(m), *rest;
-	struct rte_mbuf *r = tcp_buf_take(c->t, c->t->p.n_bufs);
+	struct rte_mbuf *r = tcp_buf_take(c->t, n_max);
 
 	if (r == NULL)
 		return false;
@@ -261,7 +262,8 @@ static bool split(struct tcb *c, struct rte_mbuf *m, uint32_t n)
 		.seq = s->seq + n,
 		.len = (uint16_t)(s->len - n),
 		.off = r->data_off,
-		.flags = s->flags & TCP_SEG_FIN};
+		.sent_us = s->sent_us,
+		.flags = s->flags};
 	memcpy(rte_pktmbuf_mtod(r, uint8_t *), tcp_seg_data(m) + n, rest->len);
 	s->len = (uint16_t)n;
 	s->flags &= (uint8_t)~TCP_SEG_FIN;
@@ -283,6 +285,9 @@ static void retransmit_lost(struct tcb *c)
 		/* the first goes at any rate (RFC 6582 3.2, RFC 6675 5) */
 		if (m != c->snd_head && tcb_pipe(c) > 0 && tcb_pipe(c) + s->len > c->cwnd)
 			return;
+		/* the path has become narrow; without a buffer its beginning goes */
+		if (unlikely(s->len > c->mss))
+			split(c, m, c->mss, c->t->p.n_bufs / 8 * 7);
 		if (!transmit(c, m))
 			return;
 		s->flags |= TCP_SEG_RETRANS | TCP_SEG_EVER;
@@ -305,9 +310,9 @@ static bool may_send(struct tcb *c, struct rte_mbuf *m)
 		/* not a silly piece (RFC 9293 3.8.6.2.1), unless nothing else would bring an answer */
 		if (tcb_flight(c) > 0 && room < RTE_MIN((uint32_t)c->mss, c->max_wnd / 2))
 			return false;
-		return split(c, m, room);
+		return split(c, m, room, c->t->p.n_bufs);
 	}
-	return n == len || split(c, m, n);
+	return n == len || split(c, m, n, c->t->p.n_bufs);
 }
 
 static void send_new(struct tcb *c)
