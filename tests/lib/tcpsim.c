@@ -52,7 +52,7 @@ struct sim {
 	unsigned n_frames;
 	struct held *held;
 	unsigned n_held;
-	uint64_t order, now_us, rand;
+	uint64_t order, begin_us, now_us, rand;
 	struct iface_set ifaces[2];
 	struct end ends[2][SIM_CONNS_MAX];
 	enum sim_mode modes[SIM_CONNS_MAX];
@@ -130,6 +130,45 @@ static void change(const struct sim *s, uint8_t *bytes, uint32_t len)
 			 : csum_l4(ip + 12, ip + 16, 4, IPPROTO_TCP, h, n);
 }
 
+/* The router's answer to a packet that is too long for what lies behind it. */
+static void refuse(struct sim *s, uint8_t to, const uint8_t *bytes)
+{
+	const bool is_v6 = s->conf->is_v6;
+	const uint32_t n_ip = is_v6 ? 40 : 20, n = 8 + n_ip + 8;
+	uint8_t frame[RTE_ETHER_HDR_LEN + 40 + 8 + 40 + 8] = {0};
+	const uint8_t *ip = bytes + RTE_ETHER_HDR_LEN;
+	uint8_t *outer = frame + RTE_ETHER_HDR_LEN, *icmp = outer + n_ip;
+	struct rte_ipv4_hdr *v4 = (void *)outer;
+	struct rte_ipv6_hdr *v6 = (void *)outer;
+	uint16_t sum;
+
+	memcpy(frame, s->ifaces[to].of[0].mac.addr_bytes, 6);
+	memcpy(frame + 6, s->ifaces[to ^ 1].of[0].mac.addr_bytes, 6);
+	memcpy(frame + 12, bytes + 12, 2 + n_ip);
+	icmp[0] = is_v6 ? 2 : 3;
+	icmp[1] = is_v6 ? 0 : 4;
+	icmp[6] = (uint8_t)(s->conf->path_mtu >> 8);
+	icmp[7] = (uint8_t)s->conf->path_mtu;
+	memcpy(icmp + 8, ip, n_ip + 8);
+	if (is_v6) {
+		v6->proto = IPPROTO_ICMPV6;
+		v6->payload_len = rte_cpu_to_be_16((uint16_t)n);
+		memcpy(v6->dst_addr, ip + 8, 16);
+		memcpy(v6->src_addr, ip + 24, 16);
+		sum = csum_l4(v6->src_addr, v6->dst_addr, 16, IPPROTO_ICMPV6, icmp, n);
+	} else {
+		v4->next_proto_id = IPPROTO_ICMP;
+		v4->total_length = rte_cpu_to_be_16((uint16_t)(n_ip + n));
+		memcpy(&v4->dst_addr, ip + 12, 4);
+		memcpy(&v4->src_addr, ip + 16, 4);
+		v4->hdr_checksum = 0;
+		v4->hdr_checksum = csum_of(v4, n_ip);
+		sum = csum_of(icmp, n);
+	}
+	memcpy(icmp + 2, &sum, 2);
+	put_frame(s, frame, RTE_ETHER_HDR_LEN + n_ip + n, to, s->now_us + s->conf->delay_us);
+}
+
 static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *of)
 {
 	const struct host_ctx *host = ctx;
@@ -150,6 +189,11 @@ static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct
 		n = 0;
 	else if (draw(s, 10000) < conf->dup)
 		n = 2;
+	if (n > 0 && conf->path_mtu > 0 && s->now_us - s->begin_us >= conf->narrow_us
+		&& len > conf->path_mtu + RTE_ETHER_HDR_LEN) {
+		n = 0;
+		refuse(s, host->host, bytes);
+	}
 	if (draw(s, 10000) < conf->corrupt)
 		bytes[RTE_ETHER_HDR_LEN + draw(s, len - RTE_ETHER_HDR_LEN)] ^=
 			(uint8_t)(1u << draw(s, 8));
@@ -387,6 +431,8 @@ static void deliver(struct sim *s, uint8_t host)
 		if (s->b->p[i].verdict == PKT_UNSEEN && s->b->p[i].proto == IPPROTO_TCP
 			&& !(s->b->p[i].flags & PKT_F_FRAGMENT))
 			sel[n_sel++] = (uint8_t)i;
+		else if (s->b->p[i].verdict == PKT_UNSEEN && s->b->p[i].proto != IPPROTO_TCP)
+			tcp_icmp(s->t[host], s->b, i, s->now_us);
 	tcp_input(s->t[host], s->b, sel, n_sel, s->now_us);
 	for (unsigned i = 0; i < s->b->n; i++)
 		if (s->b->p[i].verdict != PKT_GONE)
@@ -443,7 +489,7 @@ void sim_run(const struct sim_conf *conf, struct sim_result *result)
 
 	s->conf = conf;
 	s->rand = conf->seed * 0x9e3779b97f4a7c15ull + 1;
-	s->now_us = 1000000 + draw(s, 1u << 31);
+	s->begin_us = s->now_us = 1000000 + draw(s, 1u << 31);
 	s->frames = calloc(N_FRAMES, sizeof(*s->frames));
 	s->held = calloc(N_FRAMES, sizeof(*s->held));
 	s->b = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*s->b), 64));

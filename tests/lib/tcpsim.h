@@ -25,6 +25,9 @@ struct sim_conf {
 	enum tcp_cookies cookies;
 	uint32_t rcv_max, snd_max, n_bufs;
 	uint32_t mtu;
+	uint32_t
+		path_mtu; /* narrow_us after the start and later, a router drops what is longer, and says so; 0: none does */
+	uint64_t narrow_us;
 	uint32_t rto_min_ms;
 	uint32_t keepalive_ms;
 };
