@@ -6,7 +6,8 @@
  *
  * setup: 1 SACK, 2 timestamps, 4 window scale, 8 cookies, 16 no handshake. A step is a byte, modulo 8:
  *
- *     0…3  a segment   flags:1 seq:2 ack:2 window:2 payload:2 n:1 options:n    seq and ack: signed, from rcv_nxt and snd_una
+ *     0…2  a segment   flags:1 seq:2 ack:2 window:2 payload:2 n:1 options:n    seq and ack: signed, from rcv_nxt and snd_una
+ *     3    an ICMP error about a segment of ours   type:1 code:1 mtu:2 seq:2 length:2 quoted:1     seq: signed, from snd_una
  *     4    time goes on     ms:2
  *     5    the application writes     bytes:2
  *     6    it reads     bytes:2
@@ -107,30 +108,42 @@ static void after(void)
 	}
 }
 
-static void segment(uint8_t flags, uint32_t seq, uint32_t ack, uint16_t wnd, uint32_t len,
-	const uint8_t *opts, uint32_t n_opts)
+/* Ethernet and IP header of the peer, n bytes of zeroes behind them: the burst. */
+static struct rte_mbuf *frame(uint8_t proto, uint32_t n, uint8_t **l4)
 {
-	const uint32_t n_padded = (n_opts + 3) & ~3u, n_tcp = 20 + n_padded + len;
 	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
 	uint8_t *to;
 	struct rte_ipv4_hdr *ip;
-	struct rte_tcp_hdr *h;
 
 	FUZZ_CHECK(m != NULL, "the pool is empty");
-	to = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(RTE_ETHER_HDR_LEN + 20 + n_tcp));
-	memset(to, 0, RTE_ETHER_HDR_LEN + 20 + n_tcp);
+	to = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(RTE_ETHER_HDR_LEN + 20 + n));
+	memset(to, 0, RTE_ETHER_HDR_LEN + 20 + n);
 	memcpy(to, &ifaces.of[0].mac, 6);
 	to[6] = 2;
 	to[12] = 8;
 	ip = (void *)(to + RTE_ETHER_HDR_LEN);
 	*ip = (struct rte_ipv4_hdr){.version_ihl = 0x45,
-		.total_length = rte_cpu_to_be_16((uint16_t)(20 + n_tcp)),
+		.total_length = rte_cpu_to_be_16((uint16_t)(20 + n)),
 		.time_to_live = 9,
-		.next_proto_id = IPPROTO_TCP,
+		.next_proto_id = proto,
 		.src_addr = RTE_BE32(0x0a000002),
 		.dst_addr = RTE_BE32(0x0a000001)};
 	ip->hdr_checksum = csum_of(ip, 20);
-	h = (void *)(ip + 1);
+	burst.n = 1;
+	burst.m[0] = m;
+	*l4 = to + RTE_ETHER_HDR_LEN + 20;
+	return m;
+}
+
+static void segment(uint8_t flags, uint32_t seq, uint32_t ack, uint16_t wnd, uint32_t len,
+	const uint8_t *opts, uint32_t n_opts)
+{
+	const uint32_t n_padded = (n_opts + 3) & ~3u, n_tcp = 20 + n_padded + len;
+	const rte_be32_t addrs[2] = {RTE_BE32(0x0a000002), RTE_BE32(0x0a000001)};
+	uint8_t *to;
+	struct rte_mbuf *m = frame(IPPROTO_TCP, n_tcp, &to);
+	struct rte_tcp_hdr *h = (void *)to;
+
 	*h = (struct rte_tcp_hdr){.src_port = RTE_BE16(4000),
 		.dst_port = RTE_BE16(7),
 		.sent_seq = rte_cpu_to_be_32(seq),
@@ -139,9 +152,7 @@ static void segment(uint8_t flags, uint32_t seq, uint32_t ack, uint16_t wnd, uin
 		.tcp_flags = flags,
 		.rx_win = rte_cpu_to_be_16(wnd)};
 	memcpy(h + 1, opts, n_opts);
-	h->cksum = csum_l4(&ip->src_addr, &ip->dst_addr, 4, IPPROTO_TCP, h, n_tcp);
-	burst.n = 1;
-	burst.m[0] = m;
+	h->cksum = csum_l4(&addrs[0], &addrs[1], 4, IPPROTO_TCP, h, n_tcp);
 	parse_burst(&burst, &ifaces.of[0].mac, 0);
 	tcp_input(x.t, &burst, (const uint8_t[]){0}, 1, x.now_us);
 	if (burst.p[0].verdict != PKT_GONE)
@@ -180,6 +191,40 @@ static void step_segment(struct fuzz_input *in)
 	segment(flags, seq, ack, wnd, len, opts, (uint32_t)n_opts);
 }
 
+/* Its quote has what it says of the segment, and 0 up to 255 bytes. */
+static void step_icmp(struct fuzz_input *in)
+{
+	static uint8_t quote[20 + 255];
+	struct icmp {
+		uint8_t type, code;
+		uint16_t sum;
+		rte_be16_t unused, mtu;
+	} h = {.type = fuzz_u8(in), .code = fuzz_u8(in), .mtu = rte_cpu_to_be_16(fuzz_u16(in))};
+	const rte_be32_t seq = rte_cpu_to_be_32(x.snd_una + (uint32_t)(int16_t)fuzz_u16(in));
+	struct rte_ipv4_hdr ip = {.version_ihl = 0x45,
+		.total_length = rte_cpu_to_be_16(fuzz_u16(in)),
+		.next_proto_id = IPPROTO_TCP,
+		.src_addr = RTE_BE32(0x0a000001),
+		.dst_addr = RTE_BE32(0x0a000002)};
+	const struct rte_tcp_hdr tcp = {
+		.src_port = RTE_BE16(7), .dst_port = RTE_BE16(4000), .sent_seq = seq};
+	const uint32_t n = 20u + fuzz_u8(in);
+	uint8_t *to;
+	struct rte_mbuf *m = frame(IPPROTO_ICMP, (uint32_t)sizeof(h) + n, &to);
+
+	memcpy(quote, &ip, sizeof(ip));
+	memcpy(quote + sizeof(ip), &tcp, sizeof(tcp));
+	memcpy(to, &h, sizeof(h));
+	memcpy(to + sizeof(h), quote, n);
+	h.sum = csum_of(to, (uint32_t)sizeof(h) + n);
+	memcpy(to, &h, sizeof(h));
+	parse_burst(&burst, &ifaces.of[0].mac, 0);
+	if (!tcp_icmp(x.t, &burst, 0, x.now_us))
+		rte_pktmbuf_free(m);
+	tcp_flush(x.t, x.now_us);
+	after();
+}
+
 static void step_app(uint8_t what)
 {
 	static const uint8_t nothing[4096];
@@ -211,8 +256,12 @@ static void step(struct fuzz_input *in)
 	const uint8_t what = fuzz_u8(in) % 8;
 	uint16_t n;
 
-	if (what < 4) {
+	if (what < 3) {
 		step_segment(in);
+		return;
+	}
+	if (what == 3) {
+		step_icmp(in);
 		return;
 	}
 	if (what == 7) {

@@ -226,6 +226,9 @@ def tcp_seeds():
     def wrote(n):
         return struct.pack(">BH", 5, n)
 
+    def icmp(kind, code, mtu=0, seq=0, length=1500, quoted=8):
+        return struct.pack(">BBBHhHB", 3, kind, code, mtu, seq, length, quoted)
+
     read, close, abort = struct.pack(">BH", 6, 5000), b"\7\0", b"\7\1"
     ack, fin, rst, syn = 0x10, 0x11, 4, 2
     steps = {
@@ -245,6 +248,10 @@ def tcp_seeds():
         "idle": wait(6000) * 5 + wait(65000),
         "no-progress": wrote(5) + wait(500) * 9 + wait(60000) * 2,
         "old-ack": wrote(700) + seg(ack, ack=700) + seg(ack, ack=-700) + seg(ack, ack=-32000) + seg(ack, ack=30000),
+        "too-big": wrote(9000) + icmp(3, 4, 576) + seg(ack) * 3 + seg(ack, ack=1400) + icmp(3, 4, 300) + wait(300),
+        "too-big-later": wrote(700) + seg(ack, ack=700) + wrote(3000) + icmp(3, 4, 600, quoted=255) + wait(300) + seg(ack, ack=3000),
+        "too-big-none": wrote(700) + icmp(3, 4, 600, seq=-1) + icmp(3, 4, 0) + icmp(3, 4, 600, quoted=7) + icmp(3, 4, 9000),
+        "unreachable": wrote(700) + icmp(3, 1) + icmp(3, 3) + icmp(11, 0) + icmp(12, 0) + close + icmp(3, 2),
         "bad-sack": wrote(5000) + seg(ack, options=bytes([5, 18] + [255] * 16)) + seg(ack, options=bytes([5, 10] + [0] * 8)),
     }
     for name, data in steps.items():
