@@ -294,6 +294,45 @@ def mc_seeds():
     seed("mixed", b"get a\r\n" + binary(0, key=b"k") + b"mg k v\r\n" + binary(0xff) + b"version\r\n")
 
 
+def mcstream_seeds():
+    def some(conn, data, size=40):
+        return b"".join(bytes([conn, len(part) - 1]) + part for part in (data[i:i + size] for i in range(0, len(data), size)))
+
+    def binary(opcode, extras=b"", key=b"", value=b""):
+        body = extras + key + value
+        return struct.pack(">BBHBBHIIQ", 0x80, opcode, len(key), len(extras), 0, 0, len(body), 0xdeadbeef, 0) + body
+
+    def many(conn, n, byte):
+        return struct.pack(">BHB", 7 << 2 | conn, n, byte)
+
+    run, one, room, again, no_memory = bytes([2 << 2, 9]), bytes([3 << 2]), bytes([4 << 2]), bytes([5 << 2]), bytes([6 << 2])
+    sets = b"set k 0 0 3\r\nabc\r\nget k\r\nset l 1 0 5\r\ndefgh\r\nget k l m\r\nmg l v f t k\r\ndelete k\r\nget k\r\n"
+    gets = b"get k\r\n" * 40
+    bins = (binary(1, bytes(8), b"k", b"abc") + binary(0, key=b"k") + binary(9, key=b"l") + binary(0x0a)
+            + binary(0x1d, b"\0\0\0\5", b"k") + binary(0x0b))
+    for name, data in {
+        "whole": some(0, sets, 200) + run,
+        "bytes": b"".join(some(0, bytes([b])) + one for b in sets),
+        "pieces": b"".join(some(0, sets[i:i + 7]) + run for i in range(0, len(sets), 7)),
+        "many-gets": some(0, sets) + some(1, gets) + some(2, gets) + run * 4 + some(0, gets) + bytes([2 << 2, 200]),
+        "two": some(0, sets) + some(1, sets) + run + some(1, sets[:30]) + run + some(1, sets[30:]) + run,
+        "binary": some(0, bins, 20) + run + some(1, bins, 11) + run,
+        "mixed": some(0, bins) + some(0, sets) + run + some(1, sets) + some(1, bins) + run,
+        "large": some(0, b"set k 0 0 2999\r\n") + run + many(0, 2999, 97) + run + some(0, b"\r\nget k\r\n") + run,
+        "too-large": some(0, b"set k 0 0 9000\r\n") + run + many(0, 9000, 97) + run + some(0, b"\r\nget k\r\n") + run,
+        "swallow": some(0, b"set k 0 0 70\r\n" + b"a" * 30) + run + some(0, b"a" * 40 + b"\r\nget k\r\nmn\r\n") + run,
+        "long-line": some(0, b"get ") + many(0, 5000, 107) + run + some(0, b"\r\nget k\r\n") + run,
+        "many-keys": some(0, b"get" + b" k" * 90) + run + some(0, b" l" * 1000, 200) + run + some(0, b"\r\n") + run,
+        "full": some(0, sets) + room + run + room + run,
+        "no-memory": some(0, sets + gets, 200) + no_memory + run + some(1, gets) + run,
+        "again": some(0, sets[:40]) + run + again + some(0, sets) + run,
+        "quit": some(0, b"mn\r\nquit\r\nget k\r\n") + run,
+        "nonsense": some(0, b"\0\1\2\r\n\n\n\r\nx\r\nget\r\n" + b"set k 0 0 3\r\nabcdef\r\nmn\r\n") + run,
+    }.items():
+        for setup in (1, 2 | 4, 3 | 8):
+            write("mcstream", f"{name}-{setup}", bytes([setup]) + data)
+
+
 FRAME, FLOOD, REFLECT, ANSWER, TIME, RUN, EDIT = range(7)
 F_SOUTH, F_QUEUE1, F_OUR_MAC, F_REPAIR, F_ROOM, F_SEGMENTS, F_KERNEL = 1, 2, 4, 8, 16, 32, 64
 
@@ -894,6 +933,7 @@ if __name__ == "__main__":
     tcpopt_seeds()
     tcp_seeds()
     mc_seeds()
+    mcstream_seeds()
     pipeline_seeds()
     object_seeds()
     frames_seeds()
