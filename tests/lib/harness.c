@@ -8,6 +8,7 @@
 #include "net/neigh.h"
 #include "pipeline.h"
 
+#include <rte_dev.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 
@@ -65,6 +66,21 @@ static void make_ports(struct harness *h, const struct harness_params *p)
 	for (unsigned i = 0; i < HARNESS_IFACES; i++)
 		h->ifaces.of[i].mac =
 			(struct rte_ether_addr){.addr_bytes = {2, 0, 0, 0, 0, (uint8_t)(i + 1)}};
+}
+
+/* So that there may be another harness. */
+static void unmake_ports(struct harness *h)
+{
+	for (unsigned i = 0; i < HARNESS_IFACES; i++) {
+		char name[RTE_DEV_NAME_MAX_LEN];
+
+		snprintf(name, sizeof(name), "net_ring_%s", iface_names[i]);
+		rte_eal_hotplug_remove("vdev", name);
+		for (unsigned q = 0; q < h->n_workers; q++) {
+			rte_ring_free(h->rx[i][q]);
+			rte_ring_free(h->tx[i][q]);
+		}
+	}
 }
 
 /* The manager's frames go out through worker 0. */
@@ -230,6 +246,7 @@ void harness_fini(struct harness *h)
 	neigh_table_destroy(&h->neigh);
 	mailbox_destroy(&h->mail);
 	nic_set_destroy(&h->nics);
+	unmake_ports(h);
 	tally_set_destroy(&h->tallies);
 	rte_mempool_free(h->pool);
 }
