@@ -20,7 +20,7 @@ enum { BINARY_MAGIC = 0x80 };
 #define SMALL_BYTES 16384u /* of all answers to lookups that wait: always taken */
 
 static const uint32_t sizes[MCSTREAM_CLASSES] = {
-	2048, 16384, 131072, MR_CACHE_VALUE_MAX + MC_LINE_MAX + 512};
+	2048, 16384, 131072, RTE_ALIGN_CEIL(MR_CACHE_VALUE_MAX + MC_LINE_MAX + 512, 64)};
 
 /* A buffer that nobody has begins with where the next one is. */
 struct spare {
