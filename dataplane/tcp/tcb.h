@@ -121,7 +121,7 @@ struct tcb {
 	const struct tcp_profile *profile;
 	void *app;
 	struct tcb *dirty_next, *ready_next;
-	LIST_ENTRY(tcb) again;
+	TAILQ_ENTRY(tcb) again;
 	uint64_t paws_us,
 		limited_us; /* ts_recent was set; the last answer to what is out of the window */
 	uint64_t n_retransmits;
@@ -170,8 +170,8 @@ struct tcp {
 	uint32_t n_bufs;
 	uint64_t now_us;
 	struct tcb *dirty, **dirty_end, *ready, **ready_end;
-	LIST_HEAD(, tcb) agains;
-	uint64_t limit_us; /* of challenge ACKs and RSTs: bucket as a time */
+	TAILQ_HEAD(, tcb) agains; /* in the order in which they asked */
+	uint64_t limit_us;        /* of challenge ACKs and RSTs: bucket as a time */
 	uint16_t port_next;
 };
 

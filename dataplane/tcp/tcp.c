@@ -80,7 +80,7 @@ int tcp_create(struct tcp **out, const struct tcp_params *p)
 	t->now_us = p->now_us;
 	t->dirty_end = &t->dirty;
 	t->ready_end = &t->ready;
-	LIST_INIT(&t->agains);
+	TAILQ_INIT(&t->agains);
 	*out = t;
 	return 0;
 }
@@ -196,7 +196,7 @@ static void take_down(struct tcp *t, struct tcb *c)
 	if (c->flags & TCP_F_OPENED)
 		t->p.ops->on_close(t->p.ctx, c, (enum tcp_reason)c->why);
 	if (c->flags & TCP_F_AGAIN)
-		LIST_REMOVE(c, again);
+		TAILQ_REMOVE(&t->agains, c, again);
 	c->t = NULL;
 	t->tcb_pool.free[t->tcb_pool.n_free++] = idx;
 }
@@ -384,8 +384,8 @@ void tcp_poll(struct tcp *t, uint64_t now_us)
 	n = wheel_due_bulk(&t->wheel, (uint32_t)(now_us / 1000), due, N_DUE_MAX);
 	for (unsigned i = 0; i < n; i++)
 		on_due(t, due[i]);
-	while ((c = LIST_FIRST(&t->agains)) != NULL) {
-		LIST_REMOVE(c, again);
+	while ((c = TAILQ_FIRST(&t->agains)) != NULL) {
+		TAILQ_REMOVE(&t->agains, c, again);
 		c->flags &= (uint16_t)~TCP_F_AGAIN;
 		tcp_mark_ready(t, c);
 	}
@@ -437,7 +437,7 @@ uint64_t tcp_next_us(const struct tcp *t)
 {
 	uint64_t next_us = TCP_NEVER;
 
-	if (t->dirty != NULL || !LIST_EMPTY(&t->agains))
+	if (t->dirty != NULL || !TAILQ_EMPTY(&t->agains))
 		return t->now_us;
 	for (uint32_t i = 0; i < t->p.n_conns; i++)
 		if (is_used(&t->tcbs[i]))
@@ -641,7 +641,7 @@ void tcp_again(struct tcb *c)
 	if (c->flags & TCP_F_AGAIN || c->state == TCP_S_CLOSED)
 		return;
 	c->flags |= TCP_F_AGAIN;
-	LIST_INSERT_HEAD(&c->t->agains, c, again);
+	TAILQ_INSERT_TAIL(&c->t->agains, c, again);
 }
 
 void tcp_close(struct tcb *c)
