@@ -285,6 +285,8 @@ static void settle(struct servetcp *st, struct run_conn *r)
 		begin_close(st, k);
 		return;
 	}
+	if (unlikely(k->list != LIST_NONE && r->mc.n_requests > 0))
+		unlist(st, k); /* what is there now is of another request: its time begins */
 	if (unlikely(r->mc.stop == MCSTREAM_NO_BUF || mcstream_is_waiting(&k->stream)))
 		enlist(st, k, LIST_WAITING);
 	else if (unlikely(k->list != LIST_NONE))
