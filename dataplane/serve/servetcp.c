@@ -8,7 +8,7 @@
  *  - parts of requests: the whole must be there in REQUEST_MS; buffers for them are few, who gets none waits
  *  - answers that are not read: no request is executed while full_bytes wait, which becomes less as buffers become few; then those
  *    that have not moved for SLOW_US end
- *  - closed here, but not by the client: CLOSE_MS
+ *  - closed here, all answers taken, but not by the client: CLOSE_MS
  *  - a client that sends without a pause: SHARE requests in a turn
  *
  *  T1  a connection is in `waiting` while part of a request is there, or a buffer is wanted for one; in `closing` once tcp_close() was
@@ -54,6 +54,7 @@ struct conn {
 	uint32_t begun_ms, since_ms; /* since_ms: in its list */
 	uint8_t list;                /* enum conn_list */
 	bool is_starved;             /* it waits for a buffer */
+	bool has_grace;              /* closed, and had its last answers taken late */
 };
 TAILQ_HEAD(conn_list_head, conn);
 
@@ -632,6 +633,20 @@ static void weigh(struct servetcp *st)
 						    : FULL_BYTES / 16;
 }
 
+/* Whether a connection that was closed CLOSE_MS ago has a client that takes its answers, or has just taken the last: that has bounds of
+ * its own, and then it has time once more. */
+static bool is_still_read(const struct servetcp *st, struct conn *k)
+{
+	struct tcp_info info;
+
+	if (tcp_queued(k->c) > 0)
+		return true;
+	tcp_info(k->c, &info, st->w->now_us);
+	if (k->has_grace || info.idle_us >= CLOSE_MS / 2 * 1000)
+		return false;
+	return k->has_grace = true;
+}
+
 /* Parts of requests that are too old, and closes that take too long. */
 static void end_overdue(struct servetcp *st)
 {
@@ -649,8 +664,12 @@ static void end_overdue(struct servetcp *st)
 	for (k = TAILQ_FIRST(&st->closing);
 		k != NULL && n < WAITING_STEP && now_ms - k->since_ms >= CLOSE_MS;
 		k = TAILQ_FIRST(&st->closing), n++) {
-		st->stats.close_timeouts++;
 		unlist(st, k);
+		if (is_still_read(st, k)) {
+			enlist(st, k, LIST_CLOSING);
+			continue;
+		}
+		st->stats.close_timeouts++;
 		tcp_abort(k->c);
 	}
 }
