@@ -50,7 +50,7 @@ struct conn {
 	struct tcb *c; /* NULL: free */
 	TAILQ_ENTRY(conn) link;
 	uint64_t n_requests;
-	uint32_t service_idx;
+	uint32_t service_idx;        /* VIP_NONE: it was not served, and is going */
 	uint32_t begun_ms, since_ms; /* since_ms: in its list */
 	uint8_t list;                /* enum conn_list */
 	bool is_starved;             /* it waits for a buffer */
@@ -155,6 +155,24 @@ static void begin_close(struct servetcp *st, struct conn *k)
 
 /* --- what the stack calls --- */
 
+static bool is_served(const struct servetcp *st, uint32_t service_idx)
+{
+	return service_idx < st->conf->n_services && st->conf->services[service_idx].cache != NULL;
+}
+
+/* Whether the connection, whose service had this slot, is none of a service there is, or of one that refuses its client. */
+static bool is_unserved(
+	const struct servetcp *st, uint32_t service_idx, const struct tcp_info *info)
+{
+	const struct lb_service *s =
+		is_served(st, service_idx) ? st->lb->services[service_idx] : NULL;
+
+	return s == NULL || s->spec.proto != MR_PROTO_TCP || s->spec.vip.family != info->family
+		|| memcmp(s->vip, info->local, info->family == 4 ? 4 : 16) != 0
+		|| rte_cpu_to_be_16(s->spec.port) != info->local_port
+		|| (s->acl != NULL && !acl_allows(s->acl, info->peer));
+}
+
 static const struct tcp_profile *on_syn(void *ctx, const struct pkt *p)
 {
 	struct servetcp *st = ctx;
@@ -167,19 +185,27 @@ static void on_open(void *ctx, struct tcb *c)
 	struct servetcp *st = ctx;
 	struct conn *k = st->spare;
 	const uint32_t idx = slot_of(st, tcp_profile_of(c));
-	const struct lb_service *s = st->lb->services[idx];
 	struct serve_tally *t = &st->tallies[idx];
+	struct tcp_info info;
 
+	tcp_info(c, &info, st->w->now_us);
 	st->spare = k->link.tqe_next; /* there are as many as connections of the stack */
 	memset(k, 0, sizeof(*k));
 	k->c = c;
 	k->service_idx = idx;
 	k->begun_ms = st->w->now_ms;
 	tcp_set_app(c, k);
+	/* Its handshake began in another generation: the slot may be given to somebody, who begins with none. */
+	if (unlikely(is_unserved(st, idx, &info))) {
+		k->service_idx = VIP_NONE;
+		st->stats.unserved++;
+		tcp_abort(c);
+		return;
+	}
 	serve_count(&t->conns, 1);
 	serve_count(&t->conns_total, 1);
 	/* several handshakes may have been begun below the limit */
-	if (unlikely(s == NULL || t->conns > s->max_conns))
+	if (unlikely(t->conns > st->lb->services[idx]->max_conns))
 		tcp_abort(c);
 }
 
@@ -191,7 +217,8 @@ static void on_close(void *ctx, struct tcb *c, enum tcp_reason why)
 	(void)why;
 	unlist(st, k);
 	mcstream_fini(st->stock, &k->stream);
-	serve_count(&st->tallies[k->service_idx].conns, UINT64_MAX);
+	if (likely(k->service_idx != VIP_NONE))
+		serve_count(&st->tallies[k->service_idx].conns, UINT64_MAX);
 	k->c = NULL;
 	k->link.tqe_next = st->spare;
 	st->spare = k;
@@ -321,11 +348,6 @@ static void run_service(struct servetcp *st, uint32_t service_idx, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		settle(st, &st->run[i]);
 	serve_count(&st->tallies[service_idx].requests, x.n_requests);
-}
-
-static bool is_served(const struct servetcp *st, uint32_t service_idx)
-{
-	return service_idx < st->conf->n_services && st->conf->services[service_idx].cache != NULL;
 }
 
 /* Whether requests of the connection are to be executed. */
@@ -580,24 +602,12 @@ void servetcp_input(struct worker *w, const struct serve_conf *c, const struct l
 
 /* --- what ends connections --- */
 
-static bool is_unserved(
-	const struct servetcp *st, const struct conn *k, const struct tcp_info *info)
-{
-	const struct lb_service *s =
-		is_served(st, k->service_idx) ? st->lb->services[k->service_idx] : NULL;
-
-	return s == NULL || s->spec.proto != MR_PROTO_TCP || s->spec.vip.family != info->family
-		|| memcmp(s->vip, info->local, info->family == 4 ? 4 : 16) != 0
-		|| rte_cpu_to_be_16(s->spec.port) != info->local_port
-		|| (s->acl != NULL && !acl_allows(s->acl, info->peer));
-}
-
 static void look_at(struct servetcp *st, struct conn *k)
 {
 	struct tcp_info info;
 
 	tcp_info(k->c, &info, st->w->now_us);
-	if (is_unserved(st, k, &info)) {
+	if (is_unserved(st, k->service_idx, &info)) {
 		st->stats.unserved++;
 		tcp_abort(k->c);
 	} else if (st->is_short && info.queued >= SLOW_BYTES && info.stuck_us >= SLOW_US) {
