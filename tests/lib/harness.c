@@ -115,6 +115,17 @@ static uint64_t slot_in_use(void *ctx, enum lb_slot_kind kind, uint32_t slot)
 	return n;
 }
 
+static void on_give(void *ctx, enum lb_slot_kind kind, uint32_t slot)
+{
+	const struct harness *h = ctx;
+
+	for (unsigned i = 0; i < h->n_workers; i++) {
+		lb_worker_clear(h->workers[i]->lb, kind, slot);
+		if (kind == LB_SLOT_SERVICE)
+			serve_worker_clear(h->workers[i]->serve, slot);
+	}
+}
+
 static void make_workers(
 	struct harness *h, const struct harness_params *p, const struct lb_limits *limits)
 {
@@ -204,6 +215,7 @@ void harness_init(struct harness *h, const struct harness_params *p)
 	np.output_ctx = h;
 	must_ok(neigh_table_create(&h->neigh, &np), "neighbour table");
 	must_ok(lb_registry_create(&h->registry, &limits, h->neigh, slot_in_use, h), "registry");
+	lb_registry_set_on_give(h->registry, on_give);
 	must_ok(model_create(&h->model), "model");
 	h->env = (struct apply_env){
 		.ifaces = &h->ifaces, .registry = h->registry, .n_workers = p->n_workers};
