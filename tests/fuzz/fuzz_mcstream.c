@@ -117,12 +117,12 @@ static void consume(struct mcstream_conn *c, uint32_t n)
 	}
 }
 
-static bool is_full(const struct mcstream_conn *c)
+static uint32_t room(const struct mcstream_conn *c)
 {
-	return ((const struct line *)(const void *)c)->is_full;
+	return ((const struct line *)(const void *)c)->is_full ? 0 : UINT32_MAX;
 }
 
-static const struct mcstream_ops ops = {peek, consume, is_full};
+static const struct mcstream_ops ops = {peek, consume, room};
 
 static void open_line(struct line *l)
 {
