@@ -292,8 +292,13 @@ static void balance(struct worker *w, const struct lb_conf *lb, const struct add
 
 	if (unlikely(verdicts & SET(PKT_ICMP_ERROR))) {
 		n = pick(b, PKT_ICMP_ERROR, at);
-		for (unsigned k = 0; k < n; k++)
-			icmperr_input(w, lb, ac, b, at[k], (enum addr_kind)kinds[at[k]]);
+		for (unsigned k = 0; k < n; k++) {
+			const enum addr_kind kind = (enum addr_kind)kinds[at[k]];
+
+			if (kind != ADDR_VIP
+				|| !serve_icmp_error(w, serve_conf_of(w->snap), lb, b, at[k]))
+				icmperr_input(w, lb, ac, b, at[k], kind);
+		}
 	}
 	if (verdicts & SET(PKT_LB) && (n = pick(b, PKT_LB, at)) > 0)
 		lb_balance(w, lb, ac, b, at, n);

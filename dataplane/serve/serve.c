@@ -161,6 +161,12 @@ void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_c
 		servetcp_input(w, c, lb, b, tcp, n_tcp);
 }
 
+bool serve_icmp_error(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
+	struct burst *b, unsigned i)
+{
+	return w->serve->tcp != NULL && servetcp_icmp_error(w, c, lb, b, i);
+}
+
 static enum cache_kind kind_of(enum mc_verb verb)
 {
 	static const uint8_t kinds[] = {[MC_GET] = CACHE_GET,

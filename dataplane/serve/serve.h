@@ -34,6 +34,10 @@ void serve_worker_destroy(struct worker *w); /* clears w->serve, which may be NU
 void serve_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
 	struct burst *b, const uint8_t *sel, unsigned n);
 
+/* Hot. Packet i has PKT_ICMP_ERROR and is to a VIP. False: it is about no connection of ours, and as it was. Else it is PKT_GONE. */
+bool serve_icmp_error(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
+	struct burst *b, unsigned i);
+
 /* Caches' time and sweeps, connections' timers; once per tick. */
 void serve_tick(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb);
 

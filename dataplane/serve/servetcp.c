@@ -600,6 +600,18 @@ void servetcp_input(struct worker *w, const struct serve_conf *c, const struct l
 	}
 }
 
+bool servetcp_icmp_error(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
+	struct burst *b, unsigned i)
+{
+	struct servetcp *st = w->serve->tcp;
+
+	begin(st, c, lb);
+	if (!tcp_icmp(st->tcp, b, i, w->now_us))
+		return false;
+	w->tally->consumed++;
+	return true;
+}
+
 /* --- what ends connections --- */
 
 static void look_at(struct servetcp *st, struct conn *k)

@@ -57,6 +57,10 @@ void servetcp_destroy(
 void servetcp_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
 	struct burst *b, const uint8_t *sel, unsigned n);
 
+/* Hot. As serve_icmp_error(); what a connection does about it comes with the next tick. */
+bool servetcp_icmp_error(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
+	struct burst *b, unsigned i);
+
 /* Hot. Timers; once per tick. */
 void servetcp_tick(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb);
 

@@ -14,7 +14,7 @@ import unittest
 logging.getLogger("scapy").setLevel(logging.ERROR)
 from scapy.all import ARP, ICMP, IP, TCP, UDP, Ether, IPv6, Raw, raw  # noqa: E402,F401
 from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA,  # noqa: E402,F401
-                                ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr)
+                                ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, ICMPv6PacketTooBig)
 
 NORTH_MAC = "02:00:00:00:00:01"
 SOUTH_MAC = "02:00:00:00:00:02"
