@@ -151,7 +151,7 @@ struct client {
 
 struct requests {
 	struct tcp *t;
-	struct rte_mempool *pool;
+	struct rte_mempool *pool, *rx_pool; /* rx_pool: of a device, few and hot */
 	struct iface_set ifaces;
 	struct burst b;
 	struct tcp_profile profile;
@@ -263,7 +263,7 @@ static bool make_burst(
 {
 	const rte_be32_t ts = rte_cpu_to_be_32((uint32_t)(x->now_us / 1000));
 
-	if (rte_pktmbuf_alloc_bulk(x->pool, x->b.m, n) != 0)
+	if (rte_pktmbuf_alloc_bulk(x->rx_pool, x->b.m, n) != 0)
 		return false;
 	x->b.n = (uint16_t)n;
 	for (unsigned i = 0; i < n; i++) {
@@ -315,6 +315,7 @@ static void requests_down(void *ctx)
 
 	tcp_destroy(&x->t);
 	rte_mempool_free(x->pool);
+	rte_mempool_free(x->rx_pool);
 	free(x->clients);
 	free(x->order);
 	free(x);
@@ -358,7 +359,10 @@ static void *requests_up(const struct bench_case *c)
 	x->pool = rte_pktmbuf_pool_create("bench_tcp", p.n_bufs, 256, BURST_MBUF_PRIV,
 		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	p.pool = x->pool;
-	if (x->pool == NULL || tcp_create(&x->t, &p) != 0 || (x->depth > 0 && !open_all(x))) {
+	x->rx_pool = rte_pktmbuf_pool_create("bench_tcp_rx", 2 * SHIM_MBUFS - 1, 256,
+		BURST_MBUF_PRIV, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	if (x->pool == NULL || x->rx_pool == NULL || tcp_create(&x->t, &p) != 0
+		|| (x->depth > 0 && !open_all(x))) {
 		requests_down(x);
 		return NULL;
 	}
