@@ -281,15 +281,15 @@ static bool read_segment(
 		pkt_drop(p, PKT_DROP_bad_l4_header);
 		return false;
 	}
-	*in = (struct tcp_in){.m = m,
-		.p = p,
-		.h = h,
-		.tuple = tuple,
-		.seq = rte_be_to_cpu_32(h->sent_seq),
-		.ack = rte_be_to_cpu_32(h->recv_ack),
-		.len = p->l4_len - n_header,
-		.off = p->l4_off + n_header,
-		.flags = h->tcp_flags};
+	in->m = m; /* opt: one by one, as room for SACK blocks need not be cleared */
+	in->p = p;
+	in->h = h;
+	in->tuple = tuple;
+	in->seq = rte_be_to_cpu_32(h->sent_seq);
+	in->ack = rte_be_to_cpu_32(h->recv_ack);
+	in->len = p->l4_len - n_header;
+	in->off = p->l4_off + n_header;
+	in->flags = h->tcp_flags;
 	tcp_wire_parse(&in->o, h);
 	tcp_flow_tuple(tuple, p);
 	return true;
@@ -546,7 +546,7 @@ void tcp_consume(struct tcb *c, uint32_t n)
 			c->rcv_tail = NULL;
 		tcp_buf_free(c->t, m);
 	}
-	if (c->state == TCP_S_TIME_WAIT || tcp_out_opens_window(c))
+	if (!(c->flags & TCP_F_DIRTY) && (c->state == TCP_S_TIME_WAIT || tcp_out_opens_window(c)))
 		tcp_mark_dirty(c->t, c);
 }
 

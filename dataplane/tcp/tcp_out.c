@@ -15,7 +15,7 @@ static uint32_t ip_bytes(const struct tcp_tuple *tuple)
 }
 
 /* The IP header, n bytes of TCP behind it. */
-static void write_ip(struct rte_mbuf *m, const struct tcp_tuple *tuple, uint32_t n)
+static void write_ip(uint8_t *to, const struct tcp_tuple *tuple, uint32_t n)
 {
 	struct rte_ipv4_hdr v4 = {.version_ihl = 0x45,
 		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(v4) + n)),
@@ -30,70 +30,89 @@ static void write_ip(struct rte_mbuf *m, const struct tcp_tuple *tuple, uint32_t
 	if (tuple->family == 4) {
 		memcpy(&v4.src_addr, tuple->dst, 4);
 		memcpy(&v4.dst_addr, tuple->src, 4);
-		v4.hdr_checksum = csum_of(&v4, sizeof(v4));
-		memcpy(rte_pktmbuf_prepend(m, sizeof(v4)), &v4, sizeof(v4));
-		m->l3_len = sizeof(v4);
+		/* opt: what differs, and the sum of what does not */
+		v4.hdr_checksum = (uint16_t)~csum_fold((uint64_t)v4.src_addr + v4.dst_addr
+			+ v4.total_length + RTE_BE16(0x4500) + RTE_BE16(RTE_IPV4_HDR_DF_FLAG)
+			+ RTE_BE16(64 << 8 | IPPROTO_TCP));
+		memcpy(to, &v4, sizeof(v4));
 	} else {
 		memcpy(v6.src_addr, tuple->dst, 16);
 		memcpy(v6.dst_addr, tuple->src, 16);
-		memcpy(rte_pktmbuf_prepend(m, sizeof(v6)), &v6, sizeof(v6));
-		m->l3_len = sizeof(v6);
+		memcpy(to, &v6, sizeof(v6));
 	}
 }
 
-static void write_ether(struct tcp *t, struct rte_mbuf *m, const struct tcp_tuple *tuple,
-	const struct tcp_link *link)
+static void write_ether(uint8_t *to, const struct tcp *t, const struct tcp_from *from)
 {
-	const rte_be16_t type =
-		tuple->family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
-	struct rte_ether_hdr eh = {.dst_addr = link->mac,
+	const struct tcp_link *link = from->link;
+	const rte_be16_t type = from->tuple->family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4)
+							 : RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	const struct rte_ether_hdr eh = {.dst_addr = link->mac,
 		.src_addr = t->p.ifaces->of[link->iface].mac,
 		.ether_type = link->has_vlan ? RTE_BE16(RTE_ETHER_TYPE_VLAN) : type};
-	struct rte_vlan_hdr vh = {.vlan_tci = link->vlan_tci, .eth_proto = type};
+	const struct rte_vlan_hdr vh = {.vlan_tci = link->vlan_tci, .eth_proto = type};
 
-	m->l2_len = sizeof(eh) + (link->has_vlan ? sizeof(vh) : 0);
+	memcpy(to, &eh, sizeof(eh));
 	if (link->has_vlan)
-		memcpy(rte_pktmbuf_prepend(m, sizeof(vh)), &vh, sizeof(vh));
-	memcpy(rte_pktmbuf_prepend(m, sizeof(eh)), &eh, sizeof(eh));
+		memcpy(to + sizeof(eh), &vh, sizeof(vh));
 }
 
-void tcp_out_frame(
-	struct tcp *t, struct rte_mbuf *m, const struct tcp_from *from, const struct tcp_head *h)
+/* The TCP header with its options; its checksum is 0. */
+static void write_tcp(uint8_t *to, const struct tcp_from *from, const struct tcp_head *h,
+	const uint8_t *opts, uint32_t n_opts)
 {
-	const struct tcp_tuple *tuple = from->tuple;
-	const struct tcp_link *link = from->link;
-	const bool has_offload = t->p.cksum_offload >> link->iface & 1;
-	const uint32_t n_ip = ip_bytes(tuple);
-	uint8_t opts[TCP_WIRE_OPTIONS_MAX];
-	const uint32_t n_opts = tcp_wire_build(opts, &h->o);
-	struct rte_tcp_hdr th = {.src_port = tuple->dport,
-		.dst_port = tuple->sport,
+	const struct rte_tcp_hdr th = {.src_port = from->tuple->dport,
+		.dst_port = from->tuple->sport,
 		.sent_seq = rte_cpu_to_be_32(h->seq),
 		.recv_ack = rte_cpu_to_be_32(h->ack),
 		.data_off = (uint8_t)((sizeof(th) + n_opts) / 4 << 4),
 		.tcp_flags = h->flags,
 		.rx_win = rte_cpu_to_be_16(h->wnd)};
-	struct rte_tcp_hdr *to;
-	uint32_t n;
 
-	memcpy(rte_pktmbuf_prepend(m, (uint16_t)n_opts), opts, n_opts);
-	to = (struct rte_tcp_hdr *)(void *)rte_pktmbuf_prepend(m, sizeof(th));
 	memcpy(to, &th, sizeof(th));
-	n = m->pkt_len;
-	m->ol_flags = 0; /* the device's, and what it needs for a checksum of its own */
-	m->l4_len = sizeof(th) + n_opts;
-	if (has_offload) {
-		const uint8_t tail[4] = {0, IPPROTO_TCP, (uint8_t)(n >> 8), (uint8_t)n};
+	if (likely(n_opts == TCP_WIRE_TS_BYTES)) /* opt: no call */
+		memcpy(to + sizeof(th), opts, TCP_WIRE_TS_BYTES);
+	else
+		memcpy(to + sizeof(th), opts, n_opts);
+}
 
-		m->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM
-			| (n_ip == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
-		to->cksum = csum_fold(csum_words(tuple->src, n_ip) + csum_words(tuple->dst, n_ip)
-			+ csum_words(tail, 4));
-	} else {
-		to->cksum = csum_l4(tuple->dst, tuple->src, n_ip, IPPROTO_TCP, to, n);
-	}
-	write_ip(m, tuple, n);
-	write_ether(t, m, tuple, link);
+static uint16_t checksum(
+	const struct tcp_tuple *tuple, const uint8_t *tcp, uint32_t n, bool has_offload)
+{
+	const uint32_t n_ip = ip_bytes(tuple);
+
+	return has_offload ? csum_fold(csum_pseudo(tuple->dst, tuple->src, n_ip, IPPROTO_TCP, n))
+			   : csum_l4(tuple->dst, tuple->src, n_ip, IPPROTO_TCP, tcp, n);
+}
+
+void tcp_out_frame(
+	struct tcp *t, struct rte_mbuf *m, const struct tcp_from *from, const struct tcp_head *h)
+{
+	const struct tcp_link *link = from->link;
+	const bool has_offload = t->p.cksum_offload >> link->iface & 1;
+	const bool is_v4 = from->tuple->family == 4;
+	const uint32_t n_ether =
+		sizeof(struct rte_ether_hdr) + (link->has_vlan ? sizeof(struct rte_vlan_hdr) : 0);
+	const uint32_t n_ip = is_v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
+	uint8_t opts[TCP_WIRE_OPTIONS_MAX];
+	const uint32_t n_opts = tcp_wire_build(opts, &h->o);
+	const uint32_t n_tcp = sizeof(struct rte_tcp_hdr) + n_opts, n = n_tcp + m->pkt_len;
+	uint8_t *to = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)(n_ether + n_ip + n_tcp));
+	uint16_t sum;
+
+	m->ol_flags = !has_offload
+		? 0 /* the device's, and what it needs for a checksum of its own */
+		: RTE_MBUF_F_TX_TCP_CKSUM | (is_v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+	m->l2_len = n_ether;
+	m->l3_len = n_ip;
+	m->l4_len = n_tcp;
+	write_ether(to, t, from);
+	to += n_ether;
+	write_ip(to, from->tuple, n);
+	to += n_ip;
+	write_tcp(to, from, h, opts, n_opts);
+	sum = checksum(from->tuple, to, n, has_offload);
+	memcpy(to + offsetof(struct rte_tcp_hdr, cksum), &sum, sizeof(sum));
 	t->stats.segments_out++;
 	t->p.ops->output(t->p.ctx, link->iface, m, from->profile);
 }

@@ -14,6 +14,7 @@
 #define KIND_SACK 5
 #define KIND_TS 8
 #define SACK_BYTES 8u
+#define TS_HEAD ((uint32_t)KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10)
 
 static uint32_t load32(const uint8_t *p)
 {
@@ -80,7 +81,14 @@ void tcp_wire_parse(struct tcp_opts *o, const struct rte_tcp_hdr *h)
 	uint32_t n = (h->data_off >> 4) * 4u - (uint32_t)sizeof(*h), len;
 	const bool is_syn = h->tcp_flags & RTE_TCP_SYN_FLAG;
 
-	memset(o, 0, sizeof(*o));
+	memset(o, 0, offsetof(struct tcp_opts, sacks));
+	/* opt: timestamps alone, as RFC 7323 appendix A has them, are what nearly all segments have */
+	if (n == TCP_WIRE_TS_BYTES && load32(p) == TS_HEAD) {
+		o->has_ts = true;
+		o->tsval = load32(p + 4);
+		o->tsecr = load32(p + 8);
+		return;
+	}
 	for (; n > 0 && p[0] != KIND_END; p += len, n -= len) {
 		if (p[0] == KIND_NOP) {
 			len = 1;
@@ -105,10 +113,12 @@ uint32_t tcp_wire_build(uint8_t *to, const struct tcp_opts *o)
 	if (o->sack_ok)
 		p = store32(p, (uint32_t)KIND_NOP << 24 | KIND_NOP << 16 | KIND_SACK_OK << 8 | 2);
 	if (o->has_ts) {
-		p = store32(p, (uint32_t)KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10);
+		p = store32(p, TS_HEAD);
 		p = store32(p, o->tsval);
 		p = store32(p, o->tsecr);
 	}
+	if (o->n_sacks == 0)
+		return (uint32_t)(p - to);
 	n_sacks = (TCP_WIRE_OPTIONS_MAX - (uint32_t)(p - to)) / SACK_BYTES;
 	if (n_sacks * SACK_BYTES + 4 > TCP_WIRE_OPTIONS_MAX - (uint32_t)(p - to))
 		n_sacks--;

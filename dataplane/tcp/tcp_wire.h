@@ -43,7 +43,7 @@ struct tcp_opts {
 	uint8_t n_sacks;
 	uint16_t mss;
 	uint32_t tsval, tsecr;
-	struct tcp_sack sacks[TCP_WIRE_SACKS_MAX];
+	struct tcp_sack sacks[TCP_WIRE_SACKS_MAX]; /* last: those behind n_sacks mean nothing */
 };
 
 /* Reads the options of a header whose data offset has been checked against the packet. Those of a wrong length end the
