@@ -10,7 +10,7 @@
  *     0, 1  bytes arrive               n:1, then n + 1 of them
  *     2     all connections run        share:1
  *     3     this one does
- *     4     it has no room for answers, or has room again
+ *     4     so many bytes of answers have room in a run   n:2
  *     5     it ends, and another one begins
  *     6     an answer finds no memory
  *     7     one byte arrives many times   n:2 byte:1
@@ -30,7 +30,8 @@
 #define LINES_MAX 4u
 #define CHUNKS_MAX 512u
 #define SCRIPT_MAX (80u << 10)
-#define SAME_MAX 512u /* below MC_LINE_MAX, where what is refused depends on what has come */
+#define SAME_MAX 8192u
+#define TEXT_MAX 2000u /* below MC_LINE_MAX, where what is refused depends on what has come */
 #define ROOM 48u
 #define EPOCH 1700000000ll
 
@@ -45,9 +46,10 @@ struct line { /* a connection: what it has sent, and what it was told */
 	struct chunk chunks[CHUNKS_MAX];
 	uint32_t first, n_chunks;
 	uint32_t n_script, n_requests;
-	uint64_t hash, n_out;
+	uint64_t hash, n_out, n_out_before; /* n_out_before: this run */
+	uint32_t space;
 	uint8_t *room; /* a heap block of ROOM bytes */
-	bool is_full, is_out_of_memory, is_over;
+	bool is_out_of_memory, is_over;
 	uint8_t script[SCRIPT_MAX];
 };
 
@@ -119,19 +121,23 @@ static void consume(struct mcstream_conn *c, uint32_t n)
 
 static uint32_t room(const struct mcstream_conn *c)
 {
-	return ((const struct line *)(const void *)c)->is_full ? 0 : UINT32_MAX;
+	const struct line *l = (const void *)c;
+	const uint64_t n = l->n_out - l->n_out_before + (uint64_t)(c->out.p - l->room);
+
+	return n < l->space ? l->space - (uint32_t)n : 0;
 }
 
 static const struct mcstream_ops ops = {peek, consume, room};
 
 static void open_line(struct line *l)
 {
-	uint8_t *room = malloc(ROOM);
+	uint8_t *bytes = malloc(ROOM);
 
-	FUZZ_NEED(room != NULL, "no memory");
+	FUZZ_NEED(bytes != NULL, "no memory");
 	memset(l, 0, offsetof(struct line, script));
-	l->room = room;
-	l->c.out = (struct mc_out){room, room + ROOM, grow, false};
+	l->room = bytes;
+	l->space = UINT32_MAX;
+	l->c.out = (struct mc_out){bytes, bytes + ROOM, grow, false};
 	l->c.s = &l->stream;
 	l->c.ops = &ops;
 }
@@ -208,7 +214,7 @@ static void check_stop(struct line *l, uint32_t share)
 		FUZZ_CHECK(l->c.n_requests == share, "%u of %u requests", l->c.n_requests, share);
 		break;
 	case MCSTREAM_FULL:
-		FUZZ_CHECK(l->is_full, "it has room");
+		FUZZ_CHECK(l->space < UINT32_MAX, "it has room");
 		break;
 	case MCSTREAM_NO_BUF:
 		FUZZ_CHECK(!is_all_there || l->stream.n > 0, "nothing waits for a buffer");
@@ -236,6 +242,7 @@ static void run(struct line *const *some, unsigned n, uint32_t share)
 
 	for (unsigned i = 0; i < n; i++)
 		if (!some[i]->is_over) {
+			some[i]->n_out_before = some[i]->n_out;
 			now[n_now] = some[i];
 			conns[n_now++] = &some[i]->c;
 		}
@@ -300,6 +307,18 @@ static uint32_t do_all(struct line *l, bool is_executed)
 	return n_requests;
 }
 
+/* Whether it does not matter how much of its script is there. */
+static bool is_comparable(const struct line *l)
+{
+	uint32_t n = 0, longest = 0;
+
+	for (uint32_t i = 0; i < l->n_script && l->script[0] != 0x80; i++) {
+		n = l->script[i] == '\n' ? 0 : n + 1;
+		longest = n > longest ? n : longest;
+	}
+	return l->n_script <= SAME_MAX && longest <= TEXT_MAX;
+}
+
 static void compare_alone(const struct line *l)
 {
 	struct line *some = &alone;
@@ -313,11 +332,14 @@ static void compare_alone(const struct line *l)
 	for (uint32_t i = 0; i < l->n_chunks; i++) {
 		arrive(&alone, l->script + at, l->chunks[i].len);
 		at += l->chunks[i].len;
+		alone.space = i * 7919 % 40000;
 		if (i % 3 != 2)
 			run(&some, 1, 1 + i);
 	}
-	for (unsigned i = 0; i < SAME_MAX && !alone.is_over; i++)
+	alone.space = UINT32_MAX;
+	do
 		run(&some, 1, 7);
+	while (alone.c.stop == MCSTREAM_TURN);
 	close_cache();
 	open_cache();
 	do_all(&naive, true);
@@ -355,7 +377,7 @@ static void step(struct fuzz_input *in)
 		check_buffers();
 		break;
 	case 4:
-		l->is_full = !l->is_full;
+		l->space = fuzz_u16(in);
 		break;
 	case 5:
 		close_line(l);
@@ -385,7 +407,7 @@ static bool is_any_at_work(void)
 static void finish(void)
 {
 	for (unsigned i = 0; i < n_lines; i++)
-		lines[i].is_full = false;
+		lines[i].space = UINT32_MAX;
 	for (unsigned i = 0; i < LINES_MAX || (is_any_at_work() && i < SCRIPT_MAX / 256 + 8); i++)
 		run_all(256);
 	for (unsigned i = 0; i < n_lines; i++) {
@@ -394,7 +416,7 @@ static void finish(void)
 		FUZZ_CHECK(
 			l->is_over || l->c.stop == MCSTREAM_EMPTY || l->c.stop == MCSTREAM_NO_BUF,
 			"it does not come to an end");
-		if (l->n_script <= SAME_MAX && !l->is_out_of_memory && l->c.stop != MCSTREAM_NO_BUF)
+		if (is_comparable(l) && !l->is_out_of_memory && l->c.stop != MCSTREAM_NO_BUF)
 			FUZZ_CHECK(l->n_requests == do_all(l, false), "%u requests, should be %u",
 				l->n_requests, do_all(l, false));
 	}
@@ -436,7 +458,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		mcstream_fini(stock, &lines[i].stream);
 	check_buffers();
 	for (unsigned i = 0; i < n_lines; i++) {
-		if (lines[i].n_script <= SAME_MAX)
+		if (is_comparable(&lines[i]))
 			compare_alone(&lines[i]);
 		close_line(&lines[i]);
 	}

@@ -305,7 +305,10 @@ def mcstream_seeds():
     def many(conn, n, byte):
         return struct.pack(">BHB", 7 << 2 | conn, n, byte)
 
-    run, one, room, again, no_memory = bytes([2 << 2, 9]), bytes([3 << 2]), bytes([4 << 2]), bytes([5 << 2]), bytes([6 << 2])
+    def room(n):
+        return struct.pack(">BH", 4 << 2, n)
+
+    run, one, again, no_memory = bytes([2 << 2, 9]), bytes([3 << 2]), bytes([5 << 2]), bytes([6 << 2])
     sets = b"set k 0 0 3\r\nabc\r\nget k\r\nset l 1 0 5\r\ndefgh\r\nget k l m\r\nmg l v f t k\r\ndelete k\r\nget k\r\n"
     gets = b"get k\r\n" * 40
     bins = (binary(1, bytes(8), b"k", b"abc") + binary(0, key=b"k") + binary(9, key=b"l") + binary(0x0a)
@@ -323,7 +326,10 @@ def mcstream_seeds():
         "swallow": some(0, b"set k 0 0 70\r\n" + b"a" * 30) + run + some(0, b"a" * 40 + b"\r\nget k\r\nmn\r\n") + run,
         "long-line": some(0, b"get ") + many(0, 5000, 107) + run + some(0, b"\r\nget k\r\n") + run,
         "many-keys": some(0, b"get" + b" k" * 90) + run + some(0, b" l" * 1000, 200) + run + some(0, b"\r\n") + run,
-        "full": some(0, sets) + room + run + room + run,
+        "full": some(0, sets) + room(0) + run + room(30) + run + run,
+        "put-back": some(0, b"set k 0 0 1500\r\n") + many(0, 1500, 97) + some(0, b"\r\n") + run + room(20000)
+        + some(0, b"get k\r\n" * 30 + b"mn\r\nget k\r\nget", 200) + bytes([2 << 2, 200]) * 4
+        + some(0, b" k\r\nget l\r\n") + run * 2,
         "no-memory": some(0, sets + gets, 200) + no_memory + run + some(1, gets) + run,
         "again": some(0, sets[:40]) + run + again + some(0, sets) + run,
         "quit": some(0, b"mn\r\nquit\r\nget k\r\n") + run,
