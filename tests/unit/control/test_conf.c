@@ -34,7 +34,7 @@ static void demo_is_valid(void **state)
 
 	assert_int_equal(conf_create(&c, &r, text, len, "demo.yaml", CONF_SECRETS_NEED), 0);
 	assert_int_equal(r->n_items, 0);
-	assert_int_equal(c->n_services, 5);
+	assert_int_equal(c->n_services, 6);
 	assert_int_equal(c->n_caches, 1);
 	assert_int_equal(c->n_pools, 4);
 	assert_int_equal(c->n_ports, 2);
