@@ -143,11 +143,12 @@ static bool check_limit(struct ctlsrv_request *r, const char *key, json_int_t li
 
 /* --- conn.show */
 
-/* What a connection that ends here has not, and what only such a one has. */
-static void put_nulls(json_t *item, const struct mr_conn_row *row)
+/* What a connection that ends here has not is null. What only such a one has is left out of others: there can be thousands, and an
+ * answer has an end. */
+static void put_absent(json_t *item, const struct mr_conn_row *row)
 {
 	static const char *const of_flow[] = {"snat_port", "backend_port", "packets"};
-	static const char *const of_served[] = {"srtt_us", "rto_us", "cwnd_bytes",
+	static const char *const of_served[] = {"tcp_state", "srtt_us", "rto_us", "cwnd_bytes",
 		"in_flight_bytes", "queued_bytes", "unread_bytes", "partial_bytes", "retransmits",
 		"requests"};
 	const bool is_served = row->tcp_state[0] != '\0';
@@ -155,8 +156,8 @@ static void put_nulls(json_t *item, const struct mr_conn_row *row)
 	for (size_t i = 0; is_served && i < sizeof(of_flow) / sizeof(of_flow[0]); i++)
 		json_object_set_new(item, of_flow[i], json_null());
 	for (size_t i = 0; !is_served && i < sizeof(of_served) / sizeof(of_served[0]); i++)
-		json_object_set_new(item, of_served[i], json_null());
-	if (row->srtt_us == 0)
+		json_object_del(item, of_served[i]);
+	if (is_served && row->srtt_us == 0)
 		json_object_set_new(item, "srtt_us", json_null());
 	if (row->expires_ms == MR_CONN_EXPIRES_NEVER)
 		json_object_set_new(item, "expires_ms", json_null());
@@ -176,7 +177,7 @@ static bool on_conns(struct question *q, const void *array, size_t n_rows)
 		}
 		item = rowjson_build(&mr_conn_row_msg, &rows[i]);
 		json_object_del(item, "count");
-		put_nulls(item, &rows[i]);
+		put_absent(item, &rows[i]);
 		if (rows[i].backend[0] != '\0')
 			json_object_set_new(item, "backend",
 				json_string(method_conn_backend_text(
