@@ -609,6 +609,8 @@ bool servetcp_icmp_error(struct worker *w, const struct serve_conf *c, const str
 	if (!tcp_icmp(st->tcp, b, i, w->now_us))
 		return false;
 	w->tally->consumed++;
+	if (unlikely(w->capture != NULL))
+		capture_trace_served(w->capture, i);
 	return true;
 }
 

@@ -158,6 +158,17 @@ class Served(Trace):
         record = self.one(bad, verdict="dropped", **self.SERVED)
         self.assertTrue(record["drop"])
 
+    def test_errors_about_a_connection_are_taken(self):
+        self.up()
+        _, out = self.traced(self.segment("S"))
+        syn_ack = Ether(out[0][2])[TCP]
+        self.send(self.segment("A", 2, syn_ack.seq + 1))
+        _, out = self.traced(self.segment("PA", 2, syn_ack.seq + 1, b"get k\r\n"))
+        sent = Ether(out[0][2])[IP]
+        error = Ether(src=CLIENT_MAC, dst=NORTH_MAC) / IP(src="10.1.0.10", dst="10.1.0.100") / ICMP(
+            type=3, code=4, nexthopmtu=1200) / raw(sent)[:28]
+        self.one(error, kind="icmp-error", verdict="served", out_port=None)
+
     def test_datagrams_are_answered_or_taken(self):
         self.up()
         ask = packet(proto=UDP, dst="10.1.0.100", dport=11211) / Raw(bytes([0, 7, 0, 0, 0, 1, 0, 0]) + b"get k\r\n")
