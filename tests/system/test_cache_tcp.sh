@@ -18,6 +18,7 @@ report() { # report NAME COMMAND… : its last line is kept for t_report
 expect_answer() { # expect_answer WHAT TEXT REQUEST…
 	expect "$1" test "$(mc 10.1.0.100 11211 ask "${@:3}" | tr -d '\r' | tr '\n' '|')" = "$2"
 }
+has_conns() { [ "$(service "$1" "['conns']")" = "$2" ]; } # has_conns SERVICE N
 service() { t_cli -o json service show "$1" | t_json "a['items'][0]$2"; } # service NAME FIELD
 
 say "libraries and tools as they come"
@@ -63,7 +64,7 @@ expect "they are counted" test "$(service hot4 "['conns']")" -ge 1000
 wait $held || fail "hold: $(cat "$T_DIR/hold.out")"
 tail -n 1 "$T_DIR/hold.out" >"$T_DIR/hold.json"
 expect "all were answered, and again after a pause" test "$(t_report hold '(a["first"], a["second"])')" = "(1000, 1000)"
-t_wait 10 "them to be gone" test "$(service hot4 "['conns']")" = 0
+t_wait 10 "them to be gone" has_conns hot4 0
 
 say "one packet in fifty is lost, each way"
 t_in client nft -f - <<-EOF2
