@@ -163,13 +163,13 @@ mc_tcp() { t_in client $T_PYTHON tests/system/mc_tcp.py 10.1.0.100 11211 "$@"; }
 
 show_cache() {
 	say "memcached over TCP, answered by the box: clients as they come"
+	mc_tcp library 200000 >"$T_DIR/library.json"
+	check "pymemcache gets what it expects of a memcached" test "$(t_report library 'a["right"]')" = True
 	echo '$ memccp motd; memccat motd'
 	printf 'served by the box\n' >"$T_DIR/motd"
 	t_in client memccp --servers=10.1.0.100:11211 "$T_DIR/motd"
 	t_in client memccat --servers=10.1.0.100:11211 motd
 	check "memccat shows what memccp stored" test "$(t_in client memccat --servers=10.1.0.100:11211 motd)" = "served by the box"
-	mc_tcp library 200000 >"$T_DIR/library.json"
-	check "pymemcache gets what it expects of a memcached" test "$(t_report library 'a["right"]')" = True
 	mc_tcp values 20 200000 >"$T_DIR/values.json"
 	echo "20 values of 200,000 bytes stored and read back: $(cat "$T_DIR/values.json")"
 	mc_tcp depth 20000 >"$T_DIR/depth.json"
