@@ -8,7 +8,9 @@
  *      at snd_nxt
  *  I3  bytes of the receive queue are rcv_bytes and end at rcv_nxt, its FIN not counted
  *  I4  the out-of-order store is sorted, without overlaps, beyond rcv_nxt and within the bound
- *  I5  n_bufs is the number of mbufs in all queues
+ *  I5  sacked, lost, retrans, n_sacked and snd_fack are what the flags of the segments say; a lost one is not sacked; retransmitted
+ *      is only a lost one
+ *  I6  n_bufs is the number of mbufs in all queues
  *
  * Queues are chains of mbufs with a struct tcp_seg in the private area, behind what core/ may write there. A segment to send
  * is one mbuf whose payload begins at RTE_PKTMBUF_HEADROOM; headers are written in front of it, and the driver gets a
@@ -65,6 +67,12 @@ static inline uint32_t tcp_seg_span(struct rte_mbuf *m)
 	return tcp_seg(m)->len + (tcp_seg(m)->flags & TCP_SEG_FIN ? 1u : 0);
 }
 
+/* The sequence number behind it. */
+static inline uint32_t tcp_seg_end(struct rte_mbuf *m)
+{
+	return tcp_seg(m)->seq + tcp_seg_span(m);
+}
+
 /* How frames get to the peer: back where the last acceptable segment came from. */
 struct tcp_link {
 	struct rte_ether_addr mac;
@@ -90,6 +98,16 @@ struct tcp_link {
 #define TCP_F_REMEMBER 0x8000  /* it goes through TIME-WAIT */
 #define TCP_F_PERSIST 0x4000   /* rtx_us is about a probe of the closed window */
 
+#define TCP_RACK_VALID 0x01     /* something of what was on its way has been delivered */
+#define TCP_RACK_REORDERED 0x02 /* segments overtake each other on this path */
+#define TCP_RACK_ROUND 0x04     /* a DSACK came, of before rack_round */
+
+/* What is to be done at rack_due_us. */
+enum tcp_rack_timer {
+	TCP_RACK_TIMER_NONE,
+	TCP_RACK_TIMER_REO, /* what has not come by then is lost */
+};
+
 struct tcb {
 	struct tcp_tuple tuple;
 	struct tcp *t;
@@ -105,6 +123,7 @@ struct tcb {
 	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: end of the window that the peer knows of */
 	uint32_t ts_recent, ts_offset, last_ack_sent;
 	uint32_t rcv_bytes, snd_bytes; /* unread; queued */
+	uint32_t n_retransmits;
 	struct rte_mbuf *snd_head, *snd_tail, *snd_unsent;
 	struct rte_mbuf *writing; /* of tcp_write_begin(), not in the queue yet */
 	struct rte_mbuf *rcv_head, *rcv_tail, *ooo;
@@ -114,18 +133,27 @@ struct tcb {
 	uint32_t srtt_us, rttvar_us, rto_us;
 	uint32_t cwnd, ssthresh, recover;
 	uint32_t sacked, lost, retrans; /* bytes of segments with these flags */
-	uint32_t last_ooo;              /* sequence number that came last out of order */
-	uint16_t n_dupacks;
+	uint32_t
+		n_sacked; /* segments that are there out of order; without SACK: duplicates that said so */
+	uint32_t last_ooo; /* sequence number that came last out of order */
+	/* RFC 8985 5.3: of the segment that was sent last among those delivered; low bits of times */
+	uint32_t rack_sent_us, rack_end, rack_rtt_us, rtt_min_us;
+	uint32_t rack_round;       /* snd_nxt when a DSACK came */
+	uint32_t rack_due_us;      /* low bits of the deadline that rack_timer is for */
+	uint32_t reduced_us;       /* low bits of when losses last made ssthresh smaller */
+	struct rte_mbuf *snd_fack; /* the last segment with TCP_SEG_SACKED; NULL: none */
+	uint16_t rtt_min_sec;      /* low bits of when rtt_min_us was measured */
+	uint8_t rack, rack_timer;  /* TCP_RACK_*, enum tcp_rack_timer */
+	uint8_t reo_mult, reo_persist;
 	uint8_t n_backoffs, n_probes, n_unacked, n_ooo;
 	struct tcp_link link;
+	uint32_t acked_bytes; /* towards the next segment of cwnd */
 	const struct tcp_profile *profile;
 	void *app;
 	struct tcb *dirty_next, *ready_next;
 	TAILQ_ENTRY(tcb) again;
 	uint64_t paws_us,
 		limited_us; /* ts_recent was set; the last answer to what is out of the window */
-	uint64_t n_retransmits;
-	uint32_t acked_bytes; /* towards the next segment of cwnd */
 };
 _Static_assert(sizeof(struct tcb) <= 384, "six cache lines");
 
@@ -204,6 +232,12 @@ static inline uint32_t tcb_flight(const struct tcb *c)
 static inline uint32_t tcb_pipe(const struct tcb *c)
 {
 	return tcb_flight(c) - c->sacked - c->lost + c->retrans;
+}
+
+/* Of those before the last segment that is there out of order, the ones that are not. */
+static inline uint32_t tcb_holes(const struct tcb *c)
+{
+	return c->snd_fack == NULL ? 0 : tcp_seg_end(c->snd_fack) - c->snd_una - c->sacked;
 }
 
 /* What a profile says, or the default. */

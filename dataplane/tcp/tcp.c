@@ -736,7 +736,8 @@ void tcp_limits(const struct tcp *t, struct tcp_usage *max)
 /* The send queue: no gaps, sums are right (I2). Adds its mbufs to *n. */
 static bool check_snd(const struct tcb *c, uint32_t *n)
 {
-	uint32_t seq = c->snd_una, sums[4] = {0};
+	const struct rte_mbuf *fack = NULL;
+	uint32_t seq = c->snd_una, sums[4] = {0}, n_sacked = 0;
 	bool is_sent = true;
 
 	for (struct rte_mbuf *m = c->snd_head; m != NULL; m = tcp_seg(m)->next) {
@@ -757,13 +758,18 @@ static bool check_snd(const struct tcb *c, uint32_t *n)
 		sums[1] += s->flags & TCP_SEG_SACKED ? span : 0;
 		sums[2] += s->flags & TCP_SEG_LOST ? span : 0;
 		sums[3] += s->flags & TCP_SEG_RETRANS ? span : 0;
+		if (s->flags & TCP_SEG_SACKED) {
+			fack = m;
+			n_sacked++;
+		}
 		(*n)++;
 	}
 	if (c->state == TCP_S_SYN_SENT)
 		return c->snd_head == NULL;
 	return (!is_sent || seq == c->snd_nxt) && sums[0] == c->snd_bytes && sums[2] == c->lost
 		&& sums[3] == c->retrans && c->lost + c->sacked <= tcb_flight(c)
-		&& c->retrans <= c->lost && (!(c->flags & TCP_F_SACK) || sums[1] == c->sacked);
+		&& c->retrans <= c->lost && fack == c->snd_fack
+		&& (!(c->flags & TCP_F_SACK) || (sums[1] == c->sacked && n_sacked == c->n_sacked));
 }
 
 /* What was received (I3, I4). */

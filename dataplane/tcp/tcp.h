@@ -208,7 +208,9 @@ void tcp_walk(struct tcp *t, bool (*each)(void *ctx, struct tcb *c), void *ctx);
 	X(duplicates, "segments with nothing new") \
 	X(no_buffer, "segments or writes for which n_bufs or the pool had no mbuf") \
 	X(retransmits, "segments sent again") \
-	X(fast_recoveries, "losses found by acknowledgements (RFC 6675, RFC 6582)") \
+	X(fast_recoveries, "losses found by acknowledgements (RFC 8985, RFC 6582)") \
+	X(lost_retransmits, \
+		"retransmissions found lost by acknowledgements, each time that made the window smaller") \
 	X(timeouts, "retransmission time-outs (RFC 6298)") \
 	X(window_probes, "probes of closed windows") \
 	X(keepalives, "probes of idle connections") \

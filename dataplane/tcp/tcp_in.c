@@ -6,6 +6,7 @@
 #include "tcp/tcp_listen.h"
 #include "tcp/tcp_loss.h"
 #include "tcp/tcp_out.h"
+#include "tcp/tcp_rack.h"
 #include "tcp/tcp_reass.h"
 
 #define PAWS_US (24ull * 86400 * 1000000) /* RFC 7323 5.5 */
@@ -287,7 +288,7 @@ static uint64_t keepalive_due_us(const struct tcb *c)
 
 uint64_t tcp_in_due_us(const struct tcb *c)
 {
-	const uint64_t a = RTE_MIN(c->rtx_us, c->ack_us);
+	const uint64_t a = RTE_MIN(RTE_MIN(c->rtx_us, c->ack_us), tcp_rack_due_us(c));
 	const uint64_t b = RTE_MIN(stuck_due_us(c), idle_due_us(c));
 
 	return RTE_MIN(RTE_MIN(a, b), keepalive_due_us(c));
@@ -352,6 +353,8 @@ void tcp_in_due(struct tcb *c)
 	}
 	if (c->ack_us <= t->now_us)
 		c->flags |= TCP_F_ACK_NOW;
+	if (tcp_rack_due_us(c) <= t->now_us)
+		tcp_loss_on_timer(c);
 	if (c->rtx_us <= t->now_us)
 		on_rtx(c);
 }

@@ -2,6 +2,8 @@
 /* tcp_loss — see tcp_loss.h. */
 #include "tcp/tcp_loss.h"
 
+#include "tcp/tcp_rack.h"
+
 #define DUP_THRESHOLD 3u
 
 static uint32_t rto_min_us(const struct tcb *c)
@@ -25,6 +27,7 @@ void tcp_loss_rtt(struct tcb *c, uint32_t rtt_us)
 	uint32_t error;
 
 	rtt_us = RTE_MIN(RTE_MAX(rtt_us, 1u), TCP_RTO_MAX_US);
+	tcp_rack_rtt(c, rtt_us);
 	if (c->srtt_us == 0) {
 		c->srtt_us = rtt_us;
 		c->rttvar_us = rtt_us / 2;
@@ -48,15 +51,35 @@ static void uncount(struct tcb *c, uint8_t flags, uint32_t n)
 		c->retrans -= n;
 }
 
+/* The first of the queue is acknowledged, all of it. */
+static void drop_head(struct tcb *c, const struct tcp_in *in)
+{
+	struct rte_mbuf *m = c->snd_head;
+	struct tcp_seg *s = tcp_seg(m);
+
+	uncount(c, s->flags, tcp_seg_span(m));
+	c->snd_bytes -= s->len;
+	if (s->flags & TCP_SEG_SACKED) {
+		c->n_sacked--;
+		if (m == c->snd_fack)
+			c->snd_fack = NULL;
+	} else if (c->flags & TCP_F_SACK) {
+		tcp_rack_delivered(c, m, in);
+	}
+	c->snd_head = s->next;
+	if (c->snd_head == NULL)
+		c->snd_tail = NULL;
+	tcp_buf_free(c->t, m);
+}
+
 /* The first n sequence numbers of the queue are acknowledged. */
-static void drop_acked(struct tcb *c, uint32_t n)
+static void drop_acked(struct tcb *c, const struct tcp_in *in, uint32_t n)
 {
 	const uint32_t now_us = (uint32_t)c->t->now_us;
 
 	while (n > 0) {
-		struct rte_mbuf *m = c->snd_head;
-		struct tcp_seg *s = tcp_seg(m);
-		const uint32_t span = tcp_seg_span(m);
+		struct tcp_seg *s = tcp_seg(c->snd_head);
+		const uint32_t span = tcp_seg_span(c->snd_head);
 
 		if (n < span) { /* its FIN, if any, stays */
 			uncount(c, s->flags, n);
@@ -66,85 +89,107 @@ static void drop_acked(struct tcb *c, uint32_t n)
 			c->snd_bytes -= n;
 			return;
 		}
-		uncount(c, s->flags, span);
-		c->snd_bytes -= s->len;
 		/* only the newest that was sent once tells (RFC 6298 3) */
 		if (n == span && !(s->flags & (TCP_SEG_EVER | TCP_SEG_SACKED)))
 			tcp_loss_rtt(c, now_us - s->sent_us);
 		n -= span;
-		c->snd_head = s->next;
-		if (c->snd_head == NULL)
-			c->snd_tail = NULL;
-		tcp_buf_free(c->t, m);
+		drop_head(c, in);
 	}
 }
 
-/* Flags of what the blocks name. Whether there was something new. */
-static bool mark_sacked(struct tcb *c, const struct tcp_opts *o)
+/* Blocks about what is in flight, in order; not nonsense, nor a duplicate's (RFC 2883). */
+static unsigned sort_blocks(const struct tcb *c, const struct tcp_opts *o, struct tcp_sack *to)
 {
-	bool is_new = false;
+	unsigned n = 0;
 
 	for (unsigned i = 0; i < o->n_sacks; i++) {
-		const struct tcp_sack *b = &o->sacks[i];
+		const struct tcp_sack b = o->sacks[i];
+		unsigned at = n;
 
-		if (!seq_lt(b->left, b->right) || seq_lt(b->left, c->snd_una)
-			|| seq_lt(c->snd_nxt, b->right))
-			continue; /* nonsense, or a duplicate's (RFC 2883) */
-		for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent; m = tcp_seg(m)->next) {
-			struct tcp_seg *s = tcp_seg(m);
+		if (!seq_lt(b.left, b.right) || !seq_lt(c->snd_una, b.left)
+			|| seq_lt(c->snd_nxt, b.right))
+			continue;
+		for (; at > 0 && seq_lt(b.left, to[at - 1].left); at--)
+			to[at] = to[at - 1];
+		to[at] = b;
+		n++;
+	}
+	return n;
+}
+
+static void mark_sacked(struct tcb *c, struct rte_mbuf *m, const struct tcp_in *in)
+{
+	struct tcp_seg *s = tcp_seg(m);
+
+	tcp_rack_delivered(c, m, in);
+	uncount(c, s->flags, tcp_seg_span(m));
+	s->flags &= (uint8_t) ~(TCP_SEG_LOST | TCP_SEG_RETRANS);
+	s->flags |= TCP_SEG_SACKED;
+	c->sacked += tcp_seg_span(m);
+	c->n_sacked++;
+	if (c->snd_fack == NULL || seq_lt(tcp_seg(c->snd_fack)->seq, s->seq))
+		c->snd_fack = m;
+}
+
+/* What the blocks name is there. Whether there was something new. One walk, up to the last hole, and behind the last that was
+ * there already. */
+static bool take_sacks(struct tcb *c, const struct tcp_in *in)
+{
+	struct tcp_sack b[TCP_WIRE_SACKS_MAX];
+	const unsigned n = sort_blocks(c, &in->o, b);
+	struct rte_mbuf *m = c->snd_head, *const fack = c->snd_fack;
+	uint32_t holes = tcb_holes(c);
+	const uint32_t n_before = c->n_sacked;
+
+	for (unsigned i = 0; i < n; i++)
+		for (; m != c->snd_unsent && seq_lt(tcp_seg(m)->seq, b[i].right);
+			m = tcp_seg(m)->next) {
 			const uint32_t span = tcp_seg_span(m);
 
-			if (seq_leq(b->right, s->seq))
-				break;
-			if (seq_lt(s->seq, b->left) || seq_lt(b->right, s->seq + span)
-				|| s->flags & TCP_SEG_SACKED)
+			if (tcp_seg(m)->flags & TCP_SEG_SACKED) {
+				if (holes == 0)
+					m = fack;
 				continue;
-			uncount(c, s->flags, span);
-			s->flags &= (uint8_t) ~(TCP_SEG_LOST | TCP_SEG_RETRANS);
-			s->flags |= TCP_SEG_SACKED;
-			c->sacked += span;
-			is_new = true;
+			}
+			if (holes > 0)
+				holes -= span;
+			if (seq_leq(b[i].left, tcp_seg(m)->seq)
+				&& seq_leq(tcp_seg(m)->seq + span, b[i].right))
+				mark_sacked(c, m, in);
 		}
-	}
-	return is_new;
+	return c->n_sacked != n_before;
 }
 
-static void mark_lost(struct tcb *c, struct rte_mbuf *m)
+/* The acknowledgement has come to what was said to be there: it is no more (RFC 2018 8). */
+static void forget_sacks(struct tcb *c)
 {
-	tcp_seg(m)->flags |= TCP_SEG_LOST;
-	c->lost += tcp_seg_span(m);
-}
-
-/* IsLost() of RFC 6675: enough is there of what was sent behind it. */
-static void mark_lost_below_sacked(struct tcb *c)
-{
-	uint32_t n_above = 0, above = c->sacked;
-
 	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent; m = tcp_seg(m)->next)
-		n_above += !!(tcp_seg(m)->flags & TCP_SEG_SACKED);
-	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent && n_above > 0;
-		m = tcp_seg(m)->next) {
-		if (tcp_seg(m)->flags & TCP_SEG_SACKED) {
-			n_above--;
-			above -= tcp_seg_span(m);
-		} else if ((n_above >= DUP_THRESHOLD || above > (DUP_THRESHOLD - 1) * c->mss)
-			&& !(tcp_seg(m)->flags & TCP_SEG_LOST)) {
-			mark_lost(c, m);
-		}
-	}
+		tcp_seg(m)->flags &= (uint8_t)~TCP_SEG_SACKED;
+	c->sacked = c->n_sacked = 0;
+	c->snd_fack = NULL;
+}
+
+void tcp_loss_mark(struct tcb *c, struct rte_mbuf *m)
+{
+	struct tcp_seg *s = tcp_seg(m);
+
+	if (s->flags & TCP_SEG_RETRANS)
+		c->retrans -= tcp_seg_span(m);
+	if (!(s->flags & TCP_SEG_LOST))
+		c->lost += tcp_seg_span(m);
+	s->flags = (uint8_t)((s->flags & ~TCP_SEG_RETRANS) | TCP_SEG_LOST);
 }
 
 /* Without SACK a duplicate tells that one more segment is there, but not which (RFC 6582). */
 static void count_duplicate(struct tcb *c, bool is_dup)
 {
-	if (is_dup && c->n_dupacks < UINT16_MAX)
-		c->n_dupacks++;
+	c->n_sacked += is_dup;
 	if (c->snd_head == c->snd_unsent)
 		return;
 	if (!(tcp_seg(c->snd_head)->flags & TCP_SEG_LOST)
-		&& (c->n_dupacks == DUP_THRESHOLD || c->flags & TCP_F_RECOVERY))
-		mark_lost(c, c->snd_head);
-	c->sacked = RTE_MIN((uint32_t)c->n_dupacks * c->mss, tcb_flight(c) - c->lost);
+		&& (c->n_sacked == DUP_THRESHOLD || c->flags & TCP_F_RECOVERY))
+		tcp_loss_mark(c, c->snd_head);
+	c->sacked = (uint32_t)RTE_MIN((uint64_t)c->n_sacked * c->mss, tcb_flight(c) - c->lost);
 }
 
 static void grow(struct tcb *c, uint32_t n_acked, uint32_t flight)
@@ -162,81 +207,108 @@ static void grow(struct tcb *c, uint32_t n_acked, uint32_t flight)
 	}
 }
 
-static void enter_recovery(struct tcb *c)
+static void reduce(struct tcb *c, uint32_t flight)
 {
-	c->flags |= TCP_F_RECOVERY;
-	c->recover = c->snd_nxt;
-	c->ssthresh = RTE_MAX(tcb_flight(c) / 2, 2u * c->mss);
-	c->cwnd = c->ssthresh;
+	c->ssthresh = RTE_MAX(flight / 2, 2u * c->mss);
+	c->reduced_us = (uint32_t)c->t->now_us;
 	c->acked_bytes = 0;
-	c->t->stats.fast_recoveries++;
+}
+
+/* Losses that have been marked. has_lost_again: retransmissions too, since it was reduced (RFC 5681 4.3). */
+static void on_lost(struct tcb *c, bool has_lost_again)
+{
+	if (c->lost == 0)
+		return;
+	if (!(c->flags & TCP_F_RECOVERY)) {
+		c->flags |= TCP_F_RECOVERY;
+		c->recover = c->snd_nxt;
+		reduce(c, tcb_flight(c));
+		c->cwnd = c->ssthresh;
+		c->t->stats.fast_recoveries++;
+	} else if (has_lost_again) {
+		reduce(c, c->cwnd);
+		c->cwnd = RTE_MIN(c->cwnd, c->ssthresh);
+		c->t->stats.lost_retransmits++;
+	}
+}
+
+/* n_acked > 0 that were not. Whether a recovery is over by that. */
+static bool on_acked(struct tcb *c, const struct tcp_in *in, uint32_t n_acked)
+{
+	const uint32_t flight = tcb_flight(c);
+	bool is_over;
+
+	if (!(c->flags & TCP_F_SACK))
+		c->sacked = c->n_sacked = 0;
+	drop_acked(c, in, n_acked);
+	c->snd_una = in->ack;
+	if (c->snd_head != NULL && tcp_seg(c->snd_head)->flags & TCP_SEG_SACKED)
+		forget_sacks(c);
+	if (tcb_flight(c) == 0)
+		c->rack &= (uint8_t)~TCP_RACK_VALID;
+	c->n_backoffs = 0;
+	c->stuck_us = TCP_NEVER; /* anew when there is more */
+	c->rtx_us = TCP_NEVER;
+	if (c->flags & TCP_F_TIMED_OUT || !(c->flags & TCP_F_RECOVERY))
+		grow(c, n_acked, flight);
+	is_over = c->flags & TCP_F_RECOVERY && seq_leq(c->recover, c->snd_una);
+	if (is_over) {
+		if (!(c->flags & TCP_F_TIMED_OUT))
+			c->cwnd = c->ssthresh;
+		c->flags &= (uint16_t) ~(TCP_F_RECOVERY | TCP_F_TIMED_OUT);
+	}
+	return is_over;
 }
 
 void tcp_loss_ack(struct tcb *c, const struct tcp_in *in, bool is_dup)
 {
-	const uint32_t n_acked = in->ack - c->snd_una, flight = tcb_flight(c);
-	const bool has_sack = c->flags & TCP_F_SACK;
+	const uint32_t n_acked = in->ack - c->snd_una;
+	const bool is_over = n_acked > 0 && on_acked(c, in, n_acked);
 
-	if (n_acked > 0) {
-		if (!has_sack)
-			c->sacked = 0;
-		drop_acked(c, n_acked);
-		c->snd_una = in->ack;
-		c->n_dupacks = 0;
-		c->n_backoffs = 0;
-		c->stuck_us = TCP_NEVER; /* anew when there is more */
-		c->rtx_us = TCP_NEVER;
-		if (c->flags & TCP_F_TIMED_OUT || !(c->flags & TCP_F_RECOVERY))
-			grow(c, n_acked, flight);
-		if (c->flags & TCP_F_RECOVERY && seq_leq(c->recover, c->snd_una)) {
-			if (!(c->flags & TCP_F_TIMED_OUT))
-				c->cwnd = c->ssthresh;
-			c->flags &= (uint16_t) ~(TCP_F_RECOVERY | TCP_F_TIMED_OUT);
-		}
-	}
-	if (!has_sack)
+	if (!(c->flags & TCP_F_SACK)) {
 		count_duplicate(c, is_dup);
-	else if (mark_sacked(c, &in->o) || (n_acked > 0 && c->sacked > 0))
-		mark_lost_below_sacked(c);
-	if (c->lost > 0 && !(c->flags & TCP_F_RECOVERY))
-		enter_recovery(c);
+		on_lost(c, false);
+		return;
+	}
+	tcp_rack_adapt(c, in, is_over);
+	if (take_sacks(c, in) || n_acked > 0)
+		on_lost(c, tcp_rack_detect(c));
+}
+
+void tcp_loss_on_timer(struct tcb *c)
+{
+	on_lost(c, tcp_rack_detect(c));
+}
+
+/* Without SACK nothing is known to be there. */
+static void mark_all(struct tcb *c)
+{
+	c->sacked = c->n_sacked = 0;
+	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent; m = tcp_seg(m)->next)
+		tcp_loss_mark(c, m);
 }
 
 void tcp_loss_timeout(struct tcb *c)
 {
 	if (!(c->flags & TCP_F_TIMED_OUT))
-		c->ssthresh = RTE_MAX(tcb_flight(c) / 2, 2u * c->mss);
+		reduce(c, tcb_flight(c));
+	if (c->flags & TCP_F_SACK)
+		tcp_rack_timeout(c);
+	else
+		mark_all(c);
 	c->flags |= TCP_F_RECOVERY | TCP_F_TIMED_OUT;
 	c->recover = c->snd_nxt;
 	c->cwnd = c->mss;
 	c->acked_bytes = 0;
-	c->sacked = c->retrans = c->lost = 0;
-	c->n_dupacks = 0;
-	/* the peer may have forgotten what it told of (RFC 2018 8) */
-	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent; m = tcp_seg(m)->next) {
-		tcp_seg(m)->flags &= (uint8_t) ~(TCP_SEG_SACKED | TCP_SEG_RETRANS);
-		if (tcp_seg(m)->flags & TCP_SEG_LOST)
-			c->lost += tcp_seg_span(m);
-		else
-			mark_lost(c, m);
-	}
+	c->reduced_us = (uint32_t)c->t->now_us;
 	c->t->stats.timeouts++;
 }
 
 void tcp_loss_too_big(struct tcb *c)
 {
-	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent; m = tcp_seg(m)->next) {
-		struct tcp_seg *s = tcp_seg(m);
-
-		if (s->len <= c->mss || s->flags & TCP_SEG_SACKED)
-			continue;
-		if (s->flags & TCP_SEG_RETRANS) {
-			s->flags &= (uint8_t)~TCP_SEG_RETRANS;
-			c->retrans -= tcp_seg_span(m);
-		}
-		if (!(s->flags & TCP_SEG_LOST))
-			mark_lost(c, m);
-	}
+	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent; m = tcp_seg(m)->next)
+		if (tcp_seg(m)->len > c->mss && !(tcp_seg(m)->flags & TCP_SEG_SACKED))
+			tcp_loss_mark(c, m);
 	if (!(c->flags & TCP_F_SACK))
 		c->sacked = RTE_MIN(c->sacked, tcb_flight(c) - c->lost);
 	if (c->lost > 0 && !(c->flags & TCP_F_RECOVERY)) {

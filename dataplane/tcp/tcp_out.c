@@ -294,9 +294,8 @@ static bool split(struct tcb *c, struct rte_mbuf *m, uint32_t n, uint32_t n_max)
 
 static void retransmit_lost(struct tcb *c)
 {
-	if (c->lost == c->retrans)
-		return;
-	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent; m = tcp_seg(m)->next) {
+	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent && c->lost != c->retrans;
+		m = tcp_seg(m)->next) {
 		struct tcp_seg *s = tcp_seg(m);
 
 		if ((s->flags & (TCP_SEG_LOST | TCP_SEG_RETRANS)) != TCP_SEG_LOST)
@@ -309,6 +308,8 @@ static void retransmit_lost(struct tcb *c)
 			split(c, m, c->mss, c->t->p.n_bufs / 8 * 7);
 		if (!transmit(c, m))
 			return;
+		if (m == c->snd_head)
+			c->rtx_us = TCP_NEVER; /* from now on */
 		s->flags |= TCP_SEG_RETRANS | TCP_SEG_EVER;
 		c->retrans += tcp_seg_span(m);
 		c->n_retransmits++;

@@ -374,7 +374,8 @@ static void host_up(struct sim *s, unsigned i)
 static void open_all(struct sim *s)
 {
 	for (unsigned i = 0; i < s->conf->n_conns; i++) {
-		const enum sim_mode mode = (enum sim_mode)draw(s, SIM_N_MODES);
+		const enum sim_mode any = (enum sim_mode)draw(s, SIM_N_MODES);
+		const enum sim_mode mode = s->conf->is_bulk ? SIM_DISCARD : any;
 		struct end *a = &s->ends[0][i], *b = &s->ends[1][i];
 		const struct pkt peer = {.family = s->conf->is_v6 ? 6 : 4,
 			.src = {10, 0, 0, 2},
@@ -388,6 +389,8 @@ static void open_all(struct sim *s)
 			a->to_send = draw(s, s->conf->n_bytes + 1);
 		if (mode == SIM_CHARGEN || mode == SIM_DUPLEX)
 			b->to_send = draw(s, s->conf->n_bytes + 1);
+		if (s->conf->is_bulk)
+			a->to_send = s->conf->n_bytes;
 		b->expected = a->to_send;
 		a->expected = mode == SIM_ECHO ? a->to_send : b->to_send;
 		a->c = tcp_open(s->t[0], &profile, &peer, 0, &s->ifaces[1].of[0].mac, s->now_us);

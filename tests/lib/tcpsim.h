@@ -17,6 +17,7 @@ struct sim_conf {
 	uint64_t seed;
 	uint32_t n_conns; /* opened by host 0, up to SIM_CONNS_MAX */
 	uint32_t n_bytes; /* of a stream, at most */
+	bool is_bulk;     /* all connections send n_bytes to host 1, and read nothing */
 	/* of 10000 frames */
 	uint32_t loss, dup, corrupt, reorder;
 	uint32_t delay_us, jitter_us; /* one way; jitter_us more for those out of order */

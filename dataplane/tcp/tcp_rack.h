@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * tcp_rack — which segments are lost, by time (RFC 8985, for connections with SACK): what was sent before something that
+ * has been delivered, and is not there a reordering window later. A retransmission is found lost like any other segment.
+ * Context: the stack's thread, inside of a call into it.
+ */
+#include "tcp/tcb.h"
+
+/* A round trip of a segment sent once, or of the handshake. */
+void tcp_rack_rtt(struct tcb *c, uint32_t rtt_us);
+
+/* The segment, still in the queue, is delivered; in: the acknowledgement that says so. In order of sequence (6.2, steps 1 to 3). */
+void tcp_rack_delivered(struct tcb *c, struct rte_mbuf *m, const struct tcp_in *in);
+
+/* What the acknowledgement, after its segments, says of the reordering window (6.2, step 4). is_over: a recovery ends. */
+void tcp_rack_adapt(struct tcb *c, const struct tcp_in *in, bool is_over);
+
+/* Marks what is lost by now, and sets the timer for what may be (6.2, step 5). Whether a retransmission is lost that was sent since
+ * reduced_us. Cost: the segments up to the last hole of the scoreboard, and those behind it sent before what was delivered. */
+bool tcp_rack_detect(struct tcb *c);
+
+/* The retransmission time-out (6.3). */
+void tcp_rack_timeout(struct tcb *c);
+
+/* TCP_NEVER: none. */
+uint64_t tcp_rack_due_us(const struct tcb *c);
