@@ -101,11 +101,15 @@ struct tcp_link {
 #define TCP_RACK_VALID 0x01     /* something of what was on its way has been delivered */
 #define TCP_RACK_REORDERED 0x02 /* segments overtake each other on this path */
 #define TCP_RACK_ROUND 0x04     /* a DSACK came, of before rack_round */
+#define TCP_RACK_MOVED 0x08     /* something was acknowledged or sent anew: the time for a probe begins */
+#define TCP_RACK_PROBED 0x10    /* a probe was sent, and what it is for is not acknowledged: until recover is */
+#define TCP_RACK_PROBED_OLD 0x20 /* by a segment that had been sent */
 
 /* What is to be done at rack_due_us. */
 enum tcp_rack_timer {
 	TCP_RACK_TIMER_NONE,
 	TCP_RACK_TIMER_REO, /* what has not come by then is lost */
+	TCP_RACK_TIMER_PTO, /* a probe */
 };
 
 struct tcb {

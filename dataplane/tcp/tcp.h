@@ -211,6 +211,7 @@ void tcp_walk(struct tcp *t, bool (*each)(void *ctx, struct tcb *c), void *ctx);
 	X(fast_recoveries, "losses found by acknowledgements (RFC 8985, RFC 6582)") \
 	X(lost_retransmits, \
 		"retransmissions found lost by acknowledgements, each time that made the window smaller") \
+	X(tail_probes, "segments sent as acknowledgements did not come (RFC 8985 7)") \
 	X(timeouts, "retransmission time-outs (RFC 6298)") \
 	X(window_probes, "probes of closed windows") \
 	X(keepalives, "probes of idle connections") \

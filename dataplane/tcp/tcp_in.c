@@ -160,7 +160,7 @@ static bool take_ack(struct tcb *c, const struct tcp_in *in)
 		return true; /* old: its payload may be new */
 	}
 	is_dup = in->ack == c->snd_una && in->len == 0 && !(in->flags & RTE_TCP_FIN_FLAG)
-		&& wnd == c->snd_wnd && tcb_flight(c) > 0;
+		&& wnd == c->snd_wnd;
 	update_window(c, in);
 	if (in->ack != c->snd_una)
 		tcp_icmp_on_ack(c, in->ack);
@@ -332,6 +332,17 @@ static void on_rtx(struct tcb *c)
 	}
 }
 
+static void on_rack_timer(struct tcb *c)
+{
+	const uint8_t timer = c->rack_timer;
+
+	c->rack_timer = TCP_RACK_TIMER_NONE;
+	if (timer == TCP_RACK_TIMER_PTO)
+		tcp_out_probe(c);
+	else
+		tcp_loss_on_timer(c);
+}
+
 void tcp_in_due(struct tcb *c)
 {
 	struct tcp *t = c->t;
@@ -354,7 +365,7 @@ void tcp_in_due(struct tcb *c)
 	if (c->ack_us <= t->now_us)
 		c->flags |= TCP_F_ACK_NOW;
 	if (tcp_rack_due_us(c) <= t->now_us)
-		tcp_loss_on_timer(c);
+		on_rack_timer(c);
 	if (c->rtx_us <= t->now_us)
 		on_rtx(c);
 }

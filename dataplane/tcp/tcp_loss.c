@@ -183,9 +183,9 @@ void tcp_loss_mark(struct tcb *c, struct rte_mbuf *m)
 /* Without SACK a duplicate tells that one more segment is there, but not which (RFC 6582). */
 static void count_duplicate(struct tcb *c, bool is_dup)
 {
-	c->n_sacked += is_dup;
 	if (c->snd_head == c->snd_unsent)
 		return;
+	c->n_sacked += is_dup;
 	if (!(tcp_seg(c->snd_head)->flags & TCP_SEG_LOST)
 		&& (c->n_sacked == DUP_THRESHOLD || c->flags & TCP_F_RECOVERY))
 		tcp_loss_mark(c, c->snd_head);
@@ -214,14 +214,21 @@ static void reduce(struct tcb *c, uint32_t flight)
 	c->acked_bytes = 0;
 }
 
+/* In a recovery, which ends what a probe was for (RFC 8985 7.1). */
+static void begin_recovery(struct tcb *c, uint16_t flags)
+{
+	c->flags |= TCP_F_RECOVERY | flags;
+	c->recover = c->snd_nxt;
+	c->rack &= (uint8_t) ~(TCP_RACK_PROBED | TCP_RACK_PROBED_OLD);
+}
+
 /* Losses that have been marked. has_lost_again: retransmissions too, since it was reduced (RFC 5681 4.3). */
 static void on_lost(struct tcb *c, bool has_lost_again)
 {
 	if (c->lost == 0)
 		return;
 	if (!(c->flags & TCP_F_RECOVERY)) {
-		c->flags |= TCP_F_RECOVERY;
-		c->recover = c->snd_nxt;
+		begin_recovery(c, 0);
 		reduce(c, tcb_flight(c));
 		c->cwnd = c->ssthresh;
 		c->t->stats.fast_recoveries++;
@@ -246,6 +253,7 @@ static bool on_acked(struct tcb *c, const struct tcp_in *in, uint32_t n_acked)
 		forget_sacks(c);
 	if (tcb_flight(c) == 0)
 		c->rack &= (uint8_t)~TCP_RACK_VALID;
+	c->rack |= TCP_RACK_MOVED;
 	c->n_backoffs = 0;
 	c->stuck_us = TCP_NEVER; /* anew when there is more */
 	c->rtx_us = TCP_NEVER;
@@ -262,13 +270,18 @@ static bool on_acked(struct tcb *c, const struct tcp_in *in, uint32_t n_acked)
 
 void tcp_loss_ack(struct tcb *c, const struct tcp_in *in, bool is_dup)
 {
-	const uint32_t n_acked = in->ack - c->snd_una;
+	const uint32_t n_acked = in->ack - c->snd_una, flight = tcb_flight(c);
+	const bool has_repaired = tcp_rack_has_repaired(c, in, is_dup);
 	const bool is_over = n_acked > 0 && on_acked(c, in, n_acked);
 
 	if (!(c->flags & TCP_F_SACK)) {
 		count_duplicate(c, is_dup);
 		on_lost(c, false);
 		return;
+	}
+	if (has_repaired) {
+		reduce(c, flight);
+		c->cwnd = RTE_MIN(c->cwnd, c->ssthresh);
 	}
 	tcp_rack_adapt(c, in, is_over);
 	if (take_sacks(c, in) || n_acked > 0)
@@ -296,8 +309,7 @@ void tcp_loss_timeout(struct tcb *c)
 		tcp_rack_timeout(c);
 	else
 		mark_all(c);
-	c->flags |= TCP_F_RECOVERY | TCP_F_TIMED_OUT;
-	c->recover = c->snd_nxt;
+	begin_recovery(c, TCP_F_TIMED_OUT);
 	c->cwnd = c->mss;
 	c->acked_bytes = 0;
 	c->reduced_us = (uint32_t)c->t->now_us;
@@ -312,8 +324,7 @@ void tcp_loss_too_big(struct tcb *c)
 	if (!(c->flags & TCP_F_SACK))
 		c->sacked = RTE_MIN(c->sacked, tcb_flight(c) - c->lost);
 	if (c->lost > 0 && !(c->flags & TCP_F_RECOVERY)) {
-		c->flags |= TCP_F_RECOVERY;
-		c->recover = c->snd_nxt;
+		begin_recovery(c, 0);
 		c->ssthresh = RTE_MAX(c->cwnd, 2u * c->mss); /* which it is after it */
 	}
 }

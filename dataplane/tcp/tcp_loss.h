@@ -13,7 +13,8 @@ void tcp_loss_init(struct tcb *c);
 /* A round trip took so long. */
 void tcp_loss_rtt(struct tcb *c, uint32_t rtt_us);
 
-/* snd_una ≤ ack ≤ snd_nxt: what is acknowledged leaves the queue; losses are marked, the windows move. is_dup: by RFC 5681 2. */
+/* snd_una ≤ ack ≤ snd_nxt: what is acknowledged leaves the queue; losses are marked, the windows move. is_dup: by
+ * RFC 5681 2, but that something is in flight. */
 void tcp_loss_ack(struct tcb *c, const struct tcp_in *in, bool is_dup);
 
 /* A sent segment is lost, or its retransmission is. */
@@ -25,5 +26,5 @@ void tcp_loss_timeout(struct tcb *c);
 /* What was sent in segments longer than mss has been dropped for that alone: it is to be sent again, and the window stays as it is. */
 void tcp_loss_too_big(struct tcb *c);
 
-/* tcp_rack's timer is due. */
+/* tcp_rack's timer is due: the reordering window is over. */
 void tcp_loss_on_timer(struct tcb *c);

@@ -3,6 +3,7 @@
 #include "tcp/tcp_out.h"
 
 #include "base/csum.h"
+#include "tcp/tcp_rack.h"
 
 #include <rte_ip.h>
 
@@ -317,14 +318,14 @@ static void retransmit_lost(struct tcb *c)
 	}
 }
 
-/* Whether the next new segment may go now; it is cut where the window ends. */
-static bool may_send(struct tcb *c, struct rte_mbuf *m)
+/* Whether the next new segment fits into the peer's window; it is cut where that ends. */
+static bool fits_window(struct tcb *c, struct rte_mbuf *m)
 {
 	const uint32_t edge = c->snd_una + c->snd_wnd, len = tcp_seg(m)->len;
 	const uint32_t room = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
 	const uint32_t n = RTE_MIN(len, c->mss);
 
-	if (room == 0 || (tcb_pipe(c) > 0 && tcb_pipe(c) + n > c->cwnd))
+	if (room == 0)
 		return false;
 	if (room < n) {
 		/* not a silly piece (RFC 9293 3.8.6.2.1), unless nothing else would bring an answer */
@@ -335,16 +336,61 @@ static bool may_send(struct tcb *c, struct rte_mbuf *m)
 	return n == len || split(c, m, n, c->t->p.n_bufs);
 }
 
+static bool may_send(struct tcb *c, struct rte_mbuf *m)
+{
+	const uint32_t n = RTE_MIN((uint32_t)tcp_seg(m)->len, (uint32_t)c->mss);
+
+	return (tcb_pipe(c) == 0 || tcb_pipe(c) + n <= c->cwnd) && fits_window(c, m);
+}
+
+static bool transmit_new(struct tcb *c)
+{
+	struct rte_mbuf *m = c->snd_unsent;
+
+	if (!transmit(c, m))
+		return false;
+	c->snd_nxt += tcp_seg_span(m);
+	c->snd_unsent = tcp_seg(m)->next;
+	return true;
+}
+
 static void send_new(struct tcb *c)
 {
-	while (c->snd_unsent != NULL && may_send(c, c->snd_unsent)) {
-		struct rte_mbuf *m = c->snd_unsent;
+	while (c->snd_unsent != NULL && may_send(c, c->snd_unsent) && transmit_new(c))
+		c->rack |= TCP_RACK_MOVED;
+}
 
-		if (!transmit(c, m))
-			return;
-		c->snd_nxt += tcp_seg_span(m);
-		c->snd_unsent = tcp_seg(m)->next;
+/* Only when a peer's window is full is the last not the queue's. */
+static struct rte_mbuf *last_sent(const struct tcb *c)
+{
+	struct rte_mbuf *m = c->snd_head;
+
+	if (c->snd_unsent == NULL)
+		return c->snd_tail;
+	while (tcp_seg(m)->next != c->snd_unsent)
+		m = tcp_seg(m)->next;
+	return m;
+}
+
+void tcp_out_probe(struct tcb *c)
+{
+	struct rte_mbuf *m;
+
+	if (tcb_flight(c) == 0)
+		return;
+	c->rtx_us = TCP_NEVER;
+	if (c->snd_unsent != NULL && fits_window(c, c->snd_unsent)) {
+		if (transmit_new(c))
+			tcp_rack_on_probe(c, false);
+		return;
 	}
+	m = last_sent(c);
+	if (!transmit(c, m))
+		return;
+	tcp_seg(m)->flags |= TCP_SEG_EVER;
+	c->n_retransmits++;
+	c->t->stats.retransmits++;
+	tcp_rack_on_probe(c, true);
 }
 
 /* The FIN goes with the last segment if that has not been sent, else with one of its own. */
@@ -390,6 +436,7 @@ static void set_deadlines(struct tcb *c)
 			: TCP_NEVER;
 		c->flags &= (uint16_t)~TCP_F_PERSIST;
 	}
+	tcp_rack_schedule(c);
 	if (!is_stuck)
 		c->stuck_us = TCP_NEVER;
 	else if (c->stuck_us == TCP_NEVER)

@@ -38,5 +38,9 @@ void tcp_out_control(struct tcb *c, uint8_t flags, uint32_t seq);
 /* Sends all that may be sent: what is lost, new segments, an acknowledgement if one is wanted and nothing else took it. */
 void tcp_out_run(struct tcb *c);
 
+/* A probe of the tail: the next new segment whatever cwnd says, else the last that was sent (RFC 8985 7.3). The retransmission
+ * time-out begins anew. */
+void tcp_out_probe(struct tcb *c);
+
 /* Whether the window has opened so far that the peer should be told (RFC 9293 3.8.6.2.2). */
 bool tcp_out_opens_window(const struct tcb *c);

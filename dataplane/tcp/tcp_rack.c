@@ -16,6 +16,9 @@
 #define DUP_THRESHOLD 3u
 #define RTT_MIN_SEC 300u
 #define PERSIST_RECOVERIES 16u
+/* How long a peer keeps an acknowledgement back. Linux: 40 ms or a round trip, and a clock's tick. */
+#define ACK_DELAY_US 60000u
+#define PTO_FIRST_US 1000000u
 
 void tcp_rack_rtt(struct tcb *c, uint32_t rtt_us)
 {
@@ -166,6 +169,52 @@ void tcp_rack_timeout(struct tcb *c)
 		if (!(tcp_seg(m)->flags & TCP_SEG_SACKED)
 			&& (m == c->snd_head || left_us(c, tcp_seg(m), reo_us) <= 0))
 			tcp_loss_mark(c, m);
+}
+
+/* TLP_calc_PTO() of 7.2. */
+static uint32_t pto_us(const struct tcb *c)
+{
+	const uint64_t rto_us = c->rtx_us > c->t->now_us ? c->rtx_us - c->t->now_us : 0;
+	uint64_t us = PTO_FIRST_US;
+
+	if (c->srtt_us != 0)
+		us = 2ull * c->srtt_us + (tcb_flight(c) <= c->mss ? ACK_DELAY_US : 0);
+	return (uint32_t)RTE_MIN(us, rto_us);
+}
+
+void tcp_rack_schedule(struct tcb *c)
+{
+	const bool has_moved = c->rack & TCP_RACK_MOVED;
+
+	c->rack &= (uint8_t)~TCP_RACK_MOVED;
+	if (has_moved && (c->flags & (TCP_F_SACK | TCP_F_RECOVERY)) == TCP_F_SACK
+		&& tcb_flight(c) > 0 && c->n_sacked == 0 && !(c->rack & TCP_RACK_PROBED)
+		&& c->rack_timer != TCP_RACK_TIMER_REO)
+		set_timer(c, TCP_RACK_TIMER_PTO, pto_us(c));
+}
+
+void tcp_rack_on_probe(struct tcb *c, bool is_old)
+{
+	c->rack |= (uint8_t)(TCP_RACK_PROBED | (is_old ? TCP_RACK_PROBED_OLD : 0));
+	c->recover = c->snd_nxt;
+	c->t->stats.tail_probes++;
+}
+
+bool tcp_rack_has_repaired(struct tcb *c, const struct tcp_in *in, bool is_dup)
+{
+	bool is_over, has_repaired = false;
+
+	if (!(c->rack & TCP_RACK_PROBED) || seq_lt(in->ack, c->recover))
+		return false;
+	is_over = !(c->rack & TCP_RACK_PROBED_OLD)
+		|| (has_dsack(in) && in->o.sacks[0].right == c->recover);
+	if (!is_over) {
+		has_repaired = seq_lt(c->recover, in->ack);
+		is_over = has_repaired || (is_dup && in->o.n_sacks == 0);
+	}
+	if (is_over)
+		c->rack &= (uint8_t) ~(TCP_RACK_PROBED | TCP_RACK_PROBED_OLD);
+	return has_repaired;
 }
 
 uint64_t tcp_rack_due_us(const struct tcb *c)

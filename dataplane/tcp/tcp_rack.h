@@ -2,7 +2,8 @@
 #pragma once
 /*
  * tcp_rack — which segments are lost, by time (RFC 8985, for connections with SACK): what was sent before something that
- * has been delivered, and is not there a reordering window later. A retransmission is found lost like any other segment.
+ * has been delivered, and is not there a reordering window later. A retransmission is found lost like any other segment. When
+ * acknowledgements stop coming, the last segment is sent again, or one that is new, so that there is something to go by.
  * Context: the stack's thread, inside of a call into it.
  */
 #include "tcp/tcb.h"
@@ -22,6 +23,16 @@ bool tcp_rack_detect(struct tcb *c);
 
 /* The retransmission time-out (6.3). */
 void tcp_rack_timeout(struct tcb *c);
+
+/* Sets the timer for a probe of the tail if one may be needed; rtx_us is set (7.2). */
+void tcp_rack_schedule(struct tcb *c);
+
+/* A probe was sent, one that had been sent before or a new one (7.3). */
+void tcp_rack_on_probe(struct tcb *c, bool is_old);
+
+/* Before the segments of the acknowledgement: whether it shows that a probe has made good a loss that nothing else will
+ * show (7.4.2). is_dup: as of tcp_loss_ack(). */
+bool tcp_rack_has_repaired(struct tcb *c, const struct tcp_in *in, bool is_dup);
 
 /* TCP_NEVER: none. */
 uint64_t tcp_rack_due_us(const struct tcb *c);

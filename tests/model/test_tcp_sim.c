@@ -202,6 +202,26 @@ static void who_overtakes_is_no_loss(void **state)
 	assert_true(r.stats[0].retransmits * 100 < r.stats[0].segments_out);
 }
 
+/* A stream of a few segments has nothing behind those that are lost: a probe tells, mostly. */
+static void lost_tails_are_probed(void **state)
+{
+	struct sim_conf c = good;
+	struct sim_result r;
+
+	(void)state;
+	c.is_bulk = true;
+	c.n_conns = 16;
+	c.n_bytes = 5000;
+	c.delay_us = 10000;
+	c.loss = 300;
+	r = run_seeds(c, 20);
+	print_message("short streams: %llu probes, %llu recoveries, %llu time-outs, in %llu ms\n",
+		(unsigned long long)r.stats[0].tail_probes,
+		(unsigned long long)r.stats[0].fast_recoveries,
+		(unsigned long long)r.stats[0].timeouts, (unsigned long long)r.end_us / 1000);
+	assert_true(r.stats[0].tail_probes > 4 * r.stats[0].timeouts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +235,7 @@ int main(void)
 		cmocka_unit_test(half_of_all_is_lost),
 		cmocka_unit_test(losses_cost_little),
 		cmocka_unit_test(who_overtakes_is_no_loss),
+		cmocka_unit_test(lost_tails_are_probed),
 	};
 
 	keyhash_init_seed(11);

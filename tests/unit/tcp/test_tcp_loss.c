@@ -40,6 +40,7 @@ static struct {
 	uint32_t iss, tsval;
 	struct tcb *c;
 	uint64_t now_us, begin_us;
+	uint16_t wnd;
 	bool has_sack, has_ts;
 } x;
 
@@ -114,7 +115,7 @@ static void in(uint8_t flags, uint32_t seq, uint32_t ack, const struct tcp_opts 
 		.recv_ack = rte_cpu_to_be_32(ack),
 		.data_off = (uint8_t)(n_tcp / 4 << 4),
 		.tcp_flags = flags,
-		.rx_win = RTE_BE16(UINT16_MAX)};
+		.rx_win = rte_cpu_to_be_16(x.wnd)};
 	memcpy(h + 1, opts, n_opts);
 	h->cksum = csum_l4(&ip->src_addr, &ip->dst_addr, 4, IPPROTO_TCP, h, n_tcp);
 	x.b.n = 1;
@@ -231,6 +232,7 @@ static void up_with(bool has_sack, bool has_ts)
 
 	memset(&x, 0, sizeof(x));
 	x.pool = pool;
+	x.wnd = UINT16_MAX;
 	x.has_sack = has_sack;
 	x.has_ts = has_ts;
 	x.ifaces.n = 1;
@@ -250,6 +252,21 @@ static int up(void **state)
 static int up_ts(void **state)
 {
 	up_with(true, true);
+	establish();
+	return 0;
+}
+
+static int up_short(void **state)
+{
+	up_with(true, false);
+	x.profile.rto_min_ms = 1;
+	establish();
+	return 0;
+}
+
+static int up_plain(void **state)
+{
+	up_with(false, false);
 	establish();
 	return 0;
 }
@@ -304,6 +321,33 @@ static void three_behind_a_hole_make_it_lost_at_once(void **state)
 	expect_none(); /* number 4 was sent after what is there */
 }
 
+/* RFC 8985 6.2 step 5: what was sent again later than that is no end of the search. */
+static void a_second_hole_is_found_behind_a_retransmission(void **state)
+{
+	send_segs(IW);
+	expect(0, IW, 0);
+	at(20000);
+	ACK(0, {1, 4});
+	expect(0, 1, 20000);
+	ACK(0, {1, 4}, {5, 8});
+	expect(4, 5, 20000);
+	expect_none();
+}
+
+/* RFC 6675 3: a block that closes a hole between two that were there. */
+static void a_hole_between_others_is_closed(void **state)
+{
+	send_segs(4);
+	expect(0, 4, 0);
+	at(20000);
+	ACK(0, {1, 2}, {3, 4});
+	at(22000);
+	ACK(0, {1, 4});
+	at(60000);
+	expect(0, 1, 28000); /* 22000 and 5000 */
+	expect_none();
+}
+
 /* RFC 8985 6.2 step 3: a late original; from then on holes get their time, whatever number is behind them. */
 static void who_reorders_is_given_time(void **state)
 {
@@ -340,7 +384,7 @@ static void a_lost_acknowledgement_is_no_reordering(void **state)
 static void duplicates_widen_the_window(void **state)
 {
 	uint64_t us = 100000;
-	uint32_t seg = 2;
+	uint32_t seg = 3;
 
 	send_segs(2);
 	expect(0, 2, 0);
@@ -350,8 +394,13 @@ static void duplicates_widen_the_window(void **state)
 	expect(0, 1, 26000);
 	at(30000);
 	ACK(2);
+	send_segs(1);
+	expect(2, 3, 30000);
 	at(46000);
 	ACK(2, {0, 1}); /* it came twice (RFC 2883) */
+	ACK(2, {0, 1}); /* of the same round */
+	at(50000);
+	ACK(3);
 	for (unsigned i = 0; i < 17; i++) {
 		const uint64_t lost_us = us + (i < 16 ? 31000 : 26000);
 
@@ -438,16 +487,19 @@ static void a_time_out_leaves_what_was_sent_of_late(void **state)
 {
 	send_segs(1);
 	expect(0, 1, 0);
-	at(195000);
+	at(101000);
+	expect(0, 1, 101000); /* a probe */
+	at(295000);
 	send_segs(1);
-	expect(1, 2, 195000);
-	at(201000);
-	expect(0, 1, 201000);
-	at(205000);
-	ACK(1); /* the first one's, too early for the second */
+	expect(1, 2, 295000);
+	at(302000);
+	expect(0, 1, 302000);
+	assert_int_equal(tcp_stats(x.t)->timeouts, 1);
+	at(305000);
+	ACK(1); /* too early for that of 302000 */
 	expect_none();
 	send_segs(1);
-	expect(2, 3, 205000); /* of a window of two, one is on its way */
+	expect(2, 3, 305000); /* of a window of two, one is on its way */
 }
 
 /* RFC 2018 8: who said that it was there has to say so for good; it is sent again. */
@@ -467,6 +519,38 @@ static void what_the_peer_gave_up_is_sent_again(void **state)
 	assert_int_equal(tcp_stats(x.t)->timeouts, 0);
 }
 
+/* RFC 6298 5: the time-out counts from the retransmission of the first segment. */
+static void a_retransmission_gets_a_time_out_of_its_own(void **state)
+{
+	send_segs(4);
+	expect(0, 4, 0);
+	at(230000);
+	expect(3, 4, 41000); /* a probe: time-out at 241000 */
+	ACK(0, {1, 4});
+	expect(0, 1, 230000);
+	at(430999);
+	expect_none();
+	at(431000);
+	expect(0, 1, 431000);
+}
+
+/* Times of an hour ago are not later than those of now, of which the low bits are kept. */
+static void an_idle_hour_does_no_harm(void **state)
+{
+	x.profile.idle_ms = 7200000;
+	send_segs(1);
+	expect(0, 1, 0);
+	at(20000);
+	ACK(1);
+	at(3000000000);
+	send_segs(3);
+	expect(1, 4, 3000000000);
+	at(3000020000);
+	ACK(2);
+	at(3000050000);
+	expect_none();
+}
+
 /* A block that begins at the acknowledgement, or is not in flight, says nothing. */
 static void impossible_blocks_are_ignored(void **state)
 {
@@ -480,9 +564,191 @@ static void impossible_blocks_are_ignored(void **state)
 	assert_int_equal(info().in_flight, 5 * SEG);
 }
 
+/* RFC 8985 7.2, 7.3, 7.4.1: two round trips without an acknowledgement, and the last segment goes again; what it brings tells
+ * what is lost. */
+static void a_lost_tail_is_probed(void **state)
+{
+	send_segs(3);
+	expect(0, 3, 0);
+	at(40999);
+	expect_none();
+	at(41000);
+	expect(2, 3, 41000);
+	at(61000);
+	ACK(0, {2, 3});
+	expect(0, 2, 61000);
+	at(81000);
+	ACK(3);
+	at(1000000);
+	expect_none();
+	assert_int_equal(tcp_stats(x.t)->tail_probes, 1);
+	assert_int_equal(tcp_stats(x.t)->fast_recoveries, 1);
+	assert_int_equal(tcp_stats(x.t)->timeouts, 0);
+}
+
+/* RFC 8985 7.2: of one segment alone the acknowledgement may be kept back. */
+static void one_segment_is_probed_later(void **state)
+{
+	send_segs(1);
+	expect(0, 1, 0);
+	at(100999);
+	expect_none();
+	at(101000); /* twice 20000, and 60000 */
+	expect(0, 1, 101000);
+}
+
+/* RFC 8985 7.2: what is sent, and what is acknowledged, begins it anew. */
+static void progress_puts_the_probe_off(void **state)
+{
+	send_segs(2);
+	expect(0, 2, 0);
+	at(30000);
+	send_segs(2);
+	expect(2, 4, 30000);
+	at(50000);
+	ACK(2); /* the smoothed round trip is 23.75 ms now */
+	at(98499);
+	expect_none();
+	at(99000);
+	expect(3, 4, 99000);
+}
+
+/* RFC 8985 7.2, 7.3: not later than the time-out, here of three round trips, which then begins anew. */
+static void the_probe_comes_before_the_time_out(void **state)
+{
+	send_segs(1);
+	expect(0, 1, 0);
+	at(60999);
+	expect_none();
+	at(61000);
+	expect(0, 1, 61000);
+	assert_int_equal(tcp_stats(x.t)->tail_probes, 1);
+	at(121999);
+	expect_none();
+	at(122000);
+	expect(0, 1, 122000);
+	assert_int_equal(tcp_stats(x.t)->timeouts, 1);
+}
+
+/* RFC 8985 7.3: a new segment, if there is one, though cwnd is full. */
+static void a_probe_is_a_new_segment_if_there_is_one(void **state)
+{
+	send_segs(IW + 2);
+	expect(0, IW, 0);
+	at(41000);
+	expect(IW, IW + 1, 41000);
+	at(61000);
+	ACK(0, {IW, IW + 1});
+	expect(0, IW / 2, 61000); /* all that came before is lost */
+}
+
+/* RFC 8985 7.3: not one beyond the peer's window. */
+static void a_probe_is_an_old_segment_when_the_window_is_full(void **state)
+{
+	x.wnd = 3 * SEG;
+	ACK(0);
+	send_segs(5);
+	expect(0, 3, 0);
+	at(41000);
+	expect(2, 3, 41000);
+}
+
+/* RFC 8985 7.3: one probe, then the time-out, which counts from the probe. */
+static void a_probe_without_an_answer_is_the_only_one(void **state)
+{
+	send_segs(3);
+	expect(0, 3, 0);
+	at(41000);
+	expect(2, 3, 41000);
+	at(241999);
+	expect_none();
+	at(242000);
+	expect(0, 1, 242000);
+	assert_int_equal(tcp_stats(x.t)->tail_probes, 1);
+	assert_int_equal(tcp_stats(x.t)->timeouts, 1);
+	assert_int_equal(info().cwnd, SEG);
+}
+
+/* The second of two is lost, and made good by the probe. */
+static void repair_by_probe(void)
+{
+	send_segs(2);
+	expect(0, 2, 0);
+	at(20000);
+	ACK(1);
+	at(121000);
+	expect(1, 2, 121000);
+	assert_int_equal(info().ssthresh, UINT32_MAX);
+	at(141000);
+	ACK(2);
+}
+
+/* RFC 8985 7.4.2: acknowledged beyond the probe, without a sign that both came: a loss, which makes the window smaller. */
+static void a_loss_that_a_probe_repaired_counts(void **state)
+{
+	repair_by_probe();
+	assert_int_equal(info().ssthresh, UINT32_MAX);
+	send_segs(1);
+	expect(2, 3, 141000);
+	at(161000);
+	ACK(3);
+	assert_int_equal(info().ssthresh, 2 * SEG);
+	assert_int_equal(info().cwnd, 2 * SEG);
+	assert_int_equal(tcp_stats(x.t)->fast_recoveries, 0);
+}
+
+/* RFC 8985 7.4.2, case 1: the duplicate is told of. */
+static void a_probe_that_came_twice_is_no_loss(void **state)
+{
+	repair_by_probe();
+	ACK(2, {1, 2});
+	send_segs(1);
+	at(161000);
+	ACK(3);
+	assert_int_equal(info().ssthresh, UINT32_MAX);
+}
+
+/* RFC 8985 7.4.2, case 2: a peer that does not know RFC 2883 repeats its acknowledgement. */
+static void a_probe_whose_acknowledgement_is_repeated_is_no_loss(void **state)
+{
+	repair_by_probe();
+	ACK(2);
+	send_segs(1);
+	at(161000);
+	ACK(3);
+	assert_int_equal(info().ssthresh, UINT32_MAX);
+}
+
+/* RFC 8985 7.2: in a recovery, and where something is there behind a hole, there is something to go by. */
+static void a_recovery_is_not_probed(void **state)
+{
+	send_segs(4);
+	expect(0, 4, 0);
+	at(20000);
+	ACK(0, {1, 2});
+	at(26000);
+	expect(0, 1, 26000);
+	at(225000);
+	expect_none();
+	assert_int_equal(tcp_stats(x.t)->tail_probes, 0);
+}
+
+/* RFC 8985 4: without SACK there are no probes, nor is anything found by time. */
+static void without_sack_the_time_out_is_waited_for(void **state)
+{
+	send_segs(3);
+	expect(0, 3, 0);
+	at(200999);
+	expect_none();
+	at(201000);
+	expect(0, 1, 201000);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, up, down)
+#define T_PLAIN(f) cmocka_unit_test_setup_teardown(f, up_plain, down)
+#define T_SHORT(f) cmocka_unit_test_setup_teardown(f, up_short, down)
 #define T_TS(f) cmocka_unit_test_setup_teardown(f, up_ts, down)
 	const struct CMUnitTest tests[] = {
 		T(a_hole_is_lost_a_reordering_window_later),
@@ -497,6 +763,22 @@ int main(void)
 		T(a_time_out_leaves_what_was_sent_of_late),
 		T(what_the_peer_gave_up_is_sent_again),
 		T(impossible_blocks_are_ignored),
+		T(a_second_hole_is_found_behind_a_retransmission),
+		T(a_hole_between_others_is_closed),
+		T(a_retransmission_gets_a_time_out_of_its_own),
+		T(an_idle_hour_does_no_harm),
+		T(a_lost_tail_is_probed),
+		T(one_segment_is_probed_later),
+		T(progress_puts_the_probe_off),
+		T_SHORT(the_probe_comes_before_the_time_out),
+		T(a_probe_is_a_new_segment_if_there_is_one),
+		T(a_probe_is_an_old_segment_when_the_window_is_full),
+		T(a_probe_without_an_answer_is_the_only_one),
+		T(a_loss_that_a_probe_repaired_counts),
+		T(a_probe_that_came_twice_is_no_loss),
+		T(a_probe_whose_acknowledgement_is_repeated_is_no_loss),
+		T(a_recovery_is_not_probed),
+		T_PLAIN(without_sack_the_time_out_is_waited_for),
 	};
 
 	keyhash_init_seed(11);
