@@ -101,9 +101,12 @@ struct tcp_link {
 #define TCP_RACK_VALID 0x01     /* something of what was on its way has been delivered */
 #define TCP_RACK_REORDERED 0x02 /* segments overtake each other on this path */
 #define TCP_RACK_ROUND 0x04     /* a DSACK came, of before rack_round */
-#define TCP_RACK_MOVED 0x08     /* something was acknowledged or sent anew: the time for a probe begins */
-#define TCP_RACK_PROBED 0x10    /* a probe was sent, and what it is for is not acknowledged: until recover is */
+#define TCP_RACK_MOVED \
+	0x08 /* something was acknowledged or sent anew: the time for a probe begins */
+#define TCP_RACK_PROBED \
+	0x10 /* a probe was sent, and what it is for is not acknowledged: until recover is */
 #define TCP_RACK_PROBED_OLD 0x20 /* by a segment that had been sent */
+#define TCP_CC_LIMITED 0x40      /* cwnd is what keeps it from sending more */
 
 /* What is to be done at rack_due_us. */
 enum tcp_rack_timer {
@@ -131,9 +134,9 @@ struct tcb {
 	struct rte_mbuf *snd_head, *snd_tail, *snd_unsent;
 	struct rte_mbuf *writing; /* of tcp_write_begin(), not in the queue yet */
 	struct rte_mbuf *rcv_head, *rcv_tail, *ooo;
-	uint64_t rtx_us, ack_us, stuck_us,
-		rcvd_us;   /* deadlines, TCP_NEVER: none; rcvd_us: last segment came */
-	uint64_t armed_us; /* where it is in the wheel */
+	uint64_t rtx_us, ack_us, stuck_us; /* deadlines, and when progress ended; TCP_NEVER: none */
+	uint32_t armed_ms; /* where it is in the wheel: low bits */
+	uint32_t rcvd_ms;  /* low bits of when the last segment came */
 	uint32_t srtt_us, rttvar_us, rto_us;
 	uint32_t cwnd, ssthresh, recover;
 	uint32_t sacked, lost, retrans; /* bytes of segments with these flags */
@@ -147,17 +150,24 @@ struct tcb {
 	uint32_t reduced_us;       /* low bits of when losses last made ssthresh smaller */
 	struct rte_mbuf *snd_fack; /* the last segment with TCP_SEG_SACKED; NULL: none */
 	uint16_t rtt_min_sec;      /* low bits of when rtt_min_us was measured */
-	uint8_t rack, rack_timer;  /* TCP_RACK_*, enum tcp_rack_timer */
+	uint8_t rack, rack_timer;  /* TCP_RACK_* and TCP_CC_*; enum tcp_rack_timer */
 	uint8_t reo_mult, reo_persist;
 	uint8_t n_backoffs, n_probes, n_unacked, n_ooo;
 	struct tcp_link link;
-	uint32_t acked_bytes; /* towards the next segment of cwnd */
+	uint32_t prior_cwnd; /* before it last became smaller */
 	const struct tcp_profile *profile;
 	void *app;
 	struct tcb *dirty_next, *ready_next;
 	TAILQ_ENTRY(tcb) again;
-	uint64_t paws_us,
-		limited_us; /* ts_recent was set; the last answer to what is out of the window */
+	uint32_t paws_ms,
+		limited_ms; /* low bits of when ts_recent was set; of the next answer to what is out of the window */
+	uint32_t w_max; /* CUBIC: cwnd when it last was too much, or less (RFC 9438 4.7) */
+	union {         /* of congestion avoidance, all 0 when it begins */
+		uint32_t acked_bytes; /* NewReno: towards the next segment of cwnd */
+		struct {
+			uint32_t w_est, k_ms, epoch_ms; /* RFC 9438 4.1; w_est 0: no epoch */
+		} cubic;
+	} cc;
 };
 _Static_assert(sizeof(struct tcb) <= 384, "six cache lines");
 
@@ -226,6 +236,12 @@ struct tcp_head {
 	uint8_t flags;
 	struct tcp_opts o;
 };
+
+/* Low bits of milliseconds. */
+static inline uint32_t tcp_now_ms(const struct tcp *t)
+{
+	return (uint32_t)(t->now_us / 1000);
+}
 
 static inline uint32_t tcb_flight(const struct tcb *c)
 {

@@ -150,8 +150,8 @@ struct tcb *tcp_take_tcb(struct tcp *t, const struct tcp_tuple *tuple, const str
 	c->t = t;
 	c->link = *link;
 	c->profile = profile;
-	c->rtx_us = c->ack_us = c->stuck_us = c->armed_us = TCP_NEVER;
-	c->rcvd_us = t->now_us;
+	c->rtx_us = c->ack_us = c->stuck_us = TCP_NEVER;
+	c->rcvd_ms = tcp_now_ms(t);
 	return c;
 }
 
@@ -201,15 +201,20 @@ static void take_down(struct tcp *t, struct tcb *c)
 	t->tcb_pool.free[t->tcb_pool.n_free++] = idx;
 }
 
+static bool is_armed(const struct tcp *t, const struct tcb *c)
+{
+	return t->links[idx_of(c)].prev != WHEEL_NONE;
+}
+
 /* The wheel finds it when it has something to do, or before. */
 static void arm(struct tcp *t, struct tcb *c)
 {
-	const uint64_t due_us = tcp_in_due_us(c);
+	const uint32_t due_ms = (uint32_t)((tcp_in_due_us(c) + 999) / 1000);
 
-	if (due_us >= c->armed_us)
+	if (is_armed(t, c) && (int32_t)(due_ms - c->armed_ms) >= 0)
 		return;
-	c->armed_us = due_us;
-	wheel_add(&t->wheel, idx_of(c), (uint32_t)((due_us + 999) / 1000));
+	c->armed_ms = due_ms;
+	wheel_add(&t->wheel, idx_of(c), due_ms);
 }
 
 static void flush(struct tcp *t)
@@ -367,7 +372,6 @@ static void on_due(struct tcp *t, uint32_t entry)
 		tcp_listen_syn_due(t, entry - t->p.n_conns);
 	} else {
 		c = &t->tcbs[entry];
-		c->armed_us = TCP_NEVER;
 		if (c->state != TCP_S_CLOSED && tcp_in_due_us(c) <= t->now_us)
 			tcp_in_due(c);
 		tcp_mark_dirty(t, c);
@@ -428,6 +432,12 @@ void tcp_destroy(struct tcp **out)
 	*out = NULL;
 }
 
+static uint64_t armed_us(const struct tcb *c)
+{
+	return (c->t->now_us / 1000 + (uint64_t)(int64_t)(int32_t)(c->armed_ms - tcp_now_ms(c->t)))
+		* 1000;
+}
+
 static uint64_t tick_after(uint64_t due_us)
 {
 	return due_us == TCP_NEVER ? TCP_NEVER : ((due_us + 999) / 1000 + 1) * 1000;
@@ -440,8 +450,8 @@ uint64_t tcp_next_us(const struct tcp *t)
 	if (t->dirty != NULL || !TAILQ_EMPTY(&t->agains))
 		return t->now_us;
 	for (uint32_t i = 0; i < t->p.n_conns; i++)
-		if (is_used(&t->tcbs[i]))
-			next_us = RTE_MIN(next_us, t->tcbs[i].armed_us);
+		if (is_used(&t->tcbs[i]) && is_armed(t, &t->tcbs[i]))
+			next_us = RTE_MIN(next_us, armed_us(&t->tcbs[i]));
 	for (uint32_t i = 0; i < t->p.n_syns; i++)
 		if (t->syns[i].profile != NULL)
 			next_us = RTE_MIN(next_us, t->syns[i].due_us);
@@ -678,7 +688,7 @@ void tcp_info(const struct tcb *c, struct tcp_info *info, uint64_t now_us)
 		.unread = c->rcv_bytes,
 		.mss = c->mss,
 		.n_retransmits = c->n_retransmits,
-		.idle_us = now_us - c->rcvd_us,
+		.idle_us = 1000ull * ((uint32_t)(now_us / 1000) - c->rcvd_ms),
 		.stuck_us = c->stuck_us == TCP_NEVER ? 0 : now_us - c->stuck_us,
 		.has_sack = c->flags & TCP_F_SACK,
 		.has_timestamps = c->flags & TCP_F_TS};
@@ -809,8 +819,7 @@ bool tcp_check(const struct tcp *t)
 			return false;
 		if (tcp_flow_find(t->flow, &c->tuple) != TCP_FLOW_REF(TCP_KIND_TCB, i)
 			|| (!(c->flags & TCP_F_DIRTY)
-				&& (t->links[i].prev == WHEEL_NONE
-					|| c->armed_us > tcp_in_due_us(c))))
+				&& (!is_armed(t, c) || armed_us(c) >= tcp_in_due_us(c) + 1000)))
 			return false; /* I1 */
 		if (!check_snd(c, &n_bufs) || !check_rcv(c, &n_bufs))
 			return false;

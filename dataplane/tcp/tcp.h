@@ -33,6 +33,9 @@ enum tcp_reason {
 	TCP_N_REASONS
 };
 
+/* How much may be on its way: RFC 9438, which takes back sooner what a loss took on long fat paths, or RFC 5681 with RFC 6582. */
+enum tcp_cc { TCP_CC_CUBIC, TCP_CC_NEWRENO, TCP_N_CCS };
+
 /* What connections of a listener have in common. Outlives them; 0 stands for the value in brackets. */
 struct tcp_profile {
 	uint32_t idle_ms; /* without a segment, then reset [600000] */
@@ -43,6 +46,7 @@ struct tcp_profile {
 	uint32_t rcv_max;      /* bytes of receive buffer, 2 KiB to 1 MiB [65536] */
 	uint32_t
 		snd_max; /* bytes that tcp_write() queues at most, acknowledged ones not counted [262144] */
+	enum tcp_cc cc; /* [TCP_CC_CUBIC] */
 };
 
 struct tcp_ops {

@@ -9,14 +9,14 @@
 #include "tcp/tcp_rack.h"
 #include "tcp/tcp_reass.h"
 
-#define PAWS_US (24ull * 86400 * 1000000) /* RFC 7323 5.5 */
-#define LIMITED_US 500000u
+#define PAWS_MS (24u * 86400 * 1000) /* RFC 7323 5.5 */
+#define LIMITED_MS 500u
 #define N_PROBES_MAX 3u
 
 static bool is_paws_old(const struct tcb *c, const struct tcp_in *in)
 {
 	return c->flags & TCP_F_TS && in->o.has_ts && !(in->flags & RTE_TCP_RST_FLAG)
-		&& seq_lt(in->o.tsval, c->ts_recent) && c->t->now_us - c->paws_us < PAWS_US;
+		&& seq_lt(in->o.tsval, c->ts_recent) && tcp_now_ms(c->t) - c->paws_ms < PAWS_MS;
 }
 
 /* RFC 9293 3.10.7.4, first check; but what is beyond a closed window loses its payload only, and an empty segment at the
@@ -53,11 +53,11 @@ static void answer_unacceptable(struct tcb *c, const struct tcp_in *in)
 	if (in->flags & RTE_TCP_RST_FLAG)
 		return;
 	if (in->len == 0 && !(in->flags & RTE_TCP_FIN_FLAG) && in->seq != c->rcv_nxt - 1) {
-		if (c->t->now_us < c->limited_us) {
+		if (c->limited_ms - tcp_now_ms(c->t) <= LIMITED_MS) {
 			c->t->stats.answers_limited++;
 			return;
 		}
-		c->limited_us = c->t->now_us + LIMITED_US;
+		c->limited_ms = tcp_now_ms(c->t) + LIMITED_MS;
 	}
 	c->flags |= TCP_F_ACK_NOW;
 }
@@ -83,7 +83,7 @@ static void in_syn_sent(struct tcb *c, struct tcp_in *in, const struct tcp_link 
 	if (in->o.has_ts) {
 		c->flags |= TCP_F_TS;
 		c->ts_recent = in->o.tsval;
-		c->paws_us = t->now_us;
+		c->paws_ms = tcp_now_ms(t);
 	}
 	if (in->o.sack_ok)
 		c->flags |= TCP_F_SACK;
@@ -98,7 +98,7 @@ static void in_syn_sent(struct tcb *c, struct tcp_in *in, const struct tcp_link 
 	c->snd_wl1 = in->seq;
 	c->snd_wl2 = in->ack;
 	c->state = TCP_S_ESTABLISHED;
-	c->rcvd_us = t->now_us;
+	c->rcvd_ms = tcp_now_ms(t);
 	if (c->n_backoffs == 1) /* it was sent once */
 		tcp_loss_rtt(c, (uint32_t)RTE_MIN(t->now_us - c->stuck_us, (uint64_t)UINT32_MAX));
 	c->n_backoffs = 0;
@@ -252,10 +252,10 @@ void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *lin
 	if (in->o.has_ts && seq_leq(in->seq, c->last_ack_sent)
 		&& seq_leq(c->ts_recent, in->o.tsval)) { /* RFC 7323 4.3 */
 		c->ts_recent = in->o.tsval;
-		c->paws_us = t->now_us;
+		c->paws_ms = tcp_now_ms(t);
 	}
 	c->link = *link;
-	c->rcvd_us = t->now_us;
+	c->rcvd_ms = tcp_now_ms(t);
 	c->n_probes = 0;
 	if (in->len > 0 || in->flags & RTE_TCP_FIN_FLAG)
 		take_data(c, in);
@@ -274,16 +274,22 @@ static uint64_t stuck_due_us(const struct tcb *c)
 					: c->stuck_us + ms_or(c->profile->user_timeout_ms, 60000);
 }
 
+/* When the last segment came. */
+static uint64_t rcvd_us(const struct tcb *c)
+{
+	return (c->t->now_us / 1000 - (tcp_now_ms(c->t) - c->rcvd_ms)) * 1000;
+}
+
 static uint64_t idle_due_us(const struct tcb *c)
 {
-	return c->rcvd_us + ms_or(c->profile->idle_ms, 600000);
+	return rcvd_us(c) + ms_or(c->profile->idle_ms, 600000);
 }
 
 static uint64_t keepalive_due_us(const struct tcb *c)
 {
 	return c->profile->keepalive_ms == 0 || c->state == TCP_S_SYN_SENT
 		? TCP_NEVER
-		: c->rcvd_us + 1000ull * c->profile->keepalive_ms * (c->n_probes + 1u);
+		: rcvd_us(c) + 1000ull * c->profile->keepalive_ms * (c->n_probes + 1u);
 }
 
 uint64_t tcp_in_due_us(const struct tcb *c)

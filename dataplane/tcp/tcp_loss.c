@@ -2,6 +2,7 @@
 /* tcp_loss — see tcp_loss.h. */
 #include "tcp/tcp_loss.h"
 
+#include "tcp/tcp_cc.h"
 #include "tcp/tcp_rack.h"
 
 #define DUP_THRESHOLD 3u
@@ -13,10 +14,7 @@ static uint32_t rto_min_us(const struct tcb *c)
 
 void tcp_loss_init(struct tcb *c)
 {
-	const uint32_t mss = c->mss;
-
-	c->cwnd = RTE_MIN(10 * mss, RTE_MAX(2 * mss, 14600u)); /* RFC 6928 */
-	c->ssthresh = UINT32_MAX;
+	tcp_cc_init(c);
 	c->recover = c->snd_una;
 	if (c->rto_us == 0)
 		c->rto_us = TCP_RTO_FIRST_US;
@@ -192,28 +190,6 @@ static void count_duplicate(struct tcb *c, bool is_dup)
 	c->sacked = (uint32_t)RTE_MIN((uint64_t)c->n_sacked * c->mss, tcb_flight(c) - c->lost);
 }
 
-static void grow(struct tcb *c, uint32_t n_acked, uint32_t flight)
-{
-	if (flight < c->cwnd / 2)
-		return; /* it was not what kept us from sending (RFC 9293 3.8.2) */
-	if (c->cwnd < c->ssthresh) {
-		c->cwnd += RTE_MIN(n_acked, 2u * c->mss);
-		return;
-	}
-	c->acked_bytes += n_acked;
-	if (c->acked_bytes >= c->cwnd) {
-		c->acked_bytes -= c->cwnd;
-		c->cwnd += c->mss;
-	}
-}
-
-static void reduce(struct tcb *c, uint32_t flight)
-{
-	c->ssthresh = RTE_MAX(flight / 2, 2u * c->mss);
-	c->reduced_us = (uint32_t)c->t->now_us;
-	c->acked_bytes = 0;
-}
-
 /* In a recovery, which ends what a probe was for (RFC 8985 7.1). */
 static void begin_recovery(struct tcb *c, uint16_t flags)
 {
@@ -229,12 +205,10 @@ static void on_lost(struct tcb *c, bool has_lost_again)
 		return;
 	if (!(c->flags & TCP_F_RECOVERY)) {
 		begin_recovery(c, 0);
-		reduce(c, tcb_flight(c));
-		c->cwnd = c->ssthresh;
+		tcp_cc_lost(c, tcb_flight(c));
 		c->t->stats.fast_recoveries++;
 	} else if (has_lost_again) {
-		reduce(c, c->cwnd);
-		c->cwnd = RTE_MIN(c->cwnd, c->ssthresh);
+		tcp_cc_lost(c, c->cwnd);
 		c->t->stats.lost_retransmits++;
 	}
 }
@@ -258,11 +232,10 @@ static bool on_acked(struct tcb *c, const struct tcp_in *in, uint32_t n_acked)
 	c->stuck_us = TCP_NEVER; /* anew when there is more */
 	c->rtx_us = TCP_NEVER;
 	if (c->flags & TCP_F_TIMED_OUT || !(c->flags & TCP_F_RECOVERY))
-		grow(c, n_acked, flight);
+		tcp_cc_acked(c, n_acked, flight);
 	is_over = c->flags & TCP_F_RECOVERY && seq_leq(c->recover, c->snd_una);
 	if (is_over) {
-		if (!(c->flags & TCP_F_TIMED_OUT))
-			c->cwnd = c->ssthresh;
+		tcp_cc_recovered(c);
 		c->flags &= (uint16_t) ~(TCP_F_RECOVERY | TCP_F_TIMED_OUT);
 	}
 	return is_over;
@@ -279,10 +252,8 @@ void tcp_loss_ack(struct tcb *c, const struct tcp_in *in, bool is_dup)
 		on_lost(c, false);
 		return;
 	}
-	if (has_repaired) {
-		reduce(c, flight);
-		c->cwnd = RTE_MIN(c->cwnd, c->ssthresh);
-	}
+	if (has_repaired)
+		tcp_cc_lost(c, flight);
 	tcp_rack_adapt(c, in, is_over);
 	if (take_sacks(c, in) || n_acked > 0)
 		on_lost(c, tcp_rack_detect(c));
@@ -303,16 +274,14 @@ static void mark_all(struct tcb *c)
 
 void tcp_loss_timeout(struct tcb *c)
 {
-	if (!(c->flags & TCP_F_TIMED_OUT))
-		reduce(c, tcb_flight(c));
+	const bool is_first = !(c->flags & TCP_F_TIMED_OUT);
+
 	if (c->flags & TCP_F_SACK)
 		tcp_rack_timeout(c);
 	else
 		mark_all(c);
 	begin_recovery(c, TCP_F_TIMED_OUT);
-	c->cwnd = c->mss;
-	c->acked_bytes = 0;
-	c->reduced_us = (uint32_t)c->t->now_us;
+	tcp_cc_timed_out(c, is_first);
 	c->t->stats.timeouts++;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * tcp_loss — what acknowledgements say: round-trip time (RFC 6298), which segments are there or lost (with SACK a
- * scoreboard, and tcp_rack; without it as in RFC 6582), and how much may be on its way (RFC 5681). Flags of the queue's segments are the
+ * scoreboard, and tcp_rack; without it as in RFC 6582), and what of that is told to tcp_cc. Flags of the queue's segments are the
  * scoreboard; sums of them are in the connection. Context: the stack's thread, inside of a call into it.
  */
 #include "tcp/tcb.h"

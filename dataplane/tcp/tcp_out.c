@@ -340,7 +340,11 @@ static bool may_send(struct tcb *c, struct rte_mbuf *m)
 {
 	const uint32_t n = RTE_MIN((uint32_t)tcp_seg(m)->len, (uint32_t)c->mss);
 
-	return (tcb_pipe(c) == 0 || tcb_pipe(c) + n <= c->cwnd) && fits_window(c, m);
+	if (tcb_pipe(c) > 0 && tcb_pipe(c) + n > c->cwnd) {
+		c->rack |= TCP_CC_LIMITED;
+		return false;
+	}
+	return fits_window(c, m);
 }
 
 static bool transmit_new(struct tcb *c)
@@ -356,6 +360,7 @@ static bool transmit_new(struct tcb *c)
 
 static void send_new(struct tcb *c)
 {
+	c->rack &= (uint8_t)~TCP_CC_LIMITED;
 	while (c->snd_unsent != NULL && may_send(c, c->snd_unsent) && transmit_new(c))
 		c->rack |= TCP_RACK_MOVED;
 }

@@ -501,7 +501,8 @@ void sim_run(const struct sim_conf *conf, struct sim_result *result)
 		.user_timeout_ms = 1800000,
 		.idle_ms = 1800000,
 		.rto_min_ms = conf->rto_min_ms,
-		.keepalive_ms = conf->keepalive_ms};
+		.keepalive_ms = conf->keepalive_ms,
+		.cc = conf->cc};
 	for (unsigned i = 0; i < 2; i++) {
 		s->pool[i] = rte_pktmbuf_pool_create(
 			i ? "sim1" : "sim0", N_POOL, 0, BURST_MBUF_PRIV, 2048, SOCKET_ID_ANY);

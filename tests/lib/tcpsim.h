@@ -31,6 +31,7 @@ struct sim_conf {
 	uint64_t narrow_us;
 	uint32_t rto_min_ms;
 	uint32_t keepalive_ms;
+	enum tcp_cc cc;
 };
 
 struct sim_result {

@@ -80,6 +80,7 @@ static void without_sack_and_timestamps(void **state)
 	run_seeds(c, 5);
 	c.no_ts = true;
 	c.no_sack = false;
+	c.cc = TCP_CC_NEWRENO;
 	run_seeds(c, 5);
 }
 
@@ -150,7 +151,7 @@ static void half_of_all_is_lost(void **state)
 }
 
 /* Bytes of streams in a second, over all seeds, at this loss of 10000 both ways and a round trip of 20 ms. */
-static double goodput(uint32_t loss, unsigned n_seeds)
+static double goodput(enum tcp_cc cc, uint32_t loss, unsigned n_seeds)
 {
 	struct sim_conf c = good;
 	struct sim_result r;
@@ -161,9 +162,11 @@ static double goodput(uint32_t loss, unsigned n_seeds)
 	c.delay_us = 10000;
 	c.rcv_max = c.snd_max = 1u << 20;
 	c.loss = loss;
+	c.cc = cc;
 	r = run_seeds(c, n_seeds);
-	print_message("loss %.1f %%: %.3f MB/s, %llu of %llu segments again, %llu time-outs\n",
-		loss / 100.0, (double)c.n_bytes * n_seeds / (double)r.end_us,
+	print_message("%s, loss %.1f %%: %.3f MB/s, %llu of %llu segments again, %llu time-outs\n",
+		cc == TCP_CC_CUBIC ? "CUBIC" : "NewReno", loss / 100.0,
+		(double)c.n_bytes * n_seeds / (double)r.end_us,
 		(unsigned long long)r.stats[0].retransmits,
 		(unsigned long long)r.stats[0].segments_out,
 		(unsigned long long)r.stats[0].timeouts);
@@ -174,12 +177,15 @@ static void losses_cost_little(void **state)
 {
 	static const struct {
 		uint32_t loss;
-		double at_least;
-	} rows[] = {{0, 4.0e6}, {10, 1.5e6}, {100, 0.55e6}, {300, 0.27e6}};
+		double at_least[TCP_N_CCS];
+	} rows[] = {{0, {12e6, 12e6}}, {10, {3.5e6, 2.5e6}}, {100, {0.6e6, 0.5e6}},
+		{300, {0.3e6, 0.28e6}}};
 
 	(void)state;
 	for (unsigned i = 0; i < RTE_DIM(rows); i++)
-		assert_true(goodput(rows[i].loss, 20) > rows[i].at_least);
+		for (unsigned k = 0; k < TCP_N_CCS; k++)
+			assert_true(
+				goodput((enum tcp_cc)k, rows[i].loss, 20) > rows[i].at_least[k]);
 }
 
 /* Some overtake others, by less than a quarter of the round trip: of those that are sent again for nothing there are few. */
@@ -219,7 +225,7 @@ static void lost_tails_are_probed(void **state)
 		(unsigned long long)r.stats[0].tail_probes,
 		(unsigned long long)r.stats[0].fast_recoveries,
 		(unsigned long long)r.stats[0].timeouts, (unsigned long long)r.end_us / 1000);
-	assert_true(r.stats[0].tail_probes > 4 * r.stats[0].timeouts);
+	assert_true(r.stats[0].tail_probes > 2 * r.stats[0].timeouts);
 }
 
 int main(void)

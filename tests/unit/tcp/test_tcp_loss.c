@@ -233,6 +233,7 @@ static void up_with(bool has_sack, bool has_ts)
 	memset(&x, 0, sizeof(x));
 	x.pool = pool;
 	x.wnd = UINT16_MAX;
+	x.profile.cc = TCP_CC_NEWRENO;
 	x.has_sack = has_sack;
 	x.has_ts = has_ts;
 	x.ifaces.n = 1;
@@ -260,6 +261,14 @@ static int up_short(void **state)
 {
 	up_with(true, false);
 	x.profile.rto_min_ms = 1;
+	establish();
+	return 0;
+}
+
+static int up_cubic(void **state)
+{
+	up_with(true, false);
+	x.profile.cc = TCP_CC_CUBIC;
 	establish();
 	return 0;
 }
@@ -744,11 +753,54 @@ static void without_sack_the_time_out_is_waited_for(void **state)
 	expect(0, 1, 201000);
 }
 
+/* RFC 9438 4.6: seven tenths are left. RFC 5681 3.1: after a time-out a segment. */
+static void cubic_takes_three_tenths(void **state)
+{
+	send_segs(IW);
+	expect(0, IW, 0);
+	at(20000);
+	ACK(0, {1, 4});
+	expect(0, 1, 20000);
+	assert_int_equal(info().cwnd, 7 * SEG);
+	assert_int_equal(info().ssthresh, 7 * SEG);
+	at(40000);
+	ACK(IW);
+	assert_int_equal(info().cwnd, 7 * SEG);
+	send_segs(5);
+	at(1000000);
+	assert_int_equal(info().cwnd, SEG);
+	assert_int_equal(info().ssthresh, 7 * 5 * SEG / 10);
+}
+
+/* RFC 5681 3.1: slow start doubles the window in a round trip, also when one acknowledgement tells of all. */
+static void slow_start_doubles(void **state)
+{
+	send_segs(6 * IW);
+	expect(0, IW, 0);
+	at(20000);
+	ACK(2);
+	expect(IW, IW + 4, 20000);
+	ACK(IW);
+	expect(IW + 4, 3 * IW, 20000);
+	assert_int_equal(info().cwnd, 2 * IW * SEG);
+}
+
+/* RFC 9293 3.8.2, RFC 7661: not when it was not what kept us from sending. */
+static void what_was_not_used_does_not_grow(void **state)
+{
+	send_segs(4);
+	expect(0, 4, 0);
+	at(20000);
+	ACK(4);
+	assert_int_equal(info().cwnd, IW * SEG);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, up, down)
 #define T_PLAIN(f) cmocka_unit_test_setup_teardown(f, up_plain, down)
 #define T_SHORT(f) cmocka_unit_test_setup_teardown(f, up_short, down)
+#define T_CUBIC(f) cmocka_unit_test_setup_teardown(f, up_cubic, down)
 #define T_TS(f) cmocka_unit_test_setup_teardown(f, up_ts, down)
 	const struct CMUnitTest tests[] = {
 		T(a_hole_is_lost_a_reordering_window_later),
@@ -778,6 +830,9 @@ int main(void)
 		T(a_probe_that_came_twice_is_no_loss),
 		T(a_probe_whose_acknowledgement_is_repeated_is_no_loss),
 		T(a_recovery_is_not_probed),
+		T_CUBIC(cubic_takes_three_tenths),
+		T(slow_start_doubles),
+		T(what_was_not_used_does_not_grow),
 		T_PLAIN(without_sack_the_time_out_is_waited_for),
 	};
 
