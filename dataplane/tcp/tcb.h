@@ -107,6 +107,7 @@ struct tcp_link {
 	0x10 /* a probe was sent, and what it is for is not acknowledged: until recover is */
 #define TCP_RACK_PROBED_OLD 0x20 /* by a segment that had been sent */
 #define TCP_CC_LIMITED 0x40      /* cwnd is what keeps it from sending more */
+#define TCP_CC_UNDOABLE 0x80 /* the recovery that begins may be for nothing: prior_cwnd is right */
 
 /* What is to be done at rack_due_us. */
 enum tcp_rack_timer {
@@ -135,8 +136,8 @@ struct tcb {
 	struct rte_mbuf *writing; /* of tcp_write_begin(), not in the queue yet */
 	struct rte_mbuf *rcv_head, *rcv_tail, *ooo;
 	uint64_t rtx_us, ack_us, stuck_us; /* deadlines, and when progress ended; TCP_NEVER: none */
-	uint32_t armed_ms; /* where it is in the wheel: low bits */
-	uint32_t rcvd_ms;  /* low bits of when the last segment came */
+	uint32_t armed_ms;                 /* where it is in the wheel: low bits */
+	uint32_t rcvd_ms;                  /* low bits of when the last segment came */
 	uint32_t srtt_us, rttvar_us, rto_us;
 	uint32_t cwnd, ssthresh, recover;
 	uint32_t sacked, lost, retrans; /* bytes of segments with these flags */
@@ -167,6 +168,7 @@ struct tcb {
 		struct {
 			uint32_t w_est, k_ms, epoch_ms; /* RFC 9438 4.1; w_est 0: no epoch */
 		} cubic;
+		uint32_t prior_ssthresh; /* while TCP_CC_UNDOABLE */
 	} cc;
 };
 _Static_assert(sizeof(struct tcb) <= 384, "six cache lines");

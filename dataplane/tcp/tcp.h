@@ -217,6 +217,7 @@ void tcp_walk(struct tcp *t, bool (*each)(void *ctx, struct tcb *c), void *ctx);
 		"retransmissions found lost by acknowledgements, each time that made the window smaller") \
 	X(tail_probes, "segments sent as acknowledgements did not come (RFC 8985 7)") \
 	X(timeouts, "retransmission time-outs (RFC 6298)") \
+	X(undos, "recoveries and time-outs for nothing, as timestamps showed (RFC 3522)") \
 	X(window_probes, "probes of closed windows") \
 	X(keepalives, "probes of idle connections") \
 	X(time_waits, "connections that ended in TIME-WAIT") \

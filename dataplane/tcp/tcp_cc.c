@@ -22,7 +22,7 @@ static uint32_t newreno_on_loss(struct tcb *c, uint32_t n)
 	return n / 2;
 }
 
-const struct tcp_cc_ops tcp_cc_newreno = {newreno_on_acked, newreno_on_loss, NULL};
+const struct tcp_cc_ops tcp_cc_newreno = {newreno_on_acked, newreno_on_loss, NULL, NULL};
 
 static const struct tcp_cc_ops *ops_of(const struct tcb *c)
 {
@@ -59,10 +59,14 @@ void tcp_cc_acked(struct tcb *c, uint32_t n, uint32_t flight)
 
 static void reduce(struct tcb *c, uint32_t n)
 {
+	const uint32_t prior_ssthresh = c->ssthresh;
+
 	c->ssthresh = RTE_MAX(ops_of(c)->on_loss(c, n), 2u * c->mss);
 	c->prior_cwnd = c->cwnd;
 	c->reduced_us = (uint32_t)c->t->now_us;
 	begin_avoidance(c);
+	if (c->rack & TCP_CC_UNDOABLE)
+		c->cc.prior_ssthresh = prior_ssthresh;
 }
 
 void tcp_cc_lost(struct tcb *c, uint32_t n)
@@ -75,10 +79,23 @@ void tcp_cc_timed_out(struct tcb *c, bool is_first)
 {
 	if (is_first)
 		reduce(c, tcb_flight(c));
+	else
+		begin_avoidance(c);
 	if (ops_of(c)->on_timeout != NULL)
 		ops_of(c)->on_timeout(c);
 	c->reduced_us = (uint32_t)c->t->now_us;
 	c->cwnd = c->mss;
+}
+
+void tcp_cc_undo(struct tcb *c, bool is_for_nothing)
+{
+	if (is_for_nothing) {
+		c->cwnd = RTE_MAX(c->cwnd, c->prior_cwnd);
+		c->ssthresh = c->cc.prior_ssthresh;
+		if (ops_of(c)->on_undo != NULL)
+			ops_of(c)->on_undo(c);
+	}
+	c->rack &= (uint8_t)~TCP_CC_UNDOABLE;
 	begin_avoidance(c);
 }
 

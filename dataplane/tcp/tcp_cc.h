@@ -16,6 +16,8 @@ struct tcp_cc_ops {
 	uint32_t (*on_loss)(struct tcb *c, uint32_t n);
 	/* After that, where it was a time-out; NULL: nothing. */
 	void (*on_timeout)(struct tcb *c);
+	/* There was no loss: windows are what they were before on_loss(); NULL: nothing. */
+	void (*on_undo)(struct tcb *c);
 };
 
 extern const struct tcp_cc_ops tcp_cc_newreno, tcp_cc_cubic;
@@ -31,6 +33,10 @@ void tcp_cc_lost(struct tcb *c, uint32_t n);
 
 /* A time-out: cwnd is a segment. is_first: since something was acknowledged that had not been sent then (RFC 5681 3.1). */
 void tcp_cc_timed_out(struct tcb *c, bool is_first);
+
+/* The first word about the last tcp_cc_lost() or tcp_cc_timed_out() that is TCP_CC_UNDOABLE, which it is not any more: windows
+ * are what they were if it was for nothing (RFC 4015). */
+void tcp_cc_undo(struct tcb *c, bool is_for_nothing);
 
 /* What was lost has been made good. */
 void tcp_cc_recovered(struct tcb *c);

@@ -88,4 +88,10 @@ static void on_timeout(struct tcb *c)
 	c->w_max = 0;
 }
 
-const struct tcp_cc_ops tcp_cc_cubic = {on_acked, on_loss, on_timeout};
+/* RFC 9438 4.9; what fast convergence took off stays taken off, unless the window was there. */
+static void on_undo(struct tcb *c)
+{
+	c->w_max = RTE_MAX(c->w_max, c->prior_cwnd);
+}
+
+const struct tcp_cc_ops tcp_cc_cubic = {on_acked, on_loss, on_timeout, on_undo};

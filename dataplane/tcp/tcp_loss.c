@@ -205,9 +205,11 @@ static void on_lost(struct tcb *c, bool has_lost_again)
 		return;
 	if (!(c->flags & TCP_F_RECOVERY)) {
 		begin_recovery(c, 0);
+		c->rack |= TCP_CC_UNDOABLE;
 		tcp_cc_lost(c, tcb_flight(c));
 		c->t->stats.fast_recoveries++;
 	} else if (has_lost_again) {
+		c->rack &= (uint8_t)~TCP_CC_UNDOABLE;
 		tcp_cc_lost(c, c->cwnd);
 		c->t->stats.lost_retransmits++;
 	}
@@ -241,12 +243,38 @@ static bool on_acked(struct tcb *c, const struct tcp_in *in, uint32_t n_acked)
 	return is_over;
 }
 
+/* Whether the acknowledgement shows that what was lost last, the first of the queue among it, was not (RFC 3522): the one
+ * that was sent first has come. */
+static bool is_for_nothing(const struct tcb *c, const struct tcp_in *in)
+{
+	return tcp_seg(c->snd_head)->flags & TCP_SEG_RETRANS
+		&& tcp_rack_is_of_earlier(c, tcp_seg(c->snd_head), in);
+}
+
+/* No loss, no recovery: what else is lost will be found again. */
+static void undo(struct tcb *c)
+{
+	for (struct rte_mbuf *m = c->snd_head; m != c->snd_unsent; m = tcp_seg(m)->next)
+		tcp_seg(m)->flags &= (uint8_t) ~(TCP_SEG_LOST | TCP_SEG_RETRANS);
+	c->lost = c->retrans = 0;
+	c->flags &= (uint16_t) ~(TCP_F_RECOVERY | TCP_F_TIMED_OUT);
+	c->t->stats.undos++;
+}
+
 void tcp_loss_ack(struct tcb *c, const struct tcp_in *in, bool is_dup)
 {
 	const uint32_t n_acked = in->ack - c->snd_una, flight = tcb_flight(c);
 	const bool has_repaired = tcp_rack_has_repaired(c, in, is_dup);
-	const bool is_over = n_acked > 0 && on_acked(c, in, n_acked);
+	bool is_over;
 
+	if (n_acked > 0 && c->rack & TCP_CC_UNDOABLE) {
+		const bool has_cause = !is_for_nothing(c, in);
+
+		if (!has_cause)
+			undo(c);
+		tcp_cc_undo(c, !has_cause);
+	}
+	is_over = n_acked > 0 && on_acked(c, in, n_acked);
 	if (!(c->flags & TCP_F_SACK)) {
 		count_duplicate(c, is_dup);
 		on_lost(c, false);
@@ -276,6 +304,10 @@ void tcp_loss_timeout(struct tcb *c)
 {
 	const bool is_first = !(c->flags & TCP_F_TIMED_OUT);
 
+	/* only the first is known by what a timestamp echoes */
+	c->rack &= (uint8_t)~TCP_CC_UNDOABLE;
+	if (!(c->flags & TCP_F_RECOVERY))
+		c->rack |= TCP_CC_UNDOABLE;
 	if (c->flags & TCP_F_SACK)
 		tcp_rack_timeout(c);
 	else

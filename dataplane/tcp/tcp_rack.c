@@ -46,22 +46,30 @@ static uint32_t ts_of(const struct tcb *c, const struct tcp_seg *s)
 	return tcp_out_ts(c->ts_offset, c->t->now_us - ago_us);
 }
 
+bool tcp_rack_is_of_earlier(const struct tcb *c, const struct tcp_seg *s, const struct tcp_in *in)
+{
+	return s->flags & TCP_SEG_EVER && c->flags & TCP_F_TS && in->o.has_ts
+		&& seq_lt(in->o.tsecr, ts_of(c, s));
+}
+
 void tcp_rack_delivered(struct tcb *c, struct rte_mbuf *m, const struct tcp_in *in)
 {
 	const struct tcp_seg *s = tcp_seg(m);
 	const uint32_t rtt_us = (uint32_t)c->t->now_us - s->sent_us;
 	const uint32_t end = tcp_seg_end(m);
 
-	if (s->flags & TCP_SEG_EVER) { /* it may be the one that was sent first */
-		if (c->flags & TCP_F_TS && in->o.has_ts && seq_lt(in->o.tsecr, ts_of(c, s)))
-			return;
-		if (rtt_us < c->rtt_min_us)
-			return;
-	} else {
-		tcp_rack_rtt(c, rtt_us);
+	const bool is_of_earlier = tcp_rack_is_of_earlier(c, s, in);
+
+	if (is_of_earlier || !(s->flags & TCP_SEG_EVER)) {
 		if (c->snd_fack != NULL && seq_lt(end, tcp_seg_end(c->snd_fack)))
 			c->rack |= TCP_RACK_REORDERED;
 	}
+	if (is_of_earlier)
+		return;
+	if (s->flags & TCP_SEG_EVER && rtt_us < c->rtt_min_us)
+		return; /* it may be the one that was sent first */
+	if (!(s->flags & TCP_SEG_EVER))
+		tcp_rack_rtt(c, rtt_us);
 	c->rack_rtt_us = rtt_us;
 	if (c->rack & TCP_RACK_VALID
 		&& !was_sent_after(s->sent_us, end, c->rack_sent_us, c->rack_end))

@@ -8,6 +8,10 @@
  */
 #include "tcp/tcb.h"
 
+/* Whether the acknowledgement that advances to or over the segment was made by an earlier transmission of it than the last
+ * (RFC 3522 3.2); false where nothing tells. For the first of the queue, which is what timestamps echo of. */
+bool tcp_rack_is_of_earlier(const struct tcb *c, const struct tcp_seg *s, const struct tcp_in *in);
+
 /* A round trip of a segment sent once, or of the handshake. */
 void tcp_rack_rtt(struct tcb *c, uint32_t rtt_us);
 
