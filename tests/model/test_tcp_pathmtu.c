@@ -61,7 +61,7 @@ static void a_path_that_narrows_is_believed_later(void **state)
 	struct sim_conf c = narrow;
 	struct tcp_stats s;
 
-	c.narrow_us = 8000;
+	c.narrow_us = 5000;
 	s = run_seeds(c, 5);
 	assert_true(s.mss_claimed > 0 && s.mss_lowered > 0 && s.timeouts > 0);
 }
