@@ -10,7 +10,7 @@
  *  I4  the out-of-order store is sorted, without overlaps, beyond rcv_nxt and within the bound
  *  I5  sacked, lost, retrans, n_sacked and snd_fack are what the flags of the segments say; a lost one is not sacked; retransmitted
  *      is only a lost one
- *  I6  n_bufs is the number of mbufs in all queues
+ *  I6  n_bufs is the number of mbufs in all queues, n_rcv_bufs of those received
  *
  * Queues are chains of mbufs with a struct tcp_seg in the private area, behind what core/ may write there. A segment to send
  * is one mbuf whose payload begins at RTE_PKTMBUF_HEADROOM; headers are written in front of it, and the driver gets a
@@ -160,6 +160,7 @@ struct tcb {
 	void *app;
 	struct tcb *dirty_next, *ready_next;
 	TAILQ_ENTRY(tcb) again;
+	uint32_t unread_us; /* low bits of the time since when there has been something unread */
 	uint32_t paws_ms,
 		limited_ms; /* low bits of when ts_recent was set; of the next answer to what is out of the window */
 	uint32_t w_max; /* CUBIC: cwnd when it last was too much, or less (RFC 9438 4.7) */
@@ -211,7 +212,7 @@ struct tcp {
 	struct tcp_pool tcb_pool, syn_pool, wait_pool;
 	uint64_t cookies_until_us; /* an ACK may answer a cookie */
 	uint32_t wait_hand;        /* the next TIME-WAIT to go when there is no free one */
-	uint32_t n_bufs;
+	uint32_t n_bufs, n_rcv_bufs;
 	uint64_t now_us;
 	struct tcb *dirty, **dirty_end, *ready, **ready_end;
 	TAILQ_HEAD(, tcb) agains; /* in the order in which they asked */
@@ -283,6 +284,7 @@ struct tcb *tcp_take_tcb(struct tcp *t, const struct tcp_tuple *tuple, const str
 /* It ends: its state is CLOSED at once, on_close() and the memory follow at the end of the call into the stack. */
 void tcp_end(struct tcb *c, enum tcp_reason why);
 void tcp_bufs_free(struct tcp *t, struct rte_mbuf **queue);
-/* For a queue, unless these hold n_max or the pool is empty (counted). */
+/* For a send queue, unless these hold n_max or the pool is empty (counted). */
 struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max);
 void tcp_buf_free(struct tcp *t, struct rte_mbuf *m);
+void tcp_buf_free_rcv(struct tcp *t, struct rte_mbuf *m); /* one that was received */

@@ -87,7 +87,8 @@ int tcp_create(struct tcp **out, const struct tcp_params *p)
 
 struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max)
 {
-	struct rte_mbuf *m = t->n_bufs < n_max ? rte_pktmbuf_alloc(t->p.pool) : NULL;
+	struct rte_mbuf *m =
+		t->n_bufs - t->n_rcv_bufs < n_max ? rte_pktmbuf_alloc(t->p.pool) : NULL;
 
 	if (likely(m != NULL))
 		t->n_bufs++;
@@ -100,6 +101,23 @@ void tcp_buf_free(struct tcp *t, struct rte_mbuf *m)
 {
 	t->n_bufs--;
 	rte_pktmbuf_free(m);
+}
+
+void tcp_buf_free_rcv(struct tcp *t, struct rte_mbuf *m)
+{
+	t->n_rcv_bufs--;
+	tcp_buf_free(t, m);
+}
+
+/* Of what was received. */
+static void free_rcv(struct tcp *t, struct rte_mbuf **queue)
+{
+	while (*queue != NULL) {
+		struct rte_mbuf *m = *queue;
+
+		*queue = tcp_seg(m)->next;
+		tcp_buf_free_rcv(t, m);
+	}
 }
 
 void tcp_bufs_free(struct tcp *t, struct rte_mbuf **queue)
@@ -188,8 +206,8 @@ static void take_down(struct tcp *t, struct tcb *c)
 		tcp_listen_remember(t, c);
 	wheel_del(&t->wheel, idx);
 	tcp_bufs_free(t, &c->snd_head);
-	tcp_bufs_free(t, &c->rcv_head);
-	tcp_bufs_free(t, &c->ooo);
+	free_rcv(t, &c->rcv_head);
+	free_rcv(t, &c->ooo);
 	c->snd_tail = c->snd_unsent = c->rcv_tail = NULL;
 	c->rcv_bytes = c->snd_bytes = 0;
 	t->stats.closes++;
@@ -554,7 +572,7 @@ void tcp_consume(struct tcb *c, uint32_t n)
 		c->rcv_head = s->next;
 		if (c->rcv_head == NULL)
 			c->rcv_tail = NULL;
-		tcp_buf_free(c->t, m);
+		tcp_buf_free_rcv(c->t, m);
 	}
 	if (!(c->flags & TCP_F_DIRTY) && (c->state == TCP_S_TIME_WAIT || tcp_out_opens_window(c)))
 		tcp_mark_dirty(c->t, c);
@@ -579,8 +597,8 @@ bool tcp_write_begin(struct tcb *c, uint8_t **p, uint8_t **end)
 	if (!can_write(c))
 		return false;
 	if (m == NULL || tcp_seg(m)->len >= c->mss) {
-		/* the rest is for what comes: without it no acknowledgement would free anything */
-		m = tcp_buf_take(c->t, c->t->p.n_bufs / 4 * 3);
+		/* the other half is for what comes */
+		m = tcp_buf_take(c->t, c->t->p.n_bufs / 2 - c->t->p.n_bufs / 64);
 		if (m == NULL)
 			return false;
 		*tcp_seg(m) = (struct tcp_seg){.off = m->data_off,
@@ -690,6 +708,8 @@ void tcp_info(const struct tcb *c, struct tcp_info *info, uint64_t now_us)
 		.n_retransmits = c->n_retransmits,
 		.idle_us = 1000ull * ((uint32_t)(now_us / 1000) - c->rcvd_ms),
 		.stuck_us = c->stuck_us == TCP_NEVER ? 0 : now_us - c->stuck_us,
+		.progress = c->snd_una + c->rcv_nxt - c->rcv_bytes,
+		.n_out_of_order = c->n_ooo,
 		.has_sack = c->flags & TCP_F_SACK,
 		.has_timestamps = c->flags & TCP_F_TS};
 	memcpy(info->peer, c->tuple.src, sizeof(info->peer));
@@ -730,6 +750,7 @@ const struct tcp_stats *tcp_stats(const struct tcp *t)
 void tcp_usage(const struct tcp *t, struct tcp_usage *u)
 {
 	*u = (struct tcp_usage){.n_bufs = t->n_bufs,
+		.n_rcv_bufs = t->n_rcv_bufs,
 		.n_conns = t->p.n_conns - t->tcb_pool.n_free,
 		.n_syns = t->p.n_syns - t->syn_pool.n_free,
 		.n_time_waits = t->p.n_time_waits - t->wait_pool.n_free};
@@ -807,7 +828,7 @@ static bool check_rcv(const struct tcb *c, uint32_t *n)
 
 bool tcp_check(const struct tcp *t)
 {
-	uint32_t n_bufs = 0, n_used = 0;
+	uint32_t n_bufs = 0, n_rcv = 0, n_used = 0;
 
 	for (uint32_t i = 0; i < t->p.n_conns; i++) {
 		const struct tcb *c = &t->tcbs[i];
@@ -821,8 +842,9 @@ bool tcp_check(const struct tcp *t)
 			|| (!(c->flags & TCP_F_DIRTY)
 				&& (!is_armed(t, c) || armed_us(c) >= tcp_in_due_us(c) + 1000)))
 			return false; /* I1 */
-		if (!check_snd(c, &n_bufs) || !check_rcv(c, &n_bufs))
+		if (!check_snd(c, &n_bufs) || !check_rcv(c, &n_rcv))
 			return false;
 	}
-	return n_bufs == t->n_bufs && n_used == t->p.n_conns - t->tcb_pool.n_free;
+	return n_bufs + n_rcv == t->n_bufs && n_rcv == t->n_rcv_bufs
+		&& n_used == t->p.n_conns - t->tcb_pool.n_free;
 }

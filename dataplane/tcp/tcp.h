@@ -72,7 +72,8 @@ enum tcp_cookies { TCP_COOKIES_AUTO /* no entry free */, TCP_COOKIES_ALWAYS, TCP
 
 struct tcp_params {
 	uint32_t n_conns, n_syns, n_time_waits; /* at a time: 16 to 2^24 of each */
-	uint32_t n_bufs; /* mbufs that queues of all connections hold at most */
+	uint32_t
+		n_bufs; /* mbufs that queues of all connections hold at most: half what was written, half what was received */
 	struct rte_mempool *
 		pool; /* BURST_MBUF_PRIV of private area; RTE_PKTMBUF_HEADROOM and room for an MSS */
 	const struct iface_set *ifaces;
@@ -173,6 +174,9 @@ struct tcp_info {
 	uint64_t n_retransmits, idle_us;
 	uint64_t
 		stuck_us; /* so long what was sent, or waits for a window, has brought no progress */
+	uint32_t
+		progress; /* bytes acknowledged, and received and consumed: what it grows by, modulo 2³² */
+	uint32_t n_out_of_order; /* segments in front of which something is missing */
 	bool has_sack, has_timestamps;
 };
 
@@ -236,9 +240,9 @@ struct tcp_stats {
 /* Counters since tcp_create(). */
 const struct tcp_stats *tcp_stats(const struct tcp *t);
 
-/* mbufs that queues hold; connections, SYN entries and TIME-WAITs in use. */
+/* mbufs that queues hold, and of those the received ones; connections, SYN entries and TIME-WAITs in use. */
 struct tcp_usage {
-	uint32_t n_bufs, n_conns, n_syns, n_time_waits;
+	uint32_t n_bufs, n_rcv_bufs, n_conns, n_syns, n_time_waits;
 };
 void tcp_usage(const struct tcp *t, struct tcp_usage *u);
 /* The most that there can be of each. */

@@ -306,7 +306,7 @@ static void retransmit_lost(struct tcb *c)
 			return;
 		/* the path has become narrow; without a buffer its beginning goes */
 		if (unlikely(s->len > c->mss))
-			split(c, m, c->mss, c->t->p.n_bufs / 8 * 7);
+			split(c, m, c->mss, c->t->p.n_bufs / 2 - c->t->p.n_bufs / 128);
 		if (!transmit(c, m))
 			return;
 		if (m == c->snd_head)
@@ -331,9 +331,9 @@ static bool fits_window(struct tcb *c, struct rte_mbuf *m)
 		/* not a silly piece (RFC 9293 3.8.6.2.1), unless nothing else would bring an answer */
 		if (tcb_flight(c) > 0 && room < RTE_MIN((uint32_t)c->mss, c->max_wnd / 2))
 			return false;
-		return split(c, m, room, c->t->p.n_bufs);
+		return split(c, m, room, c->t->p.n_bufs / 2);
 	}
-	return n == len || split(c, m, n, c->t->p.n_bufs);
+	return n == len || split(c, m, n, c->t->p.n_bufs / 2);
 }
 
 static bool may_send(struct tcb *c, struct rte_mbuf *m)
@@ -404,7 +404,7 @@ static void queue_fin(struct tcb *c)
 	struct rte_mbuf *m = c->snd_unsent != NULL ? c->snd_tail : NULL;
 
 	if (m == NULL) {
-		m = tcp_buf_take(c->t, c->t->p.n_bufs);
+		m = tcp_buf_take(c->t, c->t->p.n_bufs / 2);
 		if (m == NULL)
 			return; /* at the next occasion */
 		*tcp_seg(m) = (struct tcp_seg){.seq = c->snd_nxt, .off = m->data_off};

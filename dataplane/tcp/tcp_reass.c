@@ -6,6 +6,7 @@
 #include "tcp/tcp_reass.h"
 
 #define COPY_MAX 512u
+#define FEW_BYTES 2048u
 
 /* Behind the last bytes of the queue, where that mbuf is ours alone. */
 static bool copy_to_tail(struct tcb *c, struct rte_mbuf *m)
@@ -25,6 +26,12 @@ static bool copy_to_tail(struct tcb *c, struct rte_mbuf *m)
 	return true;
 }
 
+/* Whether what is unread has been so since before this burst, or was left by the application. */
+static bool is_stale(const struct tcb *c)
+{
+	return c->rcv_head != NULL && c->unread_us != (uint32_t)c->t->now_us;
+}
+
 /* A segment that begins at rcv_nxt; its mbuf is counted. */
 static void append(struct tcb *c, struct rte_mbuf *m)
 {
@@ -35,14 +42,16 @@ static void append(struct tcb *c, struct rte_mbuf *m)
 	if (s->flags & TCP_SEG_FIN)
 		c->flags |= TCP_F_FIN_RCVD;
 	if (s->len == 0 || copy_to_tail(c, m)) {
-		tcp_buf_free(c->t, m);
+		tcp_buf_free_rcv(c->t, m);
 		return;
 	}
 	s->next = NULL;
-	if (c->rcv_tail != NULL)
+	if (c->rcv_tail != NULL) {
 		tcp_seg(c->rcv_tail)->next = m;
-	else
+	} else {
 		c->rcv_head = m;
+		c->unread_us = (uint32_t)c->t->now_us;
+	}
 	c->rcv_tail = m;
 }
 
@@ -62,7 +71,7 @@ static void ooo_del(struct tcb *c, struct rte_mbuf **link)
 
 	*link = tcp_seg(m)->next;
 	c->n_ooo--;
-	tcp_buf_free(c->t, m);
+	tcp_buf_free_rcv(c->t, m);
 }
 
 /* What the store has of rcv_nxt. */
@@ -102,7 +111,7 @@ static void insert(struct tcb *c, struct rte_mbuf *m)
 	if (c->n_ooo >= TCP_OOO_MAX) {
 		c->t->stats.out_of_order_dropped++;
 		if (seq_leq(tcp_seg(*ooo_last(c))->seq, s->seq)) {
-			tcp_buf_free(c->t, m);
+			tcp_buf_free_rcv(c->t, m);
 			return;
 		}
 		ooo_del(c, ooo_last(c));
@@ -113,7 +122,7 @@ static void insert(struct tcb *c, struct rte_mbuf *m)
 		if (seq_leq(s->seq + tcp_seg_span(m), end)
 			|| tcp_seg(*link)->flags & TCP_SEG_FIN) { /* nothing new */
 			c->t->stats.duplicates++;
-			tcp_buf_free(c->t, m);
+			tcp_buf_free_rcv(c->t, m);
 			return;
 		}
 		if (seq_lt(s->seq, end))
@@ -159,13 +168,16 @@ void tcp_reass_add(struct tcb *c, struct tcp_in *in, bool *is_in_order)
 		rte_pktmbuf_free(m);
 		return;
 	}
-	/* half is for what is in order and for answers: who leaves gaps on purpose stops nobody */
-	n_max = s->seq == c->rcv_nxt ? c->t->p.n_bufs : c->t->p.n_bufs / 2;
-	if (c->t->n_bufs >= n_max) {
+	/* who leaves gaps on purpose, or has requests wait, stops nobody: a quarter is for what is in order and soon read */
+	n_max = c->t->p.n_bufs / 2;
+	if (s->seq != c->rcv_nxt || (c->rcv_bytes >= FEW_BYTES && is_stale(c)))
+		n_max -= n_max / 4;
+	if (c->t->n_rcv_bufs >= n_max) {
 		c->t->stats.no_buffer++;
 		rte_pktmbuf_free(m);
 		return;
 	}
+	c->t->n_rcv_bufs++;
 	c->t->n_bufs++;
 	if (s->seq != c->rcv_nxt) {
 		c->last_ooo = s->seq;
