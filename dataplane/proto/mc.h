@@ -115,7 +115,8 @@ struct mc_request {
 	const uint8_t *value;
 	uint32_t value_len;
 	uint32_t consumed;
-	/* MC_ERROR: so many bytes behind the consumed ones belong to it as well, and are to be dropped as they come. */
+	/* MC_ERROR: so many bytes behind the consumed ones belong to it as well, and are to be dropped as they come. MC_MORE: so many
+	 * are missing; 0: that is not known yet. */
 	uint32_t swallow;
 	uint32_t flags;
 	int64_t exptime; /* memcached's: 0 never, negative at once, ≤ 30 days relative, else Unix time */
@@ -181,7 +182,7 @@ static inline void mc_put(struct mc_out *out, const void *data, uint32_t len)
 }
 
 /* Reads the request that begins at p, by its first byte text, meta or binary. Pointers of *r are into the bytes, or into *r, which is not
- * to be copied. With MC_MORE nothing of it but `consumed` means anything. Hot. */
+ * to be copied. With MC_MORE nothing of it but `consumed` and `swallow` means anything. Hot. */
 enum mc_status mc_parse(
 	struct mc_request *r, const uint8_t *p, uint32_t len, const struct mc_limits *limits);
 

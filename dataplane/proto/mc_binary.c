@@ -155,6 +155,7 @@ static enum mc_status more(struct mc_request *r, uint32_t len, const struct mc_l
 {
 	if (limits->is_datagram)
 		return refuse(r, S_INVALID, len, limits);
+	r->swallow = r->consumed - len;
 	r->consumed = 0;
 	return MC_MORE;
 }

@@ -103,6 +103,7 @@ enum mc_status mc_text_value(struct mc_request *r, const struct mc_input *in, ui
 		return mc_text_skip(r, in, n, MC_E_TOO_LARGE);
 	if (there < whole) {
 		r->consumed = 0;
+		r->swallow = whole - there;
 		return in->limits->is_datagram ? MC_BAD : MC_MORE;
 	}
 	r->value = in->p + r->consumed;

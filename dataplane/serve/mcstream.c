@@ -17,7 +17,7 @@ enum mcstream_speaks { SPEAKS_TEXT = 1, SPEAKS_BINARY };
 
 enum { BINARY_MAGIC = 0x80 };
 
-#define SMALL_BYTES 16384u /* of all answers to lookups that wait: always taken */
+#define SMALL_BYTES 1024u /* of all answers to a connection's lookups that wait: always taken */
 
 static const uint32_t sizes[MCSTREAM_CLASSES] = {
 	2048, 16384, 131072, RTE_ALIGN_CEIL(MR_CACHE_VALUE_MAX + MC_LINE_MAX + 512, 64)};
@@ -31,6 +31,8 @@ struct mcstream_stock {
 	struct spare *spares[MCSTREAM_CLASSES];
 	uint32_t n_left[MCSTREAM_CLASSES];
 	void *memory[MCSTREAM_CLASSES];
+	uint8_t *
+		whole; /* of the largest size: requests are put together here that no buffer was left for */
 	struct mc_request requests[ASSOC_BULK]; /* of the batch; the last one may be of no lookup */
 };
 
@@ -53,6 +55,12 @@ int mcstream_stock_create(
 
 	if (s == NULL)
 		return -ENOMEM;
+	s->whole = rte_malloc_socket(
+		"mcstream", sizes[MCSTREAM_CLASSES - 1], RTE_CACHE_LINE_SIZE, socket_id);
+	if (s->whole == NULL) {
+		mcstream_stock_destroy(&s);
+		return -ENOMEM;
+	}
 	for (unsigned k = 0; k < MCSTREAM_CLASSES; k++) {
 		if (n[k] == 0)
 			continue;
@@ -80,6 +88,7 @@ void mcstream_stock_destroy(struct mcstream_stock **s)
 		return;
 	for (unsigned k = 0; k < MCSTREAM_CLASSES; k++)
 		rte_free((*s)->memory[k]);
+	rte_free((*s)->whole);
 	rte_free(*s);
 	*s = NULL;
 }
@@ -103,15 +112,15 @@ static void put_buf(struct mcstream_stock *stock, uint8_t *buf, unsigned class)
 	stock->n_left[class]++;
 }
 
-/* The connection's bytes move to a buffer for n, of the smallest size that there still is one of. */
+/* The connection's bytes move to a buffer for n, of the smallest size that takes them: those of larger ones are for larger requests. */
 static bool grow_buf(struct mcstream_stock *stock, struct mcstream *s, uint32_t n)
 {
 	unsigned class = 0;
 	struct spare *spare;
 
-	while (class < MCSTREAM_CLASSES && (sizes[class] < n || stock->n_left[class] == 0))
+	while (class < MCSTREAM_CLASSES && sizes[class] < n)
 		class ++;
-	if (class == MCSTREAM_CLASSES)
+	if (class == MCSTREAM_CLASSES || stock->n_left[class] == 0)
 		return false;
 	spare = stock->spares[class];
 	stock->spares[class] = spare->next;
@@ -120,6 +129,7 @@ static bool grow_buf(struct mcstream_stock *stock, struct mcstream *s, uint32_t 
 		memcpy(spare, s->buf, s->n);
 		put_buf(stock, s->buf, s->class);
 	}
+	s->wanted = 0;
 	s->buf = (uint8_t *)spare;
 	s->class = (uint8_t) class;
 	return true;
@@ -181,10 +191,10 @@ static void put_back(struct batch *b, unsigned i)
 
 static inline bool fits(struct mcstream_conn *c, const struct assoc_probe *probe)
 {
-	const uint32_t before = c->n_promised;
+	const uint32_t before = c->n_promised, n = servemc_answer_bytes(probe);
 
-	c->n_promised += servemc_answer_bytes(probe);
-	return likely(c->n_promised <= SMALL_BYTES) || before < c->ops->room(c);
+	c->n_promised += n;
+	return likely(c->n_promised <= SMALL_BYTES) || c->ops->may_write(c, before, n);
 }
 
 /* Leaves those lookups in the batch whose answers there is room for. */
@@ -290,6 +300,7 @@ static enum mc_status parse(const struct batch *b, struct mcstream *s, struct mc
 	const struct mc_limits limits = {.value_max = b->run->s->value_max};
 
 	r->error = MC_E_NONE;
+	r->swallow = 0;
 	if (unlikely(!is_spoken(s, p[0])))
 		return MC_BAD;
 	return (s->protocol == SPEAKS_TEXT ? mc_parse_text : mc_parse)(r, p, len, &limits);
@@ -327,6 +338,82 @@ static bool peek(struct mcstream_conn *c)
 	}
 }
 
+/* Whether the request, which is no lookup in a batch, may be executed now. */
+static bool may_execute(const struct batch *b, struct mcstream_conn *c, const struct mc_request *r)
+{
+	if (likely(b->run->is_tight == NULL || !*b->run->is_tight)
+		|| (r->verb != MC_GET && r->verb != MC_GAT && r->verb != MC_META_GET)
+		|| c->ops->may_write(c, 0, servemc_get_bytes(b->run->s, r)))
+		return true;
+	c->stop = MCSTREAM_FULL;
+	return false;
+}
+
+/* Behind a request there is more in the buffer. */
+static void drop_front(struct mcstream *s, uint32_t n)
+{
+	s->n -= n;
+	memmove(s->buf, s->buf + n, s->n);
+	s->is_unread = true;
+}
+
+/* Drops n bytes that have been looked at elsewhere; nothing of the connection waits. */
+static void drop_unread(struct mcstream_conn *c, uint32_t n)
+{
+	c->ops->consume(c, c->taken + n);
+	c->taken = 0;
+	c->p = NULL;
+	c->len = 0;
+}
+
+/* There is no buffer for the rest of the request: it is executed if all of it is there, else it stays where it is. */
+static bool read_whole(struct batch *b, struct mcstream_conn *c)
+{
+	struct mcstream *s = c->s;
+	uint8_t *const to = b->run->stock->whole;
+	const uint32_t size = sizes[MCSTREAM_CLASSES - 1];
+	struct mc_request *r = &b->run->stock->requests[b->n];
+	uint32_t n = s->n, len;
+	const uint8_t *p;
+	unsigned status;
+
+	c->stop = MCSTREAM_NO_BUF;
+	if (s->wanted > 0 && c->ops->peek(c, c->taken + s->wanted - 1, &len) == NULL)
+		return false;
+	if (c->n_waiting > 0)
+		flush(b); /* r stays where it is */
+	if (unlikely(c->stop != MCSTREAM_NO_BUF))
+		return false;
+	if (n > 0)
+		memcpy(to, s->buf, n);
+	while (n < size && (p = c->ops->peek(c, c->taken + n - s->n, &len)) != NULL) {
+		len = RTE_MIN(len, size - n);
+		memcpy(to + n, p, len);
+		n += len;
+	}
+	r = &b->run->stock->requests[b->n];
+	status = parse(b, s, r, to, n);
+	s->wanted = 0;
+	if (status == MC_MORE) {
+		/* a line that is long is not looked through for each of its segments */
+		s->wanted = n - s->n + RTE_MAX(r->swallow, n / 8 + 1);
+		return false;
+	}
+	c->stop = MCSTREAM_EMPTY;
+	if (status == MC_OK && !may_execute(b, c, r))
+		return false;
+	if (!run_request(b, c, r, status))
+		return false;
+	if (likely(r->consumed >= s->n)) {
+		n = r->consumed - s->n;
+		drop_buf(b->run->stock, s);
+		drop_unread(c, n);
+	} else {
+		drop_front(s, r->consumed);
+	}
+	return true;
+}
+
 /* Goes on with the request in the buffer; nothing of the connection waits. false: it stops. */
 static bool read_on(struct batch *b, struct mcstream_conn *c)
 {
@@ -337,15 +424,18 @@ static bool read_on(struct batch *b, struct mcstream_conn *c)
 
 	if (!s->is_unread) {
 		if (s->n == sizes[s->class] && !grow_buf(b->run->stock, s, s->n + 1)) {
-			c->stop = s->n == sizes[MCSTREAM_CLASSES - 1] ? MCSTREAM_CLOSE
-								      : MCSTREAM_NO_BUF;
+			if (s->n < sizes[MCSTREAM_CLASSES - 1])
+				return read_whole(b, c);
+			c->stop = MCSTREAM_CLOSE;
 			return false;
 		}
 		n = RTE_MIN(c->len, sizes[s->class] - s->n);
 		memcpy(s->buf + s->n, c->p, n);
 	}
-	s->is_unread = false;
 	status = parse(b, s, r, s->buf, s->n + n);
+	if (unlikely(status == MC_OK && !may_execute(b, c, r)))
+		return false;
+	s->is_unread = false;
 	used = status == MC_OK || status == MC_ERROR ? r->consumed : s->n + n;
 	if (used > s->n)
 		take(c, used - s->n); /* what is not used stays with the transport */
@@ -362,9 +452,7 @@ static bool read_on(struct batch *b, struct mcstream_conn *c)
 		drop_buf(b->run->stock, s);
 		return true;
 	}
-	s->n -= used;
-	memmove(s->buf, s->buf + used, s->n);
-	s->is_unread = true;
+	drop_front(s, used);
 	return true;
 }
 
@@ -376,15 +464,15 @@ static bool read_next(struct batch *b, struct mcstream_conn *c)
 	const unsigned status = parse(b, s, r, c->p, c->len);
 
 	if (unlikely(status == MC_MORE)) {
-		if (!grow_buf(b->run->stock, s, c->len + 1)) {
-			c->stop = MCSTREAM_NO_BUF;
-			return false;
-		}
+		if (!grow_buf(b->run->stock, s, c->len + 1))
+			return read_whole(b, c);
 		memcpy(s->buf, c->p, c->len);
 		s->n = c->len;
 		take(c, c->len);
 		return true;
 	}
+	if (unlikely(s->wanted != 0))
+		s->wanted = 0;
 	if (likely(status == MC_OK && servemc_is_lookup(r))) {
 		c->n_requests++;
 		b->conns[b->n] = c;
@@ -397,7 +485,7 @@ static bool read_next(struct batch *b, struct mcstream_conn *c)
 	}
 	if (c->n_waiting > 0)
 		flush(b); /* r stays where it is */
-	if (unlikely(c->stop != MCSTREAM_EMPTY))
+	if (unlikely(c->stop != MCSTREAM_EMPTY || (status == MC_OK && !may_execute(b, c, r))))
 		return false;
 	if (!run_request(b, c, r, status))
 		return false;
@@ -410,7 +498,7 @@ static bool may_go_on(const struct batch *b, struct mcstream_conn *c)
 {
 	if (unlikely(c->n_requests >= b->run->share))
 		c->stop = MCSTREAM_TURN;
-	else if (unlikely(c->ops->room(c) == 0))
+	else if (unlikely(!c->ops->may_write(c, 0, 0)))
 		c->stop = MCSTREAM_FULL;
 	else
 		return c->s->is_unread || peek(c);

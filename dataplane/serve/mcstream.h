@@ -9,14 +9,15 @@
  *
  *  M1  answers of a connection are in the order of its requests
  *  M2  bytes are read only once their request has been answered, or has been copied: a request points into them
- *  M3  a connection has a buffer only while part of a request is there, and no more than one
+ *  M3  a connection has a buffer only while part of a request is there, and no more than one. Who finds none is answered all the same
+ *      once all of its request is unread: it is put together in a place that nobody keeps
  *  M4  a lookup is made for good only when there is room for its answer: it may make its client the one that is to compute the value
  *
  * Context of everything: the worker whose writer it is, between two of its quiescent reports; hot unless it says otherwise.
  */
 #include "serve/servemc.h"
 
-/* Sizes of buffers: as a request grows it moves from one to the next. The largest has a value of MR_CACHE_VALUE_MAX, its line and its end. */
+/* Sizes of buffers: as a request grows it moves from one to the next, and takes none that is larger than it needs. The largest has a value of MR_CACHE_VALUE_MAX, its line and its end. */
 #define MCSTREAM_CLASSES 4u
 
 struct mcstream_stock; /* of one worker */
@@ -29,12 +30,14 @@ struct mcstream {
 	uint8_t class;    /* of buf */
 	uint8_t protocol; /* what its first byte said, as memcached does it: 0 not known yet, or one of enum mcstream_speaks */
 	bool is_unread;   /* what is in buf may be whole by itself */
+	uint32_t
+		wanted; /* unread bytes without which the request that found no buffer is not whole */
 };
 
 enum mcstream_stop {
 	MCSTREAM_EMPTY, /* what is whole has been answered */
 	MCSTREAM_TURN,  /* it has had its share: there may be more */
-	MCSTREAM_FULL,  /* answers have to leave first: mcstream_ops.room() */
+	MCSTREAM_FULL,  /* answers have to leave first: mcstream_ops.may_write() */
 	MCSTREAM_NO_BUF, /* there is no buffer for what is not whole; it stays unread, and may be tried again */
 	MCSTREAM_CLOSE, /* nothing more is read: what was answered leaves, then the connection ends */
 	MCSTREAM_CUT,   /* there was no memory for all of an answer: the connection ends at once */
@@ -47,9 +50,9 @@ struct mcstream_ops {
 	 * consumed. */
 	const uint8_t *(*peek)(struct mcstream_conn *c, uint32_t skip, uint32_t *len);
 	void (*consume)(struct mcstream_conn *c, uint32_t n);
-	/* Bytes of answers that it takes before others should leave; 0: it is full. Asked before each request; one answer may be
-	 * longer, and short ones together. */
-	uint32_t (*room)(const struct mcstream_conn *c);
+	/* Whether an answer of n bytes may be written, when `before` bytes are to be written in front of it and some of both may have
+	 * to wait; yes: room is kept for them. n 0: a short one, for which none is. */
+	bool (*may_write)(struct mcstream_conn *c, uint32_t before, uint32_t n);
 };
 
 /* A connection in a run. The transport fills in the first group. */
@@ -72,6 +75,8 @@ struct mcstream_run {
 	const struct servemc *s;
 	struct mcstream_stock *stock;
 	uint32_t share; /* requests of one connection at most */
+	/* Room is short: gets that are not made in a batch are asked about too. May change as answers are written; NULL: never. */
+	const bool *is_tight;
 	/* Hears of each request that was answered, before the next one is read; NULL: nobody does. */
 	void (*on_request)(void *ctx, const struct mc_request *r);
 	void *ctx;

@@ -74,6 +74,27 @@ uint32_t servemc_answer_bytes(const struct assoc_probe *probe)
 		+ (probe->item != NULL ? probe->key_len + item_value_len(probe->item) : 0);
 }
 
+uint32_t servemc_get_bytes(const struct servemc *s, const struct mc_request *r)
+{
+	struct assoc_probe probes[ASSOC_BULK];
+	struct mc_request keys = *r;
+	uint64_t sum = 0;
+	bool is_more = true;
+
+	while (is_more) {
+		unsigned n = 0;
+
+		do {
+			servemc_probe(&keys, &probes[n++]);
+			is_more = r->verb != MC_META_GET && mc_next_key(&keys);
+		} while (is_more && n < ASSOC_BULK);
+		kv_get_find_bulk(s->writer, probes, n);
+		for (unsigned i = 0; i < n; i++)
+			sum += servemc_answer_bytes(&probes[i]);
+	}
+	return (uint32_t)RTE_MIN(sum, (uint64_t)UINT32_MAX);
+}
+
 static void tell_lookups(const struct servemc *s, const struct assoc_probe *probes, unsigned n)
 {
 	if (s->on_lookups != NULL)

@@ -35,6 +35,9 @@ void servemc_answer(const struct servemc *s, struct mc_request *r, const struct 
 /* Hot. Bytes of the answer at most, about: of what kv_get_find_bulk() has found, which may yet be nothing. */
 uint32_t servemc_answer_bytes(const struct assoc_probe *probe);
 
+/* The same of a get of any number of keys, by looks at them all that leave no trace. */
+uint32_t servemc_get_bytes(const struct servemc *s, const struct mc_request *r);
+
 /* Answers what ended with MC_ERROR. A set of too large a value takes the old one with it, as in memcached. */
 void servemc_refuse(const struct servemc *s, const struct mc_request *r, struct mc_out *out);
 

@@ -6,8 +6,12 @@
  * Who keeps what others need, and what ends that:
  *  - connections that say nothing: probed when they are idle, closed after the service's timeouts.established if it has one
  *  - parts of requests: the whole must be there in REQUEST_MS; buffers for them are few, who gets none waits
- *  - answers that are not read: no request is executed while full_bytes wait, which becomes less as buffers become few; then those
- *    that have not moved for SLOW_US end
+ *  - answers that are not read: no request is executed while FULL_BYTES wait, or a part of the buffers that are left if that is less;
+ *    what is left is never nothing then, however many connections take their part (Choudhury and Hahne, Dynamic Queue Length
+ *    Thresholds, 1998). Half of them is only for clients that have read much more before. A long answer waits until it leaves enough
+ *    for short ones, and who waits with nothing of its own on its way is asked again by the tick, for REQUEST_MS
+ *  - buffers of any kind when they are short: who has SLOW_BYTES in them, or as many gaps, and moves less than that in SLOW_MS, is
+ *    ended; when even fewer are left, whoever has any and does not move
  *  - closed here, all answers taken, but not by the client: CLOSE_MS
  *  - a client that sends without a pause: SHARE requests in a turn
  *
@@ -34,13 +38,18 @@
 #define KEEPALIVE_MS 75000u
 #define IDLE_MAX_MS 600000u /* without a segment, where probes are answered by none */
 #define SHARE 32u
-#define SLOW_US 1000000u
+#define SLOW_MS 1000u
 #define SLOW_BYTES 16384u
+#define SLOW_GAPS 12u /* segments: about as many buffers */
 #define FULL_BYTES 262144u
+#define LEFT_PART 32u   /* what a connection may have of the buffers that are left */
+#define LONG_PART 2u    /* ... and a long answer */
+#define READER_TIMES 8u /* who has read so many times what would wait reads */
+#define BUF_BYTES 1400u /* of answers in a buffer, about */
 #define ANSWER_MAX \
 	(4u << 20)       /* bytes of answers that may wait: the longest answer to one request */
 #define LOOK_STEP 1024u  /* connections looked at in a tick */
-#define STARVED_STEP 16u /* waiting connections that are tried again in a tick */
+#define STARVED_STEP 64u /* waiting connections that are tried again in a tick */
 #define WAITING_STEP 256u
 
 enum conn_list { LIST_NONE, LIST_WAITING, LIST_CLOSING };
@@ -48,13 +57,15 @@ enum conn_list { LIST_NONE, LIST_WAITING, LIST_CLOSING };
 struct conn {
 	struct mcstream stream;
 	struct tcb *c; /* NULL: free */
-	TAILQ_ENTRY(conn) link;
-	uint64_t n_requests;
-	uint32_t service_idx;        /* VIP_NONE: it was not served, and is going */
-	uint32_t begun_ms, since_ms; /* since_ms: in its list */
-	uint8_t list;                /* enum conn_list */
-	bool is_starved;             /* it waits for a buffer */
-	bool has_grace;              /* closed, and had its last answers taken late */
+	TAILQ_ENTRY(conn) link, starved;
+	uint64_t n_requests, n_written; /* written: bytes of answers */
+	uint32_t service_idx;           /* VIP_NONE: it was not served, and is going */
+	uint32_t begun_ms, since_ms;    /* since_ms: in its list */
+	uint8_t list;                   /* enum conn_list */
+	uint32_t marked_ms,
+		mark;    /* tcp_info.progress when it was looked at as buffers were short */
+	bool is_starved; /* it waits for a buffer: in the list of those */
+	bool has_grace;  /* closed, and had its last answers taken late */
 };
 TAILQ_HEAD(conn_list_head, conn);
 
@@ -82,13 +93,17 @@ struct servetcp {
 	struct mcstream_stock *stock;
 	struct conn *conns, *spare; /* spare: a list by link.tqe_next */
 	struct conn_list_head waiting, closing;
+	struct conn_list_head starved; /* of `waiting`, by when they are asked again */
 	uint32_t n_services, n_conns, n_bufs;
 	uint32_t n_starved;
-	uint32_t look_at, n_to_look; /* the next connection to be looked at, and how many more */
-	uint32_t full_bytes;
-	bool is_short;       /* of buffers */
-	uint64_t generation; /* that the listeners are of */
-	uint64_t begun;      /* cycle: of this call */
+	uint32_t n_used,
+		n_kept; /* buffers, in on_ready(): and among them those that answers to come are to have */
+	uint32_t look_at, n_to_look;  /* the next connection to be looked at, and how many more */
+	bool is_tight;                /* in on_ready(): how long an answer will be is asked first */
+	bool is_short, is_very_short; /* of buffers, at the last tick */
+	uint32_t short_ms;            /* since when */
+	uint64_t generation;          /* that the listeners are of */
+	uint64_t begun;               /* cycle: of this call */
 	struct servetcp_stats stats;
 	struct run_conn run[BURST_MAX];
 	uint8_t is_done[BURST_MAX];
@@ -111,6 +126,13 @@ static uint32_t slot_of(const struct servetcp *st, const struct tcp_profile *p)
 
 /* --- lists --- */
 
+static void feed_no_more(struct servetcp *st, struct conn *k)
+{
+	TAILQ_REMOVE(&st->starved, k, starved);
+	st->n_starved--;
+	k->is_starved = false;
+}
+
 static void unlist(struct servetcp *st, struct conn *k)
 {
 	if (k->list == LIST_WAITING)
@@ -118,8 +140,8 @@ static void unlist(struct servetcp *st, struct conn *k)
 	else if (k->list == LIST_CLOSING)
 		TAILQ_REMOVE(&st->closing, k, link);
 	k->list = LIST_NONE;
-	st->n_starved -= k->is_starved;
-	k->is_starved = false;
+	if (k->is_starved)
+		feed_no_more(st, k);
 }
 
 static void enlist(struct servetcp *st, struct conn *k, enum conn_list list)
@@ -135,13 +157,16 @@ static void enlist(struct servetcp *st, struct conn *k, enum conn_list list)
 		TAILQ_INSERT_TAIL(&st->closing, k, link);
 }
 
-static void starve(struct servetcp *st, struct conn *k)
+/* It is tried again by and by. */
+static void starve(struct servetcp *st, struct conn *k, uint64_t *count)
 {
+	enlist(st, k, LIST_WAITING);
 	if (k->is_starved)
 		return;
 	k->is_starved = true;
 	st->n_starved++;
-	st->stats.no_request_buffer++;
+	TAILQ_INSERT_TAIL(&st->starved, k, starved);
+	(*count)++;
 }
 
 /* No more is read of it; what was written leaves first. */
@@ -256,22 +281,47 @@ static void consume(struct mcstream_conn *c, uint32_t n)
 	tcp_consume(run_conn(c)->conn->c, n);
 }
 
-static uint32_t room(const struct mcstream_conn *c)
+/* For answers: half of all, and the last ones are for short ones, which mcstream does not ask about. Half of these are for clients that
+ * have shown that they read: who comes only to fill buffers has not. */
+static uint32_t bufs_left(const struct servetcp *st, bool is_reader)
 {
-	const struct run_conn *r = (const struct run_conn *)(const void *)c;
-	const uint32_t n_open = r->begin != NULL ? (uint32_t)(r->mc.out.p - r->begin) : 0;
+	const uint32_t n_short = RTE_MIN(RTE_MAX(st->n_bufs / 64, BURST_MAX), st->n_bufs / 8);
+	const uint32_t n = st->n_bufs / 2 - st->n_bufs / 64 - n_short;
+	const uint32_t n_used = st->n_used + (is_reader ? 0 : n / 2);
 
-	const uint32_t n = tcp_queued(r->conn->c) + n_open;
-
-	return n < r->st->full_bytes ? r->st->full_bytes - n : 0;
+	return n > n_used ? n - n_used : 0;
 }
 
-static const struct mcstream_ops stream_ops = {peek, consume, room};
+static bool may_write(struct mcstream_conn *c, uint32_t before, uint32_t n)
+{
+	struct run_conn *r = run_conn(c);
+	struct servetcp *st = r->st;
+	const uint32_t n_open = r->begin != NULL ? (uint32_t)(r->mc.out.p - r->begin) : 0;
+	const uint32_t n_queued = tcp_queued(r->conn->c);
+	const uint32_t n_bytes = n_queued + n_open + before;
+	const uint64_t n_read = r->conn->n_written - n_queued;
+	const uint32_t left =
+		bufs_left(st, n_read >= READER_TIMES * ((uint64_t)n_bytes + n + BUF_BYTES));
+	const uint32_t n_bufs = n > 0 ? n / BUF_BYTES + 1 : 0;
+
+	if (n_bytes >= RTE_MIN(FULL_BYTES, left * (BUF_BYTES / LEFT_PART)))
+		return false;
+	/* half of what is left is for others, so that short answers always find some */
+	if (n > SLOW_BYTES && n_bufs > left / LONG_PART && st->n_used > st->n_bufs / 16)
+		return false;
+	st->n_used += n_bufs;
+	st->n_kept += n_bufs;
+	return true;
+}
+
+static const struct mcstream_ops stream_ops = {peek, consume, may_write};
 
 static void end_write(struct run_conn *r)
 {
-	if (r->begin != NULL)
+	if (r->begin != NULL) {
+		r->conn->n_written += (uint32_t)(r->mc.out.p - r->begin);
 		tcp_write_end(r->conn->c, r->mc.out.p);
+	}
 	r->begin = NULL;
 }
 
@@ -280,9 +330,16 @@ static bool grow(struct mc_out *out)
 	struct run_conn *r =
 		(struct run_conn *)(void *)out; /* out is the first of mc, and that of r */
 
+	struct servetcp *st = r->st;
+
 	end_write(r);
 	if (unlikely(!tcp_write_begin(r->conn->c, &out->p, &out->end)))
 		return false;
+	if (st->n_kept > 0)
+		st->n_kept--;
+	else
+		st->n_used++;
+	st->is_tight = st->n_used > st->n_bufs / 8;
 	r->begin = out->p;
 	return true;
 }
@@ -315,13 +372,21 @@ static void settle(struct servetcp *st, struct run_conn *r)
 	}
 	if (unlikely(k->list != LIST_NONE && r->mc.n_requests > 0))
 		unlist(st, k); /* what is there now is of another request: its time begins */
-	if (unlikely(r->mc.stop == MCSTREAM_NO_BUF || mcstream_is_waiting(&k->stream)))
+	if (unlikely(r->mc.stop == MCSTREAM_NO_BUF)) {
+		starve(st, k, &st->stats.no_request_buffer);
+		return;
+	}
+	if (unlikely(r->mc.stop == MCSTREAM_FULL && tcp_queued(k->c) == 0)) {
+		starve(st, k, &st->stats.no_answer_buffer);
+		return;
+	}
+	if (unlikely(k->is_starved))
+		feed_no_more(st, k);
+	if (unlikely(mcstream_is_waiting(&k->stream)))
 		enlist(st, k, LIST_WAITING);
 	else if (unlikely(k->list != LIST_NONE))
 		unlist(st, k);
-	if (unlikely(r->mc.stop == MCSTREAM_NO_BUF)) {
-		starve(st, k);
-	} else if (unlikely(r->mc.stop == MCSTREAM_FULL)) {
+	if (unlikely(r->mc.stop == MCSTREAM_FULL)) {
 		tcp_want_room(k->c);
 	} else if (unlikely(r->mc.stop == MCSTREAM_TURN)) {
 		tcp_again(k->c);
@@ -338,6 +403,7 @@ static void run_service(struct servetcp *st, uint32_t service_idx, unsigned n)
 	const struct mcstream_run run = {.s = &x.asked.mc,
 		.stock = st->stock,
 		.share = SHARE,
+		.is_tight = &st->is_tight,
 		.on_request = on_request,
 		.ctx = &x};
 
@@ -368,7 +434,12 @@ static bool may_ask(struct servetcp *st, struct conn *k)
 static void on_ready(void *ctx, struct tcb *const *c, unsigned n)
 {
 	struct servetcp *st = ctx;
+	struct tcp_usage u;
 
+	tcp_usage(st->tcp, &u);
+	st->n_used = u.n_bufs - u.n_rcv_bufs;
+	st->n_kept = 0;
+	st->is_tight = st->n_used > st->n_bufs / 8;
 	memset(st->is_done, 0, n);
 	for (unsigned i = 0; i < n; i++) {
 		const uint32_t idx = ((const struct conn *)tcp_app(c[i]))->service_idx;
@@ -445,10 +516,10 @@ int servetcp_create(struct servetcp **out, const struct servetcp_params *p, stru
 	st->n_services = n_services;
 	st->n_conns = p->n_conns;
 	st->n_bufs = p->n_bufs;
-	st->full_bytes = FULL_BYTES;
 	st->tallies = w->serve->services;
 	TAILQ_INIT(&st->waiting);
 	TAILQ_INIT(&st->closing);
+	TAILQ_INIT(&st->starved);
 	st->listeners = rte_zmalloc_socket(
 		"servetcp", n_services * sizeof(*st->listeners), RTE_CACHE_LINE_SIZE, socket_id);
 	st->conns = rte_zmalloc_socket(
@@ -616,6 +687,28 @@ bool servetcp_icmp_error(struct worker *w, const struct serve_conf *c, const str
 
 /* --- what ends connections --- */
 
+/* Whether it has buffers that others need and does too little to give them back. */
+static bool is_slow(const struct servetcp *st, struct conn *k, const struct tcp_info *info)
+{
+	const uint32_t now_ms = st->w->now_ms, moved = info->progress - k->mark;
+	const bool has_much =
+		info->queued + info->unread >= SLOW_BYTES || info->n_out_of_order >= SLOW_GAPS;
+	/* who waits for us is not to blame, unless a lot waits */
+	const bool has_any =
+		!k->is_starved && info->queued + info->unread + info->n_out_of_order > 0;
+	bool is_it = false;
+
+	if ((has_much || (has_any && st->is_very_short))
+		&& k->marked_ms - st->short_ms <= now_ms - st->short_ms) {
+		if (now_ms - k->marked_ms < SLOW_MS)
+			return false;
+		is_it = has_much ? moved < SLOW_BYTES : moved == 0;
+	}
+	k->mark = info->progress;
+	k->marked_ms = now_ms;
+	return is_it;
+}
+
 static void look_at(struct servetcp *st, struct conn *k)
 {
 	struct tcp_info info;
@@ -624,7 +717,7 @@ static void look_at(struct servetcp *st, struct conn *k)
 	if (is_unserved(st, k->service_idx, &info)) {
 		st->stats.unserved++;
 		tcp_abort(k->c);
-	} else if (st->is_short && info.queued >= SLOW_BYTES && info.stuck_us >= SLOW_US) {
+	} else if (st->is_short && is_slow(st, k, &info)) {
 		st->stats.slow_readers++;
 		tcp_abort(k->c);
 	}
@@ -645,16 +738,19 @@ static void look_at_some(struct servetcp *st)
 	st->n_to_look -= RTE_MIN(n, st->n_to_look);
 }
 
-/* The fewer buffers are left, the less a connection may have. */
+/* They are short from where some already wait. A quarter of what may be received can be had by nobody who keeps it (tcp_reass.c). */
 static void weigh(struct servetcp *st)
 {
+	const bool was_short = st->is_short;
 	struct tcp_usage u;
+	uint32_t n;
 
 	tcp_usage(st->tcp, &u);
-	st->is_short = u.n_bufs > st->n_bufs / 2;
-	st->full_bytes = u.n_bufs <= st->n_bufs / 4 ? FULL_BYTES
-		: u.n_bufs <= st->n_bufs / 2        ? FULL_BYTES / 4
-						    : FULL_BYTES / 16;
+	n = RTE_MAX(u.n_rcv_bufs, u.n_bufs - u.n_rcv_bufs);
+	st->is_short = n > st->n_bufs / 16 * 5 || (n > st->n_bufs / 16 && st->n_starved > 0);
+	st->is_very_short = n > st->n_bufs / 32 * 11;
+	if (st->is_short && !was_short)
+		st->short_ms = st->w->now_ms;
 }
 
 /* Whether a connection that was closed CLOSE_MS ago has a client that takes its answers, or has just taken the last: that has bounds of
@@ -666,7 +762,7 @@ static bool is_still_read(const struct servetcp *st, struct conn *k)
 	if (tcp_queued(k->c) > 0)
 		return true;
 	tcp_info(k->c, &info, st->w->now_us);
-	if (k->has_grace || info.idle_us >= CLOSE_MS / 2 * 1000)
+	if (k->has_grace || info.idle_us >= (CLOSE_MS - 1000) * 1000)
 		return false;
 	return k->has_grace = true;
 }
@@ -698,18 +794,17 @@ static void end_overdue(struct servetcp *st)
 	}
 }
 
-/* Those that wait for a buffer, the oldest first. */
+/* Those that wait for a buffer, in turn: what the first one wants may not be there when what another wants is. */
 static void feed(struct servetcp *st)
 {
-	unsigned n = 0, n_seen = 0;
+	const uint32_t n = RTE_MIN(st->n_starved, STARVED_STEP);
 
-	for (struct conn *k = TAILQ_FIRST(&st->waiting);
-		k != NULL && n < RTE_MIN(st->n_starved, STARVED_STEP) && n_seen < WAITING_STEP;
-		k = TAILQ_NEXT(k, link), n_seen++) {
-		if (!k->is_starved)
-			continue;
+	for (uint32_t i = 0; i < n; i++) {
+		struct conn *k = TAILQ_FIRST(&st->starved);
+
+		TAILQ_REMOVE(&st->starved, k, starved);
+		TAILQ_INSERT_TAIL(&st->starved, k, starved);
 		tcp_again(k->c);
-		n++;
 	}
 }
 

@@ -27,8 +27,10 @@ struct servetcp_params {
 	X(request_timeouts, "connections whose request was not whole in time") \
 	X(close_timeouts, "connections closed here whose client did not close them too") \
 	X(no_request_buffer, "requests that had to wait for a buffer to be put together in") \
-	X(answers_cut, "connections ended as there was no buffer for an answer") \
-	X(slow_readers, "connections ended as their client did not read when buffers were short") \
+	X(no_answer_buffer, "requests that had to wait as buffers were short") \
+	X(answers_cut, \
+		"connections ended as there was no buffer for an answer, or it was too long") \
+	X(slow_readers, "connections ended that kept buffers for too long when these were short") \
 	X(unserved, "connections ended as their service went, or refuses their client now")
 
 #define SERVETCP_STATS_FIELD(name, help) uint64_t name;

@@ -141,7 +141,7 @@ static void answers_may_be_read_slowly_after_the_close(void **state)
 	tcpbox_store(&k, "a", n);
 	k.pace = 10;
 	tcpbox_say(&k, "get a\r\nget a\r\nget a\r\nget a\r\nquit\r\n");
-	tcpbox_pass(4 * n / 10 + 100);
+	tcpbox_pass(4 * n / 10 + 1000);
 	assert_int_equal(k.n_in, 4 * (n + strlen("VALUE a 0 60000\r\n\r\nEND\r\n")));
 	assert_true(k.is_eof);
 	assert_non_null(k.c);
