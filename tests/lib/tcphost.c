@@ -15,7 +15,7 @@ struct tcphost {
 	struct tcp *tcp;
 	struct rte_mempool *pool;
 	struct iface_set ifaces;
-	struct tcp_profile profile;
+	struct tcp_profile profile, narrow;
 	struct tcphost_counts counts;
 	struct burst burst;
 };
@@ -169,6 +169,8 @@ void tcphost_create(struct tcphost **out, const struct tcphost_params *p)
 	host->p = *p;
 	host->profile = (struct tcp_profile){
 		.rcv_max = p->rcv_max, .user_timeout_ms = 7200000, .idle_ms = UINT32_MAX / 2};
+	host->narrow = host->profile;
+	host->narrow.rcv_max = TCPHOST_NARROW;
 	host->pool = rte_pktmbuf_pool_create("tcphost", p->n_bufs + 2 * BURST_MAX, 0,
 		BURST_MBUF_PRIV, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	must(host->pool != NULL, "no pool");
@@ -204,8 +206,8 @@ bool tcphost_open(struct tcphost *host, struct tcphost_conn *k, const struct tcp
 	memcpy(peer.src, to->peer, sizeof(peer.src));
 	memcpy(peer.dst, to->local, sizeof(peer.dst));
 	k->host = host;
-	k->c = tcp_open(
-		host->tcp, &host->profile, &peer, 0, &host->p.h->ifaces.of[0].mac, now_us(host));
+	k->c = tcp_open(host->tcp, k->is_narrow ? &host->narrow : &host->profile, &peer, 0,
+		&host->p.h->ifaces.of[0].mac, now_us(host));
 	if (k->c == NULL)
 		return false;
 	tcp_set_app(k->c, k);

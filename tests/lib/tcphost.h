@@ -10,6 +10,8 @@
 
 struct tcphost;
 
+#define TCPHOST_NARROW 4096u
+
 struct tcphost_params {
 	struct harness *h;
 	uint32_t n_conns; /* at a time, 16 at least */
@@ -35,6 +37,7 @@ struct tcphost_conn {
 	struct tcb *c; /* NULL: it has ended */
 	enum tcp_reason why;
 	bool is_open, is_eof;
+	bool is_narrow; /* set before it is opened: it has a window of TCPHOST_NARROW bytes */
 	bool is_paused; /* nothing is read: the window closes; tcphost_resume() */
 	uint32_t pace;  /* bytes read in a millisecond at most; 0: all there are */
 	uint32_t pace_left, paced_ms;

@@ -319,6 +319,7 @@ struct tcp_usage tcpbox_usage(void)
 
 		servetcp_usage(tcpbox.workers[i], &u);
 		sum.n_bufs += u.n_bufs;
+		sum.n_rcv_bufs += u.n_rcv_bufs;
 		sum.n_conns += u.n_conns;
 		sum.n_syns += u.n_syns;
 		sum.n_time_waits += u.n_time_waits;
