@@ -156,7 +156,7 @@ static void make_workers(
 						: p->n_tcp_conns    ? p->n_tcp_conns
 								    : 256,
 					.n_bufs = p->n_mbufs / 4,
-					.pool = h->pool,
+					.pool = p->tcp_pools[i] != NULL ? p->tcp_pools[i] : h->pool,
 					.secret = {p->seed + 3, i, 0, 0},
 					.now_us = h->now_ms * 1000ull},
 				.socket_id = SOCKET_ID_ANY}),

@@ -47,7 +47,8 @@ struct harness_params {
 	uint32_t n_backends;  /* 0 = 1024 */
 	uint32_t cache_mb;    /* of all caches; 0: there can be none */
 	uint32_t n_tcp_conns; /* to caches, of a worker; 0 = 256 */
-	uint64_t seed;        /* of the box's own secrets, which no other box knows */
+	struct rte_mempool *tcp_pools[HARNESS_WORKERS_MAX]; /* of their segments; NULL: the pool */
+	uint64_t seed; /* of the box's own secrets, which no other box knows */
 };
 
 /* EAL must run (tests/lib/eal.h). Dies with a message when something cannot be had. */
