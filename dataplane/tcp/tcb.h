@@ -160,11 +160,11 @@ struct tcb {
 	void *app;
 	struct tcb *dirty_next, *ready_next;
 	TAILQ_ENTRY(tcb) again;
-	uint32_t unread_us; /* low bits of the time since when there has been something unread */
-	uint32_t paws_ms,
-		limited_ms; /* low bits of when ts_recent was set; of the next answer to what is out of the window */
-	uint32_t w_max; /* CUBIC: cwnd when it last was too much, or less (RFC 9438 4.7) */
-	union {         /* of congestion avoidance, all 0 when it begins */
+	uint16_t unread_us;  /* low bits of the time since when there has been something unread */
+	uint16_t paws_min;   /* minutes, low bits of when ts_recent was set */
+	uint32_t limited_ms; /* low bits of when what is out of the window is answered again */
+	uint32_t w_max;      /* CUBIC: cwnd when it last was too much, or less (RFC 9438 4.7) */
+	union {              /* of congestion avoidance, all 0 when it begins */
 		uint32_t acked_bytes; /* NewReno: towards the next segment of cwnd */
 		struct {
 			uint32_t w_est, k_ms, epoch_ms; /* RFC 9438 4.1; w_est 0: no epoch */
@@ -244,6 +244,11 @@ struct tcp_head {
 static inline uint32_t tcp_now_ms(const struct tcp *t)
 {
 	return (uint32_t)(t->now_us / 1000);
+}
+
+static inline uint16_t tcp_now_min(const struct tcp *t)
+{
+	return (uint16_t)(t->now_us / 60000000);
 }
 
 static inline uint32_t tcb_flight(const struct tcb *c)

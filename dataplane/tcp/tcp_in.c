@@ -9,14 +9,15 @@
 #include "tcp/tcp_rack.h"
 #include "tcp/tcp_reass.h"
 
-#define PAWS_MS (24u * 86400 * 1000) /* RFC 7323 5.5 */
+#define PAWS_MIN (24u * 24 * 60) /* RFC 7323 5.5 */
 #define LIMITED_MS 500u
 #define N_PROBES_MAX 3u
 
 static bool is_paws_old(const struct tcb *c, const struct tcp_in *in)
 {
 	return c->flags & TCP_F_TS && in->o.has_ts && !(in->flags & RTE_TCP_RST_FLAG)
-		&& seq_lt(in->o.tsval, c->ts_recent) && tcp_now_ms(c->t) - c->paws_ms < PAWS_MS;
+		&& seq_lt(in->o.tsval, c->ts_recent)
+		&& (uint16_t)(tcp_now_min(c->t) - c->paws_min) < PAWS_MIN;
 }
 
 /* RFC 9293 3.10.7.4, first check; but what is beyond a closed window loses its payload only, and an empty segment at the
@@ -83,7 +84,7 @@ static void in_syn_sent(struct tcb *c, struct tcp_in *in, const struct tcp_link 
 	if (in->o.has_ts) {
 		c->flags |= TCP_F_TS;
 		c->ts_recent = in->o.tsval;
-		c->paws_ms = tcp_now_ms(t);
+		c->paws_min = tcp_now_min(t);
 	}
 	if (in->o.sack_ok)
 		c->flags |= TCP_F_SACK;
@@ -252,7 +253,7 @@ void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *lin
 	if (in->o.has_ts && seq_leq(in->seq, c->last_ack_sent)
 		&& seq_leq(c->ts_recent, in->o.tsval)) { /* RFC 7323 4.3 */
 		c->ts_recent = in->o.tsval;
-		c->paws_ms = tcp_now_ms(t);
+		c->paws_min = tcp_now_min(t);
 	}
 	c->link = *link;
 	c->rcvd_ms = tcp_now_ms(t);

@@ -222,7 +222,7 @@ static struct tcb *establish(struct tcp *t, const struct tcp_syn *s, const struc
 	c->snd_wl2 = s->iss;
 	c->ts_recent = s->ts_recent;
 	c->ts_offset = s->ts_offset;
-	c->paws_ms = tcp_now_ms(t);
+	c->paws_min = tcp_now_min(t);
 	if (s->n_tries == 1)
 		tcp_loss_rtt(c, (uint32_t)RTE_MIN(t->now_us - s->sent_us, (uint64_t)UINT32_MAX));
 	tcp_loss_init(c);

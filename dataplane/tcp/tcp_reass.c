@@ -29,7 +29,7 @@ static bool copy_to_tail(struct tcb *c, struct rte_mbuf *m)
 /* Whether what is unread has been so since before this burst, or was left by the application. */
 static bool is_stale(const struct tcb *c)
 {
-	return c->rcv_head != NULL && c->unread_us != (uint32_t)c->t->now_us;
+	return c->rcv_head != NULL && c->unread_us != (uint16_t)c->t->now_us;
 }
 
 /* A segment that begins at rcv_nxt; its mbuf is counted. */
@@ -50,7 +50,7 @@ static void append(struct tcb *c, struct rte_mbuf *m)
 		tcp_seg(c->rcv_tail)->next = m;
 	} else {
 		c->rcv_head = m;
-		c->unread_us = (uint32_t)c->t->now_us;
+		c->unread_us = (uint16_t)c->t->now_us;
 	}
 	c->rcv_tail = m;
 }

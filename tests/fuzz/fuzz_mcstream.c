@@ -119,15 +119,15 @@ static void consume(struct mcstream_conn *c, uint32_t n)
 	}
 }
 
-static uint32_t room(const struct mcstream_conn *c)
+static bool may_write(struct mcstream_conn *c, uint32_t before, uint32_t n)
 {
 	const struct line *l = (const void *)c;
-	const uint64_t n = l->n_out - l->n_out_before + (uint64_t)(c->out.p - l->room);
 
-	return n < l->space ? l->space - (uint32_t)n : 0;
+	(void)n;
+	return l->n_out - l->n_out_before + (uint64_t)(c->out.p - l->room) + before < l->space;
 }
 
-static const struct mcstream_ops ops = {peek, consume, room};
+static const struct mcstream_ops ops = {peek, consume, may_write};
 
 static void open_line(struct line *l)
 {
