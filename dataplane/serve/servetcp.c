@@ -24,14 +24,11 @@
 #include "core/capture.h"
 #include "lb/guard.h"
 #include "lb/rate.h"
-#include "serve/mcstream.h"
-#include "serve/serve_pvt.h"
+#include "serve/servetcp_pvt.h"
 
 #include <rte_malloc.h>
-#include <rte_tcp.h>
 
 #include <errno.h>
-#include <sys/queue.h>
 
 #define REQUEST_MS 30000u
 #define CLOSE_MS 10000u
@@ -51,63 +48,6 @@
 #define LOOK_STEP 1024u  /* connections looked at in a tick */
 #define STARVED_STEP 64u /* waiting connections that are tried again in a tick */
 #define WAITING_STEP 256u
-
-enum conn_list { LIST_NONE, LIST_WAITING, LIST_CLOSING };
-
-struct conn {
-	struct mcstream stream;
-	struct tcb *c; /* NULL: free */
-	TAILQ_ENTRY(conn) link, starved;
-	uint64_t n_requests, n_written; /* written: bytes of answers */
-	uint32_t service_idx;           /* VIP_NONE: it was not served, and is going */
-	uint32_t begun_ms, since_ms;    /* since_ms: in its list */
-	uint8_t list;                   /* enum conn_list */
-	uint32_t marked_ms,
-		mark;    /* tcp_info.progress when it was looked at as buffers were short */
-	bool is_starved; /* it waits for a buffer: in the list of those */
-	bool has_grace;  /* closed, and had its last answers taken late */
-};
-TAILQ_HEAD(conn_list_head, conn);
-
-/* What connections of a service slot have in common. */
-struct listener {
-	struct tcp_profile profile; /* first: it is how a connection names its listener */
-	struct rate_bucket flows;
-};
-
-/* A connection of a run. */
-struct run_conn {
-	struct mcstream_conn mc; /* first: what mcstream gives back */
-	struct servetcp *st;
-	struct conn *conn;
-	uint8_t *begin; /* of what is being written; NULL: nothing is */
-};
-
-struct servetcp {
-	struct tcp *tcp;
-	struct worker *w;
-	const struct serve_conf *conf;
-	const struct lb_conf *lb;
-	struct serve_tally *tallies;
-	struct listener *listeners;
-	struct mcstream_stock *stock;
-	struct conn *conns, *spare; /* spare: a list by link.tqe_next */
-	struct conn_list_head waiting, closing;
-	struct conn_list_head starved; /* of `waiting`, by when they are asked again */
-	uint32_t n_services, n_conns, n_bufs;
-	uint32_t n_starved;
-	uint32_t n_used,
-		n_kept; /* buffers, in on_ready(): and among them those that answers to come are to have */
-	uint32_t look_at, n_to_look;  /* the next connection to be looked at, and how many more */
-	bool is_tight;                /* in on_ready(): how long an answer will be is asked first */
-	bool is_short, is_very_short; /* of buffers, at the last tick */
-	uint32_t short_ms;            /* since when */
-	uint64_t generation;          /* that the listeners are of */
-	uint64_t begun;               /* cycle: of this call */
-	struct servetcp_stats stats;
-	struct run_conn run[BURST_MAX];
-	uint8_t is_done[BURST_MAX];
-};
 
 struct run_count {
 	struct serve_asked asked;
@@ -614,12 +554,6 @@ static bool admit(
 	return true;
 }
 
-static bool is_syn(const struct pkt *p)
-{
-	return (p->tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG))
-		== RTE_TCP_SYN_FLAG;
-}
-
 /* Whether the stack is to see the packet. */
 static bool take(
 	struct servetcp *st, struct serve_tally *t, const struct rte_mbuf *m, struct pkt *p)
@@ -630,7 +564,7 @@ static bool take(
 		return refuse(t, p, PKT_DROP_request_fragment);
 	if (unlikely(p->flags & PKT_F_BROADCAST)) /* RFC 1122 4.2.3.10 */
 		return refuse(t, p, PKT_DROP_foreign_mac);
-	return !is_syn(p) || admit(st, st->lb->services[p->service_idx], t, p);
+	return !servetcp_is_syn(p) || admit(st, st->lb->services[p->service_idx], t, p);
 }
 
 void servetcp_input(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb,
@@ -828,106 +762,4 @@ void servetcp_go_on(struct worker *w, const struct serve_conf *c, const struct l
 
 	begin(st, c, lb);
 	tcp_poll(st->tcp, w->now_us);
-}
-
-/* --- for people --- */
-
-static void tell(const struct servetcp *st, const struct conn *k, struct servetcp_info *info)
-{
-	*info = (struct servetcp_info){.service_idx = k->service_idx,
-		.age_ms = st->w->now_ms - k->begun_ms,
-		.n_requests = k->n_requests,
-		.n_partial = k->stream.n};
-	tcp_info(k->c, &info->tcp, st->w->now_us);
-}
-
-/* As admit(), without taking. */
-static bool would_admit(const struct lb_service *s, const struct pkt *p,
-	const struct servetcp_trial *t, uint8_t *drop)
-{
-	if (s->acl != NULL && !acl_allows(s->acl, p->src))
-		*drop = PKT_DROP_acl;
-	else if (t->conns >= t->max_conns)
-		*drop = PKT_DROP_service_limit;
-	else if (t->source_left == 0)
-		*drop = PKT_DROP_source_rate;
-	else if (t->flows_left == 0)
-		*drop = PKT_DROP_service_rate;
-	else
-		return true;
-	return false;
-}
-
-void servetcp_try(
-	struct worker *w, const struct lb_conf *lb, const struct pkt *p, struct servetcp_trial *t)
-{
-	const struct servetcp *st = w->serve->tcp;
-	const struct lb_service *s = lb->services[p->service_idx];
-	const struct tcb *c = tcp_find(st->tcp, p);
-	const struct conn *k = c != NULL ? tcp_app(c) : NULL;
-
-	memset(t, 0, sizeof(*t));
-	t->conns = st->tallies[s->idx].conns;
-	t->max_conns = s->max_conns;
-	t->flows_left = t->source_left = UINT32_MAX;
-	if (s->flow_rate.gain != 0)
-		t->flows_left = rate_left(&st->listeners[s->idx].flows, &s->flow_rate, w->now_ms);
-	if (s->source_rate.gain != 0)
-		t->source_left = rate_source_left(
-			w->serve->sources, guard_source(s, p), &s->source_rate, w->now_ms);
-	if (k != NULL) {
-		t->is_known = true;
-		tell(st, k, &t->info);
-	}
-	t->is_refused = is_syn(p) && !would_admit(s, p, t, &t->drop);
-}
-
-void servetcp_walk(struct worker *w, struct servetcp_walk *walk, unsigned n)
-{
-	struct servetcp *st = w->serve->tcp;
-	bool is_flush = false;
-
-	for (; n > 0 && st != NULL && walk->cursor < st->n_conns; n--, walk->cursor++) {
-		struct conn *k = &st->conns[walk->cursor];
-		struct servetcp_info info;
-		bool is_killed = false;
-
-		if (k->c == NULL)
-			continue;
-		tell(st, k, &info);
-		if (!walk->each(walk->ctx, &info, &is_killed))
-			break;
-		if (is_killed)
-			tcp_abort(k->c);
-		is_flush |= is_killed;
-	}
-	if (is_flush)
-		tcp_flush(st->tcp, w->now_us);
-	if (st == NULL || walk->cursor == st->n_conns)
-		walk->cursor = UINT32_MAX;
-}
-
-bool servetcp_is_there(const struct worker *w)
-{
-	return w->serve->tcp != NULL;
-}
-
-const struct tcp_stats *servetcp_tcp_stats(const struct worker *w)
-{
-	return tcp_stats(w->serve->tcp->tcp);
-}
-
-const struct servetcp_stats *servetcp_stats(const struct worker *w)
-{
-	return &w->serve->tcp->stats;
-}
-
-void servetcp_usage(const struct worker *w, struct tcp_usage *u)
-{
-	tcp_usage(w->serve->tcp->tcp, u);
-}
-
-void servetcp_limits(const struct worker *w, struct tcp_usage *max)
-{
-	tcp_limits(w->serve->tcp->tcp, max);
 }
