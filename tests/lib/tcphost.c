@@ -44,7 +44,8 @@ static const struct tcp_profile *on_syn(void *ctx, const struct pkt *p)
 
 static void flush_out(struct tcphost_conn *k)
 {
-	k->out_at += tcp_write(k->c, k->out + k->out_at, k->n_out - k->out_at);
+	if (k->out_at < k->n_out)
+		k->out_at += tcp_write(k->c, k->out + k->out_at, k->n_out - k->out_at);
 	if (k->out_at < k->n_out) {
 		if (tcp_queued(k->c) > 0)
 			tcp_want_room(k->c);
