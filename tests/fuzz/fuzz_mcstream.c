@@ -95,8 +95,7 @@ static const uint8_t *peek(struct mcstream_conn *c, uint32_t skip, uint32_t *len
 		}
 		skip -= k->len - k->used;
 	}
-	FUZZ_CHECK(skip == 0, "more is taken than there is");
-	return NULL;
+	return NULL; /* it may be asked for what has not come */
 }
 
 static void consume(struct mcstream_conn *c, uint32_t n)

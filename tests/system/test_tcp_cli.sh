@@ -45,14 +45,14 @@ expect "a filter is for both" test "$(conns 'len(a["items"])' --client 10.1.0.0/
 expect "no backend" test "$(conns '{(i["backend"], i["packets"], i["expires_ms"]) for i in a["items"]}' --tcp)" = "{(None, None, None)}"
 expect "each has had its request" test "$(conns 'min(i["requests"] for i in a["items"])' --tcp)" = 1
 expect "one has sent a part of one" test "$(conns '[i["partial_bytes"] for i in a["items"] if i["partial_bytes"] > 0]' --tcp)" = "[23]"
-is_queued() { [ "$(conns '[i["queued_bytes"] > 100000 for i in a["items"]].count(True)' --tcp)" = 1 ]; }
+is_queued() { [ "$(conns '[i["queued_bytes"] > 30000 for i in a["items"]].count(True)' --tcp)" = 1 ]; }
 t_wait 5 "answers that are not read" is_queued
 expect "as text" t_cli conn show --tcp
 
 say "numbers"
 expect "connections" test "$(number usage connections)" = 9
 expect "of so many" test "$(t_cli -o json tcp show | t_json 'a["usage"][0]["max"]')" = 4096
-expect "buffers are in use" test "$(number usage buffers)" -gt 50
+expect "buffers are in use" test "$(number usage buffers)" -gt 20
 expect "counters" test "$(number counters opens_passive)" = 9
 expect "by service" test "$(t_cli -o json tcp show talk | t_json '[(i["name"], i["conns"], i["conns_total"], i["requests"] > 7) for i in a["items"]]')" = "[('talk', 7, 7, True)]"
 t_cli tcp show
