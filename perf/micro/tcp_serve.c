@@ -487,6 +487,8 @@ int main(int argc, char **argv)
 
 	parse(argc, argv);
 	p.n_tcp_conns = o.n_conns + 64;
+	p.n_tcp_bufs =
+		48000; /* half of them for answers, and half of these for clients that have just come */
 	if (rte_eal_init(11, eal) < 0)
 		fail("DPDK does not start");
 	rte_memseg_list_walk(advise_huge, NULL);

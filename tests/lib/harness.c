@@ -155,7 +155,7 @@ static void make_workers(
 				.tcp = {.n_conns = p->cache_mb == 0 ? 0
 						: p->n_tcp_conns    ? p->n_tcp_conns
 								    : 256,
-					.n_bufs = p->n_mbufs / 4,
+					.n_bufs = p->n_tcp_bufs ? p->n_tcp_bufs : p->n_mbufs / 4,
 					.pool = p->tcp_pools[i] != NULL ? p->tcp_pools[i] : h->pool,
 					.secret = {p->seed + 3, i, 0, 0},
 					.now_us = h->now_ms * 1000ull},

@@ -47,6 +47,7 @@ struct harness_params {
 	uint32_t n_backends;  /* 0 = 1024 */
 	uint32_t cache_mb;    /* of all caches; 0: there can be none */
 	uint32_t n_tcp_conns; /* to caches, of a worker; 0 = 256 */
+	uint32_t n_tcp_bufs;  /* that they hold; 0 = n_mbufs / 4 */
 	struct rte_mempool *tcp_pools[HARNESS_WORKERS_MAX]; /* of their segments; NULL: the pool */
 	uint64_t seed; /* of the box's own secrets, which no other box knows */
 };
