@@ -58,7 +58,8 @@ for end in "mr mr-n" "client eth0"; do
 	t_in ${end% *} ethtool -K ${end#* } tso off gso off gro off >/dev/null
 done
 
-t_in mr sysctl -qw net.ipv4.tcp_congestion_control="$control"
+t_in mr sysctl -qw net.ipv4.tcp_congestion_control="$control" 2>/dev/null \
+	|| t_die "this host lets no namespace use $control; sysctl -w net.ipv4.tcp_allowed_congestion_control=\"reno $control\", or --control reno"
 
 ask() {
 	t_in client taskset -c 0 "$T_BUILD/perf/compare/mc_tcp_load" --host $vip --keys 100 --value $value --zipf 0 --conns "$conns" \
