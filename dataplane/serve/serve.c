@@ -137,7 +137,9 @@ void serve_tick(struct worker *w, const struct serve_conf *c, const struct lb_co
 
 void serve_go_on(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb)
 {
-	begin_caches(w, c);
+	if (c->n_caches
+		> 0) /* the connections that are to go on may be of one that has just gone */
+		begin_caches(w, c);
 	servetcp_go_on(w, c, lb);
 }
 

@@ -56,16 +56,31 @@ static void a_turn_ends_however_much_there_is(void **state)
 	assert_int_equal(n_sent(), 1000);
 }
 
+/* A connection had its share in the last loop, and in this one there is no cache any more. */
+static void what_is_unfinished_may_have_no_cache_left(void **state)
+{
+	struct worker *w = h.workers[0];
+	struct mr_error err;
+
+	(void)state;
+	assert_int_equal(harness_apply(&h, &err), 0);
+	w->is_unfinished = true;
+	assert_int_equal(worker_poll(w, h.now_ms * 1000ull), 0);
+	assert_false(w->is_unfinished);
+}
+
 int main(int argc, char **argv)
 {
 	const struct harness_params p = {.n_workers = N_WORKERS,
 		.n_queues = 1,
 		.n_conns4 = 64,
 		.n_conns6 = 64,
-		.n_mbufs = 8191};
+		.n_mbufs = 8191,
+		.cache_mb = 4};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_turn_takes_a_burst_from_every_worker),
 		cmocka_unit_test(a_turn_ends_however_much_there_is),
+		cmocka_unit_test(what_is_unfinished_may_have_no_cache_left),
 	};
 	int rc;
 
