@@ -269,7 +269,6 @@ static bool grow(struct mc_out *out)
 {
 	struct run_conn *r =
 		(struct run_conn *)(void *)out; /* out is the first of mc, and that of r */
-
 	struct servetcp *st = r->st;
 
 	end_write(r);

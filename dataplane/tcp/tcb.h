@@ -288,7 +288,6 @@ struct tcb *tcp_take_tcb(struct tcp *t, const struct tcp_tuple *tuple, const str
 	const struct tcp_profile *profile);
 /* It ends: its state is CLOSED at once, on_close() and the memory follow at the end of the call into the stack. */
 void tcp_end(struct tcb *c, enum tcp_reason why);
-void tcp_bufs_free(struct tcp *t, struct rte_mbuf **queue);
 /* For a send queue, unless these hold n_max or the pool is empty (counted). */
 struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max);
 void tcp_buf_free(struct tcp *t, struct rte_mbuf *m);

@@ -120,7 +120,8 @@ static void free_rcv(struct tcp *t, struct rte_mbuf **queue)
 	}
 }
 
-void tcp_bufs_free(struct tcp *t, struct rte_mbuf **queue)
+/* Of what was to be sent. */
+static void free_snd(struct tcp *t, struct rte_mbuf **queue)
 {
 	while (*queue != NULL) {
 		struct rte_mbuf *m = *queue;
@@ -205,7 +206,7 @@ static void take_down(struct tcp *t, struct tcb *c)
 	if (c->flags & TCP_F_REMEMBER)
 		tcp_listen_remember(t, c);
 	wheel_del(&t->wheel, idx);
-	tcp_bufs_free(t, &c->snd_head);
+	free_snd(t, &c->snd_head);
 	free_rcv(t, &c->rcv_head);
 	free_rcv(t, &c->ooo);
 	c->snd_tail = c->snd_unsent = c->rcv_tail = NULL;
