@@ -486,7 +486,7 @@ static bool read_whole(const char *path, char **text, size_t *len, int *err)
 static void compare_file(struct loop *l)
 {
 	char *text;
-	size_t len;
+	size_t len = 0;
 	int err;
 
 	l->differs = false;
