@@ -47,6 +47,7 @@ struct session {
 	struct pcapng file;
 	FILE *f;
 	uint32_t snaplen;
+	bool is_new, has_begun; /* the file was not there before; packets come */
 	struct capsession capture;
 };
 
@@ -125,25 +126,29 @@ static void tell(const struct session *s, json_t *result)
 		missed > 0 ? ": they came too fast; use a filter, or a shorter --snaplen" : "");
 }
 
-/* Once packets come: a capture that is refused leaves what is in the file. A pipe cannot be emptied. */
+/* Once packets come: a capture that is refused leaves what is in the file, or no file. A pipe cannot be emptied. */
 static int begin_file(void *arg)
 {
 	struct session *s = arg;
 
 	if (s->f != s->call->io->out && ftruncate(fileno(s->f), 0) != 0 && errno != EINVAL)
 		return fail_file(s);
+	s->has_begun = true;
 	pcapng_begin(&s->file, s->f, s->snaplen, "millrace " MILLRACE_VERSION);
 	return EXIT_DONE;
 }
 
 /* Packets may be anybody's secrets: the file is the caller's alone. */
-static FILE *open_file(const struct cmd_call *call, const char *path)
+static FILE *open_file(struct session *s, const char *path)
 {
 	int fd;
 
 	if (strcmp(path, "-") == 0)
-		return call->io->out;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		return s->call->io->out;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	s->is_new = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	return fd >= 0 ? fdopen(fd, "w") : NULL;
 }
 
@@ -152,7 +157,7 @@ static int write_file(struct session *s, const char *path, json_t *start)
 	json_t *end = NULL;
 	int exit;
 
-	s->f = open_file(s->call, path);
+	s->f = open_file(s, path);
 	if (s->f == NULL)
 		return fail_file(s);
 	exit = capsession_run(&s->capture, start, &end);
@@ -161,6 +166,8 @@ static int write_file(struct session *s, const char *path, json_t *start)
 	json_decref(end);
 	if (s->f != s->call->io->out && fclose(s->f) != 0 && exit == EXIT_DONE)
 		exit = fail_file(s);
+	if (s->is_new && !s->has_begun)
+		unlink(path);
 	return exit;
 }
 

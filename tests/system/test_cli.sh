@@ -138,6 +138,7 @@ captures() { # captures N NAME OPTION… : the Nth capture begins in the backgro
 captures 1 web --filter "tcp port 80 and host 10.1.0.10" --port north --count 8
 expect_fail "one at a time" 1 t_cli capture -w "$T_DIR/no.pcapng" --count 1
 expect_says "another capture is under way"
+expect "which leaves no file" test ! -e "$T_DIR/no.pcapng"
 expect "the client is served meanwhile" t_curl -o /dev/null http://10.1.0.80/
 expect "it ends after 8" wait "$CAPTURE"
 expect "and says so" grep -q "^millrace: 8 packets written, 0 missed" "$T_DIR/web.log"
