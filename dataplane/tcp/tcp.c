@@ -9,6 +9,7 @@
 #include "tcp/tcp.h"
 
 #include "base/csum.h"
+#include "core/nic.h"
 #include "tcp/tcp_in.h"
 #include "tcp/tcp_listen.h"
 #include "tcp/tcp_out.h"
@@ -480,12 +481,25 @@ uint64_t tcp_next_us(const struct tcp *t)
 	return tick_after(next_us);
 }
 
-/* A local port that this peer has no connection of; false: none. */
-static bool choose_port(struct tcp *t, struct tcp_tuple *tuple)
+/* Whether segments with these addresses and ports, as they come in, are brought to this stack's worker. */
+static bool comes_here(const struct tcp *t, const struct pkt *in)
 {
+	return t->p.n_workers <= 1
+		|| NIC_RSS_OWNER(nic_softrss(in), t->p.n_workers) == t->p.worker_id;
+}
+
+/* A local port that this peer has no connection of, and by which its segments come here; false: none. */
+static bool choose_port(struct tcp *t, const struct pkt *peer, struct tcp_tuple *tuple)
+{
+	struct pkt in = *peer;
+
+	in.proto = IPPROTO_TCP;
 	for (uint32_t i = 0; i < t->p.port_n; i++) {
-		tuple->dport = rte_cpu_to_be_16((uint16_t)(t->p.port_first + t->port_next));
+		in.dport = rte_cpu_to_be_16((uint16_t)(t->p.port_first + t->port_next));
 		t->port_next = (uint16_t)((t->port_next + 1u) % t->p.port_n);
+		if (!comes_here(t, &in))
+			continue;
+		tuple->dport = in.dport;
 		if (tcp_flow_find(t->flow, tuple) == TCP_FLOW_NONE)
 			return true;
 	}
@@ -501,7 +515,7 @@ struct tcb *tcp_open(struct tcp *t, const struct tcp_profile *profile, const str
 
 	t->now_us = now_us;
 	tcp_flow_tuple(&tuple, peer);
-	if (tuple.dport == 0 ? !choose_port(t, &tuple)
+	if (tuple.dport == 0 ? !choose_port(t, peer, &tuple)
 			     : tcp_flow_find(t->flow, &tuple) != TCP_FLOW_NONE)
 		return NULL;
 	c = tcp_take_tcb(t, &tuple, &link, profile);

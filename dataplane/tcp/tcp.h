@@ -83,8 +83,10 @@ struct tcp_params {
 	uint64_t secret[4]; /* from the kernel's random source */
 	enum tcp_cookies cookies;
 	uint16_t port_first, port_n; /* local ports of tcp_open(); port_n 0: none */
-	uint64_t now_us;             /* start of time */
-	int socket_id;               /* of the memory */
+	uint16_t worker_id,
+		n_workers; /* who runs this stack, of how many: tcp_open() chooses ports so that answers come to it; 0, 0: alone */
+	uint64_t now_us;   /* start of time */
+	int socket_id;     /* of the memory */
 };
 
 /* Cold. Memory for all connections. 0, -EINVAL (a range above) or -ENOMEM. */
@@ -111,7 +113,7 @@ uint64_t tcp_next_us(const struct tcp *t);
 void tcp_flush(struct tcp *t, uint64_t now_us);
 
 /* Opens a connection from local to peer (as an incoming packet names them: family; src is the peer, sport its port, dst
- * ours; dport 0: a port of port_first…). gateway: the next hop's MAC; iface: by which port. on_open() or on_close() tells
+ * ours; dport 0: a port of port_first…, with which the peer's segments come to NIC_RSS_OWNER() worker_id). gateway: the next hop's MAC; iface: by which port. on_open() or on_close() tells
  * the outcome. NULL: no connection, or no port free. */
 struct tcb *tcp_open(struct tcp *t, const struct tcp_profile *profile, const struct pkt *peer,
 	uint8_t iface, const struct rte_ether_addr *gateway, uint64_t now_us);
