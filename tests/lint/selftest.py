@@ -205,13 +205,15 @@ class Tokens(Tree):
     def test_each_banned_word(self):
         lines = ["rte_atomic32_inc(&x);", "rte_smp_wmb();", "__sync_synchronize();", "static volatile int x;",
                  "atomic_store(&x, 1);", "static _Atomic int x;", "strcpy(a, b);", "sprintf(a, b);", "n = atoi(a);",
-                 "p = alloca(n);", "rte_panic(a);", "RTE_INIT(a)", "usleep(3);"]
+                 "p = alloca(n);", "rte_panic(a);", "RTE_INIT(a)", "usleep(3);", "#include <rte_flow.h>",
+                 "f = rte_flow_create(port, a, b, c, d);"]
         self.write("dataplane/a/a.c", "\n".join(lines) + "\n")
         self.finds(tokens.check(self.root), *[("dataplane/a/a.c", i, "is banned") for i in range(1, len(lines) + 1)])
 
     def test_words_that_only_look_like_it(self):
         self.write("tests/a.c", C + "/* strcpy(a, b) gets( volatile */\nchar *x = \"atoi(\";\n"
-                   "snprintf(a, n, b);\n__asm__ volatile(\"\");\natomic_load_explicit(&x, o);\nusleep(3);\n")
+                   "snprintf(a, n, b);\n__asm__ volatile(\"\");\natomic_load_explicit(&x, o);\nusleep(3);\n"
+                   "rte_flow_create(port);\n")
         self.finds(tokens.check(self.root))
 
     def test_line_comments(self):

@@ -30,8 +30,10 @@ ALLOWED = {
 }
 
 # In the product only: tests may wait.
-BANNED_DATAPLANE = [(re.compile(r"\b(usleep|sleep|rte_delay_\w+)\s*\("),
-                     "wait for the event; workers sleep in worker.c only")]
+BANNED_DATAPLANE = [(re.compile(pattern), how) for pattern, how in (
+    (r"\b(usleep|sleep|rte_delay_\w+)\s*\(", "wait for the event; workers sleep in worker.c only"),
+    (r"\brte_flow(_\w+|\.h)", "hash and redirection table alone: a device may take a rule and not obey it"),
+)]
 
 HOT_BANNED = [(re.compile(pattern), how) for pattern, how in (
     (r"\b(malloc|calloc|realloc|reallocarray|aligned_alloc|posix_memalign|free|strdup|strndup"
