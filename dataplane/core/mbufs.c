@@ -35,8 +35,7 @@ LOG_TYPE(mbufs)
 
 uint32_t mbufs_need(const struct opt *o)
 {
-	const uint64_t n_queues =
-		o->n_rx_queues && o->n_rx_queues < o->n_workers ? o->n_rx_queues : o->n_workers;
+	const uint64_t n_queues = o->n_rx_queues ? o->n_rx_queues : o->n_workers;
 	const uint64_t rxd = o->n_rxd > XDP_RING ? o->n_rxd : XDP_RING;
 	const uint64_t txd = o->n_txd > XDP_RING ? o->n_txd : XDP_RING;
 	const uint64_t n_ends = o->n_workers + 1;

@@ -75,7 +75,7 @@ static int configure(
 	struct rte_eth_conf conf = {0};
 	const unsigned wish = p->n_rx_queues ? p->n_rx_queues : p->n_workers;
 
-	nic->n_rxq = at_most(at_most(wish, p->n_workers), info->max_rx_queues);
+	nic->n_rxq = at_most(wish, info->max_rx_queues);
 	nic->n_txq = at_most(p->n_workers, info->max_tx_queues);
 	conf.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
 	conf.txmode.offloads = info->tx_offload_capa
@@ -121,7 +121,8 @@ static bool has_reta(const struct nic *nic, const struct rte_eth_rss_reta_entry6
 	return true;
 }
 
-/* Entry i → queue (i & 127) modulo queues: the rule of NIC_RSS_OWNER. False: who knows what the table is. */
+/* Entry i → queue (i & 127) modulo queues: the rule of NIC_RSS_OWNER, also when the device looks at more bits of
+ * the hash than 7. False: who knows what the table is, or it is too short for the rule. */
 static bool fill_reta(const struct nic *nic, const struct rte_eth_dev_info *info)
 {
 	struct rte_eth_rss_reta_entry64 reta[RETA_GROUPS] = {0};
@@ -135,7 +136,7 @@ static bool fill_reta(const struct nic *nic, const struct rte_eth_dev_info *info
 	}
 	if (rte_eth_dev_rss_reta_update(nic->id, reta, info->reta_size) == 0
 		&& has_reta(nic, reta, info->reta_size))
-		return true;
+		return info->reta_size % 128 == 0 || info->reta_size % nic->n_rxq == 0;
 	LOG_WARNING("port %s: redirection table not accepted: flows may arrive at the wrong "
 		    "worker and are handed over",
 		nic->name);
@@ -221,7 +222,8 @@ static const char *spread_text(const struct nic_set *s, const struct nic *nic)
 {
 	if (s->n_workers == 1)
 		return "single";
-	return nic->is_steered && nic->n_rxq == s->n_workers ? "rss" : "software";
+	/* queue q is worker q modulo workers, and that of hash modulo queues is hash modulo workers */
+	return nic->is_steered && nic->n_rxq % s->n_workers == 0 ? "rss" : "software";
 }
 
 static void offload_text(const struct nic *nic, char *buf, size_t size)

@@ -271,6 +271,7 @@ static void test_plan(void **state)
 				many = {.free_mb = 100000, .page_kb = 2048, .n_pages = 50000};
 	cpu_set_t set = cpus(2);
 	char expect[64];
+	uint32_t need;
 
 	assert_int_equal(parse("--port a=net_null0 --mbufs 1024"), 0);
 	assert_int_equal(opt_resolve(&opt, &set, err, sizeof(err)), 0);
@@ -286,6 +287,13 @@ static void test_plan(void **state)
 	assert_int_equal(mbufs_plan(&opt, &none, err, sizeof(err)), -ENOMEM);
 	assert_non_null(strstr(err, "--no-huge"));
 	assert_int_equal(mbufs_plan(&opt, &many, err, sizeof(err)), 0);
+
+	/* each queue's ring is full of buffers, also where there are more queues than workers */
+	opt.n_rx_queues = opt.n_workers;
+	opt.n_rxd = 8192;
+	need = mbufs_need(&opt);
+	opt.n_rx_queues *= 3;
+	assert_int_equal(mbufs_need(&opt), need + 2 * opt.n_workers * 8192);
 
 	assert_int_equal(parse("--port a=net_null0 --no-huge --memory 64"), 0);
 	assert_int_equal(opt_resolve(&opt, &set, err, sizeof(err)), 0);
