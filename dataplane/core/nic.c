@@ -8,6 +8,7 @@
 #include "core/nic.h"
 
 #include "base/log.h"
+#include "core/virtiotx.h"
 
 #include <rte_ethdev.h>
 #include <rte_thash.h>
@@ -207,6 +208,7 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 	rc = rte_eth_dev_start(nic->id);
 	if (rc != 0)
 		return fail(nic, "did not start", rc, "check the link, permissions and dmesg");
+	virtiotx_mend(nic->id, nic->n_txq);
 	if (nic->uses_rss && !fill_reta(nic, &info))
 		nic->is_steered = false;
 	if (iface->n_nics == 0 || nic->id == iface->nics[0]) {
