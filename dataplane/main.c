@@ -192,6 +192,7 @@ static int make_worker(struct millraced *md, unsigned id, unsigned lcore, uint64
 	struct lb_worker_params lb = {
 		.worker_id = id,
 		.n_workers = n,
+		.is_steered = nic_is_steered(md->nics),
 		.socket_id = socket,
 		.n_conns4 = RTE_MAX((md->opt.n_conns4 + n - 1) / n, CONN_MIN),
 		.n_conns6 = RTE_MAX((md->opt.n_conns6 + n - 1) / n, CONN_MIN),

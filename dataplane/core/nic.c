@@ -220,12 +220,26 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 	return 0;
 }
 
+/* Queue q is worker q modulo workers, and that of hash modulo queues is hash modulo workers. */
+static bool spreads_by_rss(const struct nic_set *s, const struct nic *nic)
+{
+	return nic->is_steered && nic->n_rxq % s->n_workers == 0;
+}
+
+bool nic_is_steered(const struct nic_set *s)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		if (!spreads_by_rss(s, &s->of[i]))
+			return false;
+	}
+	return true;
+}
+
 static const char *spread_text(const struct nic_set *s, const struct nic *nic)
 {
 	if (s->n_workers == 1)
 		return "single";
-	/* queue q is worker q modulo workers, and that of hash modulo queues is hash modulo workers */
-	return nic->is_steered && nic->n_rxq % s->n_workers == 0 ? "rss" : "software";
+	return spreads_by_rss(s, nic) ? "rss" : "software";
 }
 
 static void offload_text(const struct nic *nic, char *buf, size_t size)

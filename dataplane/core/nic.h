@@ -32,6 +32,9 @@ void nic_set_destroy(struct nic_set **s); /* stops and closes */
  * transmit queues get a lock-free software path: the worker hands frames to the queue's owner. */
 int nic_assign(const struct nic_set *s, struct worker **workers, unsigned n_workers);
 
+/* Whether all devices bring TCP and UDP to worker NIC_RSS_OWNER(hash): SPREAD `rss`. */
+bool nic_is_steered(const struct nic_set *s);
+
 /* Row of the PORTS request. */
 void nic_row(const struct nic_set *s, const struct iface_set *ifaces, unsigned iface,
 	struct mr_port_row *row);

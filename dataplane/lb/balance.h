@@ -23,6 +23,7 @@ struct lb_worker;
 
 struct lb_worker_params {
 	unsigned worker_id, n_workers;
+	bool is_steered; /* devices choose the worker by RSS, see nic_is_steered() */
 	int socket_id;
 	uint32_t n_conns4, n_conns6; /* of this worker */
 	struct lb_limits limits;

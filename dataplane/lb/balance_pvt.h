@@ -137,8 +137,8 @@ uint32_t newflow_decide_again(const struct call *x, const struct conn *e, const 
 /* Whether anybody may have the packet's source address, and come with it by this port; if not, *reason says so. */
 bool newflow_is_source(const struct call *x, const struct pkt *p, enum pkt_drop *reason);
 bool newflow_is_worth_entry(const struct call *x, const struct lb_service *s, bool is_v6);
-uint16_t newflow_peek_port(
-	const struct call *x, const struct pkt *p, uint64_t hash, uint16_t *slot);
+uint16_t newflow_peek_port(const struct call *x, const struct pkt *p, uint32_t backend_idx,
+	uint64_t hash, uint16_t *slot);
 bool newflow_keeps_port(const struct call *x, const struct conn *e);
 
 /* A packet without an entry: forwards it, with a new entry or without, or drops it. Returns the entry or

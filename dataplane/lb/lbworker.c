@@ -37,6 +37,8 @@ int lb_worker_create(struct lb_worker **out, const struct lb_worker_params *p)
 	if (rc == 0)
 		rc = natport_create(
 			&lw->ports, p->worker_id, p->n_workers, p->limits.n_snats, p->seed);
+	if (rc == 0 && p->is_steered)
+		rc = natport_follow_rss(lw->ports);
 	if (rc != 0) {
 		lb_worker_destroy(&lw);
 		return rc;

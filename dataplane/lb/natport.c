@@ -7,7 +7,9 @@
  */
 #include "lb/natport.h"
 
+#include "core/nic.h"
 #include "lb/conn.h"
+#include "lb/natrss.h"
 
 #include <rte_prefetch.h>
 
@@ -22,7 +24,8 @@ struct block {
 
 struct natport {
 	uint32_t first, n_ports; /* our block of every address */
-	unsigned n_slots;
+	unsigned n_slots, worker_id, n_workers;
+	struct natrss *rss;                        /* NULL: it is not followed */
 	struct block blocks[NATPORT_SLOTS_MAX][2]; /* TCP, UDP */
 };
 
@@ -68,6 +71,8 @@ int natport_create(struct natport **out, unsigned worker_id, unsigned n_workers,
 	np->n_ports = (65536u - NATPORT_FIRST) / n_workers;
 	np->first = NATPORT_FIRST + worker_id * np->n_ports;
 	np->n_slots = n_slots;
+	np->worker_id = worker_id;
+	np->n_workers = n_workers;
 	for (unsigned s = 0; s < n_slots; s++) {
 		if (block_init(&np->blocks[s][0], np, &seed) != 0
 			|| block_init(&np->blocks[s][1], np, &seed) != 0) {
@@ -89,8 +94,58 @@ void natport_destroy(struct natport **np)
 			free((*np)->blocks[s][k].free_ports);
 		}
 	}
+	free((*np)->rss);
 	free(*np);
 	*np = NULL;
+}
+
+int natport_follow_rss(struct natport *np)
+{
+	if (np->n_workers == 1 || np->n_ports / np->n_workers < NATPORT_FITTING_MIN)
+		return 0;
+	np->rss = malloc(sizeof(*np->rss));
+	if (np->rss == NULL)
+		return -ENOMEM;
+	natrss_init(np->rss);
+	return 0;
+}
+
+static uint32_t place(const struct natport *np, const struct block *b, uint32_t n)
+{
+	return b->head + n < np->n_ports ? b->head + n : b->head + n - np->n_ports;
+}
+
+/* One of n_workers ports fits: among sixteen times as many there is one, unless most are in use. */
+uint32_t natport_misfits(
+	const struct natport *np, unsigned slot, uint8_t proto, const struct natport_peer *peer)
+{
+	const struct block *b = &np->blocks[slot][proto == MR_PROTO_UDP];
+	uint32_t limit;
+	uint8_t hash;
+
+	if (likely(np->rss == NULL) || slot >= np->n_slots)
+		return 0;
+	hash = natrss_answer(np->rss, peer->family, peer->ip, peer->port, peer->snat);
+	limit = RTE_MIN(b->n_free, 16 * np->n_workers);
+	for (uint32_t n = 0; n < limit; n++) {
+		const uint16_t port = b->free_ports[place(np, b, n)];
+
+		if (NIC_RSS_OWNER(hash ^ natrss_port(np->rss, peer->family, port), np->n_workers)
+			== np->worker_id)
+			return n;
+	}
+	return 0;
+}
+
+void natport_pass(struct natport *np, unsigned slot, uint8_t proto, uint32_t n)
+{
+	struct block *b = block_of(np, slot, proto);
+
+	for (; n > 0; n--) {
+		/* the same place, when all are free */
+		b->free_ports[place(np, b, b->n_free)] = b->free_ports[b->head];
+		b->head = place(np, b, 1);
+	}
 }
 
 uint16_t natport_get(struct natport *np, unsigned slot, uint8_t proto, uint32_t conn_idx)
@@ -101,7 +156,7 @@ uint16_t natport_get(struct natport *np, unsigned slot, uint8_t proto, uint32_t 
 	if (slot >= np->n_slots || b->n_free == 0)
 		return 0;
 	port = b->free_ports[b->head];
-	b->head = b->head + 1 == np->n_ports ? 0 : b->head + 1;
+	b->head = place(np, b, 1);
 	__atomic_store_n(&b->n_free, b->n_free - 1, __ATOMIC_RELAXED);
 	b->owner[port - np->first] = conn_idx;
 	/* opt: ports are in no order, so the next one's line is in no cache; n_free may be 0, the place is there */
@@ -109,22 +164,19 @@ uint16_t natport_get(struct natport *np, unsigned slot, uint8_t proto, uint32_t 
 	return port;
 }
 
-uint16_t natport_peek(const struct natport *np, unsigned slot, uint8_t proto)
+uint16_t natport_peek(const struct natport *np, unsigned slot, uint8_t proto, uint32_t n)
 {
 	const struct block *b = &np->blocks[slot][proto == MR_PROTO_UDP];
 
-	return slot >= np->n_slots || b->n_free == 0 ? 0 : b->free_ports[b->head];
+	return slot >= np->n_slots || b->n_free <= n ? 0 : b->free_ports[place(np, b, n)];
 }
 
 void natport_put(struct natport *np, unsigned slot, uint8_t proto, uint16_t port)
 {
 	struct block *b = block_of(np, slot, proto);
-	uint32_t tail = b->head + b->n_free;
 
-	if (tail >= np->n_ports)
-		tail -= np->n_ports;
 	b->owner[port - np->first] = CONN_NONE;
-	b->free_ports[tail] = port;
+	b->free_ports[place(np, b, b->n_free)] = port;
 	__atomic_store_n(&b->n_free, b->n_free + 1, __ATOMIC_RELAXED);
 }
 

@@ -189,19 +189,34 @@ static inline uint32_t named_backend(const struct call *x, const struct lb_servi
 	return unlikely(s->quic != NULL) ? backend_by_id(x, s, i) : SCHED_NONE;
 }
 
+/* A free port of this SNAT address, one with which the backend's answers come to this worker if there is. */
+static __rte_always_inline uint16_t port_of(const struct call *x, uint32_t idx, unsigned slot,
+	uint8_t proto, const struct lb_backend *be)
+{
+	const struct natport_peer peer = {.family = be->family,
+		.port = be->port,
+		.ip = be->ip,
+		.snat = x->conf->snats[slot].bytes};
+	const uint32_t n = natport_misfits(x->lw->ports, slot, proto, &peer);
+
+	if (idx == CONN_NONE)
+		return natport_peek(x->lw->ports, slot, proto, n);
+	natport_pass(x->lw->ports, slot, proto, n);
+	return natport_get(x->lw->ports, slot, proto, idx);
+}
+
 /* A SNAT address and port: from the address the hash says, the next where that has no port left. 0 when all are
  * exhausted. The port is the entry's then; with CONN_NONE it is only looked at. */
-static __rte_always_inline uint16_t find_port(
-	const struct call *x, uint32_t idx, const struct pkt *p, uint64_t hash, uint16_t *slot)
+static __rte_always_inline uint16_t find_port(const struct call *x, uint32_t idx,
+	const struct pkt *p, uint32_t backend_idx, uint64_t hash, uint16_t *slot)
 {
 	const unsigned six = p->family == 6;
 	const uint32_t n = x->conf->n_snat_choice[six];
 	uint32_t at = (uint32_t)(((hash & UINT32_MAX) * n) >> 32);
 
 	for (uint32_t tries = 0; tries < n; tries++) {
-		const uint16_t port = idx != CONN_NONE
-			? natport_get(x->lw->ports, x->conf->snat_choice[six][at], p->proto, idx)
-			: natport_peek(x->lw->ports, x->conf->snat_choice[six][at], p->proto);
+		const uint16_t port = port_of(x, idx, x->conf->snat_choice[six][at], p->proto,
+			&x->conf->backends[backend_idx]);
 
 		if (port != 0) {
 			*slot = x->conf->snat_choice[six][at];
@@ -213,10 +228,10 @@ static __rte_always_inline uint16_t find_port(
 }
 
 /* Gives the entry a SNAT address and port. False when there is none; the entry is as before then. */
-static bool take_port(
-	struct call *x, uint32_t idx, struct conn *e, const struct pkt *p, uint64_t hash)
+static bool take_port(struct call *x, uint32_t idx, struct conn *e, const struct pkt *p,
+	uint32_t backend_idx, uint64_t hash)
 {
-	const uint16_t port = find_port(x, idx, p, hash, &e->snat_slot);
+	const uint16_t port = find_port(x, idx, p, backend_idx, hash, &e->snat_slot);
 
 	if (port == 0)
 		return false;
@@ -224,9 +239,10 @@ static bool take_port(
 	return true;
 }
 
-uint16_t newflow_peek_port(const struct call *x, const struct pkt *p, uint64_t hash, uint16_t *slot)
+uint16_t newflow_peek_port(const struct call *x, const struct pkt *p, uint32_t backend_idx,
+	uint64_t hash, uint16_t *slot)
 {
-	return find_port(x, CONN_NONE, p, hash, slot);
+	return find_port(x, CONN_NONE, p, backend_idx, hash, slot);
 }
 
 static inline void count(struct lb_worker *lw, const struct conn *e, uint64_t n)
@@ -405,7 +421,7 @@ uint32_t newflow_open(struct call *x, const struct flows *f, unsigned k, uint64_
 	if (idx == CONN_NONE)
 		return forward_stateless(x, i, s, backend_idx);
 	e = conn_at(x->lw->conns, idx);
-	if (fwd_is_fullnat(fwd) && !take_port(x, idx, e, p, hash)) {
+	if (fwd_is_fullnat(fwd) && !take_port(x, idx, e, p, backend_idx, hash)) {
 		conn_del(x->lw->conns, idx);
 		pkt_drop(p, PKT_DROP_snat_exhausted);
 		return CONN_NONE;
@@ -437,9 +453,10 @@ bool newflow_keeps_port(const struct call *x, const struct conn *e)
 
 /* The port of a flow that begins again: a fresh one, so that the backend does not take the new flow for the
  * old; when there is none left, its old one if its address is still in the model. */
-static bool renew_port(struct call *x, uint32_t idx, struct conn *e, const struct lb_service *s,
-	const struct pkt *p, uint64_t hash)
+static bool renew_port(struct call *x, uint32_t idx, struct conn *e, const struct pkt *p,
+	uint32_t backend_idx, uint64_t hash)
 {
+	const struct lb_service *s = x->conf->services[p->service_idx];
 	const struct conn old = *e;
 
 	if (s->spec.mode != MR_MODE_FULLNAT) {
@@ -447,7 +464,7 @@ static bool renew_port(struct call *x, uint32_t idx, struct conn *e, const struc
 		e->snat_port = 0;
 		return true;
 	}
-	if (take_port(x, idx, e, p, hash)) {
+	if (take_port(x, idx, e, p, backend_idx, hash)) {
 		newflow_put_port(x->lw, &old);
 		return true;
 	}
@@ -502,7 +519,7 @@ static bool begin_again(
 	struct conn *e = conn_at(x->lw->conns, idx);
 
 	flush_flow(x, e);
-	if (!renew_port(x, idx, e, s, p, hash))
+	if (!renew_port(x, idx, e, p, backend_idx, hash))
 		return false;
 	count(x->lw, e, (uint64_t)-1);
 	attach(x, e, s->idx, backend_idx);

@@ -79,7 +79,7 @@ static void choose_port(const struct call *x, struct trial *t)
 	const struct pkt *p = &x->b->p[0];
 	uint16_t slot = 0;
 
-	t->snat_port = newflow_peek_port(x, p, t->hash, &slot);
+	t->snat_port = newflow_peek_port(x, p, t->backend_idx, t->hash, &slot);
 	if (t->snat_port != 0) {
 		t->snat = x->conf->snats[slot];
 		return;

@@ -311,7 +311,7 @@ static void take_state(const struct worker *w, struct state *to)
 	memcpy(to->sources, lw->sources, sizeof(to->sources));
 	for (unsigned i = 0; i < lw->limits.n_snats; i++) {
 		to->snat_used[i] = natport_used(lw->ports, i);
-		to->next_ports[i] = natport_peek(lw->ports, i, MR_PROTO_TCP);
+		to->next_ports[i] = natport_peek(lw->ports, i, MR_PROTO_TCP, 0);
 	}
 	to->n_conns = conn_count(lw->conns);
 }
