@@ -102,6 +102,42 @@ static int configure(
 	return configure_queues(nic, &conf);
 }
 
+/* Whether the device hashes by our key; one that tells none is believed. */
+static bool is_our_key(const uint8_t *key, unsigned len)
+{
+	bool is_told = false, is_equal = true;
+
+	for (unsigned i = 0; i < len; i++) {
+		is_told |= key[i] != 0;
+		is_equal &= key[i] == rss_key[i % sizeof(rss_key)];
+	}
+	return is_equal || !is_told;
+}
+
+/* What is hashed, and by which key. By another key the hash in mbufs is none of ours either. */
+static bool has_hash_function(struct nic *nic, const struct rte_eth_dev_info *info)
+{
+	uint8_t key[KEY_MAX] = {0};
+	struct rte_eth_rss_conf conf = {.rss_key = key, .rss_key_len = sizeof(key)};
+	const unsigned len = info->hash_key_size ? info->hash_key_size : sizeof(rss_key);
+	const uint64_t types = info->flow_type_rss_offloads & RSS_TYPES;
+	const char *what = NULL;
+
+	if (rte_eth_dev_rss_hash_conf_get(nic->id, &conf) != 0)
+		return true;
+	if (!is_our_key(key, RTE_MIN(len, KEY_MAX)))
+		what = "hash key";
+	else if ((conf.rss_hf & types) != types)
+		what = "kinds of packets to hash";
+	if (what == NULL)
+		return true;
+	nic->has_hash = false;
+	LOG_WARNING("port %s: %s not accepted: flows may arrive at the wrong worker and are handed "
+		    "over",
+		nic->name, what);
+	return false;
+}
+
 #define RETA_GROUPS (RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE)
 
 /* Whether the device has the table that it was given; one that cannot tell is believed. */
@@ -209,7 +245,7 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 	if (rc != 0)
 		return fail(nic, "did not start", rc, "check the link, permissions and dmesg");
 	virtiotx_mend(nic->id, nic->n_txq);
-	if (nic->uses_rss && !fill_reta(nic, &info))
+	if (nic->uses_rss && !(has_hash_function(nic, &info) && fill_reta(nic, &info)))
 		nic->is_steered = false;
 	if (iface->n_nics == 0 || nic->id == iface->nics[0]) {
 		get_mac(nic, &iface->mac);
