@@ -2,8 +2,9 @@
 /*
  * init — first process of a guest of test_nic.sh. Loads the image's modules, makes the host's files its own
  * (read only), and then runs what the host puts into the shared directory: N.sh with N from 0 on, output to
- * N.out, exit status to N.rc, one at a time. The host ends the guest. When the guest itself cannot be set up it
- * says so on the console and powers off, and the host misses the answer.
+ * N.out, exit status to N.rc, one at a time. The file alive has its uptime of the last second. The host ends the
+ * guest. When the guest itself cannot be set up it says so on the console and powers off, and the host misses the
+ * answer.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -145,6 +146,27 @@ static void run(unsigned n, const char *script)
 	answer(n, wait_for(pid));
 }
 
+/* A process of its own: what is told when the guest does not answer is whether it still runs. */
+static void say_alive(void)
+{
+	const int fd = open(SHARE "/alive", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	const pid_t pid = fork();
+
+	if (fd < 0 || pid < 0)
+		give_up("alive");
+	while (pid == 0) {
+		struct timespec up;
+		char text[16];
+
+		clock_gettime(CLOCK_BOOTTIME, &up);
+		snprintf(text, sizeof(text), "%-8ld", (long)up.tv_sec);
+		if (pwrite(fd, text, strlen(text), 0) < 0)
+			_exit(1);
+		nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+	}
+	close(fd);
+}
+
 int main(void)
 {
 	const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
@@ -152,6 +174,7 @@ int main(void)
 	load_modules();
 	enter_host_files();
 	set_lo_up();
+	say_alive();
 	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	for (unsigned n = 0;;) {
 		char script[64];
