@@ -77,6 +77,10 @@ answered() { # answered NAME HOST PORT : requests from the client
 mc() { t_in client $T_PYTHON "$T_TOOLS/mc_client.py" 10.1.0.100 11211 "$@"; }
 mc_tcp() { t_in client $T_PYTHON "$T_TOOLS/mc_tcp.py" 10.1.0.100 11211 "$@"; }
 
+stores() { # a client on a slow machine gives up after a second
+	mc fill 100 1000 >"$T_DIR/fill.json" && [ "$(t_report fill 'a["stored"]')" = 100 ]
+}
+
 serve_all() { # both modes in both families, and a cache
 	count now
 	answered shop 10.1.0.80 80
@@ -87,8 +91,7 @@ serve_all() { # both modes in both families, and a cache
 	kept direct
 	answered direct6 fd00:1::90 8080
 	kept direct6
-	mc fill 100 1000 >"$T_DIR/fill.json"
-	expect "a cache stores what comes over UDP" test "$(t_report fill 'a["stored"]')" = 100
+	t_wait 60 "a cache" stores || fail "a cache stores what comes over UDP: $(<"$T_DIR/fill.json")"
 	kept cache-udp
 	t_cli -o json worker show >"$T_DIR/workers.json"
 	expect "all workers have flows" test "$(t_report workers 'min(w["conns"] for w in a["items"])')" -gt 0
@@ -120,9 +123,9 @@ over_tcp() { # what the box sends itself: its checksums are the device's where i
 		END { print n }' /proc/net/snmp)" = 0
 	t_cli -o json cache stats sessions >"$T_DIR/stats.json"
 	t_cli -o json tcp show cache >"$T_DIR/tcp.json"
-	# 100 over UDP, 5 and 1 here; what bad_frames.py asks for is not there, and right frames of its are among the others
+	# 100 over UDP, 5 and 1 here; bad_frames.py asks in 10 right frames for what is not there
 	expect "the cache counted what came over UDP and TCP" test "$(t_report stats \
-		'[(i["sets"], i["gets"] - i["hits"]) for i in a["items"]]')" = "[(106, 10)]"
+		'[(i["sets"] >= 106, i["gets"] - i["hits"]) for i in a["items"]]')" = "[(True, 10)]"
 	expect "and TCP its connections and requests" test "$(t_report tcp \
 		'[(i["conns_total"], i["requests"]) for i in a["items"]]')" = "[(2, 311)]"
 }
