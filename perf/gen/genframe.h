@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * genframe — the frames of the generator: written from a template, so that a frame costs its copy and two short sums, and read again when
+ * they come back as a balancer has changed them: addresses and ports replaced, or behind outer headers (IP in IP, GUE). What finds
+ * them again is a mark: in UDP ten bytes at the beginning of the payload, in TCP the sequence number, with a fixed acknowledgement
+ * number. Pure; nothing here trusts a length.
+ */
+#include "genopt.h"
+
+#include <netinet/in.h>
+
+#define GENFRAME_PORTS 64512u /* source ports of a client, from GENFRAME_PORT_FIRST on */
+#define GENFRAME_PORT_FIRST 1024u
+#define GENFRAME_HEAD_MAX 74u
+#define GENFRAME_FCS 4u
+#define GENFRAME_MARK 10u
+#define GENFRAME_GUE_PORT 6080u
+
+struct genframe {
+	uint8_t head
+		[GENFRAME_HEAD_MAX]; /* Ethernet, IP and TCP or UDP; lengths, sources and checksums 0 */
+	uint8_t head_len, l4, family, proto;
+	uint8_t client[16]; /* the first one */
+	uint32_t n_clients;
+	uint64_t ip_sum, l4_sum; /* of what is the same in all frames */
+};
+
+struct genframe_params {
+	const struct genopt_net *client, *target;
+	uint16_t target_port;
+	uint8_t proto; /* IPPROTO_UDP or IPPROTO_TCP */
+	struct rte_ether_addr src_mac, dst_mac;
+};
+
+void genframe_init(struct genframe *f, const struct genframe_params *p);
+
+/* Flows that a client network can have. */
+uint64_t genframe_flows_max(const struct genframe *f);
+
+/* Hot. What stands behind the header, which the caller has written at to + head_len: its bytes and its sum (csum_words()). */
+struct genframe_text {
+	uint32_t n_bytes;
+	uint64_t sum;
+	uint32_t number;   /* TCP */
+	uint8_t tcp_flags; /* TCP */
+};
+
+/* Hot. Writes the headers of a frame of this flow. Returns the frame's bytes, without padding or frame checksum. */
+uint32_t genframe_write(
+	const struct genframe *f, uint8_t *to, uint64_t flow, const struct genframe_text *t);
+
+/* Hot. Writes GENFRAME_MARK bytes and returns their sum. */
+uint64_t genframe_mark(uint8_t *to, uint32_t number);
+
+/* The innermost packet of a frame. */
+struct genframe_seen {
+	uint8_t family, proto; /* UDP or TCP */
+	bool is_tunnelled;
+	uint8_t *src, *dst; /* addresses */
+	uint8_t *l4, *text;
+	uint32_t l4_len, n_text; /* within the frame */
+};
+
+/* Hot. False: it is no whole UDP or TCP packet, or a fragment. */
+bool genframe_read(uint8_t *frame, uint32_t len, struct genframe_seen *s);
+
+/* Hot. False: no mark. *is_back: it has been turned round. */
+bool genframe_find_mark(const struct genframe_seen *s, uint32_t *number, bool *is_back);
+
+/* Hot. The frame, which has a mark and no outer headers, goes back where it came from. */
+void genframe_turn(uint8_t *frame, const struct genframe_seen *s);
+
+/* Hot. The flow that an answer to a client is of; UINT64_MAX: none. */
+uint64_t genframe_flow_of(const struct genframe *f, const struct genframe_seen *s);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Options of millrace-bench: what they become, and what is said of wrong ones. */
+#include "genopt.h"
+#include "unit.h"
+
+#include <errno.h>
+
+#define GOOD "flood --port net_ring0 --target 10.1.0.80:80 --client 10.2.0.0/16"
+#define CACHE "cache-udp --port net_ring0 --target 10.1.0.80:11211 --client 10.2.0.0/16"
+
+static struct genopt o;
+static char err[512];
+
+static int parse(const char *words)
+{
+	static char line[512];
+	char *argv[64] = {NULL};
+	int argc = 0;
+
+	snprintf(line, sizeof(line), "millrace-bench %s", words);
+	for (char *at = strtok(line, " "); at != NULL; at = strtok(NULL, " "))
+		argv[argc++] = at;
+	err[0] = '\0';
+	return genopt_parse(&o, argc, argv, err, sizeof(err));
+}
+
+static void good(const char *words)
+{
+	if (parse(words) != 0)
+		fail_msg("%s: %s", words, err);
+}
+
+static void values_are_read(void **state)
+{
+	(void)state;
+	good(GOOD
+		" --rate 4.5M --seconds 0.5 --flows 2M --zipf 0.9 --new 12.5 --size imix --proto tcp --own "
+		"10.3.0.1 --own 10.4.0.0/24 --seed 9 --cpu 3 --no-huge --return -- --single-file-segments");
+	assert_int_equal(o.work, GENOPT_FLOOD);
+	assert_true(o.rate == 4.5e6 && o.seconds == 0.5 && o.skew == 0.9 && o.new_pct == 12.5);
+	assert_int_equal(o.n_flows, 2000000);
+	assert_int_equal(o.proto, GENOPT_TCP);
+	assert_int_equal(o.target.family, 4);
+	assert_int_equal(o.target_port, 80);
+	assert_memory_equal(o.target.ip, ((const uint8_t[]){10, 1, 0, 80}), 4);
+	assert_memory_equal(&o.next_hop, &o.target, sizeof(o.target));
+	assert_int_equal(o.client.len, 16);
+	assert_int_equal(o.n_own, 2);
+	assert_int_equal(o.own[0].len, 32);
+	assert_int_equal(o.n_repeats, 1);
+	assert_int_equal(o.cpu, 3);
+	assert_false(o.is_huge);
+	assert_true(o.is_returned);
+	assert_int_equal(o.n_eal_args, 1);
+	assert_string_equal(o.eal_args[0], "--single-file-segments");
+	good(CACHE " --search --keys 1M --value 10-300 --set 5 --shift 1 --no-load");
+	assert_true(o.is_search && !o.does_load && o.skew == 0.99);
+	assert_int_equal(o.n_repeats, 5);
+	assert_int_equal(o.n_keys, 1000000);
+	assert_int_equal(o.n_flows, 1024);
+	assert_int_equal(o.value_min, 10);
+	assert_int_equal(o.value_max, 300);
+	good("flood --port net_ring0 --target [fd00::80]:80 --client fd00:1::/64 --rate 1 --size 76 --next-hop "
+	     "fd00::1 --target-mac 02:00:00:00:00:05");
+	assert_int_equal(o.target.family, 6);
+	assert_true(o.has_target_mac);
+	assert_int_equal(o.next_hop.ip[15], 1);
+}
+
+static void wrong_ones_are_told(void **state)
+{
+	static const struct {
+		const char *words, *says;
+	} rows[] = {
+		{"", "first word"},
+		{"flod --port net_ring0", "flod"},
+		{"--rate 5", "first word"},
+		{"flood --target 10.1.0.80:80 --client 10.2.0.0/16 --rate 1", "--port"},
+		{"flood --port net_ring0 --client 10.2.0.0/16 --rate 1", "--target"},
+		{"flood --port net_ring0 --target 10.1.0.80:80 --rate 1", "--client"},
+		{GOOD, "--rate"},
+		{GOOD " --rate 5 --search", "--search and --rate"},
+		{GOOD " --rate fast", "--rate fast"},
+		{GOOD " --rate 0", "from 1 to"},
+		{GOOD " --rate -5", "--rate -5"},
+		{GOOD " --rate 0x10", "--rate 0x10"},
+		{GOOD " --rate 5kk", "--rate 5kk"},
+		{GOOD " --rate nan", "--rate nan"},
+		{GOOD " --rate 1e99", "--rate 1e99"},
+		{GOOD " --rate", "needs a value"},
+		{GOOD " --rat 5", "--rat"},
+		{GOOD " --rate 5 more", "not an option"},
+		{GOOD " --rate 5 --flows 1.5", "--flows 1.5"},
+		{GOOD " --rate 5 --flows 11M", "--flows 11M"},
+		{GOOD " --rate 5 --size 63", "--size 63"},
+		{GOOD " --rate 5 --proto sctp", "udp or tcp"},
+		{GOOD " --rate 5 --full maybe", "auto, lose or wait"},
+		{GOOD " --rate 5 --own 10.4.0.1/24", "--own 10.4.0.1/24"},
+		{GOOD " --rate 5 --own 10.4.0.0/33", "--own"},
+		{GOOD " --rate 5 --target 10.1.0.80", "ADDRESS:PORT"},
+		{GOOD " --rate 5 --target fd00::1:80", "ADDRESS:PORT"},
+		{GOOD " --rate 5 --target [fd00::1]:80", "one family"},
+		{GOOD " --rate 5 --target 10.1.0.80:0", "ADDRESS:PORT"},
+		{GOOD " --rate 5 --target :80", "ADDRESS:PORT"},
+		{GOOD " --rate 5 --target ]:80", "ADDRESS:PORT"},
+		{GOOD " --rate 5 --target [:80", "ADDRESS:PORT"},
+		{GOOD " --rate 5 --next-hop fd00::1", "one family"},
+		{GOOD " --rate 5 --target-mac ff:ff:ff:ff:ff:ff", "--target-mac"},
+		{GOOD " --search --rate-max 1000 --rate-min 2000", "--rate-max 1000"},
+		{"flood --port net_ring0 --target [fd00::80]:80 --client fd00:1::/64 --rate 1",
+			"76"},
+		{CACHE " --rate 5 --flows 1000", "power of two"},
+		{CACHE " --rate 5 --value 300-10", "--value 300-10"},
+		{CACHE " --rate 5 --value 1301", "--value 1301"},
+		{CACHE " --rate 5 --value -", "--value -"},
+		{CACHE " --rate 5 --keys 0", "--keys 0"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		assert_int_equal(parse(rows[i].words), -EINVAL);
+		if (strstr(err, rows[i].says) == NULL)
+			fail_msg("'%s' says: %s", rows[i].words, err);
+	}
+}
+
+static void many_networks_are_told(void **state)
+{
+	char words[1024] = GOOD " --rate 5";
+
+	(void)state;
+	for (unsigned i = 0; i < GENOPT_OWN_MAX + 1; i++)
+		snprintf(words + strlen(words), sizeof(words) - strlen(words), " --own 10.5.0.%u",
+			i);
+	assert_int_equal(parse(words), -EINVAL);
+	assert_non_null(strstr(err, "10.5.0.16"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_are_read),
+		cmocka_unit_test(wrong_ones_are_told),
+		cmocka_unit_test(many_networks_are_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
