@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* genport — see genport.h. */
+#include "genport.h"
+
+#include "core/device.h"
+#include "core/opt.h"
+#include "gensay.h"
+
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+
+#include <errno.h>
+#include <net/if.h>
+
+int genport_check(const char *device)
+{
+	char name[OPT_DEVICE_MAX], iface[OPT_DEVICE_MAX];
+	const bool needs_iface =
+		strncmp(device, "net_af_packet", 13) == 0 || strncmp(device, "net_af_xdp", 10) == 0;
+
+	opt_device_name(device, name, sizeof(name));
+	if (!device_is_pci(name) && strncmp(name, "net_", 4) != 0) {
+		gensay_error(
+			"--port %s: must be a PCI address (0000:03:00.0) or a virtual device such as "
+			"net_memif0, net_virtio_user0, net_vhost0, net_af_xdp0, net_af_packet0",
+			device);
+		return -EINVAL;
+	}
+	if (!needs_iface)
+		return 0;
+	if (opt_device_arg(device, "iface", iface, sizeof(iface)) == NULL) {
+		gensay_error("--port %s: names no interface; write %s,iface=NAME", device, device);
+		return -EINVAL;
+	}
+	if (if_nametoindex(iface) == 0) {
+		gensay_error("--port %s: no interface %s here; `ip -br link` lists those there are",
+			device, iface);
+		return -ENODEV;
+	}
+	return 0;
+}
+
+static int probe(uint16_t *id, const char *device)
+{
+	char name[OPT_DEVICE_MAX];
+	int rc;
+
+	opt_device_name(device, name, sizeof(name));
+	if (device_is_pci(name)) {
+		if (rte_eth_dev_get_port_by_name(name, id) == 0)
+			return 0;
+		gensay_error(
+			"--port %s: no driver took it; bind it to DPDK with `modprobe vfio-pci && "
+			"dpdk-devbind.py -b vfio-pci %s` (Mellanox: do not bind)",
+			device, name);
+		return -ENODEV;
+	}
+	rc = rte_dev_probe(device);
+	if (rc == 0 && rte_eth_dev_get_port_by_name(name, id) == 0)
+		return 0;
+	gensay_error(
+		"--port %s: the driver refused it: %s; check the arguments after the comma, and that "
+		"nobody else uses the device",
+		device, strerror(rc < 0 ? -rc : EIO));
+	return rc < 0 ? rc : -EIO;
+}
+
+/* A driver without an address of its own, as net_ring is, gets one for this run. */
+static void get_mac(struct genport *p)
+{
+	if (rte_eth_macaddr_get(p->id, &p->mac) == 0 && rte_is_valid_assigned_ether_addr(&p->mac))
+		return;
+	rte_eth_random_addr(p->mac.addr_bytes);
+	rte_eth_dev_default_mac_addr_set(p->id, &p->mac);
+}
+
+static int start(const struct genport *p, const struct genport_params *params)
+{
+	const struct rte_eth_conf conf = {0};
+	const int socket = rte_eth_dev_socket_id(p->id);
+	uint16_t n_rxd = params->n_rxd, n_txd = params->n_txd;
+	int rc = rte_eth_dev_configure(p->id, 1, 1, &conf);
+
+	if (rc == 0)
+		rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &n_rxd, &n_txd);
+	if (rc == 0)
+		rc = rte_eth_rx_queue_setup(
+			p->id, 0, n_rxd, socket < 0 ? 0 : (unsigned)socket, NULL, params->pool);
+	if (rc == 0)
+		rc = rte_eth_tx_queue_setup(
+			p->id, 0, n_txd, socket < 0 ? 0 : (unsigned)socket, NULL);
+	if (rc == 0)
+		rc = rte_eth_dev_start(p->id);
+	if (rc != 0)
+		gensay_error(
+			"--port %s: does not start: %s; its own message is above: check --rxd and "
+			"--txd, and that the other side is there where this one is the client",
+			p->name, strerror(-rc));
+	return rc;
+}
+
+int genport_open(struct genport *out, const struct genport_params *params)
+{
+	static const char *const memories[] = {
+		"net_memif", "net_virtio_user", "net_vhost", "net_ring"};
+	struct genport p = {0};
+	struct rte_eth_dev_info info;
+	int rc = probe(&p.id, params->device);
+
+	if (rc != 0)
+		return rc;
+	opt_device_name(params->device, p.name, sizeof(p.name));
+	for (unsigned i = 0; i < RTE_DIM(memories); i++)
+		p.is_memory |= strncmp(p.name, memories[i], strlen(memories[i])) == 0;
+	rc = rte_eth_dev_info_get(p.id, &info);
+	snprintf(p.driver, sizeof(p.driver), "%s",
+		rc == 0 && info.driver_name != NULL ? info.driver_name : "?");
+	rc = start(&p, params);
+	if (rc != 0) {
+		rte_eth_dev_close(p.id);
+		return rc;
+	}
+	get_mac(&p);
+	/* where it can: frames to backends that share the port's wire have other addresses */
+	rte_eth_promiscuous_enable(p.id);
+	p.is_open = true;
+	*out = p;
+	return 0;
+}
+
+void genport_close(struct genport *p)
+{
+	if (!p->is_open)
+		return;
+	rte_eth_dev_stop(p->id);
+	rte_eth_dev_close(p->id);
+	p->is_open = false;
+}
+
+bool genport_is_up(const struct genport *p)
+{
+	struct rte_eth_link link;
+
+	return rte_eth_link_get_nowait(p->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}

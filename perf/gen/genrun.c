@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* genrun — see genrun.h. run_trial() is the loop. */
+#include "genrun.h"
+
+#include "genframe.h"
+#include "gensay.h"
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_launch.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define BEHIND_MAX_S 1.0 /* sending so far behind is not going to end well */
+#define QUIET_S 0.1      /* after the last frame: nothing came for so long */
+#define DRAIN_MAX_S 2.0  /* and at most */
+#define RESOLVE_EVERY_US 100000u
+
+static inline void add(uint64_t *word, uint64_t n)
+{
+	__atomic_store_n(word, *word + n, __ATOMIC_RELAXED);
+}
+
+static inline void raise_to(uint64_t *word, uint64_t v)
+{
+	if (v > *word)
+		__atomic_store_n(word, v, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t load(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+int genrun_init(struct genrun *r)
+{
+	r->hz = rte_get_tsc_hz();
+	r->ns_per_cyc = 1e9 / (double)r->hz;
+	r->late_cyc = r->hz / 1000000 * r->late_us;
+	r->next = 1; /* so that there is a last one */
+	r->seen = calloc(GENRUN_WINDOW / 64, sizeof(*r->seen));
+	return r->seen == NULL ? -ENOMEM : 0;
+}
+
+void genrun_fini(struct genrun *r)
+{
+	free(r->seen);
+	r->seen = NULL;
+}
+
+void genrun_stop(struct genrun *r)
+{
+	__atomic_store_n(&r->is_stopped, true, __ATOMIC_RELAXED);
+}
+
+static inline bool is_stopped(const struct genrun *r)
+{
+	return __atomic_load_n(&r->is_stopped, __ATOMIC_RELAXED);
+}
+
+/* --- what comes in --- */
+
+bool genrun_answered(struct genrun *r, uint64_t number, uint32_t n_bytes)
+{
+	uint64_t *word = &r->seen[number % GENRUN_WINDOW / 64], cyc;
+	const uint64_t bit = 1ull << number % 64;
+
+	/* what was not sent yet is told by lower bits that came from elsewhere */
+	if (number >= r->next || number < r->first || r->next - number > GENRUN_WINDOW) {
+		add(&r->counts.overdue, 1);
+		return false;
+	}
+	if (*word & bit) {
+		add(&r->counts.duplicates, 1);
+		return false;
+	}
+	*word |= bit;
+	if (number < r->first_counted)
+		return false;
+	cyc = genpace_due(&r->pace, number - r->first);
+	genhist_add(&r->latency_ns,
+		r->now > cyc ? (uint64_t)((double)(r->now - cyc) * r->ns_per_cyc) : 0);
+	add(&r->counts.received, 1);
+	add(&r->counts.received_bytes, n_bytes + GENFRAME_FCS);
+	if (number < r->highest)
+		add(&r->counts.reordered, 1);
+	else
+		r->highest = number;
+	return true;
+}
+
+/* Sends some frames by the port where they came in; what it does not take is lost. Returns how many it took. */
+static unsigned send_back(const struct genport *p, struct rte_mbuf **m, unsigned n)
+{
+	const unsigned n_sent = n > 0 ? rte_eth_tx_burst(p->id, 0, m, (uint16_t)n) : 0;
+
+	if (n_sent < n)
+		rte_pktmbuf_free_bulk(m + n_sent, n - n_sent);
+	return n_sent;
+}
+
+static void receive_from(struct genrun *r, const struct genport *p)
+{
+	struct rte_mbuf *m[GENRUN_BURST_MAX], *back[GENRUN_BURST_MAX], *done[GENRUN_BURST_MAX];
+	unsigned n_back = 0, n_done = 0, n_turned, n_sent;
+	const unsigned n = rte_eth_rx_burst(p->id, 0, m, (uint16_t)r->burst);
+	uint64_t taken, turned = 0;
+
+	if (n == 0)
+		return;
+	r->now = rte_rdtsc();
+	taken = r->work->input(r->work->ctx, r, m, n, &turned);
+	for (unsigned i = 0; i < n; i++) {
+		if (turned & 1ull << i)
+			back[n_back++] = m[i];
+		else if (taken & 1ull << i)
+			done[n_done++] = m[i];
+	}
+	n_turned = n_back;
+	n_sent = send_back(p, back, n_back);
+	add(&r->counts.turned, n_sent);
+	add(&r->counts.turn_no_room, n_turned - n_sent);
+	n_back = 0;
+	for (unsigned i = 0; i < n; i++) {
+		if ((taken | turned) & 1ull << i)
+			continue;
+		if (gennet_input(r->net, &p->mac, m[i]) == GENNET_ANSWER) {
+			back[n_back++] = m[i];
+		} else {
+			add(&r->counts.others, 1);
+			done[n_done++] = m[i];
+		}
+	}
+	add(&r->counts.neighbours, send_back(p, back, n_back));
+	rte_pktmbuf_free_bulk(done, n_done);
+	r->last_rx_cyc = r->now;
+}
+
+static inline void receive(struct genrun *r)
+{
+	receive_from(r, r->rx);
+	if (r->rx != r->tx)
+		receive_from(r, r->tx);
+}
+
+/* --- what goes out --- */
+
+/* Forgets what was answered a window ago. */
+static inline void open_window(struct genrun *r, unsigned n)
+{
+	for (uint64_t number = r->next; number < r->next + n; number++)
+		if (number % 64 == 0)
+			r->seen[number % GENRUN_WINDOW / 64] = 0;
+}
+
+/* n frames that waited have left, or were lost, at this moment. */
+static void account(struct genrun *r, unsigned n, uint64_t now)
+{
+	const uint64_t first = r->next - r->n_waiting;
+	uint64_t n_late = 0, n_bytes = 0, n_counted = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		const uint64_t due = genpace_due(&r->pace, first + i - r->first);
+
+		if (first + i < r->first_counted)
+			continue;
+		n_counted++;
+		n_bytes += r->waiting_bytes[r->waiting_at + i] + GENFRAME_FCS;
+		n_late += now > due + r->late_cyc;
+		if (now > due)
+			raise_to(&r->counts.late_most_cyc, now - due);
+	}
+	add(&r->counts.offered, n_counted);
+	add(&r->counts.offered_bytes, n_bytes);
+	if (n_late > 0)
+		add(&r->counts.late, n_late);
+}
+
+/* Builds what is due, behind what waits. */
+static void build_due(struct genrun *r, uint64_t now)
+{
+	const uint64_t left = r->end - r->next;
+	unsigned n;
+
+	if (left == 0)
+		return;
+	n = genpace_count(
+		&r->pace, r->next - r->first, now, left < r->burst ? (unsigned)left : r->burst);
+	if (n == 0)
+		return;
+	if (rte_pktmbuf_alloc_bulk(r->pool, r->waiting, n) != 0) {
+		add(&r->counts.no_buffer, 1); /* they are late then */
+		return;
+	}
+	open_window(r, n);
+	r->work->build(r->work->ctx, r->waiting, n, r->next);
+	for (unsigned i = 0; i < n; i++)
+		r->waiting_bytes[i] = r->waiting[i]->pkt_len;
+	r->waiting_at = 0;
+	r->n_waiting = n;
+	r->next += n;
+}
+
+/* How many of n frames, the first of which has this number, count. */
+static unsigned counted(const struct genrun *r, uint64_t first, unsigned n)
+{
+	if (first >= r->first_counted)
+		return n;
+	return first + n > r->first_counted ? (unsigned)(first + n - r->first_counted) : 0;
+}
+
+static void send_due(struct genrun *r)
+{
+	const uint64_t now = rte_rdtsc();
+	struct rte_mbuf **m;
+	unsigned n;
+
+	if (r->n_waiting == 0)
+		build_due(r, now);
+	if (r->n_waiting == 0)
+		return;
+	m = r->waiting + r->waiting_at;
+	n = rte_eth_tx_burst(r->tx->id, 0, m, (uint16_t)r->n_waiting);
+	if (n < r->n_waiting && r->loses_when_full) {
+		const unsigned n_lost = r->n_waiting - n;
+
+		add(&r->counts.no_room, counted(r, r->next - n_lost, n_lost));
+		rte_pktmbuf_free_bulk(m + n, n_lost);
+		n = r->n_waiting;
+	}
+	account(r, n, now);
+	r->waiting_at += n;
+	r->n_waiting -= n;
+}
+
+/* --- a trial --- */
+
+static bool has_too_many_late(const struct genrun *r, uint64_t now)
+{
+	const uint64_t n_counted = r->end - r->first_counted;
+
+	if (r->trial.is_loose)
+		return false;
+	if ((double)r->counts.late > GENRUN_LATE_MAX * (double)n_counted)
+		return true;
+	return r->next < r->end
+		&& now > genpace_due(&r->pace, r->next - r->first)
+			+ (uint64_t)(BEHIND_MAX_S * (double)r->hz);
+}
+
+/* Until everything is answered, or nothing comes any more. */
+static void drain(struct genrun *r)
+{
+	const uint64_t begin = rte_rdtsc(), most = (uint64_t)(DRAIN_MAX_S * (double)r->hz);
+	const uint64_t quiet = (uint64_t)(QUIET_S * (double)r->hz);
+	uint64_t now = begin;
+
+	r->last_rx_cyc = begin;
+	while (now - begin < most && (r->last_rx_cyc > now || now - r->last_rx_cyc < quiet)
+		&& r->counts.received + r->counts.no_room < r->counts.offered && !is_stopped(r)) {
+		receive(r);
+		now = rte_rdtsc();
+	}
+}
+
+static uint64_t switches_so_far(void)
+{
+	struct rusage u;
+
+	return getrusage(RUSAGE_THREAD, &u) == 0 ? (uint64_t)u.ru_nivcsw : 0;
+}
+
+static int run_trial(void *arg)
+{
+	struct genrun *r = arg;
+	const uint64_t n_switches = switches_so_far();
+	uint64_t before = rte_rdtsc();
+
+	genpace_init(&r->pace, before, r->hz, r->trial.rate);
+	r->verdict = GENRUN_DONE;
+	while (r->next < r->end || r->n_waiting > 0) {
+		uint64_t now;
+
+		receive(r);
+		send_due(r);
+		now = rte_rdtsc();
+		raise_to(&r->counts.gap_most_cyc, now - before);
+		before = now;
+		if (has_too_many_late(r, now)) {
+			r->verdict = GENRUN_TOO_SLOW;
+			break;
+		}
+		if (is_stopped(r)) {
+			r->verdict = GENRUN_STOPPED;
+			break;
+		}
+	}
+	rte_pktmbuf_free_bulk(r->waiting + r->waiting_at, r->n_waiting);
+	r->n_waiting = 0;
+	drain(r);
+	r->n_switches = switches_so_far() - n_switches;
+	return 0;
+}
+
+/* --- the main thread --- */
+
+static void begin(struct genrun *r, const struct genrun_trial *t)
+{
+	r->trial = *t;
+	memset(&r->counts, 0, sizeof(r->counts));
+	genhist_init(&r->latency_ns);
+	memset(r->seen, 0, GENRUN_WINDOW / 8);
+	r->first = r->next;
+	r->first_counted = r->first + t->n_warm;
+	r->end = r->first_counted + t->n_frames;
+	r->highest = 0;
+	r->waiting_at = r->n_waiting = 0;
+}
+
+/* What a second of a trial was like. `before`: the totals of the second before, which become those of now. */
+struct look {
+	struct genrun_sample last;
+	struct genhist so_far, before, second;
+};
+
+static void look(const struct genrun *r, struct look *l, double seconds)
+{
+	const struct genrun_sample before = l->last;
+	struct genrun_sample *s = &l->last;
+	const double d = seconds - before.seconds;
+
+	genhist_init(&l->so_far);
+	genhist_sum(&l->so_far, &r->latency_ns);
+	genhist_since(&l->second, &l->so_far, &l->before);
+	l->before = l->so_far;
+	*s = (struct genrun_sample){.seconds = seconds,
+		.offered = load(&r->counts.offered),
+		.received = load(&r->counts.received),
+		.late = load(&r->counts.late),
+		.p50_ns = genhist_quantile(&l->second, 0.5),
+		.p99_ns = genhist_quantile(&l->second, 0.99),
+		.max_ns = genhist_max(&l->so_far)};
+	if (r->trial.is_quiet)
+		return;
+	fprintf(stderr, "%s: %.0f s: sent %s/s, answered %s/s, late %s, p50 %.1f us, p99 %.1f us\n",
+		r->trial.what, seconds, gensay_rate((double)(s->offered - before.offered) / d),
+		gensay_rate((double)(s->received - before.received) / d),
+		gensay_count((double)(s->late - before.late)), (double)s->p50_ns / 1e3,
+		(double)s->p99_ns / 1e3);
+}
+
+/* Looks each second until the lcore is done. */
+static void watch(struct genrun *r, struct look *l, struct genrun_result *out)
+{
+	const uint64_t start = rte_rdtsc();
+	double next = 1;
+
+	while (rte_eal_get_lcore_state(r->lcore) == RUNNING) {
+		const double seconds = (double)(rte_rdtsc() - start) / (double)r->hz;
+
+		if (seconds >= next) {
+			look(r, l, seconds);
+			next += 1;
+			if (out->n_samples < GENRUN_SAMPLES_MAX)
+				out->samples[out->n_samples++] = l->last;
+		}
+		usleep(2000);
+	}
+	rte_eal_wait_lcore(r->lcore);
+}
+
+static void finish(const struct genrun *r, struct genrun_result *out)
+{
+	const struct genrun_counts *c = &r->counts;
+
+	struct genrun_sample *fitting =
+		realloc(out->samples, (out->n_samples + 1) * sizeof(*out->samples));
+
+	if (fitting != NULL)
+		out->samples = fitting;
+	out->trial = r->trial;
+	out->verdict = r->verdict;
+	out->counts = *c;
+	out->latency_ns = r->latency_ns;
+	out->n_switches = r->n_switches;
+	out->seconds = (double)c->offered / r->trial.rate;
+	out->received_rate = out->seconds > 0 ? (double)c->received / out->seconds : 0;
+	out->loss_ratio = c->offered > 0 ? 1 - (double)c->received / (double)c->offered : 1;
+}
+
+int genrun_trial(struct genrun *r, const struct genrun_trial *t, struct genrun_result *out)
+{
+	struct look *l = calloc(1, sizeof(*l));
+
+	memset(out, 0, sizeof(*out));
+	out->samples = calloc(GENRUN_SAMPLES_MAX, sizeof(*out->samples));
+	if (l == NULL || out->samples == NULL) {
+		free(l);
+		genrun_result_fini(out);
+		return -ENOMEM;
+	}
+	begin(r, t);
+	rte_eal_remote_launch(run_trial, r, r->lcore);
+	watch(r, l, out);
+	finish(r, out);
+	free(l);
+	return 0;
+}
+
+void genrun_result_fini(struct genrun_result *out)
+{
+	free(out->samples);
+	out->samples = NULL;
+}
+
+/* What comes before the first trial is nobody's answer. */
+static void listen_once(struct genrun *r)
+{
+	struct rte_mbuf *m[GENRUN_BURST_MAX];
+	const struct genport *ports[2] = {r->tx, r->rx};
+
+	for (unsigned k = 0; k < (r->rx != r->tx ? 2u : 1u); k++) {
+		const unsigned n = rte_eth_rx_burst(ports[k]->id, 0, m, (uint16_t)r->burst);
+
+		for (unsigned i = 0; i < n; i++) {
+			if (gennet_input(r->net, &ports[k]->mac, m[i]) == GENNET_ANSWER)
+				send_back(ports[k], &m[i], 1);
+			else
+				rte_pktmbuf_free(m[i]);
+		}
+	}
+}
+
+static void ask(struct genrun *r)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
+	uint8_t frame[GENNET_FRAME_MAX];
+	char *to;
+	unsigned n;
+
+	if (m == NULL)
+		return;
+	n = gennet_ask(r->net, &r->tx->mac, frame);
+	to = rte_pktmbuf_append(m, (uint16_t)n);
+	if (to == NULL) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	memcpy(to, frame, n);
+	send_back(r->tx, &m, 1);
+}
+
+int genrun_resolve(struct genrun *r, unsigned seconds)
+{
+	const uint64_t every = r->hz / 1000000 * RESOLVE_EVERY_US;
+	const uint64_t start = rte_rdtsc(), end = start + seconds * r->hz;
+	uint64_t now = start, next = start;
+
+	while (!r->net->has_mac) {
+		if (is_stopped(r))
+			return -EINTR;
+		if (now >= end)
+			return -ETIMEDOUT;
+		if (now >= next) {
+			ask(r);
+			next = now + every;
+		}
+		listen_once(r);
+		usleep(500);
+		now = rte_rdtsc();
+	}
+	return 0;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * genrun — the open loop: on one lcore, sends frames when they are due and takes what comes back, for one trial of so many frames. What
+ * the frames are and what is an answer is the work's (struct genwork). The main thread waits, and looks at the counts each second.
+ *
+ * Honesty. A frame's time counts from when it was due, so what a stalled generator or a full ring delays is in the figures (no
+ * coordinated omission); frames sent too long after that are counted as late, and a trial with more than GENRUN_LATE_MAX of them
+ * has no figure: it is the generator that was measured. A frame that finds no room on shared memory is lost, as it would be on a wire
+ * whose receiver does not read.
+ *
+ * Frames are numbered from 0 on through all trials; the lower 32 bits, or fewer, travel. A number that is older than this trial is
+ * an answer that was given up before.
+ */
+#include "genhist.h"
+#include "gennet.h"
+#include "genpace.h"
+#include "genport.h"
+
+#define GENRUN_LATE_MAX 0.001
+#define GENRUN_BURST_MAX 64
+#define GENRUN_WINDOW \
+	(1u << 24) /* frames: an answer that comes after so many others were sent is lost */
+#define GENRUN_SAMPLES_MAX 3600u
+
+struct genrun;
+
+struct genwork {
+	/* Hot. Fills n frames, numbers first to first + n - 1; a burst at most. */
+	void (*build)(void *ctx, struct rte_mbuf *const *m, unsigned n, uint64_t first);
+	/* Hot. Looks at n frames that came in; answers are told with genrun_answered(). Bit i of the result: frame i was of this
+	 * work; of *turned: and goes back by the port where it came in. */
+	uint64_t (*input)(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsigned n,
+		uint64_t *turned);
+	void *ctx;
+};
+
+/* One trial's. w: the lcore  r: the main thread, relaxed */
+struct genrun_counts {
+	uint64_t offered, offered_bytes;   /* frames that were due, after the warm-up */
+	uint64_t received, received_bytes; /* their answers, each once */
+	uint64_t no_room;                  /* of those offered: the port had no room */
+	uint64_t late;                     /* of those offered */
+	uint64_t duplicates, overdue, reordered;
+	uint64_t turned, turn_no_room;        /* at the backends */
+	uint64_t others;                      /* frames that are nothing of ours */
+	uint64_t neighbours;                  /* ARP and NDP answered */
+	uint64_t no_buffer;                   /* times that the pool was empty */
+	uint64_t late_most_cyc, gap_most_cyc; /* longest between two rounds of the loop */
+};
+
+struct genrun_sample {
+	double seconds; /* since the first frame */
+	uint64_t offered, received, late;
+	uint64_t p50_ns, p99_ns, max_ns; /* of this second; max: of all so far */
+};
+
+enum genrun_verdict {
+	GENRUN_DONE,
+	GENRUN_TOO_SLOW, /* more than GENRUN_LATE_MAX was late, or it could not keep up at all */
+	GENRUN_STOPPED,  /* by genrun_stop() */
+};
+
+struct genrun_trial {
+	double rate; /* frames a second */
+	uint64_t n_warm, n_frames;
+	bool is_quiet;    /* no progress lines */
+	bool is_loose;    /* lateness does not matter: a warm-up, not a measurement */
+	const char *what; /* in progress lines */
+};
+
+struct genrun_result {
+	struct genrun_trial trial;
+	enum genrun_verdict verdict;
+	struct genrun_counts counts;
+	double seconds;       /* in which the counted frames were due */
+	double received_rate; /* answers by these */
+	double loss_ratio;
+	uint64_t n_switches; /* times that the kernel took the CPU away, of the whole trial */
+	unsigned n_samples;
+	struct genrun_sample *samples; /* the result's; genrun_result_fini() */
+	struct genhist latency_ns;
+};
+
+struct genrun {
+	/* set by the caller */
+	struct genport *tx, *rx; /* may be one */
+	struct rte_mempool *pool;
+	struct gennet *net;
+	const struct genwork *work;
+	unsigned burst, lcore;
+	uint32_t late_us;
+	bool loses_when_full;
+
+	/* the lcore's */
+	uint64_t hz, next, first, first_counted,
+		end; /* numbers: to be sent next; of this trial, [first, end) */
+	uint64_t late_cyc, highest, last_rx_cyc, now;
+	double ns_per_cyc;
+	struct genpace pace;
+	struct genrun_trial trial;
+	enum genrun_verdict verdict;
+	uint64_t n_switches;
+	struct genrun_counts counts;
+	struct genhist latency_ns;
+	struct rte_mbuf *waiting[GENRUN_BURST_MAX]; /* built, and not taken by the port yet */
+	uint32_t waiting_bytes[GENRUN_BURST_MAX];
+	unsigned waiting_at, n_waiting;
+	uint64_t *seen;  /* a bit for each number of the window */
+	bool is_stopped; /* w: any thread, a signal handler too  r: lcore */
+};
+
+/* 0, or -ENOMEM. r's first part is set; the lcore exists and waits. */
+int genrun_init(struct genrun *r);
+void genrun_fini(struct genrun *r);
+
+/* Main thread. Blocks until the trial has ended, which it does within its own time and a few seconds. 0, or -ENOMEM. */
+int genrun_trial(struct genrun *r, const struct genrun_trial *t, struct genrun_result *out);
+void genrun_result_fini(struct genrun_result *out);
+
+/* Main thread, no trial runs. Asks for the next hop's MAC address, answering others meanwhile, until it has it. 0, -ETIMEDOUT, or
+ * -EINTR after genrun_stop(). */
+int genrun_resolve(struct genrun *r, unsigned seconds);
+
+/* Any thread, signal handlers too: the trial ends, and every one after it. */
+void genrun_stop(struct genrun *r);
+
+/* Hot. The whole number of a frame of which `bits` bits came back. */
+static inline uint64_t genrun_number(const struct genrun *r, uint64_t low, unsigned bits)
+{
+	const uint64_t mask = bits < 64 ? (1ull << bits) - 1 : UINT64_MAX, last = r->next - 1;
+
+	return last - ((last - low) & mask);
+}
+
+/* Hot. An answer to the frame of this number has come, as a frame of n_bytes; false: it does not count, as the warm-up's do not. */
+bool genrun_answered(struct genrun *r, uint64_t number, uint32_t n_bytes);
