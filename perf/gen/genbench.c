@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * genbench — see genbench.h. Steps in order, each of which ends the run when it fails: ports, links, the target's MAC address, a first
+ * answer, flows or keys, the measurement, the generator alone at the same rates, the report. What they return is the exit status.
+ */
+#include "genbench.h"
+
+#include "genflood.h"
+#include "genreport.h"
+#include "gensay.h"
+#include "genup.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#define ALONE_SECONDS 1.0
+#define ALONE_CACHE_SIZE "128" /* about a request's */
+#define BEGIN_RATE 200000.0    /* flows a second */
+#define PROBE_RATE 200.0
+#define SEARCH_PHASES 3u
+#define TRIES_MAX 3u /* of a search's trial that the generator could not keep up with */
+
+struct bench {
+	const struct genopt *o;
+	struct genopt alone_opt;
+	struct genup up;
+	struct gennet net;
+	struct genflood flood, alone_flood;
+	struct gencache cache;
+	struct genrun run, alone;
+	struct genreport report;
+	bool is_stopped; /* before there is a run to stop */
+	unsigned round;
+};
+
+static struct bench *stoppable; /* what a signal ends */
+
+static void on_signal(int number)
+{
+	__atomic_store_n(&stoppable->is_stopped, true, __ATOMIC_RELAXED);
+	genrun_stop(&stoppable->run);
+	genrun_stop(&stoppable->alone);
+}
+
+static void catch_signals(struct bench *b)
+{
+	const struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+	stoppable = b;
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
+/* Tells it, and keeps it for the document. Returns the status. */
+__rte_format_printf(3, 4) static int fail(struct bench *b, int status, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(b->report.error, sizeof(b->report.error), format, ap);
+	va_end(ap);
+	gensay_error("%s", b->report.error);
+	return status;
+}
+
+static int fail_with(struct bench *b, int rc)
+{
+	if (rc == -EINTR)
+		return fail(b, GENBENCH_FAILED, "stopped by a signal: no figure");
+	return fail(b, GENBENCH_FAILED, "%s", strerror(-rc));
+}
+
+static bool is_cache(const struct bench *b)
+{
+	return b->o->work == GENOPT_CACHE_UDP;
+}
+
+/* --- trials --- */
+
+/* A trial of the work, added to the report. *out is valid until the next one is. */
+static int measure(struct bench *b, const struct genrun_trial *t, enum genreport_purpose purpose,
+	struct genreport_item **out)
+{
+	struct genreport_item *it = genreport_add(&b->report);
+	int rc;
+
+	if (it == NULL)
+		return -ENOMEM;
+	if (is_cache(b))
+		gencache_begin(&b->cache, &b->run, t->rate, b->o->shift_seconds);
+	b->flood.n_arrived = b->flood.n_tunnelled = 0;
+	it->purpose = purpose;
+	it->round = b->round;
+	rc = genrun_trial(&b->run, t, &it->result);
+	it->cache = b->cache.counts;
+	it->n_arrived = b->flood.n_arrived;
+	it->n_tunnelled = b->flood.n_tunnelled;
+	*out = it;
+	if (rc == 0 && it->result.verdict == GENRUN_STOPPED)
+		rc = -EINTR;
+	return rc;
+}
+
+static struct genrun_trial trial_of(
+	double rate, double seconds, double warm_seconds, const char *what)
+{
+	return (struct genrun_trial){.rate = rate,
+		.n_warm = (uint64_t)(rate * warm_seconds),
+		.n_frames = (uint64_t)fmax(rate * seconds, 1),
+		.what = what};
+}
+
+static int too_slow(struct bench *b, const struct genrun_result *r)
+{
+	const struct genrun_counts *c = &r->counts;
+
+	return fail(b, GENBENCH_TOO_SLOW,
+		"the generator is the bottleneck at %s/s: %s of %s frames left more than %u us late (%.2f %%; "
+		"%.1f %% are allowed), the last ones %.1f ms; its loop paused for %.1f ms at most and lost "
+		"the CPU %s times. No figure. Give it a CPU of its own (--cpu), or lower --rate; --late-us says "
+		"what is late",
+		gensay_rate(r->trial.rate), gensay_count((double)c->late),
+		gensay_count((double)c->offered), b->o->late_us,
+		c->offered ? 100.0 * (double)c->late / (double)c->offered : 100.0,
+		100 * GENRUN_LATE_MAX, (double)c->late_most_cyc * 1e3 / (double)b->run.hz,
+		(double)c->gap_most_cyc * 1e3 / (double)b->run.hz,
+		gensay_count((double)r->n_switches));
+}
+
+/* Whether what came back may be a figure. GENBENCH_DONE, or told. */
+static int check_answers(struct bench *b, const struct genreport_item *it)
+{
+	const struct genrun_counts *c = &it->result.counts;
+
+	if (it->cache.wrong > 0)
+		return fail(b, GENBENCH_FAILED,
+			"%s answers were wrong: another key's, of another length or with other bytes than were "
+			"stored. No figure",
+			gensay_count((double)it->cache.wrong));
+	if (c->received == 0)
+		return fail(b, GENBENCH_FAILED,
+			"nothing came back of %s frames (%s found no room on the link%s%s). No figure",
+			gensay_count((double)c->offered), gensay_count((double)c->no_room),
+			it->cache.refused ? "; the target refused " : "",
+			it->cache.refused ? gensay_count((double)it->cache.refused) : "");
+	if (c->received > c->offered)
+		return fail(b, GENBENCH_FAILED, "more came back than was sent: %s of %s. No figure",
+			gensay_count((double)c->received), gensay_count((double)c->offered));
+	return GENBENCH_DONE;
+}
+
+/* --- before the measurement --- */
+
+static int connect_target(struct bench *b)
+{
+	const char *name = NULL;
+	char address[64];
+	int rc = genup_wait_links(&b->up, b->o->wait_seconds, &b->is_stopped, &name);
+
+	if (rc == -ETIMEDOUT)
+		return fail(b, GENBENCH_FAILED,
+			"%s: the link did not come up in %u s; is the other side there, and are socket, role and "
+			"cable right? --wait gives it longer",
+			name, b->o->wait_seconds);
+	if (rc == 0)
+		rc = genrun_resolve(&b->run, b->o->wait_seconds);
+	if (rc == -ETIMEDOUT)
+		return fail(b, GENBENCH_FAILED,
+			"%s: nobody answered %s for it in %u s; is it the target's address, and has the target its "
+			"configuration? --target-mac and --next-hop are other ways",
+			genopt_address(&b->o->next_hop, address, sizeof(address)),
+			b->o->next_hop.family == 4 ? "ARP" : "neighbour solicitations",
+			b->o->wait_seconds);
+	return rc == 0 ? GENBENCH_DONE : fail_with(b, rc);
+}
+
+static int init_work(struct bench *b)
+{
+	const struct genframe_params p = {.client = &b->o->client,
+		.target = &b->o->target,
+		.target_port = (uint16_t)b->o->target_port,
+		.proto = b->o->proto == GENOPT_TCP && !is_cache(b) ? IPPROTO_TCP : IPPROTO_UDP,
+		.src_mac = b->up.tx.mac,
+		.dst_mac = b->net.next_hop_mac};
+	const int rc = is_cache(b) ? gencache_init(&b->cache, b->o, &p)
+				   : genflood_init(&b->flood, b->o, &p);
+
+	if (rc != 0) {
+		snprintf(b->report.error, sizeof(b->report.error), "the work could not begin");
+		return GENBENCH_FAILED;
+	}
+	b->run.work = is_cache(b) ? &b->cache.work : &b->flood.work;
+	return GENBENCH_DONE;
+}
+
+/* Asks slowly until something comes back: a dead target is told here, not as 100 % of loss. */
+static int probe(struct bench *b)
+{
+	struct genrun_trial t = trial_of(PROBE_RATE, 0.1, 0, "first answer");
+	char address[64];
+	uint64_t n_sent = 0, n_refused = 0;
+
+	t.is_quiet = t.is_loose = true;
+	for (double seconds = 0; seconds < b->o->wait_seconds; seconds += 0.2) {
+		struct genrun_result r;
+		int rc;
+
+		if (is_cache(b))
+			gencache_begin(&b->cache, &b->run, t.rate, 0);
+		rc = genrun_trial(&b->run, &t, &r);
+		genrun_result_fini(&r);
+		n_sent += r.counts.offered;
+		n_refused += b->cache.counts.refused;
+		if (rc == 0 && r.counts.received > 0)
+			return GENBENCH_DONE;
+		if (rc != 0 || r.verdict == GENRUN_STOPPED)
+			return fail_with(b, rc != 0 ? rc : -EINTR);
+	}
+	return fail(b, GENBENCH_FAILED,
+		"%s port %u: nothing came back of %s frames in %u s (%s were refused); is the service there, are "
+		"its backends up and among --own, does it let these clients in? `millrace drops` on the target "
+		"says why. No figure",
+		genopt_address(&b->o->target, address, sizeof(address)), b->o->target_port,
+		gensay_count((double)n_sent), b->o->wait_seconds, gensay_count((double)n_refused));
+}
+
+/* Every known flow once. */
+static int begin_flows(struct bench *b)
+{
+	struct genrun_trial t = {.rate = BEGIN_RATE,
+		.n_frames = b->o->n_flows,
+		.is_loose = true,
+		.what = "beginning flows"};
+	struct genreport_item *it;
+	int rc;
+
+	b->flood.is_beginning = true;
+	b->flood.begin_at = b->run.next;
+	rc = measure(b, &t, GENREPORT_BEGIN, &it);
+	b->flood.is_beginning = false;
+	if (rc != 0)
+		return fail_with(b, rc);
+	if (it->result.counts.received < it->result.counts.offered)
+		gensay_note("beginning %s flows: %s frames did not come back",
+			gensay_count(b->o->n_flows),
+			gensay_count(
+				(double)(it->result.counts.offered - it->result.counts.received)));
+	return GENBENCH_DONE;
+}
+
+static int prepare(struct bench *b)
+{
+	int status = connect_target(b), rc;
+
+	if (status == GENBENCH_DONE)
+		status = init_work(b);
+	if (status == GENBENCH_DONE)
+		status = probe(b);
+	if (status != GENBENCH_DONE)
+		return status;
+	if (!is_cache(b))
+		return b->o->new_pct < 100 ? begin_flows(b) : GENBENCH_DONE;
+	if (!b->o->does_load)
+		return GENBENCH_DONE;
+	rc = gencache_load(&b->cache, &b->run, b->o);
+	if (rc == -EIO) { /* it has said why */
+		snprintf(b->report.error, sizeof(b->report.error), "the keys could not be stored");
+		return GENBENCH_FAILED;
+	}
+	return rc == 0 ? GENBENCH_DONE : fail_with(b, rc);
+}
+
+/* --- the measurement --- */
+
+static int measure_rate(struct bench *b)
+{
+	const struct genrun_trial t = trial_of(
+		b->o->rate, b->o->seconds, b->o->warm_seconds, genopt_work_name(b->o->work));
+
+	for (b->round = 0; b->round < b->o->n_repeats; b->round++) {
+		struct genreport_item *it;
+		const int rc = measure(b, &t, GENREPORT_MEASURE, &it);
+		int status;
+
+		if (rc != 0)
+			return fail_with(b, rc);
+		if (it->result.verdict == GENRUN_TOO_SLOW)
+			return too_slow(b, &it->result);
+		status = check_answers(b, it);
+		if (status != GENBENCH_DONE)
+			return status;
+	}
+	return GENBENCH_DONE;
+}
+
+/* A trial of a search. The kernel may have taken the CPU away just then, so a rate is tried again before it counts as the generator's
+ * limit. */
+static enum gensearch_verdict try_rate(void *ctx, struct gensearch_trial *t)
+{
+	struct bench *b = ctx;
+	const double warm = fmin(b->o->warm_seconds, t->seconds / 4);
+	struct genrun_trial trial = trial_of(t->rate, t->seconds, warm, "search");
+	struct genreport_item *it;
+
+	trial.is_quiet = true;
+	for (unsigned i = 0; i < TRIES_MAX; i++) {
+		const int rc = measure(b, &trial, GENREPORT_SEARCH, &it);
+
+		if (rc != 0) {
+			fail_with(b, rc);
+			return GENSEARCH_BROKEN;
+		}
+		if (it->cache.wrong > 0) {
+			check_answers(b, it);
+			return GENSEARCH_BROKEN;
+		}
+		if (it->result.verdict != GENRUN_DONE)
+			continue;
+		t->loss_ratio = fmin(fmax(it->result.loss_ratio, 0), 1);
+		gensay_note("search %u: %s/s for %.2f s: %.4f %% lost, p50 %.1f us, p99 %.1f us",
+			b->round + 1, gensay_rate(t->rate), t->seconds, 100 * t->loss_ratio,
+			(double)genhist_quantile(&it->result.latency_ns, 0.5) / 1e3,
+			(double)genhist_quantile(&it->result.latency_ns, 0.99) / 1e3);
+		return GENSEARCH_MEASURED;
+	}
+	gensay_note("search %u: %s/s: the generator is too slow (%.2f %% late)", b->round + 1,
+		gensay_rate(t->rate),
+		100.0 * (double)it->result.counts.late
+			/ fmax(1, (double)it->result.counts.offered));
+	return GENSEARCH_TOO_SLOW;
+}
+
+static int check_search(struct bench *b, const struct gensearch_result *s)
+{
+	static const char *const names[] = {"NDR", "PDR"};
+
+	for (unsigned g = 0; g < RTE_DIM(names); g++)
+		switch (s->of[g].end) {
+		case GENSEARCH_FOUND:
+		case GENSEARCH_ABOVE_MAX:
+			break;
+		case GENSEARCH_ABOVE_GENERATOR:
+			return fail(b, GENBENCH_TOO_SLOW,
+				"%s: the target passes all that the generator can send, %s/s: the generator is "
+				"the bottleneck. No figure. Give it a faster CPU of its own (--cpu)",
+				names[g], gensay_rate(s->of[g].lower));
+		case GENSEARCH_BELOW_MIN:
+			return fail(b, GENBENCH_FAILED,
+				"%s: more is lost at --rate-min, %s/s, already. No figure",
+				names[g], gensay_rate(b->o->rate_min));
+		case GENSEARCH_NO_RESULT:
+			if (b->report.error[0] != '\0')
+				return GENBENCH_FAILED;
+			return fail(b, GENBENCH_TOO_SLOW,
+				"%s: none in %u trials: the generator cannot keep --rate-min, or the bounds do "
+				"not settle. No figure",
+				names[g], s->n_trials);
+		}
+	return GENBENCH_DONE;
+}
+
+static int latency_at_shares(struct bench *b)
+{
+	static const double shares[] = {10, 50, 90};
+	double *pdrs = calloc(b->report.n_searches, sizeof(*pdrs)), pdr;
+
+	if (pdrs == NULL)
+		return fail_with(b, -ENOMEM);
+	for (unsigned i = 0; i < b->report.n_searches; i++)
+		pdrs[i] = b->report.searches[i].of[1].lower;
+	pdr = genreport_spread_of(pdrs, b->report.n_searches).median;
+	free(pdrs);
+	b->round = 0;
+	for (unsigned i = 0; i < RTE_DIM(shares); i++) {
+		const struct genrun_trial t = trial_of(
+			pdr * shares[i] / 100, b->o->seconds, b->o->warm_seconds, "latency");
+		struct genreport_item *it;
+		const int rc = measure(b, &t, GENREPORT_LATENCY, &it);
+		int status;
+
+		if (rc != 0)
+			return fail_with(b, rc);
+		it->share_pct = shares[i];
+		if (it->result.verdict == GENRUN_TOO_SLOW)
+			return too_slow(b, &it->result);
+		status = check_answers(b, it);
+		if (status != GENBENCH_DONE)
+			return status;
+	}
+	return GENBENCH_DONE;
+}
+
+static int search(struct bench *b)
+{
+	const struct gensearch_params p = {.rate_min = b->o->rate_min,
+		.rate_max = b->o->rate_max,
+		.seconds_first = fmin(b->o->seconds, fmax(0.1, b->o->seconds / 20)),
+		.seconds_last = b->o->seconds,
+		.n_phases = SEARCH_PHASES,
+		.width = b->o->width_pct / 100,
+		.n_goals = 2,
+		.goals = {0, 0.005},
+		.measure = try_rate,
+		.ctx = b};
+
+	for (b->round = 0; b->round < b->o->n_repeats; b->round++) {
+		struct gensearch_result *s = &b->report.searches[b->report.n_searches];
+		int status;
+
+		gensearch_run(&p, s);
+		b->report.n_searches++;
+		status = check_search(b, s);
+		if (status != GENBENCH_DONE)
+			return status;
+		gensay_note("search %u of %u: NDR %s/s, PDR %s/s in %u trials", b->round + 1,
+			b->o->n_repeats, gensay_rate(s->of[0].lower), gensay_rate(s->of[1].lower),
+			s->n_trials);
+	}
+	return latency_at_shares(b);
+}
+
+/* --- the generator alone --- */
+
+static int init_alone(struct bench *b)
+{
+	struct genopt *o = &b->alone_opt;
+	struct genframe_params p = {.client = &b->o->client,
+		.target = &b->o->target,
+		.target_port = (uint16_t)b->o->target_port,
+		.proto = IPPROTO_UDP};
+	int rc = genup_open_alone(&b->up, b->o);
+
+	if (rc != 0)
+		return rc;
+	*o = *b->o;
+	o->new_pct = 0;
+	o->is_returned = false;
+	if (is_cache(b)) {
+		o->skew = 0;
+		genpace_sizes_parse(&o->sizes, ALONE_CACHE_SIZE);
+	}
+	p.src_mac = p.dst_mac = b->up.alone.mac;
+	rc = genflood_init(&b->alone_flood, o, &p);
+	b->alone.tx = b->alone.rx = &b->up.alone;
+	b->alone.work = &b->alone_flood.work;
+	return rc;
+}
+
+/* The same rates over a ring that gives the frames back: what the generator itself adds to the latencies above. */
+static int measure_alone(struct bench *b)
+{
+	const unsigned n = b->report.n_items;
+	int rc = init_alone(b);
+
+	if (rc != 0)
+		return fail(b, GENBENCH_FAILED, "%s: the generator alone cannot be measured: %s",
+			GENUP_ALONE, strerror(-rc));
+	for (unsigned i = 0; i < n; i++) {
+		struct genreport_item *it = &b->report.items[i], *own;
+		struct genrun_trial t;
+
+		if (it->purpose != GENREPORT_LATENCY
+			&& (it->purpose != GENREPORT_MEASURE || it->round > 0))
+			continue;
+		t = trial_of(it->result.trial.rate, fmin(ALONE_SECONDS, b->o->seconds), 0, "alone");
+		t.is_quiet = true;
+		t.n_warm = t.n_frames / 10;
+		own = genreport_add(&b->report);
+		if (own == NULL)
+			return fail_with(b, -ENOMEM);
+		own->purpose = GENREPORT_BIAS;
+		own->share_pct = b->report.items[i].share_pct;
+		rc = genrun_trial(&b->alone, &t, &own->result);
+		own->n_arrived = own->result.counts.received;
+		if (rc != 0 || own->result.verdict == GENRUN_STOPPED)
+			return fail_with(b, rc != 0 ? rc : -EINTR);
+	}
+	return GENBENCH_DONE;
+}
+
+/* --- the run --- */
+
+static int init_run(struct genrun *r, struct bench *b)
+{
+	r->tx = &b->up.tx;
+	r->rx = b->up.rx;
+	r->pool = b->up.pool;
+	r->net = &b->net;
+	r->burst = b->o->burst;
+	r->late_us = b->o->late_us;
+	r->lcore = genup_lcore();
+	r->loses_when_full = b->o->full == GENOPT_FULL_LOSE
+		|| (b->o->full == GENOPT_FULL_AUTO && b->up.tx.is_memory);
+	return genrun_init(r);
+}
+
+static int run_up(struct bench *b)
+{
+	int status, rc = genup_up(&b->up, b->o);
+
+	if (rc != 0)
+		return GENBENCH_FAILED;
+	rc = genreport_init(&b->report, b->o);
+	gennet_init(&b->net, b->o);
+	if (rc == 0)
+		rc = init_run(&b->run, b);
+	if (rc == 0)
+		rc = init_run(&b->alone, b);
+	if (rc != 0)
+		return fail_with(b, rc);
+	snprintf(b->report.port, sizeof(b->report.port), "%s%s%s", b->up.tx.name,
+		b->up.rx != &b->up.tx ? " and " : "", b->up.rx != &b->up.tx ? b->up.rx->name : "");
+	status = prepare(b);
+	if (status == GENBENCH_DONE)
+		status = b->o->is_search ? search(b) : measure_rate(b);
+	if (status == GENBENCH_DONE)
+		status = measure_alone(b);
+	return status;
+}
+
+int genbench_run(const struct genopt *o, int argc, char *const *argv)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+	int status;
+
+	if (b == NULL) {
+		gensay_error("no memory");
+		return GENBENCH_FAILED;
+	}
+	b->o = o;
+	catch_signals(b);
+	status = run_up(b);
+	b->report.argc = argc;
+	b->report.argv = argv;
+	if (status == GENBENCH_DONE && strcmp(o->json_path, "-") != 0)
+		genreport_table(&b->report);
+	if (b->report.opt != NULL && o->json_path[0] != '\0') {
+		const int rc = genreport_json(&b->report, o->json_path);
+
+		if (rc != 0) {
+			gensay_error(
+				"--json %s: cannot be written: %s", o->json_path, strerror(-rc));
+			status = status == GENBENCH_DONE ? GENBENCH_FAILED : status;
+		}
+	}
+	genreport_fini(&b->report);
+	genflood_fini(&b->flood);
+	genflood_fini(&b->alone_flood);
+	gencache_fini(&b->cache);
+	genrun_fini(&b->run);
+	genrun_fini(&b->alone);
+	genup_down(&b->up);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	free(b);
+	return status;
+}

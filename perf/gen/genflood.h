@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * genflood — the work `flood`: frames of many flows to a balancer. The known ones were begun before, each once; of the frames that
+ * are measured a share begins a flow that was never seen. Frames come back as the balancer has sent them to a backend, or, where
+ * answers pass it too, to the client after they were turned round here.
+ */
+#include "genframe.h"
+#include "genrun.h"
+#include "genzipf.h"
+
+struct genflood {
+	struct genframe frame;
+	struct genpace_sizes sizes;
+	struct genzipf flows;
+	bool is_tcp, is_returned;
+	bool is_beginning;      /* every flow once, in order; set between trials */
+	uint64_t begin_at;      /* the number of its first frame */
+	uint64_t random, n_new; /* flows that were begun beside the known ones */
+	uint32_t new_limit;     /* of 2^32 draws, so many begin one */
+	uint64_t n_arrived;   /* frames at the backends  w: lcore  r: main thread, between trials */
+	uint64_t n_tunnelled; /* of these, behind outer headers */
+	struct genwork work;
+};
+
+/* 0, or -ENOMEM, or -EINVAL: more flows than the clients have addresses and ports for, told. */
+int genflood_init(struct genflood *f, const struct genopt *o, const struct genframe_params *p);
+void genflood_fini(struct genflood *f);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* genmain — millrace-bench, the traffic generator: reads argv, runs, ends. perf/README.md is its manual. */
+#include "genbench.h"
+#include "gensay.h"
+
+int main(int argc, char **argv)
+{
+	static struct genopt o;
+	char err[512];
+
+	switch (genopt_parse(&o, argc, argv, err, sizeof(err))) {
+	case 0:
+		return genbench_run(&o, argc, argv);
+	case GENOPT_DONE:
+		return GENBENCH_DONE;
+	default:
+		gensay_error("%s", err);
+		return GENBENCH_USAGE;
+	}
+}
