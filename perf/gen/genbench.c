@@ -18,7 +18,6 @@
 
 #define ALONE_SECONDS 1.0
 #define ALONE_CACHE_SIZE "128" /* about a request's */
-#define BEGIN_RATE 200000.0    /* flows a second */
 #define PROBE_RATE 200.0
 #define SEARCH_PHASES 3u
 #define TRIES_MAX 3u /* of a search's trial that the generator could not keep up with */
@@ -204,6 +203,7 @@ static int probe(struct bench *b)
 	uint64_t n_sent = 0, n_refused = 0;
 
 	t.is_quiet = t.is_loose = true;
+	b->flood.mode = GENFLOOD_PROBE;
 	for (double seconds = 0; seconds < b->o->wait_seconds; seconds += 0.2) {
 		struct genrun_result r;
 		int rc;
@@ -214,8 +214,10 @@ static int probe(struct bench *b)
 		genrun_result_fini(&r);
 		n_sent += r.counts.offered;
 		n_refused += b->cache.counts.refused;
-		if (rc == 0 && r.counts.received > 0)
+		if (rc == 0 && r.counts.received > 0) {
+			b->flood.mode = GENFLOOD_MIXED;
 			return GENBENCH_DONE;
+		}
 		if (rc != 0 || r.verdict == GENRUN_STOPPED)
 			return fail_with(b, rc != 0 ? rc : -EINTR);
 	}
@@ -225,30 +227,6 @@ static int probe(struct bench *b)
 		"says why. No figure",
 		genopt_address(&b->o->target, address, sizeof(address)), b->o->target_port,
 		gensay_count((double)n_sent), b->o->wait_seconds, gensay_count((double)n_refused));
-}
-
-/* Every known flow once. */
-static int begin_flows(struct bench *b)
-{
-	struct genrun_trial t = {.rate = BEGIN_RATE,
-		.n_frames = b->o->n_flows,
-		.is_loose = true,
-		.what = "beginning flows"};
-	struct genreport_item *it;
-	int rc;
-
-	b->flood.is_beginning = true;
-	b->flood.begin_at = b->run.next;
-	rc = measure(b, &t, GENREPORT_BEGIN, &it);
-	b->flood.is_beginning = false;
-	if (rc != 0)
-		return fail_with(b, rc);
-	if (it->result.counts.received < it->result.counts.offered)
-		gensay_note("beginning %s flows: %s frames did not come back",
-			gensay_count(b->o->n_flows),
-			gensay_count(
-				(double)(it->result.counts.offered - it->result.counts.received)));
-	return GENBENCH_DONE;
 }
 
 static int prepare(struct bench *b)
@@ -261,13 +239,14 @@ static int prepare(struct bench *b)
 		status = probe(b);
 	if (status != GENBENCH_DONE)
 		return status;
-	if (!is_cache(b))
-		return b->o->new_pct < 100 ? begin_flows(b) : GENBENCH_DONE;
-	if (!b->o->does_load)
+	if (is_cache(b) ? !b->o->does_load : b->o->new_pct >= 100)
 		return GENBENCH_DONE;
-	rc = gencache_load(&b->cache, &b->run, b->o);
+	rc = is_cache(b) ? gencache_load(&b->cache, &b->run, b->o)
+			 : genflood_begin(&b->flood, &b->run);
 	if (rc == -EIO) { /* it has said why */
-		snprintf(b->report.error, sizeof(b->report.error), "the keys could not be stored");
+		snprintf(b->report.error, sizeof(b->report.error), "%s",
+			is_cache(b) ? "the keys could not be stored"
+				    : "the flows could not be begun");
 		return GENBENCH_FAILED;
 	}
 	return rc == 0 ? GENBENCH_DONE : fail_with(b, rc);

@@ -8,9 +8,7 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 
-#define PASSES_MAX 20u
 #define ID_BITS 16u
 #define HEAD_MAX 48u /* "VALUE " and a key, flags, length, end of line */
 
@@ -34,7 +32,7 @@ static inline struct request request_of(const struct gencache *c, uint64_t numbe
 	uint32_t rank;
 
 	if (c->mode == GENCACHE_STORE)
-		return (struct request){.key = c->list[number - c->first], .is_set = true};
+		return (struct request){.key = genonce_of(&c->stored, number), .is_set = true};
 	rank = genzipf_draw(&c->keys, random);
 	q.is_set = (uint32_t)mix(random) < c->set_limit;
 	q.key = rank;
@@ -193,7 +191,7 @@ static void on_answer(
 
 	if (!read_number(c, r, s, &number))
 		return;
-	if (number < c->first) { /* given up in an earlier trial */
+	if (number < r->first) { /* given up in an earlier trial */
 		genrun_answered(r, number, n_bytes);
 		return;
 	}
@@ -208,7 +206,8 @@ static void on_answer(
 	case ANSWER_STORED:
 		if (genrun_answered(r, number, n_bytes)) {
 			c->counts.stored++;
-			c->is_stored[q.key / 64] |= 1ull << q.key % 64;
+			if (c->mode == GENCACHE_STORE)
+				genonce_answered(&c->stored, number);
 		}
 		break;
 	case ANSWER_REFUSED:
@@ -255,10 +254,10 @@ int gencache_init(struct gencache *c, const struct genopt *o, const struct genfr
 			o->n_flows, gensay_count((double)genframe_flows_max(&c->frame)));
 		return -EINVAL;
 	}
-	c->is_stored = calloc((c->n_keys + 63) / 64, sizeof(*c->is_stored));
-	if (c->is_stored == NULL || genzipf_create(&c->keys, o->n_keys, o->skew) != 0) {
+	if (genonce_create(&c->stored, o->n_keys) != 0
+		|| genzipf_create(&c->keys, o->n_keys, o->skew) != 0) {
 		gencache_fini(c);
-		gensay_error("--keys %u: not enough memory: 20 bytes for each", o->n_keys);
+		gensay_error("--keys %u: not enough memory: 25 bytes for each", o->n_keys);
 		return -ENOMEM;
 	}
 	return 0;
@@ -267,8 +266,7 @@ int gencache_init(struct gencache *c, const struct genopt *o, const struct genfr
 void gencache_fini(struct gencache *c)
 {
 	genzipf_destroy(&c->keys);
-	free(c->is_stored);
-	c->is_stored = NULL;
+	genonce_destroy(&c->stored);
 }
 
 void gencache_begin(struct gencache *c, const struct genrun *r, double rate, double shift_seconds)
@@ -279,66 +277,23 @@ void gencache_begin(struct gencache *c, const struct genrun *r, double rate, dou
 	memset(&c->counts, 0, sizeof(c->counts));
 }
 
-/* Those that are not stored yet, in order. */
-static uint32_t list_missing(const struct gencache *c, uint32_t *list)
-{
-	uint32_t n = 0;
-
-	for (uint32_t key = 0; key < c->n_keys; key++)
-		if (!(c->is_stored[key / 64] & 1ull << key % 64))
-			list[n++] = key;
-	return n;
-}
-
-static int load_pass(struct gencache *c, struct genrun *r, double rate, uint32_t n_missing)
-{
-	struct genrun_trial t = {
-		.rate = rate, .n_frames = n_missing, .is_loose = true, .what = "storing"};
-	struct genrun_result result;
-	int rc;
-
-	c->mode = GENCACHE_STORE;
-	c->first = r->next;
-	memset(&c->counts, 0, sizeof(c->counts));
-	rc = genrun_trial(r, &t, &result);
-	if (rc == 0 && result.verdict == GENRUN_STOPPED)
-		rc = -EINTR;
-	genrun_result_fini(&result);
-	return rc;
-}
-
 int gencache_load(struct gencache *c, struct genrun *r, const struct genopt *o)
 {
-	uint32_t *list = malloc(c->n_keys * sizeof(*list)), n_missing = c->n_keys, before;
-	double rate = o->load_rate;
-	int rc = list == NULL ? -ENOMEM : 0;
+	const struct genonce_params p = {.rate = o->load_rate, .what = "storing"};
+	uint32_t n_missing;
+	int rc;
 
-	memset(c->is_stored, 0, (c->n_keys + 63) / 64 * sizeof(*c->is_stored));
-	c->list = list;
-	for (unsigned pass = 0; rc == 0 && n_missing > 0; pass++) {
-		n_missing = list_missing(c, list);
-		if (n_missing == 0)
-			break;
-		before = n_missing;
-		rc = load_pass(c, r, rate, n_missing);
-		n_missing = list_missing(c, list);
-		if (rc != 0 || n_missing == 0)
-			break;
-		if (n_missing == before || pass + 1 == PASSES_MAX) {
-			gensay_error(
-				"storing: %s of %s keys were not stored after %u tries: %s refused, %s "
-				"wrong, the rest was not answered; is the cache large enough, and does "
-				"the service let these clients in?",
-				gensay_count(n_missing), gensay_count(c->n_keys), pass + 1,
-				gensay_count((double)c->counts.refused),
-				gensay_count((double)c->counts.wrong));
-			rc = -EIO;
-		}
-		if (n_missing > before / 10)
-			rate = fmax(rate / 2, 1000); /* too fast for it */
-	}
-	c->list = NULL;
+	memset(&c->counts, 0, sizeof(c->counts));
+	c->mode = GENCACHE_STORE;
+	rc = genonce_run(&c->stored, r, &p, &n_missing);
 	c->mode = GENCACHE_MIXED;
-	free(list);
+	if (rc == -EIO)
+		gensay_error(
+			"storing: %s of %s keys were not stored, tried again and again: %s refused, %s "
+			"wrong, others not answered; is the cache large enough, and does the service let "
+			"these clients in?",
+			gensay_count(n_missing), gensay_count(c->n_keys),
+			gensay_count((double)c->counts.refused),
+			gensay_count((double)c->counts.wrong));
 	return rc;
 }

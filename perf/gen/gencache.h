@@ -7,7 +7,7 @@
  * Every byte of a value is compared.
  */
 #include "genframe.h"
-#include "genrun.h"
+#include "genonce.h"
 #include "genzipf.h"
 
 #define GENCACHE_KEY 16u
@@ -21,7 +21,7 @@ struct gencache_counts {
 
 enum gencache_mode {
 	GENCACHE_MIXED,
-	GENCACHE_STORE, /* the keys of a list, once each */
+	GENCACHE_STORE, /* the keys, each until it is stored */
 };
 
 struct gencache {
@@ -33,10 +33,9 @@ struct gencache {
 	uint32_t set_limit;  /* of 2^32 */
 	uint64_t shift_step; /* requests after which other keys are hot; 0: never */
 
-	enum gencache_mode mode; /* set between trials, as the next two */
-	uint64_t first;          /* number of the trial's first request */
-	const uint32_t *list;    /* GENCACHE_STORE: what is stored */
-	uint64_t *is_stored;     /* a bit for each key */
+	enum gencache_mode mode; /* set between trials, as the next one */
+	uint64_t first;          /* GENCACHE_MIXED: number of the trial's first request */
+	struct genonce stored;
 	struct gencache_counts counts;
 	struct genwork work;
 };
@@ -45,7 +44,7 @@ struct gencache {
 int gencache_init(struct gencache *c, const struct genopt *o, const struct genframe_params *p);
 void gencache_fini(struct gencache *c);
 
-/* Stores all keys, and again those whose answer did not come. 0, or -errno, told. Between trials. */
+/* Stores all keys. 0, or -errno, told. Between trials. */
 int gencache_load(struct gencache *c, struct genrun *r, const struct genopt *o);
 
 /* Begins a mixed trial of that rate. */

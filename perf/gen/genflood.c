@@ -9,14 +9,18 @@
 #include <errno.h>
 #include <math.h>
 
+#define BEGIN_RATE 200000.0 /* flows a second */
+
 static inline uint64_t choose_flow(struct genflood *f, uint64_t number, bool *is_new)
 {
 	uint64_t r;
 
 	*is_new = true;
-	if (f->is_beginning)
-		return (number - f->begin_at) % f->flows.n;
+	if (f->mode == GENFLOOD_BEGIN)
+		return genonce_of(&f->begun, number);
 	r = genzipf_random(&f->random);
+	if (f->mode == GENFLOOD_PROBE)
+		return genzipf_draw(&f->flows, r);
 	if ((uint32_t)r < f->new_limit) {
 		/* behind the known ones; when all were used, the oldest are new again */
 		const uint64_t n_others = genframe_flows_max(&f->frame) - f->flows.n;
@@ -86,7 +90,9 @@ static uint64_t input(
 			*turned |= 1ull << i;
 			continue;
 		}
-		genrun_answered(r, genrun_number(r, number, 32), m[i]->pkt_len);
+		if (genrun_answered(r, genrun_number(r, number, 32), m[i]->pkt_len)
+			&& f->mode == GENFLOOD_BEGIN)
+			genonce_answered(&f->begun, genrun_number(r, number, 32));
 	}
 	return taken;
 }
@@ -112,8 +118,10 @@ int genflood_init(struct genflood *f, const struct genopt *o, const struct genfr
 		return -EINVAL;
 	}
 	rc = genzipf_create(&f->flows, o->n_flows, o->skew);
+	if (rc == 0)
+		rc = genonce_create(&f->begun, o->n_flows);
 	if (rc != 0)
-		gensay_error("--flows %u --zipf %g: not enough memory: 20 bytes for each",
+		gensay_error("--flows %u --zipf %g: not enough memory: 25 bytes for each",
 			o->n_flows, o->skew);
 	return rc;
 }
@@ -121,4 +129,22 @@ int genflood_init(struct genflood *f, const struct genopt *o, const struct genfr
 void genflood_fini(struct genflood *f)
 {
 	genzipf_destroy(&f->flows);
+	genonce_destroy(&f->begun);
+}
+
+int genflood_begin(struct genflood *f, struct genrun *r)
+{
+	const struct genonce_params p = {.rate = BEGIN_RATE, .what = "beginning flows"};
+	uint32_t n_missing;
+	int rc;
+
+	f->mode = GENFLOOD_BEGIN;
+	rc = genonce_run(&f->begun, r, &p, &n_missing);
+	f->mode = GENFLOOD_MIXED;
+	if (rc == -EIO)
+		gensay_error(
+			"beginning flows: of %s of %s no frame came back, tried again and again; are the "
+			"backends among --own, and is the target's connection table large enough?",
+			gensay_count(n_missing), gensay_count(f->begun.n));
+	return rc;
 }

@@ -6,16 +6,22 @@
  * answers pass it too, to the client after they were turned round here.
  */
 #include "genframe.h"
-#include "genrun.h"
+#include "genonce.h"
 #include "genzipf.h"
+
+enum genflood_mode {
+	GENFLOOD_MIXED,
+	GENFLOOD_PROBE, /* known flows, each frame as a flow's first one */
+	GENFLOOD_BEGIN, /* the known flows, once each */
+};
 
 struct genflood {
 	struct genframe frame;
 	struct genpace_sizes sizes;
 	struct genzipf flows;
 	bool is_tcp, is_returned;
-	bool is_beginning;      /* every flow once, in order; set between trials */
-	uint64_t begin_at;      /* the number of its first frame */
+	enum genflood_mode mode; /* set between trials */
+	struct genonce begun;
 	uint64_t random, n_new; /* flows that were begun beside the known ones */
 	uint32_t new_limit;     /* of 2^32 draws, so many begin one */
 	uint64_t n_arrived;   /* frames at the backends  w: lcore  r: main thread, between trials */
@@ -26,3 +32,6 @@ struct genflood {
 /* 0, or -ENOMEM, or -EINVAL: more flows than the clients have addresses and ports for, told. */
 int genflood_init(struct genflood *f, const struct genopt *o, const struct genframe_params *p);
 void genflood_fini(struct genflood *f);
+
+/* Begins the known flows, each until its frame came back. 0 or -errno, told. Between trials. */
+int genflood_begin(struct genflood *f, struct genrun *r);

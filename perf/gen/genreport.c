@@ -19,7 +19,6 @@ static const char *const purposes[GENREPORT_PURPOSES] = {
 	[GENREPORT_SEARCH] = "search",
 	[GENREPORT_LATENCY] = "latency",
 	[GENREPORT_BIAS] = "generator-alone",
-	[GENREPORT_BEGIN] = "begin-flows",
 };
 static const char *const goal_names[GOALS] = {"NDR", "PDR"};
 
@@ -204,7 +203,7 @@ void genreport_table(const struct genreport *r)
 		const struct genreport_item *it = &r->items[i];
 		const char *alone = it->purpose == GENREPORT_BIAS ? "  generator alone" : "";
 
-		if (it->purpose == GENREPORT_SEARCH || it->purpose == GENREPORT_BEGIN)
+		if (it->purpose == GENREPORT_SEARCH)
 			continue;
 		snprintf(name, sizeof(name), "%s/s%s", gensay_rate(it->result.trial.rate), alone);
 		if (it->share_pct != 0 && alone[0] == '\0')

@@ -15,7 +15,6 @@ enum genreport_purpose {
 	GENREPORT_SEARCH,
 	GENREPORT_LATENCY, /* at a share of PDR */
 	GENREPORT_BIAS,    /* the generator alone, at that rate */
-	GENREPORT_BEGIN,   /* flows that are begun */
 	GENREPORT_PURPOSES
 };
 

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* genonce — see genonce.h. */
+#include "genonce.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define PASSES_MAX 20u
+#define RATE_MIN 1000.0
+
+int genonce_create(struct genonce *o, uint32_t n)
+{
+	*o = (struct genonce){.n = n,
+		.list = malloc(n * sizeof(*o->list)),
+		.is_done = calloc((n + 63) / 64, sizeof(*o->is_done))};
+	if (o->list != NULL && o->is_done != NULL)
+		return 0;
+	genonce_destroy(o);
+	return -ENOMEM;
+}
+
+void genonce_destroy(struct genonce *o)
+{
+	free(o->list);
+	free(o->is_done);
+	*o = (struct genonce){0};
+}
+
+static uint32_t list_missing(struct genonce *o)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < o->n; i++)
+		if (!(o->is_done[i / 64] & 1ull << i % 64))
+			o->list[n++] = i;
+	return n;
+}
+
+int genonce_run(
+	struct genonce *o, struct genrun *r, const struct genonce_params *p, uint32_t *n_missing)
+{
+	struct genrun_trial t = {.rate = p->rate, .is_loose = true, .what = p->what};
+	uint32_t before;
+
+	*n_missing = list_missing(o);
+	for (unsigned pass = 0; *n_missing > 0; pass++) {
+		struct genrun_result result;
+		int rc;
+
+		before = *n_missing;
+		t.n_frames = before;
+		o->first = r->next;
+		rc = genrun_trial(r, &t, &result);
+		genrun_result_fini(&result);
+		if (rc != 0 || result.verdict == GENRUN_STOPPED)
+			return rc != 0 ? rc : -EINTR;
+		*n_missing = list_missing(o);
+		if (*n_missing == before || (*n_missing > 0 && pass + 1 == PASSES_MAX))
+			return -EIO;
+		if (*n_missing > before / 10) /* too fast for it */
+			t.rate = fmax(t.rate / 2, fmin(RATE_MIN, p->rate));
+	}
+	return 0;
+}
