@@ -20,7 +20,7 @@
 #define ALONE_CACHE_SIZE "128" /* about a request's */
 #define PROBE_RATE 200.0
 #define SEARCH_PHASES 3u
-#define TRIES_MAX 3u /* of a search's trial that the generator could not keep up with */
+#define TRIES_MAX 3u /* of a trial that the generator could not keep up with */
 
 struct bench {
 	const struct genopt *o;
@@ -103,6 +103,20 @@ static int measure(struct bench *b, const struct genrun_trial *t, enum genreport
 	return rc;
 }
 
+/* The same, and again while the generator was too slow for it: the kernel may have taken its CPU away just then. */
+static int measure_again(struct bench *b, const struct genrun_trial *t,
+	enum genreport_purpose purpose, struct genreport_item **out)
+{
+	int rc = measure(b, t, purpose, out);
+
+	for (unsigned i = 1; rc == 0 && i < TRIES_MAX && (*out)->result.verdict != GENRUN_DONE;
+		i++) {
+		(*out)->is_repeated = true;
+		rc = measure(b, t, purpose, out);
+	}
+	return rc;
+}
+
 static struct genrun_trial trial_of(
 	double rate, double seconds, double warm_seconds, const char *what)
 {
@@ -112,21 +126,31 @@ static struct genrun_trial trial_of(
 		.what = what};
 }
 
+/* What is said of a trial that has no figure. */
 static int too_slow(struct bench *b, const struct genrun_result *r)
 {
 	const struct genrun_counts *c = &r->counts;
+	const double to_ms = 1e3 / (double)b->run.hz;
+	const char *rate = gensay_rate(r->trial.rate),
+		   *n_switches = gensay_count((double)r->n_switches);
 
+	if (r->verdict == GENRUN_PAUSED)
+		return fail(b, GENBENCH_TOO_SLOW,
+			"the generator may be the bottleneck at %s/s: %s frames were lost (%.4f %%), and its "
+			"loop paused for %.2f ms, longer than its receive ring of %u lasts; it lost the CPU "
+			"%s times. No figure. Give it a CPU of its own (--cpu), a longer ring (--rxd; memif: "
+			"rsize=), or lower --rate",
+			rate, gensay_count((double)(c->offered - c->received)), 100 * r->loss_ratio,
+			(double)c->gap_most_cyc * to_ms, b->o->n_rxd, n_switches);
 	return fail(b, GENBENCH_TOO_SLOW,
 		"the generator is the bottleneck at %s/s: %s of %s frames left more than %u us late (%.2f %%; "
-		"%.1f %% are allowed), the last ones %.1f ms; its loop paused for %.1f ms at most and lost "
-		"the CPU %s times. No figure. Give it a CPU of its own (--cpu), or lower --rate; --late-us says "
-		"what is late",
-		gensay_rate(r->trial.rate), gensay_count((double)c->late),
-		gensay_count((double)c->offered), b->o->late_us,
-		c->offered ? 100.0 * (double)c->late / (double)c->offered : 100.0,
-		100 * GENRUN_LATE_MAX, (double)c->late_most_cyc * 1e3 / (double)b->run.hz,
-		(double)c->gap_most_cyc * 1e3 / (double)b->run.hz,
-		gensay_count((double)r->n_switches));
+		"%.1f %% are allowed), the latest by %.1f ms; its loop paused for %.1f ms at most and lost "
+		"the CPU %s times. No figure. Give it a CPU of its own (--cpu), or lower --rate; "
+		"--late-us says what is late",
+		rate, gensay_count((double)c->late), gensay_count((double)c->offered),
+		b->o->late_us, c->offered ? 100.0 * (double)c->late / (double)c->offered : 100.0,
+		100 * GENRUN_LATE_MAX, (double)c->late_most_cyc * to_ms,
+		(double)c->gap_most_cyc * to_ms, n_switches);
 }
 
 /* Whether what came back may be a figure. GENBENCH_DONE, or told. */
@@ -266,7 +290,7 @@ static int measure_rate(struct bench *b)
 
 		if (rc != 0)
 			return fail_with(b, rc);
-		if (it->result.verdict == GENRUN_TOO_SLOW)
+		if (it->result.verdict != GENRUN_DONE)
 			return too_slow(b, &it->result);
 		status = check_answers(b, it);
 		if (status != GENBENCH_DONE)
@@ -275,41 +299,31 @@ static int measure_rate(struct bench *b)
 	return GENBENCH_DONE;
 }
 
-/* A trial of a search. The kernel may have taken the CPU away just then, so a rate is tried again before it counts as the generator's
- * limit. */
 static enum gensearch_verdict try_rate(void *ctx, struct gensearch_trial *t)
 {
 	struct bench *b = ctx;
 	const double warm = fmin(b->o->warm_seconds, t->seconds / 4);
 	struct genrun_trial trial = trial_of(t->rate, t->seconds, warm, "search");
 	struct genreport_item *it;
+	int rc;
 
 	trial.is_quiet = true;
-	for (unsigned i = 0; i < TRIES_MAX; i++) {
-		const int rc = measure(b, &trial, GENREPORT_SEARCH, &it);
-
-		if (rc != 0) {
-			fail_with(b, rc);
-			return GENSEARCH_BROKEN;
-		}
-		if (it->cache.wrong > 0) {
-			check_answers(b, it);
-			return GENSEARCH_BROKEN;
-		}
-		if (it->result.verdict != GENRUN_DONE)
-			continue;
-		t->loss_ratio = fmin(fmax(it->result.loss_ratio, 0), 1);
-		gensay_note("search %u: %s/s for %.2f s: %.4f %% lost, p50 %.1f us, p99 %.1f us",
-			b->round + 1, gensay_rate(t->rate), t->seconds, 100 * t->loss_ratio,
-			(double)genhist_quantile(&it->result.latency_ns, 0.5) / 1e3,
-			(double)genhist_quantile(&it->result.latency_ns, 0.99) / 1e3);
-		return GENSEARCH_MEASURED;
+	rc = measure_again(b, &trial, GENREPORT_SEARCH, &it);
+	if (rc != 0) {
+		fail_with(b, rc);
+		return GENSEARCH_BROKEN;
 	}
-	gensay_note("search %u: %s/s: the generator is too slow (%.2f %% late)", b->round + 1,
-		gensay_rate(t->rate),
-		100.0 * (double)it->result.counts.late
-			/ fmax(1, (double)it->result.counts.offered));
-	return GENSEARCH_TOO_SLOW;
+	if (it->cache.wrong > 0) {
+		check_answers(b, it);
+		return GENSEARCH_BROKEN;
+	}
+	t->loss_ratio = fmin(fmax(it->result.loss_ratio, 0), 1);
+	gensay_note("search %u: %s/s for %.2f s: %s%.4f %% lost, p50 %.1f us, p99 %.1f us",
+		b->round + 1, gensay_rate(t->rate), t->seconds,
+		it->result.verdict == GENRUN_DONE ? "" : "the generator is too slow; ",
+		100 * t->loss_ratio, (double)genhist_quantile(&it->result.latency_ns, 0.5) / 1e3,
+		(double)genhist_quantile(&it->result.latency_ns, 0.99) / 1e3);
+	return it->result.verdict == GENRUN_DONE ? GENSEARCH_MEASURED : GENSEARCH_TOO_SLOW;
 }
 
 static int check_search(struct bench *b, const struct gensearch_result *s)
@@ -344,26 +358,20 @@ static int check_search(struct bench *b, const struct gensearch_result *s)
 static int latency_at_shares(struct bench *b)
 {
 	static const double shares[] = {10, 50, 90};
-	double *pdrs = calloc(b->report.n_searches, sizeof(*pdrs)), pdr;
+	const double pdr = genreport_pdr(&b->report);
 
-	if (pdrs == NULL)
-		return fail_with(b, -ENOMEM);
-	for (unsigned i = 0; i < b->report.n_searches; i++)
-		pdrs[i] = b->report.searches[i].of[1].lower;
-	pdr = genreport_spread_of(pdrs, b->report.n_searches).median;
-	free(pdrs);
 	b->round = 0;
 	for (unsigned i = 0; i < RTE_DIM(shares); i++) {
 		const struct genrun_trial t = trial_of(
 			pdr * shares[i] / 100, b->o->seconds, b->o->warm_seconds, "latency");
 		struct genreport_item *it;
-		const int rc = measure(b, &t, GENREPORT_LATENCY, &it);
+		const int rc = measure_again(b, &t, GENREPORT_LATENCY, &it);
 		int status;
 
 		if (rc != 0)
 			return fail_with(b, rc);
 		it->share_pct = shares[i];
-		if (it->result.verdict == GENRUN_TOO_SLOW)
+		if (it->result.verdict != GENRUN_DONE)
 			return too_slow(b, &it->result);
 		status = check_answers(b, it);
 		if (status != GENBENCH_DONE)
@@ -399,6 +407,26 @@ static int search(struct bench *b)
 			s->n_trials);
 	}
 	return latency_at_shares(b);
+}
+
+/* For others to look at the target. */
+static int stay(struct bench *b)
+{
+	const double rate = b->o->is_search ? 0.9 * genreport_pdr(&b->report) : b->o->rate;
+	struct genrun_trial t = trial_of(rate, b->o->steady_seconds, 0, "steady");
+	struct genrun_result r;
+	int rc;
+
+	if (b->o->steady_seconds == 0)
+		return GENBENCH_DONE;
+	t.is_loose = true;
+	if (is_cache(b))
+		gencache_begin(&b->cache, &b->run, rate, b->o->shift_seconds);
+	rc = genrun_trial(&b->run, &t, &r);
+	genrun_result_fini(&r);
+	if (rc != 0 || r.verdict == GENRUN_STOPPED)
+		return fail_with(b, rc != 0 ? rc : -EINTR);
+	return GENBENCH_DONE;
 }
 
 /* --- the generator alone --- */
@@ -471,6 +499,7 @@ static int init_run(struct genrun *r, struct bench *b)
 	r->burst = b->o->burst;
 	r->late_us = b->o->late_us;
 	r->lcore = genup_lcore();
+	r->n_ring = b->o->is_returned ? b->o->n_rxd / 2 : b->o->n_rxd;
 	r->loses_when_full = b->o->full == GENOPT_FULL_LOSE
 		|| (b->o->full == GENOPT_FULL_AUTO && b->up.tx.is_memory);
 	return genrun_init(r);
@@ -497,6 +526,8 @@ static int run_up(struct bench *b)
 		status = b->o->is_search ? search(b) : measure_rate(b);
 	if (status == GENBENCH_DONE)
 		status = measure_alone(b);
+	if (status == GENBENCH_DONE)
+		status = stay(b);
 	return status;
 }
 

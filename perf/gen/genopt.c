@@ -338,6 +338,9 @@ static const struct def defs[] = {
 		"searches, or measurements; their median and spread are told (default 5, or 1 with --rate)"},
 	{"width", "PERCENT", REAL(width_pct, 0.01, 50),
 		"how near a search's bounds have to come (default 0.5)"},
+	{"steady", "SECONDS", REAL(steady_seconds, 0, 86400),
+		"go on for so long afterwards, at --rate or 90 % of PDR, without a figure: to look at the "
+		"target meanwhile (default 0)"},
 	{"late-us", "N", WHOLE(late_us, 1, 10000000),
 		"a frame sent so long after it was due is late; with more than 0.1 % of them there is no "
 		"figure (default 100)"},

@@ -41,7 +41,7 @@ struct genopt {
 
 	bool is_search;
 	double rate, rate_max, rate_min; /* frames a second */
-	double seconds, warm_seconds, width_pct;
+	double seconds, warm_seconds, width_pct, steady_seconds;
 	uint32_t n_repeats, late_us, wait_seconds;
 	enum genopt_full full;
 

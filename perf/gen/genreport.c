@@ -91,6 +91,11 @@ static struct genreport_spread spread_of_search(const struct genreport *r, unsig
 	return s;
 }
 
+double genreport_pdr(const struct genreport *r)
+{
+	return spread_of_search(r, 1).median;
+}
+
 static struct genreport_spread spread_of_measure(const struct genreport *r)
 {
 	double *values = calloc(r->n_items + 1, sizeof(*values));
@@ -203,7 +208,7 @@ void genreport_table(const struct genreport *r)
 		const struct genreport_item *it = &r->items[i];
 		const char *alone = it->purpose == GENREPORT_BIAS ? "  generator alone" : "";
 
-		if (it->purpose == GENREPORT_SEARCH)
+		if (it->purpose == GENREPORT_SEARCH || it->is_repeated)
 			continue;
 		snprintf(name, sizeof(name), "%s/s%s", gensay_rate(it->result.trial.rate), alone);
 		if (it->share_pct != 0 && alone[0] == '\0')
@@ -276,6 +281,7 @@ static json_t *json_of_item(const struct genreport *r, const struct genreport_it
 {
 	static const char *const verdicts[] = {[GENRUN_DONE] = "done",
 		[GENRUN_TOO_SLOW] = "too-slow",
+		[GENRUN_PAUSED] = "paused",
 		[GENRUN_STOPPED] = "stopped"};
 	const struct genrun_result *res = &it->result;
 	const double to_us = 1e6 / (double)rte_get_tsc_hz();

@@ -22,6 +22,7 @@ struct genreport_item {
 	enum genreport_purpose purpose;
 	unsigned round;   /* repetition, from 0 */
 	double share_pct; /* of PDR; 0: none */
+	bool is_repeated; /* the generator was too slow: it was tried again */
 	struct genrun_result result;
 	struct gencache_counts cache;
 	uint64_t n_arrived, n_tunnelled; /* flood, at the backends */
@@ -51,6 +52,9 @@ void genreport_table(const struct genreport *r);
 
 /* 0, or -errno of writing it. */
 int genreport_json(const struct genreport *r, const char *path);
+
+/* The median of the searches. */
+double genreport_pdr(const struct genreport *r);
 
 /* Median, lowest and highest of n values, which are sorted. */
 struct genreport_spread {

@@ -287,7 +287,8 @@ static int run_trial(void *arg)
 		receive(r);
 		send_due(r);
 		now = rte_rdtsc();
-		raise_to(&r->counts.gap_most_cyc, now - before);
+		if (r->next > r->first_counted)
+			raise_to(&r->counts.gap_most_cyc, now - before);
 		before = now;
 		if (has_too_many_late(r, now)) {
 			r->verdict = GENRUN_TOO_SLOW;
@@ -388,6 +389,9 @@ static void finish(const struct genrun *r, struct genrun_result *out)
 	out->n_switches = r->n_switches;
 	out->seconds = (double)c->offered / r->trial.rate;
 	out->received_rate = out->seconds > 0 ? (double)c->received / out->seconds : 0;
+	if (r->verdict == GENRUN_DONE && !r->trial.is_loose && c->received < c->offered
+		&& (double)c->gap_most_cyc / (double)r->hz * r->trial.rate > r->n_ring)
+		out->verdict = GENRUN_PAUSED;
 	out->loss_ratio = c->offered > 0 ? 1 - (double)c->received / (double)c->offered : 1;
 }
 

@@ -6,7 +6,8 @@
  *
  * Honesty. A frame's time counts from when it was due, so what a stalled generator or a full ring delays is in the figures (no
  * coordinated omission); frames sent too long after that are counted as late, and a trial with more than GENRUN_LATE_MAX of them
- * has no figure: it is the generator that was measured. A frame that finds no room on shared memory is lost, as it would be on a wire
+ * has no figure: it is the generator that was measured. So has one that lost frames while the loop paused for longer than the
+ * receive ring lasts. A frame that finds no room on shared memory is lost, as it would be on a wire
  * whose receiver does not read.
  *
  * Frames are numbered from 0 on through all trials; the lower 32 bits, or fewer, travel. A number that is older than this trial is
@@ -58,7 +59,8 @@ struct genrun_sample {
 enum genrun_verdict {
 	GENRUN_DONE,
 	GENRUN_TOO_SLOW, /* more than GENRUN_LATE_MAX was late, or it could not keep up at all */
-	GENRUN_STOPPED,  /* by genrun_stop() */
+	GENRUN_PAUSED, /* frames were lost, and may have been lost here: the loop paused for longer than the receive ring lasts */
+	GENRUN_STOPPED, /* by genrun_stop() */
 };
 
 struct genrun_trial {
@@ -90,6 +92,7 @@ struct genrun {
 	const struct genwork *work;
 	unsigned burst, lcore;
 	uint32_t late_us;
+	uint32_t n_ring; /* sent frames whose answers the receive ring holds */
 	bool loses_when_full;
 
 	/* the lcore's */

@@ -42,7 +42,7 @@ measures() { # measures WHAT OPTION… : a figure, and counts that add up
 		sum(n for _, n in t["latency_ns"]["buckets"]) == t["counts"]["received"] for t in a["trials"])')" = True
 	expect "$what: no more came back than was sent, and nothing twice" test "$(doc 'all(
 		t["counts"]["received"] <= t["counts"]["offered"] and t["counts"]["duplicates"] == 0 for t in a["trials"])')" = True
-	expect "$what: it sent what it was asked to" test "$(doc 'a["trials"][0]["counts"]["offered"]')" = 2000
+	expect "$what: it sent what it was asked to" test "$(doc 'a["trials"][0]["counts"]["offered"]')" = 500
 	expect "$what: the generator alone was measured too" test "$(doc 'a["trials"][-1]["purpose"]')" = generator-alone
 }
 
@@ -52,7 +52,7 @@ refuses "no such device" 1 "no interface nope0 here" flood --port net_af_packet0
 refuses "a rate that is none" 2 "--rate fast" flood --port net_ring0 --rate fast
 
 say "nobody at the other end"
-memif=net_memif0,role=client,socket=$T_DIR/m.s,socket-abstract=no
+memif=net_memif0,role=client,socket=$T_DIR/m.s,socket-abstract=no,rsize=13
 refuses "a link that does not come up" 1 "the link did not come up in 1 s" flood --port "net_memif0,role=server,socket=$T_DIR/alone.s,socket-abstract=no" \
 	--target 10.1.0.80:80 --client 10.1.128.0/24 --rate 100 --wait 1
 
@@ -63,8 +63,8 @@ t_spawn millraced mr timeout -k 5 120 "$T_BUILD/dataplane/millraced" --port "m=n
 t_wait 30 "millraced" grep -q "notice: ready" "$T_DIR/millraced.log"
 t_controld "$T_TOOLS/bench.yaml"
 t_wait 10 "the configuration" t_in_sync
-common=(--port "$memif" --client 10.1.128.0/24 --own 10.1.64.0/24 --rate 4000 --seconds 0.5 --warm-up 0.1 --flows 200)
-cache=(cache-udp --port "net_virtio_user0,path=$T_DIR/v.s" --target 10.5.0.80:11211 --client 10.5.128.0/24 --rate 4000 --seconds 0.5 --warm-up 0.1)
+common=(--port "$memif" --client 10.1.128.0/24 --own 10.1.64.0/24 --rate 1000 --seconds 0.5 --rxd 1024 --warm-up 0.1 --flows 200)
+cache=(cache-udp --port "net_virtio_user0,path=$T_DIR/v.s,queue_size=1024" --target 10.5.0.80:11211 --client 10.5.128.0/24 --rate 1000 --seconds 0.5 --rxd 1024 --warm-up 0.1)
 
 say "flows through a balancer"
 hits=$(counter conn_hits)
@@ -78,17 +78,17 @@ created=$(counter conn_created)
 measures "a tenth of new flows, IMIX, there and back" flood "${common[@]}" --target 10.1.0.81:80 --size imix --new 10 --return
 expect "what came to backends went back" \
 	test "$(doc '(t := a["trials"][0])["backends"]["arrived"] >= t["counts"]["received"] > 0 and t["backends"]["tunnelled"] == 0')" = True
-expect "new flows were new to the dataplane" test $(($(counter conn_created) - created)) -ge 300
+expect "new flows were new to the dataplane" test $(($(counter conn_created) - created)) -ge 230
 measures "TCP over IPv6 through GUE" flood --port "$memif" --target "[fd00:1::80]:80" --client fd00:1::1:0/112 --own fd00:1::64:0/112 \
-	--proto tcp --size 128 --rate 4000 --seconds 0.5 --warm-up 0.1 --flows 100
+	--proto tcp --size 128 --rate 1000 --seconds 0.5 --rxd 1024 --warm-up 0.1 --flows 100
 expect "through the tunnel" test "$(doc '(t := a["trials"][0])["backends"]["tunnelled"] == t["counts"]["received"] > 0')" = True
 
 say "a cache"
 measures "gets and sets of values of 10 to 300 bytes" "${cache[@]}" --keys 3000 --value 10-300 --set 30
 expect "every answer was right, and every get a hit" test "$(doc '(n := (t := a["trials"][0])["answers"])["wrong"] + n["refused"] + n["misses"] == 0
-	and n["hits"] + n["stored"] == t["counts"]["received"] > 0 and n["stored"] > 300')" = True
+	and n["hits"] + n["stored"] == t["counts"]["received"] > 0 and n["stored"] > 75')" = True
 measures "keys that nobody stored, and others later" "${cache[@]}" --keys 6000 --value 10-300 --no-load --zipf 0 --shift 0.2
-expect "half of them missed" test "$(doc '(n := a["trials"][0]["answers"])["misses"] > 300 and n["hits"] > 300 and n["wrong"] == 0')" = True
+expect "half of them missed" test "$(doc '(n := a["trials"][0]["answers"])["misses"] > 75 and n["hits"] > 75 and n["wrong"] == 0')" = True
 refuses "values that are others'" 1 "were wrong" "${cache[@]}" --keys 3000 --value 20-200 --no-load
 
 say "nothing to measure"
