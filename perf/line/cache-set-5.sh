@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash disable=SC2034
+# A twentieth of the requests stores; the hot keys are others every second.
+line_about="memcached over UDP: 5 % sets, 1,000,000 keys by Zipf 0.99 that shift each second, values of 32 bytes"
+line_config() {
+	cat <<-EOT
+		version: 1
+		network: { ports: { p: { addresses: [10.1.0.1/16] } } }
+		caches: { hot: { memory: 256MB } }
+		services:
+		  line: { kind: cache, vip: 10.1.0.80, port: 11211, proto: udp, cache: hot, allow: [10.1.0.0/16], reply_rate: 4000000KB }
+	EOT
+}
+line_dataplane=(--cache-memory 512 --conns 1024 --conns6 1024)
+line_generator=(cache-udp --target 10.1.0.80:11211 --client 10.1.128.0/24 --keys 1000000 --set 5 --shift 1)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash disable=SC2034
+# As of a busy service: IMIX, a tenth of the frames is of new flows, the known ones are drawn by Zipf 0.9.
+line_about="IMIX of 100,000 flows by Zipf 0.9, 10 % new, IP in IP to 10 backends"
+line_config() {
+	cat <<-EOT
+		version: 1
+		network: { ports: { p: { addresses: [10.1.0.1/16] } } }
+		pools:
+		  ten:
+		    backends:
+		$(for n in 1 2 3 4 5 6 7 8 9 10; do echo "      - { name: b$n, ip: 10.1.64.$n, port: 80 }"; done)
+		services:
+		  line: { vip: 10.1.0.80, port: 80, proto: udp, mode: ipip, scheduler: maglev, pool: ten, timeouts: { udp: 2s } }
+	EOT
+}
+line_dataplane=(--conns 4194304)
+line_generator=(flood --target 10.1.0.80:80 --client 10.1.128.0/20 --own 10.1.64.0/24 --flows 100000 --size imix --zipf 0.9 --new 10)
