@@ -104,7 +104,8 @@ static double next_rate(
 	if (b->lower == 0) {
 		if (high <= min)
 			return 0;
-		if (is_between(s->hint_low[goal], min, high))
+		if (is_between(s->hint_low[goal], min, high)
+			|| (s->hint_low[goal] == s->cap && b->upper == 0))
 			return s->hint_low[goal];
 		rate = b->upper == 0 ? min : high * (1 - *step);
 		*step = fmin(*step * 2, 0.5);

@@ -124,6 +124,7 @@ static void a_device_without_loss_is_above_the_highest_rate(void **state)
 		assert_true(r.of[g].lower == p.rate_max);
 		assert_true(r.of[g].upper == 0);
 	}
+	assert_int_equal(d.n, 3); /* one in each phase */
 }
 
 static void the_generator_is_not_taken_for_the_device(void **state)
