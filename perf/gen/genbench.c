@@ -5,6 +5,7 @@
  */
 #include "genbench.h"
 
+#include "gencache.h"
 #include "genflood.h"
 #include "genreport.h"
 #include "gensay.h"
@@ -28,6 +29,7 @@ struct bench {
 	struct genup up;
 	struct gennet net;
 	struct genflood flood, alone_flood;
+	struct genmc mc;
 	struct gencache cache;
 	struct genrun run, alone;
 	struct genreport report;
@@ -89,12 +91,12 @@ static int measure(struct bench *b, const struct genrun_trial *t, enum genreport
 	if (it == NULL)
 		return -ENOMEM;
 	if (is_cache(b))
-		gencache_begin(&b->cache, &b->run, t->rate, b->o->shift_seconds);
+		genmc_begin(&b->mc, &b->run, t->rate, b->o->shift_seconds);
 	b->flood.n_arrived = b->flood.n_tunnelled = 0;
 	it->purpose = purpose;
 	it->round = b->round;
 	rc = genrun_trial(&b->run, t, &it->result);
-	it->cache = b->cache.counts;
+	it->cache = b->mc.counts;
 	it->n_arrived = b->flood.n_arrived;
 	it->n_tunnelled = b->flood.n_tunnelled;
 	*out = it;
@@ -208,9 +210,10 @@ static int init_work(struct bench *b)
 		.proto = b->o->proto == GENOPT_TCP && !is_cache(b) ? IPPROTO_TCP : IPPROTO_UDP,
 		.src_mac = b->up.tx.mac,
 		.dst_mac = b->net.next_hop_mac};
-	const int rc = is_cache(b) ? gencache_init(&b->cache, b->o, &p)
-				   : genflood_init(&b->flood, b->o, &p);
+	int rc = is_cache(b) ? genmc_init(&b->mc, b->o) : genflood_init(&b->flood, b->o, &p);
 
+	if (rc == 0 && is_cache(b))
+		rc = gencache_init(&b->cache, &b->mc, b->o, &p);
 	if (rc != 0) {
 		snprintf(b->report.error, sizeof(b->report.error), "the work could not begin");
 		return GENBENCH_FAILED;
@@ -233,11 +236,11 @@ static int probe(struct bench *b)
 		int rc;
 
 		if (is_cache(b))
-			gencache_begin(&b->cache, &b->run, t.rate, 0);
+			genmc_begin(&b->mc, &b->run, t.rate, 0);
 		rc = genrun_trial(&b->run, &t, &r);
 		genrun_result_fini(&r);
 		n_sent += r.counts.offered;
-		n_refused += b->cache.counts.refused;
+		n_refused += b->mc.counts.refused;
 		if (rc == 0 && r.counts.received > 0) {
 			b->flood.mode = GENFLOOD_MIXED;
 			return GENBENCH_DONE;
@@ -265,8 +268,7 @@ static int prepare(struct bench *b)
 		return status;
 	if (is_cache(b) ? !b->o->does_load : b->o->new_pct >= 100)
 		return GENBENCH_DONE;
-	rc = is_cache(b) ? gencache_load(&b->cache, &b->run, b->o)
-			 : genflood_begin(&b->flood, &b->run);
+	rc = is_cache(b) ? genmc_load(&b->mc, &b->run, b->o) : genflood_begin(&b->flood, &b->run);
 	if (rc == -EIO) { /* it has said why */
 		snprintf(b->report.error, sizeof(b->report.error), "%s",
 			is_cache(b) ? "the keys could not be stored"
@@ -421,7 +423,7 @@ static int stay(struct bench *b)
 		return GENBENCH_DONE;
 	t.is_loose = true;
 	if (is_cache(b))
-		gencache_begin(&b->cache, &b->run, rate, b->o->shift_seconds);
+		genmc_begin(&b->mc, &b->run, rate, b->o->shift_seconds);
 	rc = genrun_trial(&b->run, &t, &r);
 	genrun_result_fini(&r);
 	if (rc != 0 || r.verdict == GENRUN_STOPPED)
@@ -559,7 +561,7 @@ int genbench_run(const struct genopt *o, int argc, char *const *argv)
 	genreport_fini(&b->report);
 	genflood_fini(&b->flood);
 	genflood_fini(&b->alone_flood);
-	gencache_fini(&b->cache);
+	genmc_fini(&b->mc);
 	genrun_fini(&b->run);
 	genrun_fini(&b->alone);
 	genup_down(&b->up);

@@ -4,7 +4,7 @@
  * genreport — what was measured: a table for people and a JSON document (schema "millrace.bench/1") with every trial in it. A figure is
  * in either only when the run was good; what there is of a run that was not stands in the document beside the reason. Main thread.
  */
-#include "gencache.h"
+#include "genmc.h"
 #include "genrun.h"
 #include "gensearch.h"
 
@@ -24,7 +24,7 @@ struct genreport_item {
 	double share_pct; /* of PDR; 0: none */
 	bool is_repeated; /* the generator was too slow: it was tried again */
 	struct genrun_result result;
-	struct gencache_counts cache;
+	struct genmc_counts cache;
 	uint64_t n_arrived, n_tunnelled; /* flood, at the backends */
 };
 

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * genmc — gets and sets of memcached's text protocol (doc/protocol.txt) for numbers: which key a request is for, whether it stores and what its
+ * answer must be follow from its number, so that nothing has to be remembered until the answer comes. Every byte of a value
+ * is compared. gencache.h carries them over UDP, genctcp.h over TCP.
+ */
+#include "genonce.h"
+#include "genzipf.h"
+
+#define GENMC_KEY 16u
+#define GENMC_REQUEST_MAX (64u + GENOPT_VALUE_MAX)
+#define GENMC_ANSWER_MAX (64u + GENOPT_VALUE_MAX)
+
+/* What answers said. w: lcore  r: main thread, between trials */
+struct genmc_counts {
+	uint64_t hits, misses, stored;
+	uint64_t refused; /* SERVER_ERROR and the like: not counted as answered */
+	uint64_t wrong;   /* another key's, another length, other bytes */
+};
+
+enum genmc_answer {
+	GENMC_MORE, /* not whole yet */
+	GENMC_HIT,
+	GENMC_MISS,
+	GENMC_STORED,
+	GENMC_REFUSED,
+	GENMC_WRONG,
+};
+
+struct genmc_request {
+	uint32_t key;
+	bool is_set;
+};
+
+struct genmc {
+	struct genzipf keys;
+	uint32_t n_keys, value_min, value_span; /* span: lengths that there are */
+	uint64_t seed;
+	uint32_t set_limit;  /* of 2^32 */
+	uint64_t shift_step; /* requests after which other keys are hot; 0: never */
+	bool is_storing; /* all keys, until each is stored; set between trials, as the next one */
+	uint64_t first;  /* number of a trial's first request, when it is not storing */
+	struct genonce stored;
+	struct genmc_counts counts;
+};
+
+/* 0, or -ENOMEM, told. */
+int genmc_init(struct genmc *c, const struct genopt *o);
+void genmc_fini(struct genmc *c);
+
+/* Begins a mixed trial of that rate. */
+void genmc_begin(struct genmc *c, const struct genrun *r, double rate, double shift_seconds);
+
+/* Stores all keys. 0, or -errno, told. Between trials. */
+int genmc_load(struct genmc *c, struct genrun *r, const struct genopt *o);
+
+/* Hot. Of a number of the trial. */
+struct genmc_request genmc_of(const struct genmc *c, uint64_t number);
+
+/* Hot. At most GENMC_REQUEST_MAX bytes. Returns the end of them. */
+uint8_t *genmc_write(const struct genmc *c, uint8_t *to, struct genmc_request q);
+
+/* Hot. What the n bytes begin with, and how many bytes of them that is (not with GENMC_MORE; GENMC_WRONG: of no use). */
+enum genmc_answer genmc_judge(const struct genmc *c, const uint8_t *p, uint32_t n,
+	struct genmc_request q, uint32_t *n_used);
+
+/* Hot. Counts the answer to a request, which came in a frame of n_bytes. */
+void genmc_answered(
+	struct genmc *c, struct genrun *r, uint64_t number, enum genmc_answer a, uint32_t n_bytes);
