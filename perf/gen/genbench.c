@@ -6,6 +6,7 @@
 #include "genbench.h"
 
 #include "gencache.h"
+#include "genctcp.h"
 #include "genflood.h"
 #include "genreport.h"
 #include "gensay.h"
@@ -31,6 +32,7 @@ struct bench {
 	struct genflood flood, alone_flood;
 	struct genmc mc;
 	struct gencache cache;
+	struct genctcp ctcp;
 	struct genrun run, alone;
 	struct genreport report;
 	bool is_stopped; /* before there is a run to stop */
@@ -76,7 +78,12 @@ static int fail_with(struct bench *b, int rc)
 
 static bool is_cache(const struct bench *b)
 {
-	return b->o->work == GENOPT_CACHE_UDP;
+	return b->o->work != GENOPT_FLOOD;
+}
+
+static bool is_tcp(const struct bench *b)
+{
+	return b->o->work == GENOPT_CACHE_TCP;
 }
 
 /* --- trials --- */
@@ -86,10 +93,10 @@ static int measure(struct bench *b, const struct genrun_trial *t, enum genreport
 	struct genreport_item **out)
 {
 	struct genreport_item *it = genreport_add(&b->report);
-	int rc;
+	int rc = it == NULL ? -ENOMEM : is_tcp(b) ? genctcp_connect(&b->ctcp) : 0;
 
-	if (it == NULL)
-		return -ENOMEM;
+	if (rc != 0)
+		return rc;
 	if (is_cache(b))
 		genmc_begin(&b->mc, &b->run, t->rate, b->o->shift_seconds);
 	b->flood.n_arrived = b->flood.n_tunnelled = 0;
@@ -207,18 +214,21 @@ static int init_work(struct bench *b)
 	const struct genframe_params p = {.client = &b->o->client,
 		.target = &b->o->target,
 		.target_port = (uint16_t)b->o->target_port,
-		.proto = b->o->proto == GENOPT_TCP && !is_cache(b) ? IPPROTO_TCP : IPPROTO_UDP,
+		.proto = is_tcp(b) || (!is_cache(b) && b->o->proto == GENOPT_TCP) ? IPPROTO_TCP
+										  : IPPROTO_UDP,
 		.src_mac = b->up.tx.mac,
 		.dst_mac = b->net.next_hop_mac};
 	int rc = is_cache(b) ? genmc_init(&b->mc, b->o) : genflood_init(&b->flood, b->o, &p);
 
-	if (rc == 0 && is_cache(b))
+	if (rc == 0 && is_tcp(b))
+		rc = genctcp_init(&b->ctcp, &b->mc, b->o, &p, &b->run);
+	else if (rc == 0 && is_cache(b))
 		rc = gencache_init(&b->cache, &b->mc, b->o, &p);
 	if (rc != 0) {
 		snprintf(b->report.error, sizeof(b->report.error), "the work could not begin");
 		return GENBENCH_FAILED;
 	}
-	b->run.work = is_cache(b) ? &b->cache.work : &b->flood.work;
+	b->run.work = is_tcp(b) ? &b->ctcp.work : is_cache(b) ? &b->cache.work : &b->flood.work;
 	return GENBENCH_DONE;
 }
 
@@ -262,6 +272,13 @@ static int prepare(struct bench *b)
 
 	if (status == GENBENCH_DONE)
 		status = init_work(b);
+	if (status == GENBENCH_DONE && is_tcp(b)) {
+		rc = genctcp_connect(&b->ctcp);
+		if (rc == -EIO)
+			snprintf(b->report.error, sizeof(b->report.error),
+				"the connections do not open");
+		status = rc == 0 ? GENBENCH_DONE : rc == -EIO ? GENBENCH_FAILED : fail_with(b, rc);
+	}
 	if (status == GENBENCH_DONE)
 		status = probe(b);
 	if (status != GENBENCH_DONE)
@@ -561,6 +578,7 @@ int genbench_run(const struct genopt *o, int argc, char *const *argv)
 	genreport_fini(&b->report);
 	genflood_fini(&b->flood);
 	genflood_fini(&b->alone_flood);
+	genctcp_fini(&b->ctcp);
 	genmc_fini(&b->mc);
 	genrun_fini(&b->run);
 	genrun_fini(&b->alone);

@@ -66,11 +66,10 @@ static void on_answer(
 	genmc_answered(c->mc, r, number, a, n_bytes);
 }
 
-static uint64_t input(
-	void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsigned n, uint64_t *turned)
+static void input(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsigned n,
+	struct genwork_seen *seen)
 {
 	struct gencache *c = ctx;
-	uint64_t taken = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		struct genframe_seen s;
@@ -78,10 +77,9 @@ static uint64_t input(
 		if (m[i]->nb_segs != 1
 			|| !genframe_read(rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len, &s))
 			continue;
-		taken |= 1ull << i;
+		seen->taken |= 1ull << i;
 		on_answer(c, r, &s, m[i]->pkt_len);
 	}
-	return taken;
 }
 
 int gencache_init(struct gencache *c, struct genmc *mc, const struct genopt *o,

@@ -65,11 +65,10 @@ static void build(void *ctx, struct rte_mbuf *const *m, unsigned n, uint64_t fir
 	}
 }
 
-static uint64_t input(
-	void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsigned n, uint64_t *turned)
+static void input(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsigned n,
+	struct genwork_seen *seen)
 {
 	struct genflood *f = ctx;
-	uint64_t taken = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t *frame = rte_pktmbuf_mtod(m[i], uint8_t *);
@@ -80,21 +79,20 @@ static uint64_t input(
 		if (m[i]->nb_segs != 1 || !genframe_read(frame, m[i]->data_len, &s)
 			|| !genframe_find_mark(&s, &number, &is_back))
 			continue;
-		taken |= 1ull << i;
+		seen->taken |= 1ull << i;
 		if (!is_back && genrun_number(r, number, 32) >= r->first_counted) {
 			f->n_arrived++;
 			f->n_tunnelled += s.is_tunnelled;
 		}
 		if (f->is_returned && !is_back && !s.is_tunnelled) {
 			genframe_turn(frame, &s);
-			*turned |= 1ull << i;
+			seen->turned |= 1ull << i;
 			continue;
 		}
 		if (genrun_answered(r, genrun_number(r, number, 32), m[i]->pkt_len)
 			&& f->mode == GENFLOOD_BEGIN)
 			genonce_answered(&f->begun, genrun_number(r, number, 32));
 	}
-	return taken;
 }
 
 int genflood_init(struct genflood *f, const struct genopt *o, const struct genframe_params *p)

@@ -105,6 +105,22 @@ uint64_t genframe_flows_max(const struct genframe *f)
 	return (uint64_t)f->n_clients * GENFRAME_PORTS;
 }
 
+static inline rte_be16_t port_of(const struct genframe *f, uint64_t flow)
+{
+	return rte_cpu_to_be_16(
+		(uint16_t)(GENFRAME_PORT_FIRST + flow / f->n_clients % GENFRAME_PORTS));
+}
+
+void genframe_source(const struct genframe *f, uint64_t flow, uint8_t *address, rte_be16_t *port)
+{
+	uint8_t ip[16];
+
+	memcpy(ip, f->client, sizeof(ip));
+	add_to_address(ip, f->family, (uint32_t)(flow % f->n_clients));
+	memcpy(address, ip, f->family == 4 ? 4 : 16);
+	*port = port_of(f, flow);
+}
+
 /* The source address, written; its sum. */
 static inline uint64_t write_source(const struct genframe *f, uint8_t *ip, uint32_t client)
 {
@@ -131,8 +147,7 @@ uint32_t genframe_write(
 	uint8_t *ip = to + RTE_ETHER_HDR_LEN, *l4 = to + f->l4;
 	const uint32_t l4_len = f->head_len - f->l4 + t->n_bytes;
 	const uint16_t be_len = rte_cpu_to_be_16((uint16_t)l4_len);
-	const uint16_t port = rte_cpu_to_be_16(
-		(uint16_t)(GENFRAME_PORT_FIRST + flow / f->n_clients % GENFRAME_PORTS));
+	const uint16_t port = port_of(f, flow);
 	uint64_t source, sum;
 	uint16_t csum;
 

@@ -38,6 +38,9 @@ void genframe_init(struct genframe *f, const struct genframe_params *p);
 /* Flows that a client network can have. */
 uint64_t genframe_flows_max(const struct genframe *f);
 
+/* Hot. Address (4 or 16 bytes) and port that a flow comes from. */
+void genframe_source(const struct genframe *f, uint64_t flow, uint8_t *address, rte_be16_t *port);
+
 /* Hot. What stands behind the header, which the caller has written at to + head_len: its bytes and its sum (csum_words()). */
 struct genframe_text {
 	uint32_t n_bytes;

@@ -35,6 +35,7 @@ struct def {
 static const char *const works[GENOPT_WORKS] = {
 	[GENOPT_FLOOD] = "flood",
 	[GENOPT_CACHE_UDP] = "cache-udp",
+	[GENOPT_CACHE_TCP] = "cache-tcp",
 };
 
 __rte_format_printf(2, 3) static int complain(struct complaint *c, const char *format, ...)
@@ -357,8 +358,10 @@ static const struct def defs[] = {
 	{"proto", "NAME", OTHER(set_proto),
 		"flood: udp (default), or tcp: a SYN begins a flow, ACKs follow; SYNs have 64 bytes"},
 	{"flows", "N", WHOLE(n_flows, 1, 10000000),
-		"flood: flows that are begun before, up to 10M (default 1000); cache: client sockets, a "
-		"power of two up to 64k (default 1024)"},
+		"flood: flows that are begun before, up to 10M (default 1000); cache: client sockets, up to "
+		"64k, over UDP a power of two (default 1024)"},
+	{"depth", "N", WHOLE(depth, 1, 64),
+		"cache-tcp: requests that are due at once, on one connection (default 1)"},
 	{"zipf", "SKEW", REAL(skew, 0, 10),
 		"how flows, or keys, are drawn; 0: all alike (default 0, of keys 0.99)"},
 	{"new", "PERCENT", REAL(new_pct, 0, 100),
@@ -396,7 +399,9 @@ void genopt_help(FILE *out)
 	      "                      (--rate N | --search) [OPTION…] [-- EAL ARGUMENT…]\n\n"
 	      "Sends at a fixed rate, whatever comes back, and says what came back and when. WORK is\n\n"
 	      "  flood      frames of UDP or TCP to a balancer, which sends them to backends that are here too\n"
-	      "  cache-udp  gets and sets of memcached over UDP; each answer is compared with what was stored\n\n"
+	      "  cache-udp  gets and sets of memcached over UDP; each answer is compared with what was "
+	      "stored\n"
+	      "  cache-tcp  the same over many connections of TCP\n\n"
 	      "Options (numbers may end in k, M or G):\n\n",
 		out);
 	for (unsigned i = 0; i < RTE_DIM(defs); i++)
@@ -434,6 +439,7 @@ static void set_defaults(struct genopt *o)
 		.value_max = 32,
 		.does_load = true,
 		.load_rate = 100000,
+		.depth = 1,
 		.seed = 1,
 		.cpu = -1,
 		.is_huge = true,
@@ -448,7 +454,7 @@ static void set_defaults(struct genopt *o)
 /* Defaults that depend on what else was asked for. */
 static void complete(struct genopt *o)
 {
-	const bool is_cache = o->work == GENOPT_CACHE_UDP;
+	const bool is_cache = o->work != GENOPT_FLOOD;
 
 	if (o->skew < 0)
 		o->skew = is_cache ? 0.99 : 0;
@@ -475,6 +481,11 @@ static int check_flood(const struct genopt *o, struct complaint *c)
 
 static int check_cache(const struct genopt *o, struct complaint *c)
 {
+	if (o->work == GENOPT_CACHE_TCP)
+		return o->n_flows <= 65536
+			? 0
+			: complain(
+				c, "--flows %u: with cache-tcp, must be at most 65536", o->n_flows);
 	if (o->n_flows > 65536 || (o->n_flows & (o->n_flows - 1)) != 0)
 		return complain(c, "--flows %u: with cache-udp, must be a power of two up to 65536",
 			o->n_flows);
@@ -509,7 +520,7 @@ static int read_work(struct genopt *o, const char *word, struct complaint *c)
 			return 0;
 		}
 	return complain(c,
-		"%s: the first word says what to do: flood or cache-udp; --help explains",
+		"%s: the first word says what to do: flood, cache-udp or cache-tcp; --help explains",
 		word != NULL ? word : "nothing asked for");
 }
 

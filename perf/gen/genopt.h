@@ -17,7 +17,7 @@
 	1300u /* an answer is one datagram of at most 1,400 bytes, and a request one frame */
 #define GENOPT_KEYS_MAX 100000000u
 
-enum genopt_work { GENOPT_FLOOD, GENOPT_CACHE_UDP, GENOPT_WORKS };
+enum genopt_work { GENOPT_FLOOD, GENOPT_CACHE_UDP, GENOPT_CACHE_TCP, GENOPT_WORKS };
 
 enum genopt_proto { GENOPT_UDP, GENOPT_TCP };
 
@@ -48,7 +48,9 @@ struct genopt {
 	struct genpace_sizes sizes;
 	char sizes_text[16];
 	enum genopt_proto proto;
-	uint32_t n_flows; /* flood: of those that are known; cache: clients, a power of two */
+	uint32_t
+		n_flows; /* flood: of those that are known; cache: sockets, over UDP a power of two */
+	uint32_t depth; /* cache-tcp: requests at once on a connection */
 	double skew, new_pct;
 	bool is_returned; /* what comes to a backend is sent back */
 

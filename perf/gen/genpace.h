@@ -12,13 +12,15 @@
 
 struct genpace {
 	uint64_t start_cyc;
-	uint64_t step; /* between frames, in cycles / 2^GENPACE_FRACTION */
+	uint64_t step;  /* between frames, in cycles / 2^GENPACE_FRACTION */
+	uint32_t group; /* so many are due at once, with the first of them; 0 is 1 */
 };
 
 /* rate: frames a second, above 0. hz: cycles a second. */
 static inline void genpace_init(struct genpace *p, uint64_t start_cyc, uint64_t hz, double rate)
 {
 	p->start_cyc = start_cyc;
+	p->group = 0;
 	p->step = (uint64_t)((double)hz / rate * (double)(1u << GENPACE_FRACTION) + 0.5);
 	if (p->step == 0)
 		p->step = 1;
@@ -26,6 +28,8 @@ static inline void genpace_init(struct genpace *p, uint64_t start_cyc, uint64_t 
 
 static inline uint64_t genpace_due(const struct genpace *p, uint64_t n)
 {
+	if (p->group > 1)
+		n -= n % p->group;
 	return p->start_cyc + (uint64_t)((unsigned __int128)n * p->step >> GENPACE_FRACTION);
 }
 

@@ -65,13 +65,17 @@ static int probe(uint16_t *id, const char *device)
 	return rc < 0 ? rc : -EIO;
 }
 
-/* A driver without an address of its own, as net_ring is, gets one for this run. */
+/* Drivers of shared memory draw an address for each start. One that stays lets a target go on with what it knows of the clients, as
+ * connections that a generator left behind. A NIC has its own. */
 static void get_mac(struct genport *p)
 {
-	if (rte_eth_macaddr_get(p->id, &p->mac) == 0 && rte_is_valid_assigned_ether_addr(&p->mac))
+	const struct rte_ether_addr fixed = {{0x02, 'b', 'e', 'n', 'c', (uint8_t)p->id}};
+
+	if (!p->is_memory && rte_eth_macaddr_get(p->id, &p->mac) == 0
+		&& rte_is_valid_assigned_ether_addr(&p->mac))
 		return;
-	rte_eth_random_addr(p->mac.addr_bytes);
-	rte_eth_dev_default_mac_addr_set(p->id, &p->mac);
+	p->mac = fixed;
+	rte_eth_dev_default_mac_addr_set(p->id, &p->mac); /* where it can */
 }
 
 static int start(const struct genport *p, const struct genport_params *params)

@@ -112,9 +112,11 @@ static struct genreport_spread spread_of_measure(const struct genreport *r)
 	return s;
 }
 
-/* Gbit/s on Ethernet of so many frames. */
-static double gbit(uint64_t n_frames, uint64_t n_bytes, double seconds)
+/* Gbit/s on Ethernet of so many requests, each a frame; over TCP several may be one, and frames are not told: of the bytes alone. */
+static double gbit(const struct genreport *r, uint64_t n_frames, uint64_t n_bytes, double seconds)
 {
+	if (r->opt->work == GENOPT_CACHE_TCP)
+		n_frames = 0;
 	return seconds > 0 ? ((double)n_bytes + (double)n_frames * WIRE_BYTES) * 8 / seconds / 1e9
 			   : 0;
 }
@@ -139,15 +141,16 @@ static void print_counts(const struct genreport *r, const struct genreport_item 
 	const struct genrun_counts *c = &it->result.counts;
 	const double s = it->result.seconds;
 
-	printf("  offered   %14s frames  %10s/s  %8.3f Gbit/s on the wire\n",
-		gensay_count((double)c->offered), gensay_rate((double)c->offered / s),
-		gbit(c->offered, c->offered_bytes, s));
+	printf("  offered   %14s %s  %10s/s  %8.3f Gbit/s on the wire\n",
+		gensay_count((double)c->offered),
+		r->opt->work == GENOPT_CACHE_TCP ? "gets and sets" : "frames",
+		gensay_rate((double)c->offered / s), gbit(r, c->offered, c->offered_bytes, s));
 	printf("  received  %14s         %10s/s  %8.3f Gbit/s\n", gensay_count((double)c->received),
-		gensay_rate(it->result.received_rate), gbit(c->received, c->received_bytes, s));
+		gensay_rate(it->result.received_rate), gbit(r, c->received, c->received_bytes, s));
 	printf("  lost      %14s  %.4f %%; of these %s found no room on the link\n",
 		gensay_count((double)(c->offered - c->received)), 100 * it->result.loss_ratio,
 		gensay_count((double)c->no_room));
-	if (r->opt->work == GENOPT_CACHE_UDP)
+	if (r->opt->work != GENOPT_FLOOD)
 		printf("  answers   %s hits (%.2f %% of gets), %s misses, %s stored, %s refused, %s wrong\n",
 			gensay_count((double)it->cache.hits),
 			pct(it->cache.hits, it->cache.hits + it->cache.misses),
@@ -297,10 +300,10 @@ static json_t *json_of_item(const struct genreport *r, const struct genreport_it
 		json_object_set_new(o, "share_of_pdr", json_real(it->share_pct / 100));
 	json_object_set_new(o, "counts", json_of_counts(&res->counts));
 	json_object_set_new(o, "offered_gbit",
-		json_real(gbit(res->counts.offered, res->counts.offered_bytes, res->seconds)));
+		json_real(gbit(r, res->counts.offered, res->counts.offered_bytes, res->seconds)));
 	json_object_set_new(o, "received_gbit",
-		json_real(gbit(res->counts.received, res->counts.received_bytes, res->seconds)));
-	if (r->opt->work == GENOPT_CACHE_UDP && it->purpose != GENREPORT_BIAS)
+		json_real(gbit(r, res->counts.received, res->counts.received_bytes, res->seconds)));
+	if (r->opt->work != GENOPT_FLOOD && it->purpose != GENREPORT_BIAS)
 		json_object_set_new(o, "answers",
 			json_pack("{s:I, s:I, s:I, s:I, s:I}", "hits", (json_int_t)it->cache.hits,
 				"misses", (json_int_t)it->cache.misses, "stored",
@@ -382,6 +385,8 @@ static json_t *json_of_config(const struct genreport *r)
 		json_object_set_new(c, "value_max", json_integer(o->value_max));
 		json_object_set_new(c, "set_pct", json_real(o->set_pct));
 		json_object_set_new(c, "shift_seconds", json_real(o->shift_seconds));
+		if (o->work == GENOPT_CACHE_TCP)
+			json_object_set_new(c, "depth", json_integer(o->depth));
 	}
 	return c;
 }

@@ -84,7 +84,8 @@ bool genrun_answered(struct genrun *r, uint64_t number, uint32_t n_bytes)
 	genhist_add(&r->latency_ns,
 		r->now > cyc ? (uint64_t)((double)(r->now - cyc) * r->ns_per_cyc) : 0);
 	add(&r->counts.received, 1);
-	add(&r->counts.received_bytes, n_bytes + GENFRAME_FCS);
+	if (n_bytes > 0)
+		add(&r->counts.received_bytes, n_bytes + GENFRAME_FCS);
 	if (number < r->highest)
 		add(&r->counts.reordered, 1);
 	else
@@ -107,16 +108,16 @@ static void receive_from(struct genrun *r, const struct genport *p)
 	struct rte_mbuf *m[GENRUN_BURST_MAX], *back[GENRUN_BURST_MAX], *done[GENRUN_BURST_MAX];
 	unsigned n_back = 0, n_done = 0, n_turned, n_sent;
 	const unsigned n = rte_eth_rx_burst(p->id, 0, m, (uint16_t)r->burst);
-	uint64_t taken, turned = 0;
+	struct genwork_seen seen = {0};
 
 	if (n == 0)
 		return;
-	r->now = rte_rdtsc();
-	taken = r->work->input(r->work->ctx, r, m, n, &turned);
+	r->now = r->last_rx_cyc = rte_rdtsc();
+	r->work->input(r->work->ctx, r, m, n, &seen);
 	for (unsigned i = 0; i < n; i++) {
-		if (turned & 1ull << i)
+		if (seen.turned & 1ull << i)
 			back[n_back++] = m[i];
-		else if (taken & 1ull << i)
+		else if (seen.taken & 1ull << i)
 			done[n_done++] = m[i];
 	}
 	n_turned = n_back;
@@ -125,7 +126,7 @@ static void receive_from(struct genrun *r, const struct genport *p)
 	add(&r->counts.turn_no_room, n_turned - n_sent);
 	n_back = 0;
 	for (unsigned i = 0; i < n; i++) {
-		if ((taken | turned) & 1ull << i)
+		if ((seen.taken | seen.turned | seen.kept) & 1ull << i)
 			continue;
 		if (gennet_input(r->net, &p->mac, m[i]) == GENNET_ANSWER) {
 			back[n_back++] = m[i];
@@ -136,7 +137,6 @@ static void receive_from(struct genrun *r, const struct genport *p)
 	}
 	add(&r->counts.neighbours, send_back(p, back, n_back));
 	rte_pktmbuf_free_bulk(done, n_done);
-	r->last_rx_cyc = r->now;
 }
 
 static inline void receive(struct genrun *r)
@@ -168,7 +168,7 @@ static void account(struct genrun *r, unsigned n, uint64_t now)
 		if (first + i < r->first_counted)
 			continue;
 		n_counted++;
-		n_bytes += r->waiting_bytes[r->waiting_at + i] + GENFRAME_FCS;
+		n_bytes += r->waiting_bytes[r->waiting_at + i];
 		n_late += now > due + r->late_cyc;
 		if (now > due)
 			raise_to(&r->counts.late_most_cyc, now - due);
@@ -198,7 +198,7 @@ static void build_due(struct genrun *r, uint64_t now)
 	open_window(r, n);
 	r->work->build(r->work->ctx, r->waiting, n, r->next);
 	for (unsigned i = 0; i < n; i++)
-		r->waiting_bytes[i] = r->waiting[i]->pkt_len;
+		r->waiting_bytes[i] = r->waiting[i]->pkt_len + GENFRAME_FCS;
 	r->waiting_at = 0;
 	r->n_waiting = n;
 	r->next += n;
@@ -210,6 +210,60 @@ static unsigned counted(const struct genrun *r, uint64_t first, unsigned n)
 	if (first >= r->first_counted)
 		return n;
 	return first + n > r->first_counted ? (unsigned)(first + n - r->first_counted) : 0;
+}
+
+void genrun_flush(struct genrun *r)
+{
+	while (r->out_at < r->n_out) {
+		const unsigned n = RTE_MIN(r->n_out - r->out_at, (unsigned)GENRUN_BURST_MAX);
+		const unsigned n_sent =
+			rte_eth_tx_burst(r->tx->id, 0, r->out + r->out_at, (uint16_t)n);
+
+		r->out_at += n_sent;
+		if (n_sent < n)
+			break;
+	}
+	if (r->out_at == r->n_out)
+		r->out_at = r->n_out = 0;
+}
+
+void genrun_send(struct genrun *r, struct rte_mbuf *m)
+{
+	if (r->n_out == GENRUN_OUT_MAX) {
+		genrun_flush(r);
+		memmove(r->out, r->out + r->out_at, (r->n_out - r->out_at) * sizeof(*r->out));
+		r->n_out -= r->out_at;
+		r->out_at = 0;
+	}
+	if (r->n_out == GENRUN_OUT_MAX) {
+		add(&r->counts.no_room, 1);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	if (r->next > r->first_counted)
+		add(&r->counts.offered_bytes, m->pkt_len + GENFRAME_FCS);
+	r->out[r->n_out++] = m;
+}
+
+/* Of a work that sends by itself. */
+static void submit_due(struct genrun *r)
+{
+	const uint64_t now = rte_rdtsc(), left = r->end - r->next, first = r->next;
+	const unsigned n = left == 0 ? 0
+				     : genpace_count(&r->pace, first - r->first, now,
+					     left < r->burst ? (unsigned)left : r->burst);
+
+	if (n > 0) {
+		open_window(r, n);
+		r->next += n;
+		r->n_waiting = n;
+		memset(r->waiting_bytes, 0, n * sizeof(*r->waiting_bytes));
+		account(r, n, now);
+		r->n_waiting = 0;
+		r->work->submit(r->work->ctx, r, n, first);
+	}
+	r->work->poll(r->work->ctx, r);
+	genrun_flush(r);
 }
 
 static void send_due(struct genrun *r)
@@ -255,13 +309,18 @@ static bool has_too_many_late(const struct genrun *r, uint64_t now)
 static void drain(struct genrun *r)
 {
 	const uint64_t begin = rte_rdtsc(), most = (uint64_t)(DRAIN_MAX_S * (double)r->hz);
-	const uint64_t quiet = (uint64_t)(QUIET_S * (double)r->hz);
+	/* a stack sends again what was lost */
+	const uint64_t quiet = r->work->poll != NULL ? most : (uint64_t)(QUIET_S * (double)r->hz);
 	uint64_t now = begin;
 
 	r->last_rx_cyc = begin;
 	while (now - begin < most && (r->last_rx_cyc > now || now - r->last_rx_cyc < quiet)
 		&& r->counts.received + r->counts.no_room < r->counts.offered && !is_stopped(r)) {
 		receive(r);
+		if (r->work->poll != NULL) {
+			r->work->poll(r->work->ctx, r);
+			genrun_flush(r);
+		}
 		now = rte_rdtsc();
 	}
 }
@@ -280,12 +339,16 @@ static int run_trial(void *arg)
 	uint64_t before = rte_rdtsc();
 
 	genpace_init(&r->pace, before, r->hz, r->trial.rate);
+	r->pace.group = r->work->group;
 	r->verdict = GENRUN_DONE;
 	while (r->next < r->end || r->n_waiting > 0) {
 		uint64_t now;
 
 		receive(r);
-		send_due(r);
+		if (r->work->submit != NULL)
+			submit_due(r);
+		else
+			send_due(r);
 		now = rte_rdtsc();
 		if (r->next > r->first_counted)
 			raise_to(&r->counts.gap_most_cyc, now - before);
@@ -319,6 +382,8 @@ static void begin(struct genrun *r, const struct genrun_trial *t)
 	r->end = r->first_counted + t->n_frames;
 	r->highest = 0;
 	r->waiting_at = r->n_waiting = 0;
+	if (r->work->begin != NULL)
+		r->work->begin(r->work->ctx, r);
 }
 
 /* What a second of a trial was like. `before`: the totals of the second before, which become those of now. */

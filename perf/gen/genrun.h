@@ -22,17 +22,31 @@
 #define GENRUN_BURST_MAX 64
 #define GENRUN_WINDOW \
 	(1u << 24) /* frames: an answer that comes after so many others were sent is lost */
+#define GENRUN_OUT_MAX 4096u
 #define GENRUN_SAMPLES_MAX 3600u
 
 struct genrun;
 
+/* What a work says of frames that came in, a bit each. Those of none are looked at for ARP and NDP, and freed. */
+struct genwork_seen {
+	uint64_t taken;  /* of this work, to be freed */
+	uint64_t turned; /* go back by the port where they came in */
+	uint64_t kept;   /* the work's own now */
+};
+
 struct genwork {
-	/* Hot. Fills n frames, numbers first to first + n - 1; a burst at most. */
+	/* Hot. Fills n frames, numbers first to first + n - 1; a burst at most. NULL where there is submit(). */
 	void (*build)(void *ctx, struct rte_mbuf *const *m, unsigned n, uint64_t first);
-	/* Hot. Looks at n frames that came in; answers are told with genrun_answered(). Bit i of the result: frame i was of this
-	 * work; of *turned: and goes back by the port where it came in. */
-	uint64_t (*input)(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsigned n,
-		uint64_t *turned);
+	/* Hot. So many requests are due; their frames go out by genrun_send(), when the work sees fit. */
+	void (*submit)(void *ctx, struct genrun *r, unsigned n, uint64_t first);
+	/* Hot. With submit(): in each round. Timers; frames that wait. */
+	void (*poll)(void *ctx, struct genrun *r);
+	/* Hot. Looks at n frames that came in; answers are told with genrun_answered(). *seen is zero. */
+	void (*input)(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsigned n,
+		struct genwork_seen *seen);
+	/* Main thread, before each trial, when r->first is known; may be NULL. */
+	void (*begin)(void *ctx, struct genrun *r);
+	uint32_t group; /* of struct genpace */
 	void *ctx;
 };
 
@@ -109,6 +123,8 @@ struct genrun {
 	struct rte_mbuf *waiting[GENRUN_BURST_MAX]; /* built, and not taken by the port yet */
 	uint32_t waiting_bytes[GENRUN_BURST_MAX];
 	unsigned waiting_at, n_waiting;
+	struct rte_mbuf *out[GENRUN_OUT_MAX]; /* of genrun_send(), [out_at, n_out) */
+	unsigned out_at, n_out;
 	uint64_t *seen;  /* a bit for each number of the window */
 	bool is_stopped; /* w: any thread, a signal handler too  r: lcore */
 };
@@ -136,5 +152,10 @@ static inline uint64_t genrun_number(const struct genrun *r, uint64_t low, unsig
 	return last - ((last - low) & mask);
 }
 
-/* Hot. An answer to the frame of this number has come, as a frame of n_bytes; false: it does not count, as the warm-up's do not. */
+/* Hot, and between trials. A frame of a work with submit(). Takes m: it waits for room, and is lost when GENRUN_OUT_MAX do. */
+void genrun_send(struct genrun *r, struct rte_mbuf *m);
+/* Hot. What waits, as far as there is room. */
+void genrun_flush(struct genrun *r);
+
+/* Hot. An answer to the frame of this number has come, as a frame of n_bytes, without its checksum (0: not by itself); false: it does not count, as the warm-up's do not. */
 bool genrun_answered(struct genrun *r, uint64_t number, uint32_t n_bytes);

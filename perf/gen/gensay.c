@@ -13,7 +13,8 @@
 static char buffers[BUFFERS][BUFFER_SIZE];
 static unsigned next_buffer;
 
-static void say(const char *level, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void say(
+	const char *level, const char *format, va_list ap)
 {
 	fprintf(stderr, "millrace-bench: %s", level);
 	vfprintf(stderr, format, ap);

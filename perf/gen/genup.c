@@ -2,7 +2,9 @@
 /* genup — see genup.h. Arguments of EAL are made as millraced's are (core/ealargs.h): lcore 0 is the main thread, 1 sends and receives. */
 #include "genup.h"
 
+#include "core/burst.h"
 #include "core/ealargs.h"
+#include "genctcp.h"
 #include "gensay.h"
 
 #include <rte_cycles.h>
@@ -90,10 +92,11 @@ static int up_pool(struct genup *u, const struct genopt *o)
 {
 	const unsigned n_ports = o->rx_device[0] != '\0' ? 3 : 2;
 	const bool is_xdp = strncmp(o->device, "net_af_xdp", 10) == 0;
-	const unsigned n = n_ports * (o->n_rxd + o->n_txd) + (is_xdp ? XDP_RINGS : 0) + SPARE;
+	const unsigned n = n_ports * (o->n_rxd + o->n_txd) + (is_xdp ? XDP_RINGS : 0) + SPARE
+		+ (o->work == GENOPT_CACHE_TCP ? genctcp_buffers(o->n_flows) : 0);
 
-	u->pool = rte_pktmbuf_pool_create(
-		"bench", n, CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
+	u->pool = rte_pktmbuf_pool_create("bench", n, CACHE, BURST_MBUF_PRIV,
+		RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
 	if (u->pool != NULL)
 		return 0;
 	gensay_error(

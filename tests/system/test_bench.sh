@@ -91,7 +91,16 @@ measures "keys that nobody stored, and others later" "${cache[@]}" --keys 6000 -
 expect "half of them missed" test "$(doc '(n := a["trials"][0]["answers"])["misses"] > 75 and n["hits"] > 75 and n["wrong"] == 0')" = True
 refuses "values that are others'" 1 "were wrong" "${cache[@]}" --keys 3000 --value 20-200 --no-load
 
+for depth in 1 16; do
+	conns=$(t_cli -o json tcp show | t_json 'a["items"][0]["conns_total"]')
+	measures "over TCP, $depth at a time" cache-tcp "${cache[@]:1}" --flows 50 --depth $depth --keys 3000 --value 10-300 --set 30
+	expect "every answer was right, and every get a hit" test "$(doc '(n := (t := a["trials"][0])["answers"])["wrong"] + n["refused"] + n["misses"] == 0
+		and n["hits"] + n["stored"] == t["counts"]["received"] == 500')" = True
+	expect "fifty connections were opened" test $(($(t_cli -o json tcp show | t_json 'a["items"][0]["conns_total"]') - conns)) = 50
+done
+
 say "nothing to measure"
+refuses "TCP to a port where nobody listens" 1 "do not open" cache-tcp "${cache[@]:1}" --flows 50 --target 10.5.0.80:11212 --wait 1
 refuses "an address that nobody has" 1 "nobody answered ARP" flood "${common[@]}" --target 10.1.7.7:80 --wait 1
 refuses "backends that are not there" 1 "nothing came back" flood "${common[@]}" --target 10.1.0.82:80 --wait 1
 refuses "a service that is not there" 1 "nothing came back" flood "${common[@]}" --target 10.1.0.80:81 --wait 1

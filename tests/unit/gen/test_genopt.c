@@ -8,6 +8,8 @@
 #define GOOD "flood --port net_ring0 --target 10.1.0.80:80 --client 10.2.0.0/16"
 #define CACHE "cache-udp --port net_ring0 --target 10.1.0.80:11211 --client 10.2.0.0/16"
 
+#define TCP "cache-tcp --port net_ring0 --target 10.1.0.80:11211 --client 10.2.0.0/16"
+
 static struct genopt o;
 static char err[512];
 
@@ -60,6 +62,10 @@ static void values_are_read(void **state)
 	assert_int_equal(o.n_flows, 1024);
 	assert_int_equal(o.value_min, 10);
 	assert_int_equal(o.value_max, 300);
+	good(TCP " --rate 1 --flows 10000 --depth 16");
+	assert_int_equal(o.work, GENOPT_CACHE_TCP);
+	assert_int_equal(o.n_flows, 10000);
+	assert_int_equal(o.depth, 16);
 	good("flood --port net_ring0 --target [fd00::80]:80 --client fd00:1::/64 --rate 1 --size 76 --next-hop "
 	     "fd00::1 --target-mac 02:00:00:00:00:05");
 	assert_int_equal(o.target.family, 6);
@@ -110,6 +116,8 @@ static void wrong_ones_are_told(void **state)
 		{"flood --port net_ring0 --target [fd00::80]:80 --client fd00:1::/64 --rate 1",
 			"76"},
 		{CACHE " --rate 5 --flows 1000", "power of two"},
+		{TCP " --rate 5 --flows 65537", "at most 65536"},
+		{TCP " --rate 5 --depth 65", "--depth 65"},
 		{CACHE " --rate 5 --value 300-10", "--value 300-10"},
 		{CACHE " --rate 5 --value 1301", "--value 1301"},
 		{CACHE " --rate 5 --value -", "--value -"},

@@ -48,6 +48,22 @@ static void due_ones_are_counted(void **state)
 	assert_int_equal(genpace_count(&p, 1, 1000000, 1), 1);
 }
 
+static void groups_are_due_with_their_first(void **state)
+{
+	struct genpace p;
+
+	(void)state;
+	genpace_init(&p, 0, 1000000, 1000);
+	p.group = 16;
+	for (uint64_t n = 0; n < 100; n++)
+		assert_int_equal(genpace_due(&p, n), n / 16 * 16000);
+	assert_int_equal(genpace_count(&p, 0, 0, 32), 16);
+	assert_int_equal(genpace_count(&p, 10, 0, 32), 6);
+	assert_int_equal(genpace_count(&p, 16, 15999, 32), 0);
+	assert_int_equal(genpace_count(&p, 16, 16000, 32), 16);
+	assert_int_equal(genpace_count(&p, 16, 16000, 8), 8);
+}
+
 static void imix_is_7_4_1(void **state)
 {
 	struct genpace_sizes s;
@@ -88,6 +104,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_are_due_at_even_intervals),
 		cmocka_unit_test(due_ones_are_counted),
+		cmocka_unit_test(groups_are_due_with_their_first),
 		cmocka_unit_test(imix_is_7_4_1),
 		cmocka_unit_test(one_size_is_that),
 	};
