@@ -15,10 +15,10 @@ static char err[512];
 
 static int parse(const char *words)
 {
-	static char line[512];
-	char *argv[64] = {NULL};
+	static char line[512], *argv[64]; /* o.eal_args points there */
 	int argc = 0;
 
+	memset(argv, 0, sizeof(argv));
 	snprintf(line, sizeof(line), "millrace-bench %s", words);
 	for (char *at = strtok(line, " "); at != NULL; at = strtok(NULL, " "))
 		argv[argc++] = at;
