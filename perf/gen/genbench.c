@@ -69,13 +69,6 @@ __rte_format_printf(3, 4) static int fail(struct bench *b, int status, const cha
 	return status;
 }
 
-static int fail_with(struct bench *b, int rc)
-{
-	if (rc == -EINTR)
-		return fail(b, GENBENCH_FAILED, "stopped by a signal: no figure");
-	return fail(b, GENBENCH_FAILED, "%s", strerror(-rc));
-}
-
 static bool is_cache(const struct bench *b)
 {
 	return b->o->work != GENOPT_FLOOD;
@@ -84,6 +77,20 @@ static bool is_cache(const struct bench *b)
 static bool is_tcp(const struct bench *b)
 {
 	return b->o->work == GENOPT_CACHE_TCP;
+}
+
+static int fail_with(struct bench *b, int rc)
+{
+	if (rc == -EINTR)
+		return fail(b, GENBENCH_FAILED, "stopped by a signal: no figure");
+	if (rc == -EIO) { /* what did not get through has been told (genonce.h) */
+		snprintf(b->report.error, sizeof(b->report.error), "%s",
+			is_tcp(b) ? "the connections do not open, or keys could not be stored"
+				: is_cache(b) ? "the keys could not be stored"
+					      : "the flows could not be begun");
+		return GENBENCH_FAILED;
+	}
+	return fail(b, GENBENCH_FAILED, "%s", strerror(-rc));
 }
 
 /* --- trials --- */
@@ -274,10 +281,7 @@ static int prepare(struct bench *b)
 		status = init_work(b);
 	if (status == GENBENCH_DONE && is_tcp(b)) {
 		rc = genctcp_connect(&b->ctcp);
-		if (rc == -EIO)
-			snprintf(b->report.error, sizeof(b->report.error),
-				"the connections do not open");
-		status = rc == 0 ? GENBENCH_DONE : rc == -EIO ? GENBENCH_FAILED : fail_with(b, rc);
+		status = rc == 0 ? GENBENCH_DONE : fail_with(b, rc);
 	}
 	if (status == GENBENCH_DONE)
 		status = probe(b);
@@ -286,12 +290,6 @@ static int prepare(struct bench *b)
 	if (is_cache(b) ? !b->o->does_load : b->o->new_pct >= 100)
 		return GENBENCH_DONE;
 	rc = is_cache(b) ? genmc_load(&b->mc, &b->run, b->o) : genflood_begin(&b->flood, &b->run);
-	if (rc == -EIO) { /* it has said why */
-		snprintf(b->report.error, sizeof(b->report.error), "%s",
-			is_cache(b) ? "the keys could not be stored"
-				    : "the flows could not be begun");
-		return GENBENCH_FAILED;
-	}
 	return rc == 0 ? GENBENCH_DONE : fail_with(b, rc);
 }
 

@@ -152,6 +152,8 @@ static void on_open(void *ctx, struct tcb *t)
 	k->is_open = true;
 	if (c->is_opening && genrun_answered(c->run, k->open_number, 0))
 		genonce_answered(&c->opened, k->open_number);
+	if (!c->is_opening)
+		write_due(c, k);
 }
 
 static void on_ready(void *ctx, struct tcb *const *t, unsigned n)
@@ -212,7 +214,8 @@ static void submit_open(struct genctcp *c, uint64_t number)
 	k->open_number = number;
 	if (k->c == NULL)
 		open_conn(c, k);
-	else if (k->is_open && genrun_answered(c->run, number, 0)) /* it came after the last pass */
+	else if (k->is_open
+		&& genrun_answered(c->run, number, 0)) /* after the last pass had ended */
 		genonce_answered(&c->opened, number);
 }
 
@@ -230,6 +233,9 @@ static void submit(void *ctx, struct genrun *r, unsigned n, uint64_t first)
 		}
 		k = &c->conns[(number - r->first) / c->depth % c->n_conns];
 		k->n_due++;
+		if (k->c
+			== NULL) /* it broke, or what was on its way when a trial ended was given up */
+			open_conn(c, k);
 		/* opt: a batch is written at once, when its last request is due */
 		if (k->is_open && (i + 1 == n || (number + 1 - r->first) % c->depth == 0))
 			write_due(c, k);
@@ -281,7 +287,8 @@ static void begin(void *ctx, struct genrun *r)
 	for (uint32_t i = 0; i < c->n_conns; i++) {
 		struct genctcp_conn *k = &c->conns[i];
 
-		if (k->c != NULL && (k->n_answered != k->n_due || k->n_partial != 0))
+		/* one that is still opening would try again later and later */
+		if (k->c != NULL && (!k->is_open || k->n_answered != k->n_due || k->n_partial != 0))
 			tcp_abort(k->c);
 		k->n_due = k->n_written = k->n_answered = 0;
 	}

@@ -16,7 +16,8 @@
 
 #define BEHIND_MAX_S 1.0 /* sending so far behind is not going to end well */
 #define QUIET_S 0.1      /* after the last frame: nothing came for so long */
-#define DRAIN_MAX_S 2.0  /* and at most */
+#define PATIENT_MAX_S 20.0
+#define DRAIN_MAX_S 2.0 /* and at most */
 #define RESOLVE_EVERY_US 100000u
 
 static inline void add(uint64_t *word, uint64_t n)
@@ -308,9 +309,12 @@ static bool has_too_many_late(const struct genrun *r, uint64_t now)
 /* Until everything is answered, or nothing comes any more. */
 static void drain(struct genrun *r)
 {
-	const uint64_t begin = rte_rdtsc(), most = (uint64_t)(DRAIN_MAX_S * (double)r->hz);
-	/* a stack sends again what was lost */
-	const uint64_t quiet = r->work->poll != NULL ? most : (uint64_t)(QUIET_S * (double)r->hz);
+	/* a stack sends again what was lost, and before a measurement there is time for that */
+	const bool is_stack = r->work->poll != NULL, is_patient = is_stack && r->trial.is_loose;
+	const double most_s = is_patient ? PATIENT_MAX_S : DRAIN_MAX_S;
+	const double quiet_s = is_stack ? DRAIN_MAX_S : QUIET_S;
+	const uint64_t begin = rte_rdtsc(), most = (uint64_t)(most_s * (double)r->hz);
+	const uint64_t quiet = (uint64_t)(quiet_s * (double)r->hz);
 	uint64_t now = begin;
 
 	r->last_rx_cyc = begin;

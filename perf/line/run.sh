@@ -187,7 +187,7 @@ has_socket() { [ -S "$dir/line.s" ] || ! kill -0 "$generator"; }
 
 generate() { # generate OPTION... : in the background; its status is that of `wait $generator`
 	local pin=()
-	[ $is_quick = yes ] && pin=(--late-us 10000000) || pin=(--cpu "${cpus[0]}")
+	[ $is_quick = yes ] && pin=(--late-us 10000000 --keys 20000 --flows 1024) || pin=(--cpu "${cpus[0]}")
 	# shellcheck disable=SC2046
 	timeout -k 5 "$(limit_s)" "$bench" "${line_generator[@]}" --port "$near" --rxd 2048 --wait 60 $(huge) "${pin[@]}" "$@" \
 		>"$dir/table" 2>"$dir/bench.log" </dev/null &
