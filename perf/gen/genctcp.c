@@ -24,7 +24,6 @@
 #define TAKEN_US 20000u /* in which the target reads the last of them, before the link goes */
 
 struct genctcp_conn {
-	struct genctcp *of;
 	struct tcb *c; /* NULL: closed */
 	bool is_open;
 	uint64_t open_number;                  /* of the frame that asked for it last */
@@ -363,8 +362,6 @@ int genctcp_init(struct genctcp *c, struct genmc *mc, const struct genopt *o,
 		return rc;
 	}
 	memset(c->burst, 0, sizeof(*c->burst));
-	for (uint32_t i = 0; i < c->n_conns; i++)
-		c->conns[i].of = c;
 	return 0;
 }
 
