@@ -18,7 +18,10 @@ struct iface {
 	struct rte_ether_addr mac; /* of the first device */
 	uint16_t mtu_bytes;
 	uint8_t n_nics;
-	bool writes_csums; /* all of its devices write the TCP checksum of what is sent, if asked to */
+	/* what all of its devices do with what is sent, if asked to */
+	bool writes_csums;    /* the TCP checksum */
+	bool writes_ip_csums; /* with tso_mbufs: the IPv4 checksum of each segment that they make */
+	uint16_t tso_mbufs;   /* segmentation of TCP: mbufs of a frame at most; 0: there is none */
 	uint16_t nics[IFACE_NICS_MAX]; /* DPDK port ids */
 };
 

@@ -36,7 +36,7 @@ struct nic {
 	bool uses_rss;   /* of some flows the device chooses the queue, by our key */
 	bool is_steered; /* of all TCP and UDP flows, and by NIC_RSS_OWNER */
 	bool has_hash;   /* and mbufs carry the hash of each */
-	uint16_t n_rxq, n_txq;
+	uint16_t n_rxq, n_txq, n_txd;
 	uint64_t rx_offloads, tx_offloads;
 	char name[RTE_ETH_NAME_MAX_LEN];
 	char driver[MR_NAME_MAX];
@@ -69,6 +69,36 @@ static int configure_queues(struct nic *nic, const struct rte_eth_conf *conf)
 	return rte_eth_dev_configure(nic->id, nic->n_rxq, nic->n_txq, conf);
 }
 
+#define TSO_MBUFS_MAX 64u /* of a frame: 64 KiB in segments of Ethernet's size */
+#define TSO_PART 8u       /* of a queue's descriptors */
+
+static bool has_all(uint64_t offloads, uint64_t wanted)
+{
+	return (offloads & wanted) == wanted;
+}
+
+#define TSO_OFFLOADS \
+	(RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+
+/* For segments of our own, mbufs are sent that somebody keeps a reference to, and chains of them where the device cuts these; a segment
+ * then is the end of one mbuf and the beginning of another, and headers. */
+static uint64_t tx_wishes(const struct rte_eth_dev_info *info, bool has_tcp)
+{
+	if (!has_tcp)
+		return info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if (has_all(info->tx_offload_capa, TSO_OFFLOADS) && info->tx_desc_lim.nb_mtu_seg_max >= 3)
+		return TSO_OFFLOADS | (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
+	return info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+}
+
+/* Mbufs of a frame that the device cuts, at most; 0: it cuts none. */
+static uint16_t tso_mbufs(const struct nic *nic, const struct rte_eth_dev_info *info)
+{
+	if (!(nic->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO))
+		return 0;
+	return at_most(at_most(TSO_MBUFS_MAX, info->tx_desc_lim.nb_seg_max), nic->n_txd / TSO_PART);
+}
+
 static int configure(
 	struct nic *nic, const struct rte_eth_dev_info *info, const struct nic_params *p)
 {
@@ -79,8 +109,7 @@ static int configure(
 	nic->n_rxq = at_most(wish, info->max_rx_queues);
 	nic->n_txq = at_most(p->n_workers, info->max_tx_queues);
 	conf.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
-	conf.txmode.offloads = info->tx_offload_capa
-		& (p->has_tcp ? RTE_ETH_TX_OFFLOAD_TCP_CKSUM : RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+	conf.txmode.offloads = tx_wishes(info, p->has_tcp);
 	if (nic->n_rxq > 1 && (info->flow_type_rss_offloads & RSS_TYPES)) {
 		const uint8_t len = info->hash_key_size ? info->hash_key_size : sizeof(rss_key);
 
@@ -180,8 +209,7 @@ static bool fill_reta(const struct nic *nic, const struct rte_eth_dev_info *info
 	return false;
 }
 
-static int set_up_queues(
-	const struct nic *nic, struct rte_eth_dev_info *info, const struct nic_params *p)
+static int set_up_queues(struct nic *nic, struct rte_eth_dev_info *info, const struct nic_params *p)
 {
 	uint16_t n_rxd = p->n_rxd ? p->n_rxd : 1024, n_txd = p->n_txd ? p->n_txd : 1024;
 	const int socket = rte_eth_dev_socket_id(nic->id);
@@ -189,6 +217,7 @@ static int set_up_queues(
 
 	if (rc != 0)
 		return rc;
+	nic->n_txd = n_txd;
 	info->default_rxconf.offloads = nic->rx_offloads;
 	info->default_txconf.offloads = nic->tx_offloads;
 	for (uint16_t q = 0; rc == 0 && q < nic->n_rxq; q++)
@@ -210,6 +239,11 @@ static void get_mac(const struct nic *nic, struct rte_ether_addr *mac)
 		LOG_INFO("port %s: has no MAC address and does not take one: frames with a random "
 			 "one are sent, and taken if the device delivers them",
 			nic->name);
+}
+
+static bool writes_ip_csums(const struct nic *nic)
+{
+	return nic->tx_offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
 }
 
 static int start(struct nic *nic, struct iface *iface, const struct nic_params *p)
@@ -250,9 +284,14 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 	if (iface->n_nics == 0 || nic->id == iface->nics[0]) {
 		get_mac(nic, &iface->mac);
 		iface->writes_csums = true;
+		iface->writes_ip_csums = writes_ip_csums(nic);
+		iface->tso_mbufs = UINT16_MAX;
 		rte_eth_dev_get_mtu(nic->id, &iface->mtu_bytes);
 	}
 	iface->writes_csums &= !!(nic->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
+	iface->tso_mbufs = iface->writes_ip_csums == writes_ip_csums(nic)
+		? RTE_MIN(iface->tso_mbufs, tso_mbufs(nic, &info))
+		: 0; /* one wants that checksum to be there, the other does not */
 	return 0;
 }
 
@@ -280,10 +319,11 @@ static const char *spread_text(const struct nic_set *s, const struct nic *nic)
 
 static void offload_text(const struct nic *nic, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s%s%s%s",
+	snprintf(buf, size, "%s%s%s%s%s",
 		nic->rx_offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM ? "rx-ipv4-checksum " : "",
 		nic->has_hash ? "rss-hash " : "",
 		nic->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM ? "tx-tcp-checksum " : "",
+		nic->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO ? "tx-tso " : "",
 		nic->tx_offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE ? "tx-fast-free " : "");
 	if (buf[0] == '\0')
 		snprintf(buf, size, "none");

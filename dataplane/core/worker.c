@@ -33,12 +33,28 @@ void worker_drop_late(struct worker *w, struct rte_mbuf *m, unsigned iface, enum
 	worker_drop(w, m, reason);
 }
 
+/* Frames with what their devices do to them, which some drivers want to see before. Leaves those that can be sent. */
+static uint16_t prepare(struct worker *w, struct worker_txq *q, uint16_t n)
+{
+	uint16_t n_ready = 0;
+
+	for (;;) {
+		n_ready = (uint16_t)(n_ready
+			+ rte_eth_tx_prepare(
+				q->nic, q->queue, q->m + n_ready, (uint16_t)(n - n_ready)));
+		if (likely(n_ready == n))
+			return n;
+		worker_drop_late(w, q->m[n_ready], (unsigned)(q - w->tx), PKT_DROP_tx_refused);
+		n--;
+		memmove(q->m + n_ready, q->m + n_ready + 1, (n - n_ready) * sizeof(q->m[0]));
+	}
+}
+
 /* Sends one queue's frames: to the device, or to the worker that owns its queue. */
 static void flush_txq(struct worker *w, struct worker_txq *q)
 {
-	const uint16_t n = q->n;
-	uint64_t n_bytes = 0;
-	uint16_t n_sent;
+	uint64_t n_bytes = 0, ol_flags = 0;
+	uint16_t n = q->n, n_sent;
 
 	q->n = 0;
 	w->n_tx_pending -= n;
@@ -51,6 +67,10 @@ static void flush_txq(struct worker *w, struct worker_txq *q)
 	if (unlikely(w->capture != NULL))
 		capture_burst(w->capture, q->m, n,
 			&(struct capture_at){MR_POINT_TX, (uint8_t)(q - w->tx), 0});
+	for (uint16_t i = 0; i < n; i++)
+		ol_flags |= q->m[i]->ol_flags;
+	if (unlikely(ol_flags & RTE_MBUF_F_TX_TCP_SEG))
+		n = prepare(w, q, n);
 	for (uint16_t i = 0; i < n; i++)
 		n_bytes += q->m[i]->pkt_len;
 	n_sent = rte_eth_tx_burst(q->nic, q->queue, q->m, n);

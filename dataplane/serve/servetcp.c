@@ -437,8 +437,6 @@ static int create_stack(struct servetcp *st, const struct servetcp_params *p, in
 		.socket_id = socket_id};
 
 	memcpy(tp.secret, p->secret, sizeof(tp.secret));
-	for (unsigned i = 0; i < IFACE_MAX; i++)
-		tp.cksum_offload |= (uint32_t)tp.ifaces->of[i].writes_csums << i;
 	return tcp_create(&st->tcp, &tp);
 }
 

@@ -14,7 +14,8 @@
  *
  * Queues are chains of mbufs with a struct tcp_seg in the private area, behind what core/ may write there. A segment to send
  * is one mbuf whose payload begins at RTE_PKTMBUF_HEADROOM; headers are written in front of it, and the driver gets a
- * reference of its own. While it has that, nothing of the mbuf is written: a retransmission is then a copy.
+ * reference of its own. While it has that, nothing of the mbuf is written: a retransmission is then a copy. Where devices cut
+ * frames into segments, several of the queue may go as one, chained: that is the driver's affair, the queue frees one at a time.
  */
 #include "base/wheel.h"
 #include "tcp/tcp.h"

@@ -101,13 +101,14 @@ struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max)
 void tcp_buf_free(struct tcp *t, struct rte_mbuf *m)
 {
 	t->n_bufs--;
-	rte_pktmbuf_free(m);
+	rte_pktmbuf_free_seg(m); /* not what it was last sent with */
 }
 
 void tcp_buf_free_rcv(struct tcp *t, struct rte_mbuf *m)
 {
 	t->n_rcv_bufs--;
-	tcp_buf_free(t, m);
+	t->n_bufs--;
+	rte_pktmbuf_free(m);
 }
 
 /* Of what was received. */

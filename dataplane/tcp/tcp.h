@@ -62,7 +62,7 @@ struct tcp_ops {
 	/* The last call about a connection, exactly once for each on_open() and each tcp_open(). */
 	void (*on_close)(void *ctx, struct tcb *c, enum tcp_reason why);
 	/* A whole Ethernet frame for this logical port, of a connection with this profile, or NULL: of none. Takes m, which
-	 * must not be written to. */
+	 * must not be written to. One of several mbufs is for the device to cut into segments (RTE_MBUF_F_TX_TCP_SEG). */
 	void (*output)(
 		void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *profile);
 };
@@ -76,8 +76,7 @@ struct tcp_params {
 		n_bufs; /* mbufs that queues of all connections hold at most: half what was written, half what was received */
 	struct rte_mempool *
 		pool; /* BURST_MBUF_PRIV of private area; RTE_PKTMBUF_HEADROOM and room for an MSS */
-	const struct iface_set *ifaces;
-	uint32_t cksum_offload; /* bit per logical port: all of its devices write TCP checksums */
+	const struct iface_set *ifaces; /* MACs, MTUs, and what the devices do with segments */
 	const struct tcp_ops *ops;
 	void *ctx;          /* of the ops */
 	uint64_t secret[4]; /* from the kernel's random source */
@@ -193,6 +192,7 @@ void tcp_walk(struct tcp *t, bool (*each)(void *ctx, struct tcb *c), void *ctx);
 #define TCP_STATS(X) \
 	X(segments_in, "segments taken") \
 	X(segments_out, "segments sent") \
+	X(frames_cut, "frames of several segments, which the device cuts into them") \
 	X(opens_passive, "connections that clients opened") \
 	X(opens_active, "connections opened by tcp_open()") \
 	X(closes, "connections that ended") \

@@ -9,6 +9,7 @@
 
 #define ANSWER_US 10000u
 #define ANSWERS_AT_ONCE 20u
+#define TRAIN_MAX 65000u /* bytes of segments in a frame: its length in the IP header has 16 bits */
 
 static uint32_t ip_bytes(const struct tcp_tuple *tuple)
 {
@@ -77,20 +78,41 @@ static void write_tcp(uint8_t *to, const struct tcp_from *from, const struct tcp
 		memcpy(to + sizeof(th), opts, n_opts);
 }
 
+/* For a device to go on from: the pseudo header's, of a frame that is cut without a length, as each segment has its own. */
 static uint16_t checksum(
-	const struct tcp_tuple *tuple, const uint8_t *tcp, uint32_t n, bool has_offload)
+	const struct tcp_tuple *tuple, const uint8_t *tcp, uint32_t n, uint64_t ol_flags)
 {
 	const uint32_t n_ip = ip_bytes(tuple);
 
-	return has_offload ? csum_fold(csum_pseudo(tuple->dst, tuple->src, n_ip, IPPROTO_TCP, n))
-			   : csum_l4(tuple->dst, tuple->src, n_ip, IPPROTO_TCP, tcp, n);
+	if (ol_flags == 0)
+		return csum_l4(tuple->dst, tuple->src, n_ip, IPPROTO_TCP, tcp, n);
+	return csum_fold(csum_pseudo(tuple->dst, tuple->src, n_ip, IPPROTO_TCP,
+		ol_flags & RTE_MBUF_F_TX_TCP_SEG ? 0 : n));
+}
+
+/* What the devices of the port are asked to do to a frame; 0: nothing. */
+static uint64_t offloads_of(const struct iface *f, bool is_v4, bool is_cut)
+{
+	uint64_t flags = RTE_MBUF_F_TX_TCP_CKSUM;
+
+	if (!f->writes_csums)
+		return 0;
+	flags |= is_v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+	if (unlikely(is_cut))
+		flags |= RTE_MBUF_F_TX_TCP_SEG
+			| (is_v4 && f->writes_ip_csums ? RTE_MBUF_F_TX_IP_CKSUM : 0);
+	return flags;
+}
+
+static void clear_ip_csum(uint8_t *ip)
+{
+	memset(ip + offsetof(struct rte_ipv4_hdr, hdr_checksum), 0, 2);
 }
 
 void tcp_out_frame(
 	struct tcp *t, struct rte_mbuf *m, const struct tcp_from *from, const struct tcp_head *h)
 {
 	const struct tcp_link *link = from->link;
-	const bool has_offload = t->p.cksum_offload >> link->iface & 1;
 	const bool is_v4 = from->tuple->family == 4;
 	const uint32_t n_ether =
 		sizeof(struct rte_ether_hdr) + (link->has_vlan ? sizeof(struct rte_vlan_hdr) : 0);
@@ -101,20 +123,20 @@ void tcp_out_frame(
 	uint8_t *to = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)(n_ether + n_ip + n_tcp));
 	uint16_t sum;
 
-	m->ol_flags = !has_offload
-		? 0 /* the device's, and what it needs for a checksum of its own */
-		: RTE_MBUF_F_TX_TCP_CKSUM | (is_v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+	m->ol_flags = offloads_of(&t->p.ifaces->of[link->iface], is_v4, m->nb_segs > 1);
 	m->l2_len = n_ether;
 	m->l3_len = n_ip;
 	m->l4_len = n_tcp;
 	write_ether(to, t, from);
 	to += n_ether;
 	write_ip(to, from->tuple, n);
+	if (unlikely(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM))
+		clear_ip_csum(to);
 	to += n_ip;
 	write_tcp(to, from, h, opts, n_opts);
-	sum = checksum(from->tuple, to, n, has_offload);
+	sum = checksum(from->tuple, to, n, m->ol_flags);
 	memcpy(to + offsetof(struct rte_tcp_hdr, cksum), &sum, sizeof(sum));
-	t->stats.segments_out++;
+	t->stats.segments_out += m->nb_segs;
 	t->p.ops->output(t->p.ctx, link->iface, m, from->profile);
 }
 
@@ -255,6 +277,8 @@ static bool transmit(struct tcb *c, struct rte_mbuf *m)
 	} else {
 		rte_mbuf_refcnt_update(m, 1);
 		m->data_off = s->off;
+		m->next = NULL; /* it may have been one of several */
+		m->nb_segs = 1;
 	}
 	out->data_len = len;
 	out->pkt_len = len;
@@ -358,9 +382,82 @@ static bool transmit_new(struct tcb *c)
 	return true;
 }
 
+/* Segments that go in one frame, for a device to cut: all but the last are full, so that it makes the same of them. */
+struct train {
+	struct rte_mbuf *head, *tail; /* chained; head NULL: there are none */
+	uint32_t len;
+	uint16_t n;
+};
+
+static bool goes_with(
+	const struct tcb *c, const struct train *r, struct rte_mbuf *m, uint32_t n_max)
+{
+	return r->n < n_max && tcp_seg(r->tail)->len == c->mss && tcp_seg(m)->len > 0
+		&& r->len + tcp_seg(m)->len <= TRAIN_MAX;
+}
+
+/* The next new segment, which may be sent. No driver has had it yet. */
+static void add_new(struct tcb *c, struct train *r)
+{
+	struct rte_mbuf *m = c->snd_unsent;
+	struct tcp_seg *s = tcp_seg(m);
+
+	rte_mbuf_refcnt_update(m, 1);
+	m->data_off = s->off;
+	m->data_len = s->len;
+	s->sent_us = (uint32_t)c->t->now_us;
+	if (r->head != NULL)
+		r->tail->next = m;
+	else
+		r->head = m;
+	r->tail = m;
+	r->len += s->len;
+	r->n++;
+	c->snd_nxt += tcp_seg_span(m);
+	c->snd_unsent = s->next;
+	c->rack |= TCP_RACK_MOVED;
+}
+
+static void send_train(struct tcb *c, struct train *r)
+{
+	struct rte_mbuf *m = r->head;
+	const uint8_t flags =
+		(uint8_t)((tcp_seg(r->tail)->flags & TCP_SEG_FIN ? RTE_TCP_FIN_FLAG : 0)
+			| (r->len > 0 ? RTE_TCP_PSH_FLAG : 0));
+	const struct tcp_head h = head_of(c, flags, tcp_seg(m)->seq);
+
+	m->pkt_len = r->len;
+	m->nb_segs = r->n;
+	m->tso_segsz = c->mss;
+	if (c->ooo == NULL || !(c->flags & TCP_F_SACK))
+		is_acked(c);
+	c->t->stats.frames_cut += r->n > 1;
+	tcp_out_frame(c->t, m, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
+	*r = (struct train){.head = NULL};
+}
+
+static void send_trains(struct tcb *c, uint32_t n_max)
+{
+	struct train r = {.head = NULL};
+
+	while (c->snd_unsent != NULL && may_send(c, c->snd_unsent)) {
+		if (r.head != NULL && !goes_with(c, &r, c->snd_unsent, n_max))
+			send_train(c, &r);
+		add_new(c, &r);
+	}
+	if (r.head != NULL)
+		send_train(c, &r);
+}
+
 static void send_new(struct tcb *c)
 {
+	const struct iface *f = &c->t->p.ifaces->of[c->link.iface];
+
 	c->rack &= (uint8_t)~TCP_CC_LIMITED;
+	if (unlikely(f->tso_mbufs > 1)) {
+		send_trains(c, f->tso_mbufs);
+		return;
+	}
 	while (c->snd_unsent != NULL && may_send(c, c->snd_unsent) && transmit_new(c))
 		c->rack |= TCP_RACK_MOVED;
 }

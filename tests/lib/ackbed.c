@@ -5,6 +5,7 @@
 #include "base/csum.h"
 #include "net/parse.h"
 #include "tcp/tcp_wire.h"
+#include "txdevice.h"
 #include "unit.h"
 
 #include <rte_ip.h>
@@ -30,12 +31,10 @@ static void on_close(void *ctx, struct tcb *c, enum tcp_reason why)
 	ackbed.c = NULL;
 }
 
-static void on_output(
-	void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *profile)
+static void on_frame(void *ctx, const uint8_t *frame, uint32_t n)
 {
-	const struct rte_tcp_hdr *h =
-		rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, RTE_ETHER_HDR_LEN + 20);
-	const uint32_t len = m->pkt_len - RTE_ETHER_HDR_LEN - 20 - (h->data_off >> 4) * 4u;
+	const struct rte_tcp_hdr *h = (const void *)(frame + RTE_ETHER_HDR_LEN + 20);
+	const uint32_t len = n - RTE_ETHER_HDR_LEN - 20 - (h->data_off >> 4) * 4u;
 	struct tcp_opts o;
 
 	tcp_wire_parse(&o, h);
@@ -48,8 +47,16 @@ static void on_output(
 		ackbed.out[ackbed.n_out++] = (struct out){
 			.seg = (rte_be_to_cpu_32(h->sent_seq) - ackbed.iss - 1) / ACKBED_SEG,
 			.len = len,
+			.has_fin = !!(h->tcp_flags & RTE_TCP_FIN_FLAG),
 			.at_us = ackbed.now_us - ackbed.begin_us};
 	}
+}
+
+static void on_output(
+	void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *profile)
+{
+	ackbed.n_bufs_out++;
+	txdevice_send(&ackbed.ifaces.of[0], m, on_frame, NULL);
 	rte_pktmbuf_free(m);
 }
 

@@ -18,6 +18,7 @@
 
 struct out {
 	uint32_t seg, len;
+	bool has_fin;
 	uint64_t at_us;
 };
 
@@ -34,6 +35,7 @@ struct ackbed {
 	struct tcp_profile profile;
 	struct out out[512];
 	unsigned n_out, n_taken;
+	unsigned n_bufs_out; /* frames, and none of them is two, as they were given to the device */
 	uint32_t iss, tsval; /* tsval: sent last */
 	struct tcb *c;
 	uint64_t now_us, begin_us;

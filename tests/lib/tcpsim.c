@@ -4,6 +4,7 @@
 
 #include "base/csum.h"
 #include "net/parse.h"
+#include "txdevice.h"
 #include "unit.h"
 
 #include <rte_ip.h>
@@ -169,21 +170,25 @@ static void refuse(struct sim *s, uint8_t to, const uint8_t *bytes)
 	put_frame(s, frame, RTE_ETHER_HDR_LEN + n_ip + n, to, s->now_us + s->conf->delay_us);
 }
 
-static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *of)
+static void copy_out(const struct rte_mbuf *m, uint8_t *to)
+{
+	for (; m != NULL; m = m->next) {
+		memcpy(to, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
+		to += m->data_len;
+	}
+}
+
+/* What the device makes of a mbuf, one frame. */
+static void on_frame(void *ctx, const uint8_t *frame, uint32_t len)
 {
 	const struct host_ctx *host = ctx;
 	struct sim *s = host->sim;
 	const struct sim_conf *conf = s->conf;
-	const uint32_t len = m->pkt_len;
 	uint8_t *bytes = malloc(len);
 	unsigned n = 1;
 
-	CHECK(s, iface == 0 && m->nb_segs == 1 && len <= conf->mtu + RTE_ETHER_HDR_LEN);
-	memcpy(bytes, rte_pktmbuf_mtod(m, const uint8_t *), len);
-	s->held[s->n_held++] =
-		(struct held){s->now_us + draw(s, conf->hold_us + 1), m, malloc(len), len};
-	CHECK(s, s->n_held < N_FRAMES);
-	memcpy(s->held[s->n_held - 1].bytes, bytes, len);
+	CHECK(s, len <= conf->mtu + RTE_ETHER_HDR_LEN);
+	memcpy(bytes, frame, len);
 	change(s, bytes, len);
 	if (draw(s, 10000) < conf->loss)
 		n = 0;
@@ -204,19 +209,35 @@ static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct
 	free(bytes);
 }
 
+static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *of)
+{
+	struct host_ctx *host = ctx;
+	struct sim *s = host->sim;
+	const uint32_t hold_us = s->conf->hold_us > 0 ? draw(s, s->conf->hold_us + 1) : 0;
+	uint8_t *bytes = malloc(m->pkt_len);
+
+	CHECK(s, iface == 0);
+	copy_out(m, bytes);
+	s->held[s->n_held++] = (struct held){s->now_us + hold_us, m, bytes, m->pkt_len};
+	CHECK(s, s->n_held < N_FRAMES);
+	txdevice_send(&s->ifaces[host->host].of[0], m, on_frame, host);
+}
+
 /* Drivers give back what they have had long enough; its bytes are as they were. */
 static void release(struct sim *s, uint64_t now_us)
 {
 	for (unsigned i = 0; i < s->n_held; i++) {
 		struct held *h = &s->held[i];
+		uint8_t *bytes;
 
 		if (h->until_us > now_us)
 			continue;
-		CHECK(s,
-			h->m->pkt_len == h->len
-				&& memcmp(rte_pktmbuf_mtod(h->m, const uint8_t *), h->bytes, h->len)
-					== 0);
+		CHECK(s, h->m->pkt_len == h->len);
+		bytes = malloc(h->len);
+		copy_out(h->m, bytes);
+		CHECK(s, memcmp(bytes, h->bytes, h->len) == 0);
 		rte_pktmbuf_free(h->m);
+		free(bytes);
 		free(h->bytes);
 		s->held[i--] = s->held[--s->n_held];
 	}
@@ -367,6 +388,9 @@ static void host_up(struct sim *s, unsigned i)
 	s->ifaces[i].n = 1;
 	f->mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, (uint8_t)i}};
 	f->mtu_bytes = (uint16_t)s->conf->mtu;
+	f->writes_csums = s->conf->writes_csums;
+	f->writes_ip_csums = s->conf->writes_ip_csums;
+	f->tso_mbufs = s->conf->tso_mbufs;
 	ctxs[i] = (struct host_ctx){s, (uint8_t)i};
 	assert_int_equal(tcp_create(&s->t[i], &p), 0);
 }

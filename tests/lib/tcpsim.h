@@ -22,6 +22,9 @@ struct sim_conf {
 	uint32_t loss, dup, corrupt, reorder;
 	uint32_t delay_us, jitter_us; /* one way; jitter_us more for those out of order */
 	uint32_t hold_us;             /* a driver keeps a mbuf so long after it was given */
+	/* what the devices do with what is sent, as in struct iface */
+	bool writes_csums, writes_ip_csums;
+	uint16_t tso_mbufs;
 	bool is_v6, no_ts, no_sack, no_wscale; /* options taken out of SYNs on the way */
 	enum tcp_cookies cookies;
 	uint32_t rcv_max, snd_max, n_bufs;

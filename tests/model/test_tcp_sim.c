@@ -229,6 +229,59 @@ static void lost_tails_are_probed(void **state)
 	assert_true(r.stats[0].tail_probes > r.stats[0].timeouts);
 }
 
+/* Whatever the devices do: checksums or not, frames that they cut, of all they may have or of two mbufs at most. */
+static void whatever_devices_do(void **state)
+{
+	static const struct {
+		bool writes_csums, writes_ip_csums;
+		uint16_t tso_mbufs;
+	} rows[] = {{false, false, 0}, {true, false, 0}, {true, false, 64}, {true, true, 64},
+		{true, false, 2}};
+
+	(void)state;
+	for (unsigned i = 0; i < RTE_DIM(rows); i++)
+		for (unsigned family = 4; family <= 6; family += 2) {
+			struct sim_conf c = bad();
+			struct sim_result r;
+
+			c.writes_csums = rows[i].writes_csums;
+			c.writes_ip_csums = rows[i].writes_ip_csums;
+			c.tso_mbufs = rows[i].tso_mbufs;
+			c.is_v6 = family == 6;
+			c.no_sack = c.no_ts = i == 4;
+			c.hold_us = i % 2 == 0 ? 200 : 400000;
+			c.path_mtu = 1280;
+			c.narrow_us = 30000;
+			r = run_seeds(c, 3);
+			assert_true((r.stats[0].frames_cut > 0) == (rows[i].tso_mbufs > 0));
+			assert_true(r.stats[0].retransmits > 0 && r.stats[0].mss_lowered > 0);
+		}
+}
+
+/* In segments and time it is the same whether devices cut or not. */
+static void cutting_changes_nothing_on_the_wire(void **state)
+{
+	struct sim_conf c = good;
+	struct sim_result r[2];
+
+	(void)state;
+	c.is_bulk = true;
+	c.n_conns = 4;
+	c.n_bytes = 1000000;
+	c.delay_us = 10000;
+	c.hold_us = 0; /* no chance for each mbuf */
+	c.writes_csums = true;
+	for (unsigned i = 0; i < 2; i++) {
+		c.tso_mbufs = i == 0 ? 0 : 64;
+		r[i] = run_seeds(c, 3);
+	}
+	assert_int_equal(r[0].end_us, r[1].end_us);
+	assert_int_equal(r[0].stats[0].segments_out, r[1].stats[0].segments_out);
+	assert_int_equal(r[0].stats[1].segments_in, r[1].stats[1].segments_in);
+	assert_int_equal(r[0].stats[1].segments_out, r[1].stats[1].segments_out);
+	assert_true(r[1].stats[0].frames_cut * 4 < r[1].stats[0].segments_out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +296,8 @@ int main(void)
 		cmocka_unit_test(losses_cost_little),
 		cmocka_unit_test(who_overtakes_is_no_loss),
 		cmocka_unit_test(lost_tails_are_probed),
+		cmocka_unit_test(whatever_devices_do),
+		cmocka_unit_test(cutting_changes_nothing_on_the_wire),
 	};
 
 	keyhash_init_seed(11);

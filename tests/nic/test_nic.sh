@@ -151,7 +151,7 @@ describe() { # describe NIC : the device, and what is to be agreed with it
 	case $1 in
 	virtio-*)
 		DEVICE=virtio-net-pci,disable-legacy=on,iommu_platform=on,mq=on,vectors=6,rss=on
-		DRIVER=net_virtio OFFLOADS=tx-tcp-checksum SPREAD=rss QUEUES=2
+		DRIVER=net_virtio OFFLOADS="tx-tcp-checksum tx-tso" SPREAD=rss QUEUES=2
 		KEPT="shop shop6 direct direct6 cache-udp"
 		case $1 in
 		virtio-packed) DEVICE+=,packed=on,rx_queue_size=1024 ;;
@@ -160,11 +160,11 @@ describe() { # describe NIC : the device, and what is to be agreed with it
 		esac
 		;;
 	# QEMU's chip puts everything into queue 0. RSS of some kinds is offered, so that of both ports is worker 0's
-	vmxnet3) DRIVER=net_vmxnet3 OFFLOADS=tx-tcp-checksum RECEIVE=one ;;
+	vmxnet3) DRIVER=net_vmxnet3 OFFLOADS="tx-tcp-checksum tx-tso" RECEIVE=one ;;
 	e1000e) DRIVER=net_e1000_em OFFLOADS="rx-ipv4-checksum tx-tcp-checksum" RXQ=1 OPTIONS+=" --rx-queues 1" ;;
 	# QEMU's chip does not hash TCP over IPv6 when asked to, only when asked for MRQC's bit for extension headers
 	igb)
-		DRIVER=net_e1000_igb OFFLOADS="rx-ipv4-checksum rss-hash tx-tcp-checksum" SPREAD=rss RXQ=4
+		DRIVER=net_e1000_igb OFFLOADS="rx-ipv4-checksum rss-hash tx-tcp-checksum tx-tso" SPREAD=rss RXQ=4
 		KEPT="shop direct cache-udp" OPTIONS="--workers 2 --rx-queues 4"
 		;;
 	*) fail "no NIC of that name: $1" ;;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Frames for devices that write the TCP checksum: what DPDK wants of them (rte_mbuf_core.h, RTE_MBUF_F_TX_TCP_CKSUM), with its own
- * functions as the reference; and what becomes of them when a device has done as it is asked to. */
-#include "base/csum.h"
+/* Frames for devices that write the TCP checksum, or cut frames into segments: what DPDK wants of them (rte_mbuf_core.h,
+ * RTE_MBUF_F_TX_TCP_CKSUM and _SEG), with its own functions as the reference; and what becomes of them when a device has done as it is
+ * asked to. Streams over a bad wire with such devices are in model/test_tcp_sim.c. */
+#include "ackbed.h"
 #include "base/keyhash.h"
 #include "eal.h"
 #include "tcp/tcp.h"
+#include "txdevice.h"
 #include "unit.h"
 
 #include <rte_ip.h>
@@ -53,9 +55,9 @@ static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct
 static const struct tcp_ops ops = {on_syn, on_conn, on_ready, on_close, on_output};
 
 /* A SYN to a peer of this family by port 1. */
-static struct tcp *send_syn(uint8_t family, uint32_t cksum_offload)
+static struct tcp *send_syn(uint8_t family, unsigned offload_iface)
 {
-	static const struct iface_set ifaces = {
+	static struct iface_set ifaces = {
 		.n = 2, .of = {[1] = {.mac = {{2, 0, 0, 0, 0, 1}}, .mtu_bytes = 1500}}};
 	static const struct tcp_profile profile;
 	static const struct rte_ether_addr gateway = {{2, 0, 0, 0, 0, 9}};
@@ -65,7 +67,6 @@ static struct tcp *send_syn(uint8_t family, uint32_t cksum_offload)
 		.n_bufs = 64,
 		.pool = pool,
 		.ifaces = &ifaces,
-		.cksum_offload = cksum_offload,
 		.ops = &ops,
 		.secret = {1, 2, 3, family},
 		.now_us = 1000000,
@@ -82,6 +83,8 @@ static struct tcp *send_syn(uint8_t family, uint32_t cksum_offload)
 		peer.src[15] = 77;
 		peer.dst[9] = 88;
 	}
+	for (unsigned i = 0; i < 2; i++)
+		ifaces.of[i].writes_csums = i == offload_iface;
 	assert_int_equal(0, tcp_create(&t, &p));
 	assert_non_null(tcp_open(t, &profile, &peer, 1, &gateway, 1000000));
 	tcp_flush(t, 1000000);
@@ -100,7 +103,7 @@ static void end(struct tcp *t)
 static void check(uint8_t family, bool has_offload)
 {
 	struct tcp *t =
-		send_syn(family, has_offload ? 2 : 1); /* the other port's bit means nothing */
+		send_syn(family, has_offload ? 1 : 0); /* what the other port does means nothing */
 	const uint32_t n_ip =
 		family == 4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
 	const void *ip = rte_pktmbuf_mtod_offset(sent, const void *, RTE_ETHER_HDR_LEN);
@@ -150,11 +153,111 @@ static void checksums_in_software(void **state)
 	check(6, false);
 }
 
+/* A device that cuts: IPv4 header checksums are its own or not. */
+static void up_cut(bool has_sack, bool writes_ip_csums, uint16_t tso_mbufs)
+{
+	ackbed_up(has_sack, true);
+	ackbed.ifaces.of[0].writes_csums = true;
+	ackbed.ifaces.of[0].writes_ip_csums = writes_ip_csums;
+	ackbed.ifaces.of[0].tso_mbufs = tso_mbufs;
+	ackbed_establish();
+	ackbed.n_bufs_out = 0;
+}
+
+static void segments_go_in_one_frame(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		up_cut(true, i == 1, 64);
+		ackbed_send(IW + 3);
+		ackbed_expect(0, IW, 0);
+		assert_int_equal(ackbed.n_bufs_out, 1);
+		assert_int_equal(tcp_stats(ackbed.t)->frames_cut, 1);
+		ackbed_at(20000);
+		ACK(IW);
+		ackbed_expect(IW, IW + 3, 20000);
+		assert_int_equal(ackbed.n_bufs_out, 2);
+		ackbed_down();
+	}
+}
+
+static void a_frame_has_no_more_than_the_device_takes(void **state)
+{
+	(void)state;
+	up_cut(true, false, 4);
+	ackbed_send(IW);
+	ackbed_expect(0, IW, 0);
+	assert_int_equal(ackbed.n_bufs_out, 3); /* of 4, 4 and 2 segments */
+	assert_int_equal(tcp_stats(ackbed.t)->segments_out, 1 + IW);
+	ackbed_down();
+}
+
+/* The window has ended in a segment, whose rest is short: only the last of a frame may be. */
+static void what_is_short_ends_the_frame(void **state)
+{
+	(void)state;
+	up_cut(true, false, 64);
+	ackbed.wnd = 500;
+	ACK(0);
+	ackbed_send(4);
+	ackbed_expect(0, 1, 0);
+	ackbed_expect_none();
+	assert_int_equal(ackbed.out[0].len, 500);
+	ackbed.wnd = 60000;
+	ACK(0);
+	ackbed_expect(0, 1, 0);
+	ackbed_expect(1, 4, 0);
+	assert_int_equal(ackbed.out[1].len, 500);
+	assert_int_equal(ackbed.n_bufs_out, 3);
+	ackbed_down();
+}
+
+/* The scoreboard knows the segments, not the frame: two of ten are lost, and these two go again. */
+static void segments_of_a_frame_are_lost_one_by_one(void **state)
+{
+	(void)state;
+	up_cut(true, false, 64);
+	ackbed_send(IW);
+	ackbed_expect(0, IW, 0);
+	ackbed_at(20000);
+	ACK(2, {3, 6}, {7, 10});
+	ackbed_expect(2, 3, 20000);
+	ackbed_expect(6, 7, 20000);
+	ackbed_expect_none();
+	ackbed_at(40000);
+	ACK(10);
+	assert_int_equal(ackbed_info().queued, 0);
+	assert_int_equal(tcp_stats(ackbed.t)->retransmits, 2);
+	assert_int_equal(tcp_stats(ackbed.t)->timeouts, 0);
+	ackbed_down();
+}
+
+static void a_fin_is_in_the_last_segment(void **state)
+{
+	static const uint8_t bytes[3 * ACKBED_SEG];
+
+	(void)state;
+	up_cut(false, false, 64);
+	assert_int_equal(tcp_write(ackbed.c, bytes, sizeof(bytes)), sizeof(bytes));
+	tcp_close(ackbed.c);
+	ackbed_send(0);
+	ackbed_expect(0, 3, 0);
+	assert_int_equal(ackbed.n_bufs_out, 1);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(ackbed.out[i].has_fin, i == 2);
+	ackbed_down();
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(checksums_by_the_device),
 		cmocka_unit_test(checksums_in_software),
+		cmocka_unit_test(segments_go_in_one_frame),
+		cmocka_unit_test(a_frame_has_no_more_than_the_device_takes),
+		cmocka_unit_test(what_is_short_ends_the_frame),
+		cmocka_unit_test(segments_of_a_frame_are_lost_one_by_one),
+		cmocka_unit_test(a_fin_is_in_the_last_segment),
 	};
 
 	(void)argc;
@@ -165,5 +268,6 @@ int main(int argc, char **argv)
 		"offload", 255, 0, BURST_MBUF_PRIV, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (pool == NULL)
 		return 1;
+	ackbed.pool = pool;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
