@@ -138,6 +138,24 @@ void kv_destroy(struct kv **kv)
 	*kv = NULL;
 }
 
+bool kv_pin(struct kv *kv, const void *at)
+{
+	const uint64_t off = (uint64_t)((uintptr_t)at - (uintptr_t)kv->pool.base);
+
+	return off < (uint64_t)kv->pool.n << kv->pool.shift
+		&& seg_pin(&kv->pool, seg_of(&kv->pool, at));
+}
+
+void kv_unpin(struct kv *kv, const void *at)
+{
+	seg_unpin(&kv->pool, seg_of(&kv->pool, at));
+}
+
+bool kv_is_pinned(const struct kv *kv)
+{
+	return seg_pinned(&kv->pool) > 0;
+}
+
 struct kv_writer *kv_writer_of(struct kv *kv, unsigned id)
 {
 	return &kv->writers[id];
@@ -196,7 +214,9 @@ void kv_usage(const struct kv *kv, struct kv_usage *usage)
 		.n_items = sum.items,
 		.n_segs = p->n,
 		.n_free = __atomic_load_n(&p->n_free, __ATOMIC_RELAXED)
-			+ __atomic_load_n(&p->n_limbo, __ATOMIC_RELAXED),
+			+ __atomic_load_n(&p->n_limbo, __ATOMIC_RELAXED)
+			+ __atomic_load_n(&p->n_held, __ATOMIC_RELAXED),
+		.n_pinned = seg_pinned(p),
 		.n_index_segs = __atomic_load_n(&p->n_given, __ATOMIC_RELAXED),
 		.seg_bytes = seg_size(p)};
 	for (uint32_t no = 0; no < p->n; no++) {

@@ -166,6 +166,7 @@ struct kv_usage {
 	uint64_t memory_bytes, item_bytes; /* configured; live items with their heads */
 	uint64_t n_items;
 	uint32_t n_segs, n_free, n_index_segs, seg_bytes;
+	uint32_t n_pinned; /* segments */
 	uint32_t
 		expiry_lag_s; /* how long the oldest item that has expired, and is not kept as a stale one, has been there */
 };
@@ -211,6 +212,14 @@ const struct item *kv_get_peek(const struct kv_writer *w, const struct kv_key *k
  * A stale item is won by the first who comes, then taken. Without N and R, kv_set_stampede() holds here too. Hot. */
 enum kv_result kv_get_meta(
 	struct kv_writer *w, const struct kv_key *key, const struct kv_get *g, struct kv_found *f);
+
+/* Bytes of an item that was found since the thread's last quiescent report stay as they are until kv_unpin() (any thread, and with the
+ * same pointer), whatever becomes of the item; memory is pinned by the segment, a quarter of all at most. false: they do not, as so many
+ * are pinned, or it points to nothing of this cache. Hot. */
+bool kv_pin(struct kv *kv, const void *at);
+void kv_unpin(struct kv *kv, const void *at);
+/* Whether something is, or is just being unpinned. When nobody pins any more and it is not, kv_destroy() may follow. */
+bool kv_is_pinned(const struct kv *kv);
 
 /* Seconds that the item has left by the writer's clock, 0 if it has expired; -1: it never does. Hot. */
 int32_t kv_ttl(const struct kv_writer *w, const struct item *it);

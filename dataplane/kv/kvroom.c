@@ -201,7 +201,7 @@ static uint32_t find_dead(struct kv_writer *w)
 		fill = s->fill;
 		if (__atomic_load_n(&s->live, __ATOMIC_RELAXED)
 				<= (int32_t)(fill - fill / CLEAN_SHARE)
-			&& seg_take(p, no))
+			&& !seg_is_pinned(p, no) && seg_take(p, no))
 			return no;
 	}
 	return SEG_NONE;

@@ -7,6 +7,7 @@
 
 #include "base/tsan.h"
 
+#include <rte_common.h>
 #include <rte_debug.h>
 
 #include <stddef.h>
@@ -24,6 +25,7 @@ void seg_pool_init(struct seg_pool *p, void *base, uint32_t n, uint32_t shift, u
 		.segs = segs,
 		.n_free = n,
 		.limbo = empty,
+		.held = empty,
 		.dropped = empty};
 	rte_ticketlock_init(&p->lock);
 	for (unsigned q = 0; q < SEG_QUEUES; q++)
@@ -63,23 +65,62 @@ static void count(uint32_t *n, uint32_t by)
 	__atomic_store_n(n, *n + by, __ATOMIC_RELAXED);
 }
 
-/* Limbo whose grace period is over becomes free. */
+#define HELD_LOOK 8u
+#define PASSED_MAX 32u
+
+static void make_free(struct seg_pool *p, uint32_t no)
+{
+	set_state(&p->segs[no], SEG_FREE);
+	p->segs[no].next = p->free;
+	p->free = no;
+	count(&p->n_free, 1);
+}
+
+static bool has_passed(const struct seg_pool *p, uint32_t no)
+{
+	if (rte_rcu_qsbr_check(p->readers, p->segs[no].token, false) != 1)
+		return false;
+	/* it may know from another thread, by a relaxed word */
+	TSAN_RELEASE(&p->readers->acked_token);
+	TSAN_ACQUIRE(&p->readers->acked_token);
+	return true;
+}
+
+/* Some of the held ones, in turn: of which nobody has anything becomes free. */
+static void free_held(struct seg_pool *p)
+{
+	const uint32_t n = RTE_MIN(p->n_held, HELD_LOOK);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const uint32_t no = p->held.head;
+
+		unlink(p, &p->held, no);
+		if (!has_passed(p, no) || seg_is_pinned(p, no)) {
+			link_before(p, &p->held, no, SEG_NONE);
+			continue;
+		}
+		count(&p->n_held, -1u);
+		make_free(p, no);
+	}
+}
+
+/* Limbo whose grace period is over becomes free, or is held. */
 static void free_some(struct seg_pool *p)
 {
+	free_held(p);
 	while (p->limbo.head != SEG_NONE) {
 		const uint32_t no = p->limbo.head;
 
-		if (rte_rcu_qsbr_check(p->readers, p->segs[no].token, false) != 1)
+		if (!has_passed(p, no))
 			return;
-		/* it may know from another thread, by a relaxed word */
-		TSAN_RELEASE(&p->readers->acked_token);
-		TSAN_ACQUIRE(&p->readers->acked_token);
 		unlink(p, &p->limbo, no);
-		set_state(&p->segs[no], SEG_FREE);
-		p->segs[no].next = p->free;
-		p->free = no;
 		count(&p->n_limbo, -1u);
-		count(&p->n_free, 1);
+		if (seg_is_pinned(p, no)) {
+			link_before(p, &p->held, no, SEG_NONE);
+			count(&p->n_held, 1);
+		} else {
+			make_free(p, no);
+		}
 	}
 }
 
@@ -88,7 +129,7 @@ static uint32_t take_free(struct seg_pool *p)
 	struct seg *s;
 	uint32_t no;
 
-	if (p->limbo.head != SEG_NONE)
+	if (p->limbo.head != SEG_NONE || p->held.head != SEG_NONE)
 		free_some(p);
 	no = p->free;
 	if (no == SEG_NONE)
@@ -202,17 +243,35 @@ uint32_t seg_take_dropped(struct seg_pool *p)
 	return no;
 }
 
-uint32_t seg_take_oldest(struct seg_pool *p, uint8_t queue)
+static uint32_t find_oldest(const struct seg_pool *p, uint8_t queue)
 {
 	uint32_t no = SEG_NONE;
 
-	rte_ticketlock_lock(&p->lock);
 	for (unsigned c = 0; c < p->n_classes; c++) {
 		const uint32_t head = p->chains[queue][c].head;
 
 		if (head != SEG_NONE
 			&& (no == SEG_NONE || (int32_t)(p->segs[head].seq - p->segs[no].seq) < 0))
 			no = head;
+	}
+	return no;
+}
+
+uint32_t seg_take_oldest(struct seg_pool *p, uint8_t queue)
+{
+	uint32_t no;
+
+	rte_ticketlock_lock(&p->lock);
+	no = find_oldest(p, queue);
+	/* of one that is pinned there is nothing to gain: behind the others with it, as far as there are some */
+	for (unsigned i = 0; i < PASSED_MAX && no != SEG_NONE && seg_is_pinned(p, no); i++) {
+		struct seg_chain *c = &p->chains[queue][p->segs[no].class];
+
+		if (c->tail == no)
+			break;
+		unlink(p, c, no);
+		link_before(p, c, no, SEG_NONE);
+		no = find_oldest(p, queue);
 	}
 	if (no != SEG_NONE)
 		take(p, no);
@@ -229,14 +288,40 @@ void seg_retire(struct seg_pool *p, uint32_t no)
 	__atomic_store_n(&s->live, 0, __ATOMIC_RELAXED); /* of dropped ones it is not kept */
 	s->token = rte_rcu_qsbr_start(p->readers);
 	set_state(s, SEG_LIMBO);
-	link_before(p, &p->limbo, no, SEG_NONE);
-	count(&p->n_limbo, 1);
+	/* what is held is not expected back soon */
+	if (seg_is_pinned(p, no)) {
+		link_before(p, &p->held, no, SEG_NONE);
+		count(&p->n_held, 1);
+	} else {
+		link_before(p, &p->limbo, no, SEG_NONE);
+		count(&p->n_limbo, 1);
+	}
 	rte_ticketlock_unlock(&p->lock);
+}
+
+bool seg_pin(struct seg_pool *p, uint32_t no)
+{
+	struct seg *s = &p->segs[no];
+
+	if (__atomic_load_n(&s->pins, __ATOMIC_RELAXED) == 0
+		&& __atomic_load_n(&p->n_pinned, __ATOMIC_RELAXED) >= p->n / SEG_PIN_PART)
+		return false;
+	if (__atomic_fetch_add(&s->pins, 1, __ATOMIC_RELAXED) == 0)
+		__atomic_fetch_add(&p->n_pinned, 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+void seg_unpin(struct seg_pool *p, uint32_t no)
+{
+	/* pairs(seg-pins): who uses it anew does so after this */
+	if (__atomic_fetch_sub(&p->segs[no].pins, 1, __ATOMIC_RELEASE) == 1)
+		/* pairs(seg-unpinned): the last that is touched, for the one who frees the pool */
+		__atomic_fetch_sub(&p->n_pinned, 1, __ATOMIC_RELEASE);
 }
 
 void seg_check(const struct seg_pool *p)
 {
-	uint32_t n = p->n_free + p->n_limbo + p->n_given;
+	uint32_t n = p->n_free + p->n_limbo + p->n_held + p->n_given;
 
 	for (unsigned q = 0; q < SEG_QUEUES; q++) {
 		uint32_t n_chained = 0;

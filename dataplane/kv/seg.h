@@ -11,6 +11,9 @@
  *      has found stays as it is until it reports
  *  S4  `live` is the size of the items in it that the index names; below 0 for a moment when the number is read between two
  *      writers' changes, and more than that in DROPPED segments (kv/kvdrop.h)
+ *  S5  bytes of a pinned segment stay as they are: who reads them beyond its own report has pinned it before that. So from when
+ *      readers have left an emptied one it is pinned by nobody anew; until nobody does, it is in `held`,
+ *      which in place of limbo takes those that are pinned when they are emptied, too
  *
  * The lock is taken for a segment, not for an item: about once in a thousand items of 1/1000 of its size.
  */
@@ -41,7 +44,11 @@ struct seg {
 	uint32_t min_when; /* no item in it expires before this second; 0: none does */
 	uint32_t max_when; /* all in it has expired at this second; SEG_NEVER: something does not */
 	uint32_t era;      /* of the user's, given to seg_open() */
+	uint32_t pins;     /* pairs(seg-pins) */
 };
+
+/* Of the segments so many may be pinned at a time, and one more for each thread that comes at once. */
+#define SEG_PIN_PART 4u
 
 struct seg_chain {
 	uint32_t head, tail;
@@ -55,13 +62,14 @@ struct seg_pool {
 	struct seg *segs;
 	rte_ticketlock_t lock;
 	/* w: holder of the lock  r: all, relaxed, as hints */
-	uint32_t n_free, n_limbo, n_given, n_dropped;
+	uint32_t n_free, n_limbo, n_held, n_given, n_dropped;
 	uint32_t n_queue[SEG_QUEUES]; /* OPEN, SEALED, VICTIM and DROPPED ones */
 	uint32_t n_sealed[SEG_QUEUES];
-	uint32_t seq; /* of the next that is opened */
+	uint32_t seq;      /* of the next that is opened */
+	uint32_t n_pinned; /* atomic  pairs(seg-unpinned) */
 	/* w and r: holder of the lock */
 	uint32_t free;
-	struct seg_chain limbo, dropped, chains[SEG_QUEUES][SEG_CLASSES];
+	struct seg_chain limbo, held, dropped, chains[SEG_QUEUES][SEG_CLASSES];
 };
 
 /* base: n << shift bytes; segs: n of them, both the caller's for as long as the pool is. readers: of all threads that use
@@ -79,7 +87,7 @@ uint32_t seg_give(struct seg_pool *p);
 /* The caller's OPEN segment to the end of its chain. */
 void seg_seal(struct seg_pool *p, uint32_t no);
 
-/* The oldest sealed segment of a queue, now the caller's VICTIM, or SEG_NONE. */
+/* The oldest sealed segment of a queue, but for pinned ones, now the caller's VICTIM, or SEG_NONE. */
 uint32_t seg_take_oldest(struct seg_pool *p, uint8_t queue);
 
 /* Takes this one, if it is SEALED. */
@@ -93,6 +101,24 @@ uint32_t seg_take_dropped(struct seg_pool *p);
 
 /* The caller's VICTIM or OPEN segment, of whose items the index names none any more, to limbo. */
 void seg_retire(struct seg_pool *p, uint32_t no);
+
+static inline bool seg_is_pinned(const struct seg_pool *p, uint32_t no)
+{
+	/* pairs(seg-pins): what others have read of it they have read */
+	return __atomic_load_n(&p->segs[no].pins, __ATOMIC_ACQUIRE) > 0;
+}
+
+/* The segment is not used anew until seg_unpin(), which any thread may call, while the pool is there. For who reads in it, since its last
+ * quiescent report. false: it is not pinned, as many are. */
+bool seg_pin(struct seg_pool *p, uint32_t no);
+void seg_unpin(struct seg_pool *p, uint32_t no);
+
+/* Segments that are pinned. 0, and nobody pins any more: no seg_unpin() is under way either. */
+static inline uint32_t seg_pinned(const struct seg_pool *p)
+{
+	/* pairs(seg-unpinned): whoever has left does not touch the pool any more */
+	return __atomic_load_n(&p->n_pinned, __ATOMIC_ACQUIRE);
+}
 
 /* A hint. */
 static inline bool seg_has_sealed(const struct seg_pool *p, uint8_t queue)
