@@ -20,6 +20,7 @@ struct part { /* of one worker; all 0 without TCP */
 	struct tcp_stats tcp;
 	struct servetcp_stats serve;
 	struct tcp_usage used, max;
+	uint32_t refs_used, refs_max;
 };
 
 struct tcpreq {
@@ -50,7 +51,11 @@ struct number {
 	X(n_time_waits, "time_waits", "ended connections whose late segments are waited for") \
 	X(n_bufs, "buffers", "packet buffers of requests and answers that wait")
 static const struct number numbers[] = {
-	USAGE(USAGE_NUMBER) TCP_STATS(TCP_NUMBER) SERVETCP_STATS(SERVE_NUMBER)};
+	USAGE(USAGE_NUMBER){"values_sent",
+		"values of which parts are sent from where they lie in the cache",
+		offsetof(struct part, refs_used), offsetof(struct part, refs_max), MR_TCP_USAGE,
+		true},
+	TCP_STATS(TCP_NUMBER) SERVETCP_STATS(SERVE_NUMBER)};
 
 int tcpreq_create(struct tcpreq **out, unsigned n_workers)
 {
@@ -81,6 +86,7 @@ static bool copy_part(struct worker *w, struct worker_job *job)
 	p->serve = *servetcp_stats(w);
 	servetcp_usage(w, &p->used);
 	servetcp_limits(w, &p->max);
+	servetcp_refs(w, &p->refs_used, &p->refs_max);
 	return true;
 }
 

@@ -21,6 +21,7 @@ struct iface {
 	/* what all of its devices do with what is sent, if asked to */
 	bool writes_csums;    /* the TCP checksum */
 	bool writes_ip_csums; /* with tso_mbufs: the IPv4 checksum of each segment that they make */
+	bool takes_chains;    /* frames of several mbufs, which may refer to any memory of DPDK's */
 	uint16_t tso_mbufs;   /* segmentation of TCP: mbufs of a frame at most; 0: there is none */
 	uint16_t nics[IFACE_NICS_MAX]; /* DPDK port ids */
 };

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "core/virtiotx.h"
 
+#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_thash.h>
 
@@ -79,16 +80,25 @@ static bool has_all(uint64_t offloads, uint64_t wanted)
 
 #define TSO_OFFLOADS \
 	(RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+#define TSO_PIECES \
+	3u /* headers, and the end of one mbuf and the beginning of another are a segment */
 
-/* For segments of our own, mbufs are sent that somebody keeps a reference to, and chains of them where the device cuts these; a segment
- * then is the end of one mbuf and the beginning of another, and headers. */
+/* For segments of our own, mbufs are sent that somebody keeps a reference to. Chains of them pay where the device cuts these. */
 static uint64_t tx_wishes(const struct rte_eth_dev_info *info, bool has_tcp)
 {
+	const uint64_t capa = info->tx_offload_capa;
+
 	if (!has_tcp)
-		return info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-	if (has_all(info->tx_offload_capa, TSO_OFFLOADS) && info->tx_desc_lim.nb_mtu_seg_max >= 3)
-		return TSO_OFFLOADS | (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
-	return info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+		return capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if (has_all(capa, TSO_OFFLOADS) && info->tx_desc_lim.nb_mtu_seg_max >= TSO_PIECES)
+		return TSO_OFFLOADS | (capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
+	return capa & RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+}
+
+/* In any memory of DPDK's: physical addresses would have to be asked for, and hold for a page only. */
+static bool takes_chains(const struct nic *nic)
+{
+	return has_all(nic->tx_offloads, TSO_OFFLOADS) && rte_eal_iova_mode() == RTE_IOVA_VA;
 }
 
 /* Mbufs of a frame that the device cuts, at most; 0: it cuts none. */
@@ -285,10 +295,12 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 		get_mac(nic, &iface->mac);
 		iface->writes_csums = true;
 		iface->writes_ip_csums = writes_ip_csums(nic);
+		iface->takes_chains = true;
 		iface->tso_mbufs = UINT16_MAX;
 		rte_eth_dev_get_mtu(nic->id, &iface->mtu_bytes);
 	}
 	iface->writes_csums &= !!(nic->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
+	iface->takes_chains &= takes_chains(nic);
 	iface->tso_mbufs = iface->writes_ip_csums == writes_ip_csums(nic)
 		? RTE_MIN(iface->tso_mbufs, tso_mbufs(nic, &info))
 		: 0; /* one wants that checksum to be there, the other does not */

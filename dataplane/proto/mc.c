@@ -36,6 +36,12 @@ void mc_out_grow(struct mc_out *out, const void *data, uint32_t len)
 			p += n;
 			len -= n;
 		}
+		if (len >= MC_OUT_REFER_MIN && out->refer != NULL) {
+			const uint32_t n_sent = out->refer(out, p, len);
+
+			p += n_sent;
+			len -= n_sent;
+		}
 		if (len == 0)
 			return;
 		if (!out->grow(out))

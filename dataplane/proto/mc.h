@@ -155,12 +155,17 @@ struct mc_result {
 	uint64_t number; /* of arithmetic */
 };
 
+#define MC_OUT_REFER_MIN 8192u /* bytes: fewer are copied sooner than referred to */
+
 /* Where an answer goes: room, and what makes more of it. Bytes are cut anywhere. */
 struct mc_out {
 	uint8_t *p, *end;
 	/* There is no room left: sets p and end anew. false: there is none, and the answer is cut off (is_full). */
 	bool (*grow)(struct mc_out *out);
 	bool is_full;
+	/* NULL: there is none. Room has ended within these bytes: how many of them went on their way without being copied, which stay as
+	 * they are until the caller's next quiescent report; 0: none. Sets p and end anew. */
+	uint32_t (*refer)(struct mc_out *out, const uint8_t *p, uint32_t len);
 };
 
 struct mc_limits {

@@ -17,6 +17,8 @@ struct cacheset {
 	uint64_t used_bytes;
 	struct cache **caches;
 	unsigned n, cap;
+	struct cache
+		*going; /* of no generation, and drivers still have mbufs with values: by `next` */
 };
 
 _Static_assert((int)MR_EVICTION_FIFO == EVICT_FIFO + 1 && (int)MR_EVICTION_LRU == EVICT_LRU + 1
@@ -34,15 +36,6 @@ int cacheset_create(struct cacheset **out, const struct cacheset_params *params)
 	s->params = *params;
 	*out = s;
 	return 0;
-}
-
-void cacheset_destroy(struct cacheset **s)
-{
-	if (*s == NULL)
-		return;
-	free((*s)->caches);
-	free(*s);
-	*s = NULL;
 }
 
 uint64_t cacheset_memory_used(const struct cacheset *s)
@@ -193,6 +186,41 @@ static int add(struct cacheset *s, struct cache *c)
 	return 0;
 }
 
+/* Frees those that have gone, and whose last values drivers have sent. */
+static void reap(struct cacheset *s)
+{
+	struct cache **at = &s->going;
+
+	while (*at != NULL) {
+		struct cache *c = *at;
+
+		if (kv_is_pinned(c->kv)) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		s->used_bytes -= c->spec.memory_bytes;
+		drop(s, c);
+	}
+}
+
+void cacheset_destroy(struct cacheset **s)
+{
+	if (*s == NULL)
+		return;
+	reap(*s);
+	while ((*s)->going != NULL) {
+		struct cache *c = (*s)->going;
+
+		(*s)->going = c->next;
+		c->kv = NULL; /* drivers that are closed later give mbufs back that point there: the process's end has it */
+		drop(*s, c);
+	}
+	free((*s)->caches);
+	free(*s);
+	*s = NULL;
+}
+
 int cacheset_get(
 	struct cacheset *s, const struct mr_cache *spec, struct cache **out, struct mr_error *err)
 {
@@ -206,6 +234,7 @@ int cacheset_get(
 			return 0;
 		}
 	}
+	reap(s);
 	rc = check_room(s, spec, err);
 	if (rc == 0)
 		rc = make(s, spec, &c, err);
@@ -234,8 +263,9 @@ void cacheset_put(struct cacheset *s, struct cache **cp)
 			break;
 		}
 	}
-	s->used_bytes -= c->spec.memory_bytes;
-	drop(s, c);
+	c->next = s->going;
+	s->going = c;
+	reap(s);
 }
 
 void cacheset_update(struct cache *c, const struct mr_cache *spec)

@@ -41,6 +41,7 @@ struct cache {
 	struct kv *kv;
 	struct cache_watch *watches; /* of each worker */
 	uint32_t n_refs;             /* generations */
+	struct cache *next;          /* of those that are going */
 	uint32_t
 		now_s; /* seconds on its time line  w: workers, once in a tick, relaxed  r: manager */
 };

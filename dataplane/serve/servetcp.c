@@ -283,6 +283,37 @@ static bool grow(struct mc_out *out)
 	return true;
 }
 
+/* Whole segments of a long value go from where it lies; what is around them is copied. Once refused, so is the rest of the run. */
+static uint32_t refer(struct mc_out *out, const uint8_t *p, uint32_t len)
+{
+	struct run_conn *r = (struct run_conn *)(void *)out;
+	struct servetcp *st = r->st;
+	struct rte_mbuf_ext_shared_info *by = NULL;
+	uint32_t n = 0, n_bufs;
+
+	if (tcp_takes_refs(r->conn->c)) {
+		by = serveref_get(st->refs, st->kv, p);
+		st->stats.refs_refused += by == NULL;
+	}
+	if (likely(by != NULL)) {
+		end_write(r);
+		out->p = out->end = NULL;
+		n = tcp_write_ref(r->conn->c, p, len, by);
+		serveref_put(by);
+	}
+	if (unlikely(n == 0)) {
+		out->refer = NULL;
+		return 0;
+	}
+	st->stats.refs++;
+	r->conn->n_written += n;
+	n_bufs = n / BUF_BYTES;
+	st->n_used += n_bufs - RTE_MIN(n_bufs, st->n_kept);
+	st->n_kept -= RTE_MIN(n_bufs, st->n_kept);
+	st->is_tight = st->n_used > st->n_bufs / 8;
+	return n;
+}
+
 static void on_request(void *ctx, const struct mc_request *r)
 {
 	struct run_count *x = ctx;
@@ -346,6 +377,7 @@ static void run_service(struct servetcp *st, uint32_t service_idx, unsigned n)
 		.on_request = on_request,
 		.ctx = &x};
 
+	st->kv = cache->kv;
 	serve_ask(&x.asked, st->w, cache, st->begun);
 	for (unsigned i = 0; i < n; i++)
 		conns[i] = &st->run[i].mc;
@@ -398,7 +430,7 @@ static void on_ready(void *ctx, struct tcb *const *c, unsigned n)
 			r->st = st;
 			r->conn = conn;
 			r->begin = NULL;
-			r->mc.out = (struct mc_out){.grow = grow};
+			r->mc.out = (struct mc_out){.grow = grow, .refer = refer};
 			r->mc.s = &conn->stream;
 			r->mc.ops = &stream_ops;
 			n_run++;
@@ -418,6 +450,7 @@ static uint32_t share_of(uint32_t n_conns, uint32_t part, uint32_t min)
 }
 
 #define SYNS_MIN 1024u
+#define N_REFS 1024u /* values that are sent from where they lie, of a worker */
 #define TIME_WAITS_MIN 1024u
 
 /* Buffers for requests that come in pieces, by size: few of the large ones, which only values need. */
@@ -464,6 +497,8 @@ int servetcp_create(struct servetcp **out, const struct servetcp_params *p, stru
 	if (st->listeners != NULL && st->conns != NULL)
 		rc = mcstream_stock_create(&st->stock, stock_sizes, socket_id);
 	if (rc == 0)
+		rc = serveref_create(&st->refs, N_REFS, socket_id);
+	if (rc == 0)
 		rc = create_stack(st, p, socket_id);
 	if (rc != 0) {
 		servetcp_destroy(&st);
@@ -485,6 +520,7 @@ void servetcp_destroy(struct servetcp **out)
 		return;
 	tcp_destroy(&st->tcp);
 	mcstream_stock_destroy(&st->stock);
+	serveref_destroy(&st->refs);
 	rte_free(st->listeners);
 	rte_free(st->conns);
 	rte_free(st);

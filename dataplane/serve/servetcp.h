@@ -30,6 +30,8 @@ struct servetcp_params {
 	X(no_answer_buffer, "requests that had to wait as buffers were short") \
 	X(answers_cut, \
 		"connections ended as there was no buffer for an answer, or it was too long") \
+	X(refs, "answers of which a part was sent from where it lies in the cache") \
+	X(refs_refused, "... and that were copied, as too much was on its way so") \
 	X(slow_readers, "connections ended that kept buffers for too long when these were short") \
 	X(unserved, "connections ended as their service went, or refuses their client now")
 
@@ -101,3 +103,5 @@ const struct tcp_stats *servetcp_tcp_stats(const struct worker *w);
 const struct servetcp_stats *servetcp_stats(const struct worker *w);
 void servetcp_usage(const struct worker *w, struct tcp_usage *u);
 void servetcp_limits(const struct worker *w, struct tcp_usage *max);
+/* Values that are being sent from where they lie, and how many can be. */
+void servetcp_refs(const struct worker *w, uint32_t *used, uint32_t *max);

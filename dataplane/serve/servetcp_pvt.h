@@ -6,6 +6,7 @@
 #include "lb/rate.h"
 #include "serve/mcstream.h"
 #include "serve/serve_pvt.h"
+#include "serve/serveref.h"
 #include "serve/servetcp.h"
 
 #include <rte_tcp.h>
@@ -51,6 +52,8 @@ struct servetcp {
 	struct serve_tally *tallies;
 	struct listener *listeners;
 	struct mcstream_stock *stock;
+	struct serveref *refs;
+	struct kv *kv;              /* of the service whose requests are executed */
 	struct conn *conns, *spare; /* spare: a list by link.tqe_next */
 	struct conn_list_head waiting, closing;
 	struct conn_list_head starved; /* of `waiting`, by when they are asked again */

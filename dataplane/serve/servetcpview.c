@@ -102,3 +102,11 @@ void servetcp_limits(const struct worker *w, struct tcp_usage *max)
 {
 	tcp_limits(w->serve->tcp->tcp, max);
 }
+
+void servetcp_refs(const struct worker *w, uint32_t *used, uint32_t *max)
+{
+	const struct servetcp *st = w->serve->tcp;
+
+	*used = serveref_used(st->refs);
+	*max = serveref_max(st->refs);
+}

@@ -14,8 +14,9 @@
  *
  * Queues are chains of mbufs with a struct tcp_seg in the private area, behind what core/ may write there. A segment to send
  * is one mbuf whose payload begins at RTE_PKTMBUF_HEADROOM; headers are written in front of it, and the driver gets a
- * reference of its own. While it has that, nothing of the mbuf is written: a retransmission is then a copy. Where devices cut
- * frames into segments, several of the queue may go as one, chained: that is the driver's affair, the queue frees one at a time.
+ * reference of its own. While it has that, nothing of the mbuf is written: a retransmission is then a copy. One that refers to other memory
+ * (tcp_write_ref()) goes behind a mbuf with the headers. Where devices cut frames into segments, several of the queue may go as one. Chains are
+ * the driver's affair, the queue frees one at a time.
  */
 #include "base/wheel.h"
 #include "tcp/tcp.h"
@@ -237,6 +238,7 @@ struct tcp_in {
 struct tcp_head {
 	uint32_t seq, ack;
 	uint16_t wnd;
+	uint16_t cut; /* the device cuts the payload into segments of so many bytes; 0: it is one */
 	uint8_t flags;
 	struct tcp_opts o;
 };

@@ -629,6 +629,17 @@ bool tcp_write_begin(struct tcb *c, uint8_t **p, uint8_t **end)
 	return true;
 }
 
+static void append_snd(struct tcb *c, struct rte_mbuf *m)
+{
+	if (c->snd_tail != NULL)
+		tcp_seg(c->snd_tail)->next = m;
+	else
+		c->snd_head = m;
+	c->snd_tail = m;
+	if (c->snd_unsent == NULL)
+		c->snd_unsent = m;
+}
+
 void tcp_write_end(struct tcb *c, uint8_t *p)
 {
 	struct rte_mbuf *m = c->writing != NULL ? c->writing : c->snd_tail;
@@ -641,13 +652,7 @@ void tcp_write_end(struct tcb *c, uint8_t *p)
 			tcp_buf_free(c->t, m);
 			return;
 		}
-		if (c->snd_tail != NULL)
-			tcp_seg(c->snd_tail)->next = m;
-		else
-			c->snd_head = m;
-		c->snd_tail = m;
-		if (c->snd_unsent == NULL)
-			c->snd_unsent = m;
+		append_snd(c, m);
 	}
 	tcp_seg(m)->len = (uint16_t)(tcp_seg(m)->len + n);
 	c->snd_bytes += n;
@@ -668,6 +673,38 @@ uint32_t tcp_write(struct tcb *c, const void *data, uint32_t len)
 		tcp_write_end(c, p + n);
 	}
 	return done;
+}
+
+bool tcp_takes_refs(const struct tcb *c)
+{
+	const struct iface *f = &c->t->p.ifaces->of[c->link.iface];
+
+	return f->writes_csums && f->takes_chains;
+}
+
+uint32_t tcp_write_ref(
+	struct tcb *c, const void *data, uint32_t len, struct rte_mbuf_ext_shared_info *by)
+{
+	const uint8_t *const end = (const uint8_t *)data + len;
+	const uint8_t *p = data;
+
+	if (c->snd_unsent == NULL || tcp_seg(c->snd_tail)->len < c->mss || !tcp_takes_refs(c))
+		return 0;
+	while (end - p >= c->mss && can_write(c)
+		&& tcp_snd_max(c->profile) - c->snd_bytes >= c->mss) {
+		struct rte_mbuf *m = tcp_buf_take(c->t, c->t->p.n_bufs / 2 - c->t->p.n_bufs / 64);
+
+		if (m == NULL)
+			break;
+		rte_mbuf_ext_refcnt_update(by, 1);
+		rte_pktmbuf_attach_extbuf(m, (void *)(uintptr_t)p, (rte_iova_t)p, c->mss, by);
+		*tcp_seg(m) = (struct tcp_seg){.seq = tcp_seg_end(c->snd_tail), .len = c->mss};
+		append_snd(c, m);
+		c->snd_bytes += c->mss;
+		p += c->mss;
+		tcp_mark_dirty(c->t, c);
+	}
+	return (uint32_t)(p - (const uint8_t *)data);
 }
 
 uint32_t tcp_queued(const struct tcb *c)

@@ -12,6 +12,7 @@
 #include "core/burst.h"
 #include "core/iface.h"
 
+#include <rte_mbuf_core.h>
 #include <rte_mempool.h>
 
 #include <stdbool.h>
@@ -140,6 +141,13 @@ bool tcp_write_begin(struct tcb *c, uint8_t **p, uint8_t **end);
 void tcp_write_end(struct tcb *c, uint8_t *p);
 /* Copies; returns how many of len bytes were queued. */
 uint32_t tcp_write(struct tcb *c, const void *data, uint32_t len);
+/* Whether tcp_write_ref() may be of use: the port's devices take chains of mbufs, and make the checksums. */
+bool tcp_takes_refs(const struct tcb *c);
+/* Whole segments of the len bytes, without a copy: a multiple of the segment size, how many were queued; 0: none, for want of a buffer, as
+ * the port takes no such frames or a copied segment is not full yet. They are in memory of rte_malloc(), and stay as they are until
+ * by->free_cb is called, by any thread: each segment takes a reference of it beside the caller's, which is the only one at first. */
+uint32_t tcp_write_ref(
+	struct tcb *c, const void *data, uint32_t len, struct rte_mbuf_ext_shared_info *by);
 /* Written bytes that are not acknowledged. */
 uint32_t tcp_queued(const struct tcb *c);
 /* on_ready() once when half of snd_max is free. */

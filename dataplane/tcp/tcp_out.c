@@ -123,7 +123,7 @@ void tcp_out_frame(
 	uint8_t *to = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)(n_ether + n_ip + n_tcp));
 	uint16_t sum;
 
-	m->ol_flags = offloads_of(&t->p.ifaces->of[link->iface], is_v4, m->nb_segs > 1);
+	m->ol_flags = offloads_of(&t->p.ifaces->of[link->iface], is_v4, h->cut > 0);
 	m->l2_len = n_ether;
 	m->l3_len = n_ip;
 	m->l4_len = n_tcp;
@@ -136,7 +136,7 @@ void tcp_out_frame(
 	write_tcp(to, from, h, opts, n_opts);
 	sum = checksum(from->tuple, to, n, m->ol_flags);
 	memcpy(to + offsetof(struct rte_tcp_hdr, cksum), &sum, sizeof(sum));
-	t->stats.segments_out += m->nb_segs;
+	t->stats.segments_out++;
 	t->p.ops->output(t->p.ctx, link->iface, m, from->profile);
 }
 
@@ -258,29 +258,57 @@ void tcp_out_control(struct tcb *c, uint8_t flags, uint32_t seq)
 	tcp_out_bare(c->t, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
 }
 
-/* The segment's payload, no more than mss of it, and headers, in its own mbuf or, while a driver has that, in a copy. */
+/* The driver gets a reference to the segment's own mbuf, with its first n bytes. */
+static void lend(struct rte_mbuf *m, uint16_t n)
+{
+	rte_mbuf_refcnt_update(m, 1);
+	m->data_off = tcp_seg(m)->off;
+	m->data_len = n;
+	m->next = NULL; /* it may have been one of several */
+	m->nb_segs = 1;
+}
+
+/* A mbuf with room for headers, for one that has none, in front of this one; or, while a driver has this one or the port takes no chains, in
+ * front of a copy of its bytes. */
+static struct rte_mbuf *frame_slow(struct tcb *c, struct rte_mbuf *m, uint16_t n)
+{
+	struct rte_mbuf *out = rte_pktmbuf_alloc(c->t->p.pool);
+
+	if (unlikely(out == NULL)) {
+		c->t->stats.no_buffer++;
+		return NULL;
+	}
+	if (rte_mbuf_refcnt_read(m) > 1 || !tcp_takes_refs(c)) {
+		memcpy(rte_pktmbuf_mtod(out, uint8_t *), tcp_seg_data(m), n);
+		out->data_len = n;
+		return out;
+	}
+	lend(m, n);
+	out->next = m;
+	out->nb_segs = 2;
+	return out;
+}
+
+/* What headers are written in front of, n bytes of the segment behind them. NULL: there is no buffer. */
+static inline struct rte_mbuf *frame_of(struct tcb *c, struct rte_mbuf *m, uint16_t n)
+{
+	if (unlikely(rte_mbuf_refcnt_read(m) > 1 || RTE_MBUF_HAS_EXTBUF(m)))
+		return frame_slow(c, m, n);
+	lend(m, n);
+	return m;
+}
+
+/* The segment's payload, no more than mss of it, and headers. */
 static bool transmit(struct tcb *c, struct rte_mbuf *m)
 {
 	struct tcp_seg *s = tcp_seg(m);
 	struct tcp *t = c->t;
-	struct rte_mbuf *out = m;
 	const uint16_t len = RTE_MIN(s->len, c->mss);
+	struct rte_mbuf *out = frame_of(c, m, len);
 	struct tcp_head h;
 
-	if (rte_mbuf_refcnt_read(m) > 1) {
-		out = rte_pktmbuf_alloc(t->p.pool);
-		if (out == NULL) {
-			t->stats.no_buffer++;
-			return false;
-		}
-		memcpy(rte_pktmbuf_mtod(out, uint8_t *), tcp_seg_data(m), len);
-	} else {
-		rte_mbuf_refcnt_update(m, 1);
-		m->data_off = s->off;
-		m->next = NULL; /* it may have been one of several */
-		m->nb_segs = 1;
-	}
-	out->data_len = len;
+	if (out == NULL)
+		return false;
 	out->pkt_len = len;
 	h = head_of(c,
 		(uint8_t)((s->flags & TCP_SEG_FIN && len == s->len ? RTE_TCP_FIN_FLAG : 0)
@@ -385,54 +413,64 @@ static bool transmit_new(struct tcb *c)
 /* Segments that go in one frame, for a device to cut: all but the last are full, so that it makes the same of them. */
 struct train {
 	struct rte_mbuf *head, *tail; /* chained; head NULL: there are none */
-	uint32_t len;
-	uint16_t n;
+	struct rte_mbuf *last;        /* segment */
+	uint32_t seq, len;
+	uint16_t n_mbufs, n_segs;
 };
 
 static bool goes_with(
 	const struct tcb *c, const struct train *r, struct rte_mbuf *m, uint32_t n_max)
 {
-	return r->n < n_max && tcp_seg(r->tail)->len == c->mss && tcp_seg(m)->len > 0
+	return r->n_mbufs < n_max && tcp_seg(r->last)->len == c->mss && tcp_seg(m)->len > 0
 		&& r->len + tcp_seg(m)->len <= TRAIN_MAX;
 }
 
-/* The next new segment, which may be sent. No driver has had it yet. */
-static void add_new(struct tcb *c, struct train *r)
+/* The next new segment, which may be sent. No driver has had it yet. false: there is no buffer. */
+static bool add_new(struct tcb *c, struct train *r)
 {
 	struct rte_mbuf *m = c->snd_unsent;
 	struct tcp_seg *s = tcp_seg(m);
 
-	rte_mbuf_refcnt_update(m, 1);
-	m->data_off = s->off;
-	m->data_len = s->len;
-	s->sent_us = (uint32_t)c->t->now_us;
-	if (r->head != NULL)
+	if (r->head == NULL) {
+		r->head = frame_of(c, m, s->len);
+		if (r->head == NULL)
+			return false;
+		r->tail = r->head->next != NULL ? m : r->head;
+		r->seq = s->seq;
+		r->n_mbufs = r->head->nb_segs;
+	} else {
+		lend(m, s->len);
 		r->tail->next = m;
-	else
-		r->head = m;
-	r->tail = m;
+		r->tail = m;
+		r->n_mbufs++;
+	}
+	r->last = m;
 	r->len += s->len;
-	r->n++;
+	r->n_segs++;
+	s->sent_us = (uint32_t)c->t->now_us;
 	c->snd_nxt += tcp_seg_span(m);
 	c->snd_unsent = s->next;
 	c->rack |= TCP_RACK_MOVED;
+	return true;
 }
 
 static void send_train(struct tcb *c, struct train *r)
 {
-	struct rte_mbuf *m = r->head;
 	const uint8_t flags =
-		(uint8_t)((tcp_seg(r->tail)->flags & TCP_SEG_FIN ? RTE_TCP_FIN_FLAG : 0)
+		(uint8_t)((tcp_seg(r->last)->flags & TCP_SEG_FIN ? RTE_TCP_FIN_FLAG : 0)
 			| (r->len > 0 ? RTE_TCP_PSH_FLAG : 0));
-	const struct tcp_head h = head_of(c, flags, tcp_seg(m)->seq);
+	struct tcp_head h = head_of(c, flags, r->seq);
 
-	m->pkt_len = r->len;
-	m->nb_segs = r->n;
-	m->tso_segsz = c->mss;
+	r->head->pkt_len = r->len;
+	r->head->nb_segs = r->n_mbufs;
+	if (r->n_segs > 1) {
+		h.cut = r->head->tso_segsz = c->mss;
+		c->t->stats.frames_cut++;
+		c->t->stats.segments_out += r->n_segs - 1;
+	}
 	if (c->ooo == NULL || !(c->flags & TCP_F_SACK))
 		is_acked(c);
-	c->t->stats.frames_cut += r->n > 1;
-	tcp_out_frame(c->t, m, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
+	tcp_out_frame(c->t, r->head, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
 	*r = (struct train){.head = NULL};
 }
 
@@ -443,7 +481,8 @@ static void send_trains(struct tcb *c, uint32_t n_max)
 	while (c->snd_unsent != NULL && may_send(c, c->snd_unsent)) {
 		if (r.head != NULL && !goes_with(c, &r, c->snd_unsent, n_max))
 			send_train(c, &r);
-		add_new(c, &r);
+		if (!add_new(c, &r))
+			break;
 	}
 	if (r.head != NULL)
 		send_train(c, &r);

@@ -104,7 +104,7 @@ static struct sink *sink_create(const struct run *run)
 	s.chunk = run->n_sink != 0 ? malloc(run->n_sink) : s.all;
 	FUZZ_NEED(s.chunk != NULL, "no memory");
 	s.hash = s.n_bytes = 0;
-	s.out = (struct mc_out){s.chunk, s.chunk + s.n, grow, false};
+	s.out = (struct mc_out){.p = s.chunk, .end = s.chunk + s.n, .grow = grow};
 	return &s;
 }
 

@@ -136,7 +136,7 @@ static void open_line(struct line *l)
 	memset(l, 0, offsetof(struct line, script));
 	l->room = bytes;
 	l->space = UINT32_MAX;
-	l->c.out = (struct mc_out){bytes, bytes + ROOM, grow, false};
+	l->c.out = (struct mc_out){.p = bytes, .end = bytes + ROOM, .grow = grow};
 	l->c.s = &l->stream;
 	l->c.ops = &ops;
 }

@@ -28,6 +28,7 @@
 static struct rte_mempool *pool;
 static struct iface_set ifaces;
 static struct burst burst;
+static struct rte_mbuf_ext_shared_info shared; /* of what is written by reference */
 static const struct tcp_profile profile = {
 	.rcv_max = 20000, .snd_max = 20000, .keepalive_ms = 5000};
 
@@ -63,6 +64,20 @@ static void on_close(void *ctx, struct tcb *c, enum tcp_reason why)
 		x.c = NULL;
 }
 
+static void check_chain(const struct rte_mbuf *m)
+{
+	const struct iface *f = &ifaces.of[0];
+	uint32_t len = 0, n = 0;
+
+	for (const struct rte_mbuf *s = m; s != NULL; s = s->next, n++)
+		len += s->data_len;
+	FUZZ_CHECK(len == m->pkt_len && n == m->nb_segs, "the chain is not what its head says");
+	FUZZ_CHECK(n == 1 || f->takes_chains, "a chain where none is taken");
+	FUZZ_CHECK(n <= 2u || (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG && n <= f->tso_mbufs),
+		"too long a chain");
+	FUZZ_CHECK((m->ol_flags != 0) == f->writes_csums, "who makes the checksum?");
+}
+
 static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *of)
 {
 	const struct rte_ipv4_hdr *ip =
@@ -70,9 +85,12 @@ static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct
 	const struct rte_tcp_hdr *h = (const void *)(ip + 1);
 	const uint32_t n = m->pkt_len - RTE_ETHER_HDR_LEN - (uint32_t)sizeof(*ip);
 
-	FUZZ_CHECK(csum_l4(&ip->src_addr, &ip->dst_addr, 4, IPPROTO_TCP, h, n) == 0,
-		"the checksum is wrong");
-	FUZZ_CHECK(m->pkt_len <= RTE_ETHER_HDR_LEN + 1500, "longer than the MTU");
+	check_chain(m);
+	if (m->ol_flags == 0)
+		FUZZ_CHECK(csum_l4(&ip->src_addr, &ip->dst_addr, 4, IPPROTO_TCP, h, n) == 0,
+			"the checksum is wrong");
+	if (!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG))
+		FUZZ_CHECK(m->pkt_len <= RTE_ETHER_HDR_LEN + 1500, "longer than the MTU");
 	if (h->tcp_flags & RTE_TCP_SYN_FLAG) {
 		struct tcp_opts o;
 
@@ -231,7 +249,7 @@ static void step_app(uint8_t what)
 
 	if (x.c == NULL)
 		return;
-	switch (what % 4) {
+	switch (what % 5) {
 	case 0:
 		tcp_close(x.c);
 		break;
@@ -240,6 +258,10 @@ static void step_app(uint8_t what)
 		break;
 	case 2:
 		tcp_again(x.c);
+		break;
+	case 3:
+		FUZZ_CHECK(tcp_write_ref(x.c, nothing, sizeof(nothing), &shared) <= sizeof(nothing),
+			"more was written");
 		break;
 	default:
 		tcp_want_room(x.c);
@@ -299,6 +321,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&x, 0, sizeof(x));
 	x.now_us = p.now_us;
+	ifaces.of[0].writes_csums = setup & (32 | 64);
+	ifaces.of[0].takes_chains = setup & 64;
+	ifaces.of[0].tso_mbufs = (setup & (64 | 128)) == (64 | 128) ? 5 : 0;
+	rte_mbuf_ext_refcnt_set(&shared, 1);
 	x.rcv_nxt = 1000;
 	FUZZ_CHECK(tcp_create(&x.t, &p) == 0, "no memory");
 	if (!(setup & 16))
@@ -308,5 +334,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tcp_destroy(&x.t);
 	FUZZ_CHECK(x.n_open == x.n_close, "%u opened, %u closed", x.n_open, x.n_close);
 	FUZZ_CHECK(rte_mempool_in_use_count(pool) == 0, "buffers are lost");
+	FUZZ_CHECK(rte_mbuf_ext_refcnt_read(&shared) == 1, "a reference is lost");
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "tcphost.h"
 
 #include "net/parse.h"
+#include "txdevice.h"
 
 #include <rte_mempool.h>
 
@@ -273,31 +274,6 @@ void tcphost_poll(struct tcphost *host)
 	tcp_poll(host->tcp, now_us(host));
 }
 
-/* A frame of the box for this host, in a buffer of its own; false: there is none. */
-static bool take_frame(struct tcphost *host)
-{
-	struct rte_mbuf *m = harness_sent(host->p.h, 0), *copy = NULL;
-	const struct rte_ether_hdr *eh;
-
-	if (m == NULL)
-		return false;
-	eh = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	if (!rte_is_same_ether_addr(&eh->dst_addr, &host->ifaces.of[0].mac)) {
-		host->counts.n_other++;
-	} else if (host->p.is_passed != NULL
-		&& !host->p.is_passed(host->p.ctx, false, (const uint8_t *)eh, m->pkt_len)) {
-		host->counts.n_lost++;
-	} else {
-		copy = rte_pktmbuf_alloc(host->pool);
-		must(copy != NULL, "no buffer");
-		memcpy(rte_pktmbuf_append(copy, (uint16_t)m->pkt_len), eh, m->pkt_len);
-		host->burst.m[host->burst.n++] = copy;
-		host->counts.n_from_box++;
-	}
-	rte_pktmbuf_free(m); /* it has been sent */
-	return true;
-}
-
 static void take_burst(struct tcphost *host)
 {
 	struct burst *b = &host->burst;
@@ -315,14 +291,37 @@ static void take_burst(struct tcphost *host)
 	b->n = 0;
 }
 
-unsigned tcphost_take(struct tcphost *host)
+/* A frame of the box on the wire: for this host it is put into a buffer of its own. */
+static void on_frame(void *ctx, const uint8_t *frame, uint32_t len)
 {
-	unsigned n = 0;
+	struct tcphost *host = ctx;
+	const struct rte_ether_hdr *eh = (const void *)frame;
+	struct rte_mbuf *copy;
 
-	while (take_frame(host)) {
-		n++;
+	if (!rte_is_same_ether_addr(&eh->dst_addr, &host->ifaces.of[0].mac)) {
+		host->counts.n_other++;
+	} else if (host->p.is_passed != NULL
+		&& !host->p.is_passed(host->p.ctx, false, frame, len)) {
+		host->counts.n_lost++;
+	} else {
+		copy = rte_pktmbuf_alloc(host->pool);
+		must(copy != NULL, "no buffer");
+		memcpy(rte_pktmbuf_append(copy, (uint16_t)len), frame, len);
+		host->burst.m[host->burst.n++] = copy;
+		host->counts.n_from_box++;
 		if (host->burst.n == BURST_MAX)
 			take_burst(host);
+	}
+}
+
+unsigned tcphost_take(struct tcphost *host)
+{
+	struct rte_mbuf *m;
+	unsigned n = 0;
+
+	for (; (m = harness_sent(host->p.h, 0)) != NULL; n++) {
+		txdevice_send(&host->p.h->ifaces.of[0], m, on_frame, host);
+		rte_pktmbuf_free(m); /* it has been sent */
 	}
 	if (host->burst.n > 0)
 		take_burst(host);

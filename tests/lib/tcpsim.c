@@ -8,6 +8,7 @@
 #include "unit.h"
 
 #include <rte_ip.h>
+#include <rte_malloc.h>
 #include <rte_mempool.h>
 #include <rte_tcp.h>
 
@@ -44,6 +45,14 @@ struct end {
 	bool is_open, is_eof, is_closed, has_closed; /* is_closed: tcp_close() was called */
 };
 
+/* What was written by reference: a copy of its own, which is spoilt when the last has gone. */
+struct ref {
+	struct rte_mbuf_ext_shared_info shared;
+	struct sim *sim;
+	uint32_t len;
+	uint8_t bytes[];
+};
+
 struct sim {
 	const struct sim_conf *conf;
 	struct tcp *t[2];
@@ -58,6 +67,8 @@ struct sim {
 	struct end ends[2][SIM_CONNS_MAX];
 	enum sim_mode modes[SIM_CONNS_MAX];
 	unsigned n_opened[2], n_closed[2];
+	unsigned n_refs; /* not given back */
+	uint64_t ref_bytes;
 };
 
 struct host_ctx {
@@ -262,22 +273,66 @@ static struct end *end_of(const struct host_ctx *host, struct tcb *c)
 	return &host->sim->ends[host->host][rte_be_to_cpu_16(port) - FIRST_PORT];
 }
 
+static void on_ref_free(void *addr, void *opaque)
+{
+	struct ref *r = opaque;
+
+	(void)addr;
+	memset(r->bytes, 0xee, r->len);
+	r->sim->n_refs--;
+	rte_free(r);
+}
+
+/* As tcp_write(), of a piece that is long enough; 0 as a rule when a copied segment is not full. */
+static uint32_t write_ref(struct end *e, const uint8_t *data, uint32_t len)
+{
+	struct ref *r = rte_malloc(NULL, sizeof(*r) + len, 0);
+	uint32_t n;
+
+	CHECK(e->sim, r != NULL);
+	*r = (struct ref){
+		.shared = {.free_cb = on_ref_free, .fcb_opaque = r}, .sim = e->sim, .len = len};
+	memcpy(r->bytes, data, len);
+	rte_mbuf_ext_refcnt_set(&r->shared, 1);
+	e->sim->n_refs++;
+	n = tcp_write_ref(e->c, r->bytes, len, &r->shared);
+	e->sim->ref_bytes += n;
+	if (rte_mbuf_ext_refcnt_update(&r->shared, -1) == 0)
+		on_ref_free(NULL, r);
+	return n;
+}
+
 /* Writes a random part of what is still to be written; closes when there is nothing left. */
 static void send_some(struct end *e)
 {
 	struct sim *s = e->sim;
-	uint8_t block[4096];
+	uint8_t block[16384];
 
 	while (e->sent < e->to_send) {
 		const uint64_t left = e->to_send - e->sent;
-		const uint32_t n = 1 + draw(s, (uint32_t)RTE_MIN(left, sizeof(block)));
+		const uint32_t n = 1
+			+ draw(s,
+				(uint32_t)RTE_MIN(
+					left, s->conf->by_reference ? sizeof(block) : 4096ul));
 		const uint32_t m = (uint32_t)RTE_MIN((uint64_t)n, left);
-		uint32_t done;
+		uint32_t done = 0;
 
 		for (uint32_t i = 0; i < m; i++)
 			block[i] = byte_of(
 				e->conn, s->modes[e->conn] == SIM_ECHO ? 0 : e->host, e->sent + i);
-		done = tcp_write(e->c, block, m);
+		if (s->conf->by_reference) { /* fills the copied one that is begun, and goes on behind it */
+			uint8_t *p, *end;
+
+			if (tcp_queued(e->c) > 0 && tcp_write_begin(e->c, &p, &end)) {
+				done = RTE_MIN(m, (uint32_t)(end - p));
+				memcpy(p, block, done);
+				tcp_write_end(e->c, p + done);
+			}
+			if (done < m)
+				done += write_ref(e, block + done, m - done);
+		}
+		if (done < m)
+			done += tcp_write(e->c, block + done, m - done);
 		e->sent += done;
 		if (done < m) {
 			if (tcp_queued(e->c) > 0)
@@ -389,6 +444,7 @@ static void host_up(struct sim *s, unsigned i)
 	f->mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, (uint8_t)i}};
 	f->mtu_bytes = (uint16_t)s->conf->mtu;
 	f->writes_csums = s->conf->writes_csums;
+	f->takes_chains = s->conf->takes_chains;
 	f->writes_ip_csums = s->conf->writes_ip_csums;
 	f->tso_mbufs = s->conf->tso_mbufs;
 	ctxs[i] = (struct host_ctx){s, (uint8_t)i};
@@ -541,11 +597,12 @@ void sim_run(const struct sim_conf *conf, struct sim_result *result)
 	}
 	check_end(s);
 	result->end_us = s->now_us - begin_us;
+	result->ref_bytes = s->ref_bytes;
 	release(s, UINT64_MAX);
 	for (unsigned i = 0; i < 2; i++) {
 		result->stats[i] = *tcp_stats(s->t[i]);
 		tcp_destroy(&s->t[i]);
-		CHECK(s, rte_mempool_in_use_count(s->pool[i]) == 0);
+		CHECK(s, rte_mempool_in_use_count(s->pool[i]) == 0 && (i == 0 || s->n_refs == 0));
 		rte_mempool_free(s->pool[i]);
 	}
 	for (unsigned i = 0; i < s->n_frames; i++)

@@ -23,8 +23,9 @@ struct sim_conf {
 	uint32_t delay_us, jitter_us; /* one way; jitter_us more for those out of order */
 	uint32_t hold_us;             /* a driver keeps a mbuf so long after it was given */
 	/* what the devices do with what is sent, as in struct iface */
-	bool writes_csums, writes_ip_csums;
+	bool writes_csums, writes_ip_csums, takes_chains;
 	uint16_t tso_mbufs;
+	bool by_reference; /* what streams send is not copied, as far as that can be */
 	bool is_v6, no_ts, no_sack, no_wscale; /* options taken out of SYNs on the way */
 	enum tcp_cookies cookies;
 	uint32_t rcv_max, snd_max, n_bufs;
@@ -38,7 +39,8 @@ struct sim_conf {
 };
 
 struct sim_result {
-	uint64_t end_us; /* when the last connection had ended */
+	uint64_t end_us;    /* when the last connection had ended */
+	uint64_t ref_bytes; /* that were not copied by who sent them */
 	struct tcp_stats stats[2];
 };
 

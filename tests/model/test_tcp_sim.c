@@ -30,6 +30,7 @@ static struct sim_result run_seeds(struct sim_conf conf, unsigned n_seeds)
 		conf.seed = first + i;
 		sim_run(&conf, &one);
 		sum.end_us += one.end_us;
+		sum.ref_bytes += one.ref_bytes;
 #define ADD(name, help) \
 	sum.stats[0].name += one.stats[0].name, sum.stats[1].name += one.stats[1].name;
 		TCP_STATS(ADD)
@@ -229,33 +230,38 @@ static void lost_tails_are_probed(void **state)
 	assert_true(r.stats[0].tail_probes > r.stats[0].timeouts);
 }
 
-/* Whatever the devices do: checksums or not, frames that they cut, of all they may have or of two mbufs at most. */
+/* Whatever the devices do: checksums or not, frames of several mbufs, frames that they cut; and payload by reference, wherever the port
+ * takes it. */
 static void whatever_devices_do(void **state)
 {
 	static const struct {
-		bool writes_csums, writes_ip_csums;
+		bool writes_csums, takes_chains, writes_ip_csums;
 		uint16_t tso_mbufs;
-	} rows[] = {{false, false, 0}, {true, false, 0}, {true, false, 64}, {true, true, 64},
-		{true, false, 2}};
+	} rows[] = {{false, false, false, 0}, {false, true, false, 0}, {true, false, false, 0},
+		{true, true, false, 0}, {true, true, false, 64}, {true, true, true, 64},
+		{true, true, false, 3}};
 
 	(void)state;
-	for (unsigned i = 0; i < RTE_DIM(rows); i++)
-		for (unsigned family = 4; family <= 6; family += 2) {
-			struct sim_conf c = bad();
-			struct sim_result r;
+	for (unsigned i = 0; i < 2 * RTE_DIM(rows); i++) {
+		struct sim_conf c = bad();
+		struct sim_result r;
 
-			c.writes_csums = rows[i].writes_csums;
-			c.writes_ip_csums = rows[i].writes_ip_csums;
-			c.tso_mbufs = rows[i].tso_mbufs;
-			c.is_v6 = family == 6;
-			c.no_sack = c.no_ts = i == 4;
-			c.hold_us = i % 2 == 0 ? 200 : 400000;
-			c.path_mtu = 1280;
-			c.narrow_us = 30000;
-			r = run_seeds(c, 3);
-			assert_true((r.stats[0].frames_cut > 0) == (rows[i].tso_mbufs > 0));
-			assert_true(r.stats[0].retransmits > 0 && r.stats[0].mss_lowered > 0);
-		}
+		c.by_reference = i % 2;
+		c.is_v6 = i % 4 < 2;
+		c.writes_csums = rows[i / 2].writes_csums;
+		c.takes_chains = rows[i / 2].takes_chains;
+		c.writes_ip_csums = rows[i / 2].writes_ip_csums;
+		c.tso_mbufs = rows[i / 2].tso_mbufs;
+		c.no_sack = c.no_ts = i / 2 == 6;
+		c.hold_us = i % 2 ? 400000 : 200;
+		c.path_mtu = 1280;
+		c.narrow_us = 30000;
+		r = run_seeds(c, 2);
+		assert_true((r.stats[0].frames_cut > 0) == (c.tso_mbufs > 0));
+		assert_true(
+			(r.ref_bytes > 0) == (c.by_reference && c.writes_csums && c.takes_chains));
+		assert_true(r.stats[0].retransmits > 0 && r.stats[0].mss_lowered > 0);
+	}
 }
 
 /* In segments and time it is the same whether devices cut or not. */
@@ -272,7 +278,8 @@ static void cutting_changes_nothing_on_the_wire(void **state)
 	c.hold_us = 0; /* no chance for each mbuf */
 	c.writes_csums = true;
 	for (unsigned i = 0; i < 2; i++) {
-		c.tso_mbufs = i == 0 ? 0 : 64;
+		c.takes_chains = i > 0;
+		c.tso_mbufs = i > 0 ? 64 : 0;
 		r[i] = run_seeds(c, 3);
 	}
 	assert_int_equal(r[0].end_us, r[1].end_us);

@@ -150,8 +150,8 @@ static struct sink *sink_create(uint32_t n)
 
 	assert_non_null(s);
 	s->n_max = n;
-	s->out = n == 0 ? (struct mc_out){s->all, s->all + sizeof(s->all), grow, false}
-			: (struct mc_out){s->chunk, s->chunk + n, grow, false};
+	s->out = n == 0 ? (struct mc_out){.p = s->all, .end = s->all + sizeof(s->all), .grow = grow}
+			: (struct mc_out){.p = s->chunk, .end = s->chunk + n, .grow = grow};
 	return s;
 }
 

@@ -354,7 +354,7 @@ static void test_full(void **state)
 	(void)state;
 	for (uint32_t n = 0; n <= sizeof(all); n++) {
 		uint8_t *room = malloc(n);
-		struct mc_out out = {room, room + n, no_more, false};
+		struct mc_out out = {.p = room, .end = room + n, .grow = no_more};
 
 		mcfix_parse(&r, "version\r\n", 9, &(struct mc_limits){64, false});
 		mc_reply_version(&out, &r, "1.2.3");
@@ -380,7 +380,8 @@ static void test_numbers(void **state)
 		char text[32], line[64];
 		struct mc_request r;
 		uint8_t out_bytes[64];
-		struct mc_out out = {out_bytes, out_bytes + sizeof(out_bytes), no_more, false};
+		struct mc_out out = {
+			.p = out_bytes, .end = out_bytes + sizeof(out_bytes), .grow = no_more};
 
 		if (i >= 1000 && (i - 1000) % 3 == 2)
 			power *= 10;

@@ -117,7 +117,7 @@ static struct line *open_line(const void *script, uint32_t len)
 	assert_non_null(l);
 	l->out = malloc(OUT_MAX);
 	assert_non_null(l->out);
-	l->c.out = (struct mc_out){l->room, l->room + ROOM, grow, false};
+	l->c.out = (struct mc_out){.p = l->room, .end = l->room + ROOM, .grow = grow};
 	l->c.s = &l->stream;
 	l->c.ops = &ops;
 	l->space = UINT32_MAX;

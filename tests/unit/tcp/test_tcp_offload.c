@@ -158,6 +158,7 @@ static void up_cut(bool has_sack, bool writes_ip_csums, uint16_t tso_mbufs)
 {
 	ackbed_up(has_sack, true);
 	ackbed.ifaces.of[0].writes_csums = true;
+	ackbed.ifaces.of[0].takes_chains = true;
 	ackbed.ifaces.of[0].writes_ip_csums = writes_ip_csums;
 	ackbed.ifaces.of[0].tso_mbufs = tso_mbufs;
 	ackbed_establish();
