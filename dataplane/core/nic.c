@@ -83,14 +83,22 @@ static bool has_all(uint64_t offloads, uint64_t wanted)
 #define TSO_PIECES \
 	3u /* headers, and the end of one mbuf and the beginning of another are a segment */
 
+/* net_tap offers segmentation, and then refuses every frame whose segments are full: it counts the Ethernet header as a part of the MTU. */
+static bool can_cut(const struct nic *nic, const struct rte_eth_dev_info *info)
+{
+	return has_all(info->tx_offload_capa, TSO_OFFLOADS)
+		&& info->tx_desc_lim.nb_mtu_seg_max >= TSO_PIECES
+		&& strcmp(nic->driver, "net_tap") != 0;
+}
+
 /* For segments of our own, mbufs are sent that somebody keeps a reference to. Chains of them pay where the device cuts these. */
-static uint64_t tx_wishes(const struct rte_eth_dev_info *info, bool has_tcp)
+static uint64_t tx_wishes(const struct nic *nic, const struct rte_eth_dev_info *info, bool has_tcp)
 {
 	const uint64_t capa = info->tx_offload_capa;
 
 	if (!has_tcp)
 		return capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-	if (has_all(capa, TSO_OFFLOADS) && info->tx_desc_lim.nb_mtu_seg_max >= TSO_PIECES)
+	if (can_cut(nic, info))
 		return TSO_OFFLOADS | (capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
 	return capa & RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
 }
@@ -119,7 +127,7 @@ static int configure(
 	nic->n_rxq = at_most(wish, info->max_rx_queues);
 	nic->n_txq = at_most(p->n_workers, info->max_tx_queues);
 	conf.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
-	conf.txmode.offloads = tx_wishes(info, p->has_tcp);
+	conf.txmode.offloads = tx_wishes(nic, info, p->has_tcp);
 	if (nic->n_rxq > 1 && (info->flow_type_rss_offloads & RSS_TYPES)) {
 		const uint8_t len = info->hash_key_size ? info->hash_key_size : sizeof(rss_key);
 
