@@ -56,7 +56,6 @@ struct ref {
 struct sim {
 	const struct sim_conf *conf;
 	struct tcp *t[2];
-	struct rte_mempool *pool[2];
 	struct burst *b;
 	struct frame *frames;
 	unsigned n_frames;
@@ -77,6 +76,7 @@ struct host_ctx {
 };
 
 static struct host_ctx ctxs[2];
+static struct rte_mempool *pools[2]; /* of all runs: making them takes longer than some runs */
 static struct tcp_profile profile;
 
 #define CHECK(sim, what) check_that(sim, what, #what, __LINE__)
@@ -98,9 +98,25 @@ static uint32_t draw(struct sim *s, uint32_t n)
 	return n == 0 ? 0 : (uint32_t)((s->rand >> 16) % n);
 }
 
-static uint8_t byte_of(unsigned conn, unsigned from_host, uint64_t at)
+/* What streams are made of: the same random bytes over and over, each stream from another place on. */
+#define PATTERN 65521u
+#define BLOCK 16384u
+
+static uint8_t pattern[PATTERN + BLOCK];
+
+static void make_pattern(void)
 {
-	return (uint8_t)(at * 31 + (at >> 8) * 17 + conn * 7 + from_host * 101);
+	struct sim s = {.rand = 1};
+
+	for (uint32_t i = 0; i < PATTERN; i++)
+		pattern[i] = (uint8_t)draw(&s, 256);
+	memcpy(pattern + PATTERN, pattern, BLOCK);
+}
+
+/* The stream's bytes from there on, BLOCK of them. */
+static const uint8_t *bytes_of(unsigned conn, unsigned from_host, uint64_t at)
+{
+	return &pattern[(at + conn * 1009 + from_host * 32003) % PATTERN];
 }
 
 static void put_frame(struct sim *s, const uint8_t *bytes, uint32_t len, uint8_t to, uint64_t at_us)
@@ -306,20 +322,16 @@ static uint32_t write_ref(struct end *e, const uint8_t *data, uint32_t len)
 static void send_some(struct end *e)
 {
 	struct sim *s = e->sim;
-	uint8_t block[16384];
 
 	while (e->sent < e->to_send) {
 		const uint64_t left = e->to_send - e->sent;
-		const uint32_t n = 1
-			+ draw(s,
-				(uint32_t)RTE_MIN(
-					left, s->conf->by_reference ? sizeof(block) : 4096ul));
+		const uint32_t n =
+			1 + draw(s, (uint32_t)RTE_MIN(left, s->conf->by_reference ? BLOCK : 4096u));
 		const uint32_t m = (uint32_t)RTE_MIN((uint64_t)n, left);
+		const uint8_t *block =
+			bytes_of(e->conn, s->modes[e->conn] == SIM_ECHO ? 0 : e->host, e->sent);
 		uint32_t done = 0;
 
-		for (uint32_t i = 0; i < m; i++)
-			block[i] = byte_of(
-				e->conn, s->modes[e->conn] == SIM_ECHO ? 0 : e->host, e->sent + i);
 		if (s->conf->by_reference) { /* fills the copied one that is begun, and goes on behind it */
 			uint8_t *p, *end;
 
@@ -358,8 +370,8 @@ static void read_some(struct end *e)
 	while ((p = tcp_peek(e->c, &len)) != NULL) {
 		if (draw(s, 4) == 0)
 			len = 1 + draw(s, len);
-		for (uint32_t i = 0; i < len; i++)
-			CHECK(s, p[i] == byte_of(e->conn, from, e->received + i));
+		len = RTE_MIN(len, BLOCK);
+		CHECK(s, memcmp(p, bytes_of(e->conn, from, e->received), len) == 0);
 		tcp_consume(e->c, len);
 		e->received += len;
 		CHECK(s, e->received <= e->expected);
@@ -429,7 +441,7 @@ static void host_up(struct sim *s, unsigned i)
 		.n_syns = 16,
 		.n_time_waits = SIM_CONNS_MAX,
 		.n_bufs = s->conf->n_bufs,
-		.pool = s->pool[i],
+		.pool = pools[i],
 		.ifaces = &s->ifaces[i],
 		.ops = &ops,
 		.ctx = &ctxs[i],
@@ -500,7 +512,7 @@ static void deliver(struct sim *s, uint8_t host)
 		}
 		if (first == NULL)
 			break;
-		m = rte_pktmbuf_alloc(s->pool[host]);
+		m = rte_pktmbuf_alloc(pools[host]);
 		if (m != NULL) {
 			memcpy(rte_pktmbuf_append(m, (uint16_t)first->len), first->bytes,
 				first->len);
@@ -583,10 +595,13 @@ void sim_run(const struct sim_conf *conf, struct sim_result *result)
 		.rto_min_ms = conf->rto_min_ms,
 		.keepalive_ms = conf->keepalive_ms,
 		.cc = conf->cc};
+	if (pools[0] == NULL)
+		make_pattern();
 	for (unsigned i = 0; i < 2; i++) {
-		s->pool[i] = rte_pktmbuf_pool_create(
-			i ? "sim1" : "sim0", N_POOL, 0, BURST_MBUF_PRIV, 2048, SOCKET_ID_ANY);
-		assert_non_null(s->pool[i]);
+		if (pools[i] == NULL)
+			pools[i] = rte_pktmbuf_pool_create(i ? "sim1" : "sim0", N_POOL, 0,
+				BURST_MBUF_PRIV, 2048, SOCKET_ID_ANY);
+		assert_non_null(pools[i]);
 		host_up(s, i);
 	}
 	open_all(s);
@@ -602,8 +617,7 @@ void sim_run(const struct sim_conf *conf, struct sim_result *result)
 	for (unsigned i = 0; i < 2; i++) {
 		result->stats[i] = *tcp_stats(s->t[i]);
 		tcp_destroy(&s->t[i]);
-		CHECK(s, rte_mempool_in_use_count(s->pool[i]) == 0 && (i == 0 || s->n_refs == 0));
-		rte_mempool_free(s->pool[i]);
+		CHECK(s, rte_mempool_in_use_count(pools[i]) == 0 && (i == 0 || s->n_refs == 0));
 	}
 	for (unsigned i = 0; i < s->n_frames; i++)
 		free(s->frames[i].bytes);
