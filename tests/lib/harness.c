@@ -191,7 +191,7 @@ void harness_init(struct harness *h, const struct harness_params *p)
 {
 	const struct lb_limits limits = {.n_services = p->n_services ? p->n_services : 64,
 		.n_backends = p->n_backends ? p->n_backends : 1024,
-		.n_snats = 32,
+		.n_snats = p->n_snats ? p->n_snats : 32,
 		.n_workers = p->n_workers};
 	struct neigh_params np = {.n_slots = p->n_neighs ? p->n_neighs : 4096,
 		.hold_max = p->hold_max ? p->hold_max : 8,

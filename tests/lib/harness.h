@@ -45,6 +45,7 @@ struct harness_params {
 	uint32_t hold_max;    /* packets a neighbour may wait with; 0 = 8 */
 	uint32_t n_services;  /* 0 = 64 */
 	uint32_t n_backends;  /* 0 = 1024 */
+	uint32_t n_snats;     /* 0 = 32 */
 	uint32_t cache_mb;    /* of all caches; 0: there can be none */
 	uint32_t n_tcp_conns; /* to caches, of a worker; 0 = 256 */
 	uint32_t n_tcp_bufs;  /* that they hold; 0 = n_mbufs / 4 */

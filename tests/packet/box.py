@@ -12,9 +12,14 @@ import subprocess
 import unittest
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
-from scapy.all import ARP, ICMP, IP, TCP, UDP, Ether, IPv6, Raw, raw  # noqa: E402,F401
+# not scapy.all, which takes three times as long for protocols that nobody needs here
+from scapy.compat import raw  # noqa: E402,F401
+from scapy.layers.inet import ICMP, IP, TCP, UDP  # noqa: E402,F401
 from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA,  # noqa: E402,F401
-                                ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, ICMPv6PacketTooBig)
+                                ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr,
+                                ICMPv6PacketTooBig, IPv6)
+from scapy.layers.l2 import ARP, Ether  # noqa: E402,F401
+from scapy.packet import Raw  # noqa: E402,F401
 
 NORTH_MAC = "02:00:00:00:00:01"
 SOUTH_MAC = "02:00:00:00:00:02"
@@ -28,9 +33,9 @@ UP, DRAIN, DOWN = 1, 2, 3
 
 
 class Box:
-    def __init__(self, workers=1, queues=None, conns=4096):
+    def __init__(self, workers=1, queues=None, conns=4096, cache_mb=0):
         self.proc = subprocess.Popen(
-            [os.environ["PKTBOX"], str(workers), str(queues or workers), str(conns)],
+            [os.environ["PKTBOX"], str(workers), str(queues or workers), str(conns), str(cache_mb)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def close(self):
@@ -159,10 +164,10 @@ def backend(box, n, service_="web", ip=None, port=8080, weight=1, state=UP, **mo
 
 class PacketTest(unittest.TestCase):
     """setUp gives self.box with addresses, SNAT pool and resolved neighbours; no service yet."""
-    workers, queues, conns = 1, None, 4096
+    workers, queues, conns, cache_mb = 1, None, 4096, 0
 
     def setUp(self):
-        self.box = b = Box(self.workers, self.queues, self.conns)
+        self.box = b = Box(self.workers, self.queues, self.conns, self.cache_mb)
         b.put("addr", port="north", ip="10.1.0.1", prefix_len=24)
         b.put("addr", port="south", ip="10.2.0.1", prefix_len=24)
         b.put("addr", port="north", ip="fd00:1::1", prefix_len=64)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * pktbox — the dataplane as a filter for packet tests: commands on standard input, results on standard
- * output, one line each. Drives the real pipeline through tests/lib/harness.
+ * output, one line each. Drives the real pipeline through tests/lib/harness. Arguments: workers, queues, connections, MB of
+ * caches; without the last there is nothing of TCP and caches.
  *
  *     put TYPE FIELD=VALUE …    edit the model (types and fields of include/millrace/api_lb.h)
  *     del KEY
@@ -489,7 +490,9 @@ int main(int argc, char **argv)
 		.n_conns4 = n_conns,
 		.n_conns6 = n_conns,
 		.n_mbufs = 8191,
-		.cache_mb = 64};
+		.n_snats = 4,    /* each has all its ports laid out at start */
+		.n_neighs = 256, /* all are looked at in each loop */
+		.cache_mb = argc > 4 ? number(argv[4]) : 0};
 	static struct harness h;
 	static char line[8192];
 

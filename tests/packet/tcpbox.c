@@ -128,6 +128,8 @@ void tcpbox_up(const struct tcpbox_params *p)
 		.n_mbufs = n_bufs * 4, /* the harness gives connections a quarter */
 		.cache_mb = memory_mb + 16,
 		.n_tcp_conns = p->n_conns,
+		.n_snats = 1,
+		.n_neighs = 64, /* all are looked at in each loop */
 		.seed = 7};
 	const struct tcphost_params cp = {.h = &tcpbox,
 		.n_conns = p->n_client_conns != 0 ? p->n_client_conns : 1024,

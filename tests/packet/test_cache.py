@@ -20,6 +20,7 @@ def ask(data, family=4, src=None, sport=40000, head=None, **udp):
 
 
 class Cache(PacketTest):
+    cache_mb = 64
     memory = 4 << 20
 
     def setUp(self):

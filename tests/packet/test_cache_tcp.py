@@ -48,6 +48,7 @@ def payload(segment):
 
 
 class TooBig(PacketTest):
+    cache_mb = 64
     def setUp(self):
         super().setUp()
         self.box.put("cache", name="hot", memory_bytes=4 << 20, eviction=S3FIFO, value_max=20000)

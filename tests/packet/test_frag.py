@@ -3,7 +3,7 @@
 import itertools
 
 from box import *
-from scapy.all import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
+from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
 
 CLIENT = {4: "10.1.0.10", 6: "fd00:1::10"}
 VIP = {4: "10.1.0.80", 6: "fd00:1::80"}

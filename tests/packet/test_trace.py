@@ -127,6 +127,7 @@ class Trace(PacketTest):
 
 class Served(Trace):
     """What ends here: taken, or answered in its place."""
+    cache_mb = 64
     SERVED = {"service": "mem", "kind": "service", "flow": None, "backend": None}
 
     def up(self):
