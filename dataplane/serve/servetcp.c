@@ -291,7 +291,7 @@ static uint32_t refer(struct mc_out *out, const uint8_t *p, uint32_t len)
 	struct rte_mbuf_ext_shared_info *by = NULL;
 	uint32_t n = 0, n_bufs;
 
-	if (tcp_takes_refs(r->conn->c)) {
+	if (tcp_write_takes_refs(r->conn->c)) {
 		by = serveref_get(st->refs, st->kv, p);
 		st->stats.refs_refused += by == NULL;
 	}

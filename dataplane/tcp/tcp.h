@@ -142,7 +142,7 @@ void tcp_write_end(struct tcb *c, uint8_t *p);
 /* Copies; returns how many of len bytes were queued. */
 uint32_t tcp_write(struct tcb *c, const void *data, uint32_t len);
 /* Whether tcp_write_ref() may be of use: the port's devices take chains of mbufs, and make the checksums. */
-bool tcp_takes_refs(const struct tcb *c);
+bool tcp_write_takes_refs(const struct tcb *c);
 /* Whole segments of the len bytes, without a copy: a multiple of the segment size, how many were queued; 0: none, for want of a buffer, as
  * the port takes no such frames or a copied segment is not full yet. They are in memory of rte_malloc(), and stay as they are until
  * by->free_cb is called, by any thread: each segment takes a reference of it beside the caller's, which is the only one at first. */

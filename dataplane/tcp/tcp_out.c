@@ -278,7 +278,7 @@ static struct rte_mbuf *frame_slow(struct tcb *c, struct rte_mbuf *m, uint16_t n
 		c->t->stats.no_buffer++;
 		return NULL;
 	}
-	if (rte_mbuf_refcnt_read(m) > 1 || !tcp_takes_refs(c)) {
+	if (rte_mbuf_refcnt_read(m) > 1 || !tcp_write_takes_refs(c)) {
 		memcpy(rte_pktmbuf_mtod(out, uint8_t *), tcp_seg_data(m), n);
 		out->data_len = n;
 		return out;
