@@ -125,6 +125,7 @@ void udpreply_init(struct udpreply *a, struct udpreply_stock *stock, const struc
 	a->copy_len = r->copy_len;
 	a->is_own = is_reusable(a);
 	a->out.grow = grow;
+	a->out.refer = NULL; /* datagrams are copied */
 }
 
 void udpreply_begin(struct udpreply *a, bool is_likely)
