@@ -554,6 +554,7 @@ static void ask_tcp(void)
 }
 
 #define PLUS_ONE(name, help) +1
+#define N_USAGES 5u
 
 static void numbers_are_sums_of_the_workers(void **state)
 {
@@ -561,14 +562,14 @@ static void numbers_are_sums_of_the_workers(void **state)
 
 	(void)state;
 	ask_tcp();
-	assert_int_equal(n_rows, 4 TCP_STATS(PLUS_ONE) SERVETCP_STATS(PLUS_ONE));
+	assert_int_equal(n_rows, N_USAGES TCP_STATS(PLUS_ONE) SERVETCP_STATS(PLUS_ONE));
 	for (unsigned i = 0; i < n_rows; i++) {
 		assert_int_equal(numbers[i].group,
-			i < 4                               ? MR_TCP_USAGE
-				: i < 4 TCP_STATS(PLUS_ONE) ? MR_TCP_STACK
-							    : MR_TCP_SERVING);
+			i < N_USAGES                               ? MR_TCP_USAGE
+				: i < N_USAGES TCP_STATS(PLUS_ONE) ? MR_TCP_STACK
+								   : MR_TCP_SERVING);
 		assert_true(numbers[i].help[0] != '\0');
-		assert_int_equal(numbers[i].max != 0, i < 4);
+		assert_int_equal(numbers[i].max != 0, i < N_USAGES);
 	}
 	assert_int_equal(number_of("connections")->value, 0);
 	assert_int_equal(number_of("connections")->max, h.n_workers * N_CONNS);
