@@ -128,6 +128,8 @@ over_tcp() { # what the box sends itself: its checksums are the device's where i
 		'[(i["sets"] >= 106, i["gets"] - i["hits"]) for i in a["items"]]')" = "[(True, 10)]"
 	expect "and TCP its connections and requests" test "$(t_report tcp \
 		'[(i["conns_total"], i["requests"]) for i in a["items"]]')" = "[(2, 311)]"
+	[[ " $OFFLOADS " != *" tx-tso "* ]] || expect "the device cut frames into segments, of values that lie in the cache" test "$(t_report tcp \
+		'sorted(c["name"] for c in a["counters"] if c["name"] in ("frames_cut", "refs") and c["value"] > 0)')" = "['frames_cut', 'refs']"
 }
 
 flap() { # the link goes and comes
@@ -143,7 +145,7 @@ flap() { # the link goes and comes
 nothing_lost() {
 	count end
 	expect "nothing was lost for want of buffers or room" test \
-		"$(t_report end 'sum(c["value"] for c in a["items"] if c["name"] in ("mailbox_full", "no_mbuf", "tx_full"))')" = 0
+		"$(t_report end 'sum(c["value"] for c in a["items"] if c["name"] in ("mailbox_full", "no_mbuf", "tx_full", "tx_refused"))')" = 0
 }
 
 describe() { # describe NIC : the device, and what is to be agreed with it
