@@ -37,6 +37,7 @@ struct nic {
 	bool uses_rss;   /* of some flows the device chooses the queue, by our key */
 	bool is_steered; /* of all TCP and UDP flows, and by NIC_RSS_OWNER */
 	bool has_hash;   /* and mbufs carry the hash of each */
+	bool has_packed_rings; /* of net_virtio */
 	uint16_t n_rxq, n_txq, n_txd;
 	uint64_t rx_offloads, tx_offloads;
 	char name[RTE_ETH_NAME_MAX_LEN];
@@ -114,6 +115,8 @@ static uint16_t tso_mbufs(const struct nic *nic, const struct rte_eth_dev_info *
 {
 	if (!(nic->tx_offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO))
 		return 0;
+	if (nic->has_packed_rings)
+		return VIRTIOTX_CHAIN_MAX;
 	return at_most(at_most(TSO_MBUFS_MAX, info->tx_desc_lim.nb_seg_max), nic->n_txd / TSO_PART);
 }
 
@@ -296,7 +299,7 @@ static int start(struct nic *nic, struct iface *iface, const struct nic_params *
 	rc = rte_eth_dev_start(nic->id);
 	if (rc != 0)
 		return fail(nic, "did not start", rc, "check the link, permissions and dmesg");
-	virtiotx_mend(nic->id, nic->n_txq);
+	nic->has_packed_rings = virtiotx_mend(nic->id, nic->n_txq) > 0;
 	if (nic->uses_rss && !(has_hash_function(nic, &info) && fill_reta(nic, &info)))
 		nic->is_steered = false;
 	if (iface->n_nics == 0 || nic->id == iface->nics[0]) {

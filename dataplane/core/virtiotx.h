@@ -13,3 +13,6 @@
  * other drivers, split rings, and a driver whose tables look otherwise are left as they are. Returns the number of
  * tables. */
 unsigned virtiotx_mend(uint16_t nic, uint16_t n_txq);
+
+/* Mbufs of a frame that such a queue may be given. The driver writes longer chains into the ring itself, and a device gets stuck over them. */
+#define VIRTIOTX_CHAIN_MAX 7u
