@@ -34,9 +34,9 @@ static const uint8_t rss_key[40] = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0x
 struct nic {
 	uint16_t id; /* DPDK port id */
 	uint8_t iface;
-	bool uses_rss;   /* of some flows the device chooses the queue, by our key */
-	bool is_steered; /* of all TCP and UDP flows, and by NIC_RSS_OWNER */
-	bool has_hash;   /* and mbufs carry the hash of each */
+	bool uses_rss;         /* of some flows the device chooses the queue, by our key */
+	bool is_steered;       /* of all TCP and UDP flows, and by NIC_RSS_OWNER */
+	bool has_hash;         /* and mbufs carry the hash of each */
 	bool has_packed_rings; /* of net_virtio */
 	uint16_t n_rxq, n_txq, n_txd;
 	uint64_t rx_offloads, tx_offloads;
