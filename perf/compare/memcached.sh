@@ -103,7 +103,7 @@ for ((round = 1; round <= rounds; round++)); do
 	done
 done
 for server in $servers; do
-	printf '%-10s %6s %11d %8.1f %8.1f %7s %7s %7s %8.3f %8.3f %8.3f\n' "$server" median "$(middle "$server" 3)" \
+	printf '%-10s %6s %11.0f %8.1f %8.1f %7s %7s %7s %8.3f %8.3f %8.3f\n' "$server" median "$(middle "$server" 3)" \
 		"$(middle "$server" 4)" "$(middle "$server" 5)" "" "" "" "$(middle "$server" 9)" "$(middle "$server" 10)" "$(middle "$server" 11)"
 done
 for server in $servers; do
