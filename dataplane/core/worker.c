@@ -33,6 +33,16 @@ void worker_drop_late(struct worker *w, struct rte_mbuf *m, unsigned iface, enum
 	worker_drop(w, m, reason);
 }
 
+/* Whether frames are for the device to cut. */
+static bool has_cut(const struct worker_txq *q, uint16_t n)
+{
+	uint64_t ol_flags = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		ol_flags |= q->m[i]->ol_flags;
+	return ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+}
+
 /* Frames with what their devices do to them, which some drivers want to see before. Leaves those that can be sent. */
 static uint16_t prepare(struct worker *w, struct worker_txq *q, uint16_t n)
 {
@@ -53,7 +63,7 @@ static uint16_t prepare(struct worker *w, struct worker_txq *q, uint16_t n)
 /* Sends one queue's frames: to the device, or to the worker that owns its queue. */
 static void flush_txq(struct worker *w, struct worker_txq *q)
 {
-	uint64_t n_bytes = 0, ol_flags = 0;
+	uint64_t n_bytes = 0;
 	uint16_t n = q->n, n_sent;
 
 	q->n = 0;
@@ -67,9 +77,7 @@ static void flush_txq(struct worker *w, struct worker_txq *q)
 	if (unlikely(w->capture != NULL))
 		capture_burst(w->capture, q->m, n,
 			&(struct capture_at){MR_POINT_TX, (uint8_t)(q - w->tx), 0});
-	for (uint16_t i = 0; i < n; i++)
-		ol_flags |= q->m[i]->ol_flags;
-	if (unlikely(ol_flags & RTE_MBUF_F_TX_TCP_SEG))
+	if (unlikely(w->ifaces->of[q - w->tx].tso_mbufs > 0) && has_cut(q, n))
 		n = prepare(w, q, n);
 	for (uint16_t i = 0; i < n; i++)
 		n_bytes += q->m[i]->pkt_len;
