@@ -27,13 +27,37 @@ static inline uint16_t csum_fold(uint64_t sum)
 	return (uint16_t)(half >> 16);
 }
 
+/* Sum of fewer than eight bytes. */
+static inline uint64_t csum_short(const uint8_t *p, uint32_t len)
+{
+	uint64_t sum = 0;
+
+	if (len & 4) {
+		uint32_t v;
+
+		memcpy(&v, p, 4);
+		sum += v;
+		p += 4;
+	}
+	if (len & 2) {
+		uint16_t v;
+
+		memcpy(&v, p, 2);
+		sum += v;
+		p += 2;
+	}
+	if (len & 1)
+		sum += rte_cpu_to_le_16(*p);
+	return sum;
+}
+
 /* Sum of len bytes, odd lengths padded with 0; not folded to 16 bits, not complemented. opt: eight bytes are an addition and one of
- * its carry; it is below 2^35, so that several may be added. */
+ * its carry; it is below 2^35, so that several may be added. What is left of eight is read with bytes before it and these shifted
+ * out: lengths vary, and a branch for each of their bits is one to be mispredicted. */
 static inline uint64_t csum_words(const void *data, uint32_t len)
 {
 	const uint8_t *p = (const uint8_t *)data;
-	uint64_t sum = 0, n_carries = 0;
-	uint16_t last = 0;
+	uint64_t sum = 0, n_carries = 0, v = 0;
 
 	for (; len >= 32;
 		len -= 32, p += 32) { /* opt: a loop's own instructions are as many as a word's */
@@ -53,35 +77,20 @@ static inline uint64_t csum_words(const void *data, uint32_t len)
 		n_carries += sum < v3;
 	}
 	for (; len >= 8; len -= 8, p += 8) {
-		uint64_t v;
-
 		memcpy(&v, p, 8);
 		sum += v;
 		n_carries += sum < v;
 	}
+	if (p != data) {
+		memcpy(&v, p + len - 8, 8);
+		v = v >> 8 >> (8 * (7 - len)); /* by 64 bits is undefined */
+	} else {
+		v = csum_short(p, len);
+	}
+	sum += v;
+	n_carries += sum < v;
 	/* 2^32 and 2^64 are 1 in such sums */
-	sum = (sum & UINT32_MAX) + (sum >> 32) + n_carries;
-	if (len >= 4) {
-		uint32_t v;
-
-		memcpy(&v, p, 4);
-		sum += v;
-		len -= 4;
-		p += 4;
-	}
-	if (len >= 2) {
-		uint16_t v;
-
-		memcpy(&v, p, 2);
-		sum += v;
-		len -= 2;
-		p += 2;
-	}
-	if (len == 1) {
-		memcpy(&last, p, 1);
-		sum += last;
-	}
-	return sum;
+	return (sum & UINT32_MAX) + (sum >> 32) + n_carries;
 }
 
 /* Checksum field for len bytes whose own field is 0; for received bytes, 0 means right. */

@@ -21,22 +21,26 @@ bool reply_set_length(struct rte_mbuf *m, uint32_t n)
 	return true;
 }
 
-/* opt: the sum is made of what is written, not of what has been: reading eight bytes that were just written as smaller ones waits until
- * they have left the store buffer. */
+/* opt: the sum is made of what is written, not of what has been, and that is written as long words: reading eight bytes that were just
+ * written as smaller ones waits until they have left the store buffer. */
 static void write_ipv4(uint8_t *at, const struct pkt *p, uint8_t proto, uint16_t n)
 {
-	struct rte_ipv4_hdr ip = {.version_ihl = 0x45,
-		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(ip) + n)),
-		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
-		.time_to_live = 64,
-		.next_proto_id = proto};
-	const uint64_t words = RTE_BE16(0x4500) + (uint64_t)RTE_BE16(RTE_IPV4_HDR_DF_FLAG)
-		+ ip.total_length + rte_cpu_to_be_16((uint16_t)(64 << 8 | proto));
+	const rte_be16_t length = rte_cpu_to_be_16((uint16_t)(sizeof(struct rte_ipv4_hdr) + n));
+	const rte_be16_t hops = rte_cpu_to_be_16((uint16_t)(64 << 8 | proto));
+	uint32_t from, to;
+	uint64_t words[2];
+	uint16_t sum;
 
-	memcpy(&ip.src_addr, p->dst, 4);
-	memcpy(&ip.dst_addr, p->src, 4);
-	ip.hdr_checksum = (uint16_t)~csum_fold(words + ip.src_addr + ip.dst_addr);
-	memcpy(at, &ip, sizeof(ip));
+	memcpy(&from, p->dst, 4);
+	memcpy(&to, p->src, 4);
+	sum = (uint16_t)~csum_fold(RTE_BE16(0x4500) + (uint64_t)length
+		+ RTE_BE16(RTE_IPV4_HDR_DF_FLAG) + hops + from + to);
+	/* a word's first bytes are its lowest */
+	words[0] = RTE_BE16(0x4500) | (uint64_t)length << 16
+		| (uint64_t)RTE_BE16(RTE_IPV4_HDR_DF_FLAG) << 48;
+	words[1] = hops | (uint32_t)sum << 16 | (uint64_t)from << 32;
+	memcpy(at, words, sizeof(words));
+	memcpy(at + sizeof(words), &to, sizeof(to));
 }
 
 static void write_ipv6(uint8_t *at, const struct pkt *p, uint8_t proto, uint16_t n)
