@@ -66,8 +66,8 @@ static inline bool serve_is_sampled(struct serve_worker *sw, uint32_t *left, uin
 void serve_note_time(const struct serve_asked *a, enum mc_verb verb);
 
 /* The time of one request of many, from when its burst came. */
-static inline void serve_take_time(const struct serve_asked *a, const struct mc_request *r)
+static inline void serve_take_time(const struct serve_asked *a, enum mc_verb verb)
 {
 	if (unlikely(serve_is_sampled(a->sw, &a->sw->requests_left, CACHE_LATENCY_SAMPLE)))
-		serve_note_time(a, (enum mc_verb)r->verb);
+		serve_note_time(a, verb);
 }

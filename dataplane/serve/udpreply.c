@@ -86,14 +86,21 @@ static bool grow(struct mc_out *out)
 	return a->n < MC_UDP_TOTAL_MAX && begin_frame(a) != NULL;
 }
 
-/* Whether the request's buffer takes the first frame of an answer: its headers lie where theirs will be, and there is room. */
-static bool is_reusable(const struct udpreply *a)
+uint16_t udpreply_room(const struct iface *iface, uint8_t family)
 {
-	const struct rte_mbuf *m = a->request;
+	const uint32_t n_l3 = reply_ip_bytes(family) + (uint32_t)sizeof(struct rte_udp_hdr);
 
-	return a->copy != NULL
-		&& a->p->l4_off + (uint32_t)sizeof(struct rte_udp_hdr) == a->headers_len
-		&& m->data_off + a->headers_len + MC_UDP_HEADER + a->room <= m->buf_len
+	return (uint16_t)(RTE_MIN(MC_UDP_DATAGRAM_MAX, iface->mtu_bytes - n_l3) - MC_UDP_HEADER);
+}
+
+bool udpreply_takes(const struct rte_mbuf *m, const struct pkt *p, uint16_t room)
+{
+	const uint32_t n_l3 = reply_ip_bytes(p->family);
+
+	return p->l4_off == p->l3_off + n_l3
+		&& m->data_off + p->l4_off + (uint32_t)sizeof(struct rte_udp_hdr) + MC_UDP_HEADER
+			+ room
+		<= m->buf_len
 		&& m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m);
 }
 
@@ -112,18 +119,18 @@ void udpreply_init(struct udpreply *a, struct udpreply_stock *stock, const struc
 {
 	const struct pkt *p = &b->p[r->i];
 	const struct iface *iface = &w->ifaces->of[p->in_iface];
-	const uint32_t n_l3 = reply_ip_bytes(p->family) + (uint32_t)sizeof(struct rte_udp_hdr);
 
 	a->stock = stock;
 	a->request = b->m[r->i];
 	a->p = p;
 	turn_ether(a, &iface->mac);
-	a->headers_len = (uint16_t)(p->l3_off + n_l3);
-	a->room = (uint16_t)(RTE_MIN(MC_UDP_DATAGRAM_MAX, iface->mtu_bytes - n_l3) - MC_UDP_HEADER);
+	a->headers_len =
+		(uint16_t)(p->l3_off + reply_ip_bytes(p->family) + sizeof(struct rte_udp_hdr));
+	a->room = udpreply_room(iface, p->family);
 	a->id = r->id;
 	a->copy = r->copy;
 	a->copy_len = r->copy_len;
-	a->is_own = is_reusable(a);
+	a->is_own = a->copy != NULL && udpreply_takes(a->request, p, a->room);
 	a->out.grow = grow;
 	a->out.refer = NULL; /* datagrams are copied */
 }
@@ -164,26 +171,36 @@ void udpreply_free(struct udpreply *a)
 	a->first = NULL;
 }
 
-/* Headers of a frame that has its bytes. */
-static void seal(const struct udpreply *a, struct rte_mbuf *m)
+/* Headers but Ethernet's of a frame that has its bytes. n_headers: of all of them. */
+static inline void seal(struct rte_mbuf *m, const struct pkt *p, uint32_t n_headers)
 {
-	const struct pkt *p = a->p;
 	uint8_t *to = rte_pktmbuf_mtod(m, uint8_t *);
-	struct rte_udp_hdr *uh = (struct rte_udp_hdr *)(void *)(to + a->headers_len) - 1;
-	const uint16_t n_udp = (uint16_t)(m->data_len - a->headers_len + sizeof(*uh));
-	uint64_t sum;
+	const uint16_t n_udp = (uint16_t)(m->data_len - n_headers + sizeof(struct rte_udp_hdr));
+	const rte_be16_t length = rte_cpu_to_be_16(n_udp);
+	uint64_t sum, header;
+	uint16_t csum;
 
-	memcpy(to, a->ether, sizeof(a->ether)); /* where there is no tag IP is written over it */
 	reply_write_ip(to + p->l3_off, p, IPPROTO_UDP, n_udp);
-	uh->src_port = p->dport;
-	uh->dst_port = p->sport;
-	uh->dgram_len = rte_cpu_to_be_16(n_udp);
 	sum = csum_pseudo(p->dst, p->src, p->family == 4 ? 4 : 16, IPPROTO_UDP, n_udp);
-	sum += (uint64_t)p->dport + p->sport + uh->dgram_len; /* opt: as reply_write_ip() */
-	sum += csum_words(uh + 1, n_udp - (uint32_t)sizeof(*uh));
-	uh->dgram_cksum = (uint16_t)~csum_fold(sum);
-	if (uh->dgram_cksum == 0)
-		uh->dgram_cksum = 0xffff; /* RFC 768: 0 says that there is none */
+	sum += (uint64_t)p->dport + p->sport + length; /* opt: as reply_write_ip() */
+	sum += csum_words(to + n_headers, n_udp - (uint32_t)sizeof(struct rte_udp_hdr));
+	csum = (uint16_t)~csum_fold(sum);
+	if (csum == 0)
+		csum = 0xffff; /* RFC 768: 0 says that there is none */
+	header = p->dport | (uint32_t)p->sport << 16 | (uint64_t)length << 32
+		| (uint64_t)csum << 48; /* a word's first bytes are its lowest */
+	memcpy(to + n_headers - sizeof(header), &header, sizeof(header));
+}
+
+void udpreply_turn(
+	struct rte_mbuf *m, const struct pkt *p, const struct rte_ether_addr *mac, uint16_t id)
+{
+	uint8_t *to = rte_pktmbuf_mtod(m, uint8_t *);
+	const uint32_t n_headers = p->l4_off + (uint32_t)sizeof(struct rte_udp_hdr);
+
+	reply_turn_ether(m, mac);
+	mc_udp_build(to + n_headers, id, 0, 1);
+	seal(m, p, n_headers);
 }
 
 static bool is_empty(const struct udpreply *a)
@@ -215,9 +232,12 @@ struct rte_mbuf *udpreply_seal(struct udpreply *a)
 	uint16_t sequence = 0;
 
 	for (struct rte_mbuf *m = a->first; m != NULL; m = udpreply_next(a, m)) {
-		mc_udp_build(rte_pktmbuf_mtod_offset(m, uint8_t *, a->headers_len), a->id,
-			sequence++, (uint16_t)a->n);
-		seal(a, m);
+		uint8_t *to = rte_pktmbuf_mtod(m, uint8_t *);
+
+		/* where there is no tag IP is written over it */
+		memcpy(to, a->ether, sizeof(a->ether));
+		mc_udp_build(to + a->headers_len, a->id, sequence++, (uint16_t)a->n);
+		seal(m, a->p, a->headers_len);
 	}
 	return a->first;
 }

@@ -71,3 +71,15 @@ static inline struct rte_mbuf *udpreply_next(const struct udpreply *a, struct rt
 
 /* Hot. Takes the answer back, which has not been sealed: the request is as it was. */
 void udpreply_free(struct udpreply *a);
+
+/* Hot. Bytes of the protocol that a frame of an answer has room for. */
+uint16_t udpreply_room(const struct iface *iface, uint8_t family);
+
+/* Hot. Whether the request's buffer, whose bytes are no longer needed, takes an answer of one frame: its headers lie where theirs will
+ * be, and there is room. */
+bool udpreply_takes(const struct rte_mbuf *m, const struct pkt *p, uint16_t room);
+
+/* Hot. The request's frame becomes its answer's, whose length it has and whose bytes are where the request's were: headers, checksums and
+ * numbers. mac: our own. */
+void udpreply_turn(
+	struct rte_mbuf *m, const struct pkt *p, const struct rte_ether_addr *mac, uint16_t id);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * mc_get — what most requests are, and its answer: a get of one key in text, which is all there is. Both are read and written as the
+ * codecs (mc.h) would, without a request and a result between. Pure, any thread.
+ */
+#include "proto/mc.h"
+
+#define MC_GET_WORD 4u     /* bytes before the key */
+#define MC_GET_HIT_WORD 6u /* and in the answer of a hit */
+#define MC_GET_BEHIND 16u  /* readable behind what is looked at */
+
+typedef uint8_t mc_get_bytes __attribute__((vector_size(16)));
+
+/* Whether none of the first n of these bytes, at most, is a blank or ends a line. */
+static inline bool mc_get_is_word(const uint8_t *p, uint32_t n)
+{
+	static const uint8_t are_in[32] = {
+		255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+	mc_get_bytes bytes, mask, ends;
+	uint64_t found[2];
+
+	memcpy(&bytes, p, sizeof(bytes));
+	memcpy(&mask, n < 16 ? are_in + 16 - n : are_in, sizeof(mask));
+	ends = (mc_get_bytes)((bytes == ' ') | (bytes == '\n')) & mask;
+	memcpy(found, &ends, sizeof(found));
+	return (found[0] | found[1]) == 0;
+}
+
+/* Hot. Length of the key at p + MC_GET_WORD if the len bytes at p are `get KEY\r\n` and nothing else; 0: they are something else, or
+ * wrong. opt: sixteen bytes at a time, so MC_GET_BEHIND more are read, whatever they are. */
+static inline uint32_t mc_get_parse(const uint8_t *p, uint32_t len)
+{
+	const uint32_t key_len = len - MC_GET_WORD - 2;
+	const uint8_t *key = p + MC_GET_WORD;
+
+	if (len <= MC_GET_WORD + 2 || key_len > MC_KEY_MAX || memcmp(p, "get ", MC_GET_WORD) != 0
+		|| memcmp(key + key_len, "\r\n", 2) != 0)
+		return 0;
+	for (uint32_t at = 0; at < key_len; at += 16) {
+		if (!mc_get_is_word(key + at, key_len - at))
+			return 0;
+	}
+	return key_len;
+}
+
+/* Bytes that an answer has at most, and those that are written behind it. */
+static inline uint32_t mc_get_bytes_max(uint32_t key_len, uint32_t value_len)
+{
+	return MC_GET_HIT_WORD + key_len + 1 + 10 + 1 + 10 + 2 + value_len + 7 + 1;
+}
+
+/* Hot. Writes the answer of a hit, mc_get_bytes_max() at most, and returns its end. The key may be where the answer goes. */
+uint8_t *mc_get_hit(uint8_t *to, const uint8_t *key, uint32_t key_len, uint32_t flags,
+	const uint8_t *value, uint32_t value_len);
+
+/* Hot. The same of a miss. */
+static inline uint8_t *mc_get_miss(uint8_t *to)
+{
+	memcpy(to, "END\r\n", 5);
+	return to + 5;
+}
