@@ -382,6 +382,7 @@ static void decide(
 	}
 	if (w->n_workers > 1 && from != FROM_WORKER)
 		steer(w, lb, b, kinds);
+	stage_mark(&w->clock, STAGE_classify);
 	if (unlikely(verdicts & SET(PKT_FRAG))) {
 		verdicts |= place_fragments(w, lb, ac, b, kinds);
 		if (w->capture != NULL)
@@ -389,9 +390,12 @@ static void decide(
 	}
 	if (unlikely(verdicts & (SET(PKT_ARP) | SET(PKT_ICMP))))
 		answer(w, ac, b, kinds);
+	stage_mark(&w->clock, STAGE_answer);
 	if (unlikely(verdicts & SET(PKT_SERVE)))
 		serve(w, lb, b);
+	stage_mark(&w->clock, STAGE_serve);
 	balance(w, lb, ac, b, kinds, verdicts);
+	stage_mark(&w->clock, STAGE_balance);
 }
 
 static void run(struct worker *w, struct burst *b, enum from from)
@@ -404,6 +408,7 @@ static void run(struct worker *w, struct burst *b, enum from from)
 	parse_burst(b, &w->ifaces->of[b->in_iface].mac, b->in_iface);
 	if (from != FROM_PORT)
 		frag_place_noted(b);
+	stage_mark(&w->clock, STAGE_parse);
 	if (unlikely(w->capture != NULL))
 		capture_trace_begin(w->capture, b);
 	verdicts = classify(b, lb, ac, kinds);
@@ -415,6 +420,7 @@ static void run(struct worker *w, struct burst *b, enum from from)
 		capture_trace_end(w->capture, b, from == FROM_WORKER);
 	}
 	finish(w, b);
+	stage_mark(&w->clock, STAGE_finish);
 }
 
 void pipeline_classify(const struct snapshot *snap, struct burst *b)

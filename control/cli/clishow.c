@@ -26,7 +26,7 @@ json_t *clishow_find(const json_t *item, const char *path)
 static bool is_right(enum cmd_format format)
 {
 	return format == FMT_UINT || format == FMT_RATE || format == FMT_SECONDS || format == FMT_MS
-		|| format == FMT_AGE || format == FMT_SHARE;
+		|| format == FMT_AGE || format == FMT_SHARE || format == FMT_PER;
 }
 
 static void put_any(char *buf, size_t size, const json_t *v)
@@ -91,11 +91,13 @@ static void put_two(
 	} else if (col->format == FMT_ENDPOINT) {
 		put_any(left, sizeof(left), a);
 		text_endpoint(buf, size, left, (unsigned)json_integer_value(b));
-	} else if (col->format == FMT_SHARE) {
+	} else if (col->format == FMT_SHARE || col->format == FMT_PER) {
 		const double whole = json_number_value(b);
 
 		if (whole > 0)
-			snprintf(buf, size, "%.1f", json_number_value(a) * 100 / whole);
+			snprintf(buf, size, "%.1f",
+				json_number_value(a) * (col->format == FMT_SHARE ? 100 : 1)
+					/ whole);
 		else
 			snprintf(buf, size, "-");
 	} else {
@@ -132,6 +134,7 @@ static void put_cell(
 	case FMT_PAIR:
 	case FMT_OF:
 	case FMT_SHARE:
+	case FMT_PER:
 		put_two(buf, size, col, v, clishow_find(item, col->key2));
 		break;
 	default:

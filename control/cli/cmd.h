@@ -75,6 +75,7 @@ enum cmd_format {
 	FMT_PAIR,     /* "key/key2" */
 	FMT_OF,       /* "key/key2" of numbers, coloured: all good, some warn, none bad */
 	FMT_SHARE,    /* key of key2 in percent, right-aligned */
+	FMT_PER,      /* key for each of key2, with one digit, right-aligned */
 };
 
 /* A column, or a line of the view of a single object. A key may be a path: "effective.weight".

@@ -34,6 +34,21 @@ static const struct cmd_col worker_cols[] = {
 	{0},
 };
 
+static const struct cmd_col stage_cols[] = {
+	{"worker", "WORKER", FMT_UINT},
+	{"timed_packets", "TIMED PKTS", FMT_UINT},
+	{"rx_cycles", "RX", FMT_PER, "timed_packets"},
+	{"parse_cycles", "PARSE", FMT_PER, "timed_packets"},
+	{"classify_cycles", "CLASSIFY", FMT_PER, "timed_packets"},
+	{"answer_cycles", "ANSWER", FMT_PER, "timed_packets"},
+	{"serve_cycles", "SERVE", FMT_PER, "timed_packets"},
+	{"balance_cycles", "BALANCE", FMT_PER, "timed_packets"},
+	{"finish_cycles", "FINISH", FMT_PER, "timed_packets"},
+	{"timers_cycles", "TIMERS", FMT_PER, "timed_packets"},
+	{"tx_cycles", "TX", FMT_PER, "timed_packets"},
+	{0},
+};
+
 static const struct cmd_col drops_cols[] = {
 	{"name", "REASON", FMT_ANY},
 	{"value", "PKTS", FMT_UINT},
@@ -126,6 +141,20 @@ static const struct cmd worker_cmds[] = {
 		.cols = worker_cols,
 		.empty = "no workers",
 		.examples = "millrace worker show\n",
+	},
+	{
+		.path = "worker stages",
+		.method = "worker.show",
+		.summary = "show where the workers' time goes: cycles of a packet, by stage",
+		.text = "Since the start, of one loop in 509 that received packets. RX and TX: the "
+			"ports' drivers. PARSE: headers and checksums. CLASSIFY: the service, or what the address "
+			"is to us, and which worker owns the flow. ANSWER: ARP, NDP, echo and fragments. SERVE: "
+			"caches. BALANCE: connections, backends, headers. FINISH: queueing and dropping. TIMERS: "
+			"mailboxes, timers and sweeps. Cycles are the time stamp counter's; what a packet costs "
+			"falls as bursts grow.",
+		.cols = stage_cols,
+		.empty = "no workers",
+		.examples = "millrace worker stages\n",
 	},
 };
 

@@ -256,6 +256,15 @@ int rows_on_neighs(
 	return 0;
 }
 
+static void fill_stages(struct mr_worker_row *row, const struct stage_times *t)
+{
+#define FILL(sym, help) \
+	row->sym##_cycles = __atomic_load_n(&t->cycles[STAGE_##sym], __ATOMIC_RELAXED);
+	row->timed_packets = __atomic_load_n(&t->packets, __ATOMIC_RELAXED);
+	STAGES(FILL)
+#undef FILL
+}
+
 int rows_on_workers(
 	struct api_server *s, struct api_client *c, const struct mr_frame *f, struct mr_error *err)
 {
@@ -276,6 +285,7 @@ int rows_on_workers(
 		row.handed_over = __atomic_load_n(&w->tally->handed_over, __ATOMIC_RELAXED);
 		row.conns = conn_count(conns);
 		row.conns_max = conn_max(conns);
+		fill_stages(&row, &w->tally->stages);
 		server_row(c, f, &mr_worker_row_msg, &row);
 	}
 	return 0;

@@ -6,6 +6,7 @@
  * on the platforms DPDK supports; the manager reads them relaxed and may be a moment behind.
  */
 #include "core/burst.h"
+#include "core/stage.h"
 
 #include <stdbool.h>
 
@@ -14,6 +15,7 @@ struct tally {
 	MR_COUNTERS(TALLY_FIELD)            /* w: owner  r: manager */
 	uint64_t drops[PKT_N_DROPS];        /* w: owner  r: manager */
 	uint64_t loops, busy_loops, sleeps; /* w: owner  r: manager */
+	struct stage_times stages;          /* w: owner  r: manager */
 } __rte_cache_aligned;
 
 struct tally_set;

@@ -138,8 +138,10 @@ static unsigned poll_queue(struct worker *w, const struct worker_queue *q)
 	uint64_t n_bytes = 0;
 
 	b->n = rte_eth_rx_burst(q->nic, q->queue, b->m, BURST_MAX);
-	if (b->n == 0)
+	if (b->n == 0) {
+		stage_mark(&w->clock, STAGE_rx);
 		return 0;
+	}
 	b->in_iface = q->iface;
 	b->has_rss = q->has_rss;
 	for (unsigned i = 0; i < b->n; i++)
@@ -149,6 +151,7 @@ static unsigned poll_queue(struct worker *w, const struct worker_queue *q)
 	if (unlikely(w->capture != NULL))
 		capture_burst(
 			w->capture, b->m, b->n, &(struct capture_at){MR_POINT_RX, b->in_iface, 0});
+	stage_mark(&w->clock, STAGE_rx);
 	w->ops->on_burst(w, b, false);
 	return b->n;
 }
@@ -239,6 +242,7 @@ unsigned worker_poll(struct worker *w, uint64_t now_us)
 	w->snap = snapshot_get();
 	/* pairs(capture-next): the capture is whole before it is seen */
 	w->capture = __atomic_load_n(&w->capture_next, __ATOMIC_ACQUIRE);
+	stage_begin(&w->clock);
 	for (unsigned i = 0; i < w->n_queues; i++)
 		n += poll_queue(w, &w->queues[i]);
 	n += poll_mailbox(w);
@@ -251,8 +255,11 @@ unsigned worker_poll(struct worker *w, uint64_t now_us)
 		w->tick_ms = now_ms;
 		w->ops->on_tick(w);
 	}
+	stage_mark(&w->clock, STAGE_timers);
 	if (w->n_tx_pending > 0)
 		worker_tx_flush(w);
+	stage_mark(&w->clock, STAGE_tx);
+	stage_end(&w->clock, &w->tally->stages, n);
 	w->tally->loops++;
 	w->tally->busy_loops += n > 0;
 	snapshot_quiescent();

@@ -84,7 +84,8 @@ struct worker {
 	uint32_t now_ms;             /* the same; wraps after 49 days: compare differences */
 	uint32_t tick_ms;            /* when on_tick ran last */
 	uint32_t n_tx_pending;       /* frames in tx[] */
-	bool is_unfinished;          /* a stage has had its share of this loop and has more to do */
+	struct stage_clock clock;
+	bool is_unfinished; /* a stage has had its share of this loop and has more to do */
 	struct worker_budget echo_budget, error_budget; /* of ICMP, net/icmp_pvt.h */
 	uint32_t n_loose; /* outer packets that routers may fragment (lb/fwd_tunnel.c) */
 	struct worker_txq tx[IFACE_MAX];

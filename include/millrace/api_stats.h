@@ -277,5 +277,15 @@ MR_MSG(mr_neigh_row, MR_NEIGH_ROW_FIELDS)
 	F(T, U64, tx_packets, 8, MR_REQUIRED, "") \
 	F(T, U64, handed_over, 9, MR_REQUIRED, "packets passed to their owner") \
 	F(T, U64, conns, 10, MR_REQUIRED, "now") \
-	F(T, U64, conns_max, 11, MR_REQUIRED, "")
+	F(T, U64, conns_max, 11, MR_REQUIRED, "") \
+	F(T, U64, timed_packets, 12, MR_REQUIRED, "received in the loops that were timed") \
+	F(T, U64, rx_cycles, 13, MR_REQUIRED, "of these loops: of the time stamp counter") \
+	F(T, U64, parse_cycles, 14, MR_REQUIRED, "") \
+	F(T, U64, classify_cycles, 15, MR_REQUIRED, "") \
+	F(T, U64, answer_cycles, 16, MR_REQUIRED, "") \
+	F(T, U64, serve_cycles, 17, MR_REQUIRED, "") \
+	F(T, U64, balance_cycles, 18, MR_REQUIRED, "") \
+	F(T, U64, finish_cycles, 19, MR_REQUIRED, "") \
+	F(T, U64, timers_cycles, 20, MR_REQUIRED, "") \
+	F(T, U64, tx_cycles, 21, MR_REQUIRED, "")
 MR_MSG(mr_worker_row, MR_WORKER_ROW_FIELDS)

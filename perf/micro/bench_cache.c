@@ -38,7 +38,7 @@
 #define N_ASKS (1u << 20) /* drawn requests of a stream, which goes round; more for more keys */
 
 enum verb { GET, META };
-enum stage { WHOLE, PARSE, LOOKUP, REPLY };
+enum part { WHOLE, PARSE, LOOKUP, REPLY };
 
 #define KIND(verb, value_len, set_pct, is_zipf, stage) \
 	((verb) << 28 | (stage) << 24 | (unsigned)(is_zipf) << 20 | (set_pct) << 12 | (value_len))
@@ -64,7 +64,7 @@ struct cached {
 	struct template get, set;
 	struct ask *asks;
 	uint32_t n_asks, at;
-	enum stage stage;
+	enum part stage;
 	bool has_sets;
 	uint64_t n_bytes;                  /* of answers to what was sent in this batch */
 	struct rte_mbuf *rx[SHIM_MBUFS];   /* the receive ring's */
@@ -422,7 +422,7 @@ static void reply(struct cached *x, const struct servemc *s, const struct assoc_
 	}
 }
 
-static unsigned up_to(struct cached *x, enum stage stage)
+static unsigned up_to(struct cached *x, enum part stage)
 {
 	const struct cache *c = serveconf_find(serve_conf_of(snapshot_get()), "cache");
 	struct servemc s = {
@@ -494,7 +494,7 @@ static void *up(const struct bench_case *c)
 	if (x->h == NULL)
 		return NULL;
 	fill_rings(x);
-	x->stage = (enum stage)(c->kind >> 24 & 0xf);
+	x->stage = (enum part)(c->kind >> 24 & 0xf);
 	templates_init(x, (enum verb)(c->kind >> 28), value_len);
 	x->has_sets = set_pct > 0;
 	if (filled.n != c->size || filled.value_len != value_len

@@ -56,6 +56,31 @@ static void a_turn_ends_however_much_there_is(void **state)
 	assert_int_equal(n_sent(), 1000);
 }
 
+/* Empty loops are not, however many there are; nor is one in which this thread lost its CPU: then it is one of the next. */
+static void one_loop_of_many_is_timed(void **state)
+{
+	struct worker *w = h.workers[0];
+	const struct stage_times before = w->tally->stages;
+	uint64_t n_timed, sum = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * STAGE_SAMPLE; i++)
+		worker_poll(w, h.now_ms * 1000ull);
+	assert_int_equal(w->tally->stages.packets, before.packets);
+	for (unsigned i = 0; i < 3 * STAGE_SAMPLE; i++) {
+		put(1, 4);
+		assert_int_equal(worker_poll(w, h.now_ms * 1000ull), 4);
+		assert_int_equal(n_sent(), 4);
+	}
+	n_timed = w->tally->stages.packets - before.packets;
+	assert_int_equal(n_timed % 4, 0);
+	assert_in_range(n_timed / 4, 2, 3);
+	for (unsigned i = 0; i < STAGE_N; i++)
+		sum += w->tally->stages.cycles[i] - before.cycles[i];
+	assert_true(w->tally->stages.cycles[STAGE_timers] > before.cycles[STAGE_timers]);
+	assert_true(sum <= 3ull * STAGE_LOOP_MAX_CYC);
+}
+
 /* A connection had its share in the last loop, and in this one there is no cache any more. */
 static void what_is_unfinished_may_have_no_cache_left(void **state)
 {
@@ -80,6 +105,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_turn_takes_a_burst_from_every_worker),
 		cmocka_unit_test(a_turn_ends_however_much_there_is),
+		cmocka_unit_test(one_loop_of_many_is_timed),
 		cmocka_unit_test(what_is_unfinished_may_have_no_cache_left),
 	};
 	int rc;

@@ -11,7 +11,7 @@ for command in "status" "service show" "service show shop" "backend show" "backe
 	"health show" "health show web" "conn show" "conn show --service shop --limit 1" "conn count" \
 	"conn show --client 10.1.0.0/24 --backend web1 --younger-than 1h --idle-shorter-than 1h" \
 	"conn count --by backend" "conn count --by state" "conn count --by client --prefix 24" "conn kill --state udp" "port show" "port show north" "port stats" \
-	"neigh show" "worker show" "drops" "drops --all" "config export" "version"; do
+	"neigh show" "worker show" "worker stages" "drops" "drops --all" "config export" "version"; do
 	# shellcheck disable=SC2086
 	t_cli $command >"$T_DIR/text" || fail "$command"
 	expect "$command: text" test -s "$T_DIR/text"

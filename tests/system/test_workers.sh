@@ -8,6 +8,10 @@ both_work() {
 	t_cli worker show
 	expect "both workers have connections" test \
 		"$(t_cli -o json worker show | t_json 'sum(w["conns"] > 0 for w in a["items"])')" = 2
+	t_cli worker stages
+	expect "it is known where their time goes" test "$(t_cli -o json worker show |
+		t_json 'all(w["timed_packets"] > 0 and w["rx_cycles"] > 0 and w["tx_cycles"] > 0 for w in a["items"]) and
+			sum(w["balance_cycles"] for w in a["items"]) > 0')" = True
 	expect "packets were handed over" test "$(counter handed_over)" -gt 1000
 	expect "none was lost on the way" test "$(counter mailbox_full)" = 0
 }

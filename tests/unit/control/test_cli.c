@@ -611,9 +611,10 @@ static const char *const json_lines[] = {"version", "status", "service show", "s
 	"conn count --by client --prefix 24 --prefix6 64 --top 3 --client 10.0.0.0/8",
 	"conn kill --client 10.1.0.7", "conn kill --all", "cache show", "cache show hot",
 	"cache purge hot --all", "tcp show", "tcp show talk --all", "service show memo",
-	"port show", "port stats", "neigh show", "worker show", "drops", "drops --all",
-	"config check conf.yaml", "config diff conf.yaml", "config apply conf.yaml --dry-run",
-	"config export", "wait generation 1", "wait healthy shop"};
+	"port show", "port stats", "neigh show", "worker show", "worker stages", "drops",
+	"drops --all", "config check conf.yaml", "config diff conf.yaml",
+	"config apply conf.yaml --dry-run", "config export", "wait generation 1",
+	"wait healthy shop"};
 
 static void json_is_json(void **state)
 {
