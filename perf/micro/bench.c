@@ -11,6 +11,7 @@
 #include "base/keyhash.h"
 #include "core/burst.h"
 #include "core/mbufs.h"
+#include "instrcount.h"
 #include "shim.h"
 
 #include <rte_eal.h>
@@ -183,6 +184,32 @@ double bench_run(const struct bench_case *c)
 double bench_ref(const struct bench_case *c)
 {
 	return enter(c) ? time_batch(c->ref, NULL, current_ctx) : -1;
+}
+
+static bool count_batch(const char *name, unsigned (*batch)(void *), void (*reset)(void *))
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (reset != NULL)
+			reset(current_ctx);
+		if (i == 1)
+			instrcount_begin();
+		n = batch(current_ctx);
+		if (n == 0)
+			return false;
+	}
+	instrcount_end(name, n);
+	return true;
+}
+
+bool bench_count(const struct bench_case *c)
+{
+	char reference[128];
+
+	snprintf(reference, sizeof(reference), "%s, reference", c->name);
+	return enter(c) && count_batch(c->name, c->run, c->reset)
+		&& (!c->is_net || count_batch(reference, c->ref, NULL));
 }
 
 void bench_stop(void)

@@ -75,6 +75,10 @@ uint64_t bench_tsc_hz(void);
 double bench_run(const struct bench_case *c);
 double bench_ref(const struct bench_case *c);
 
+/* Has the instructions counted (instrcount.h) of one batch, as NAME, and where the case includes what the reference does, of one of the
+ * reference, as "NAME, reference". A batch of each goes before, uncounted. False: one failed. */
+bool bench_count(const struct bench_case *c);
+
 /* Takes down what the last case needed. */
 void bench_stop(void);
 

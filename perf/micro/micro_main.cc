@@ -3,6 +3,7 @@
 // iteration is one batch of the case and one of its reference; counters are per operation, medians over
 // the iterations. Times that Google Benchmark itself reports are of batches.
 #include "bench.h"
+#include "instrcount.h"
 
 #include <benchmark/benchmark.h>
 
@@ -157,7 +158,7 @@ int usage()
 {
 	std::fprintf(stderr,
 		"usage: micro_bench [--pages=auto|huge|thp|4k] [--flows=N] [--services=N] "
-		"[--backends=N] [--large] [--benchmark_…]\n");
+		"[--backends=N] [--large] [--count=NAME]... [--benchmark_…]\n");
 	return 2;
 }
 
@@ -177,6 +178,8 @@ struct Choice {
 	bench_pages pages;
 	bool is_shaped; // what bench_shape says, and nothing else
 	bool is_large;  // with what takes much memory
+	std::vector<std::string>
+		counted; // cases whose instructions are counted; then nothing is timed
 };
 
 // Takes --pages, --large and the shape out of argv.
@@ -186,7 +189,7 @@ bool take_options(int *argc, char **argv, Choice *choice)
 		{"huge", BENCH_PAGES_HUGE}, {"thp", BENCH_PAGES_THP}, {"4k", BENCH_PAGES_4K}};
 	int n = 1;
 
-	*choice = {BENCH_PAGES_AUTO, false, false};
+	*choice = {BENCH_PAGES_AUTO, false, false, {}};
 	for (int i = 1; i < *argc; i++) {
 		if (take_number(argv[i], "--flows=", &bench_shape.n_flows)
 			|| take_number(argv[i], "--services=", &bench_shape.n_services)
@@ -196,6 +199,10 @@ bool take_options(int *argc, char **argv, Choice *choice)
 		}
 		if (std::strcmp(argv[i], "--large") == 0) {
 			choice->is_large = true;
+			continue;
+		}
+		if (std::strncmp(argv[i], "--count=", 8) == 0) {
+			choice->counted.emplace_back(argv[i] + 8);
 			continue;
 		}
 		if (std::strncmp(argv[i], "--pages=", 8) != 0) {
@@ -210,6 +217,36 @@ bool take_options(int *argc, char **argv, Choice *choice)
 	}
 	*argc = n;
 	return true;
+}
+
+// Memory of caches that hold some ten thousand items.
+constexpr uint32_t COUNT_CACHE_MB = 256;
+
+int count(const Choice &choice, const std::vector<const bench_subject *> &subjects)
+{
+	std::map<std::string, const bench_case *> cases;
+
+	for (const bench_subject *subject : subjects) {
+		for (size_t k = 0; k < subject->n; k++)
+			cases[subject->cases[k].name] = &subject->cases[k];
+	}
+	bench_cache_mb = COUNT_CACHE_MB;
+	if (!instrcount_can() || bench_start(choice.pages) != 0)
+		return 1;
+	std::printf("build: %s\n", MICRO_BUILD);
+	for (const std::string &name : choice.counted) {
+		const auto found = cases.find(name);
+
+		if (found == cases.end() || !bench_count(found->second)) {
+			std::fprintf(stderr, "micro_bench: %s: %s\n", name.c_str(),
+				found == cases.end()
+					? "there is no such benchmark"
+					: "could not be set up, or gave a wrong result");
+			return 1;
+		}
+	}
+	bench_stop();
+	return 0;
 }
 
 } // namespace
@@ -230,6 +267,8 @@ int main(int argc, char **argv)
 	bench_cache_mb = choice.is_shaped ? 0
 		: choice.is_large         ? BENCH_CACHE_LARGE_MB
 					  : BENCH_CACHE_MB;
+	if (!choice.counted.empty())
+		return count(choice, subjects);
 	for (const bench_subject *subject : subjects) {
 		for (size_t k = 0; k < subject->n; k++) {
 			const bench_case *c = &subject->cases[k];

@@ -8,6 +8,7 @@
  */
 #include "base/csum.h"
 #include "harness.h"
+#include "instrcount.h"
 #include "proto/mc_udp.h"
 #include "shim.h"
 
@@ -48,6 +49,7 @@ enum way { OVER_TCP, OVER_UDP, NOTHING, N_WAYS };
 static struct {
 	uint32_t n_conns, n_keys, value_len, depth, n_rounds;
 	double skew;
+	bool is_counted;                 /* instructions, instead of cycles */
 	bool writes_csums, takes_chains; /* what the port's device would do */
 	uint16_t tso_mbufs;
 } o = {.n_conns = 10000,
@@ -424,10 +426,26 @@ static void measure(void)
 	}
 }
 
+/* The instructions of a batch each way, and of the reference; one of each goes before. */
+static void count(void)
+{
+	static const char *const names[N_WAYS] = {
+		"tcp_serve/get/tcp", "tcp_serve/get/udp", "tcp_serve/get, reference"};
+
+	if (!instrcount_can())
+		exit(1);
+	for (unsigned way = 0; way < N_WAYS; way++) {
+		batch((enum way)way);
+		instrcount_begin();
+		batch((enum way)way);
+		instrcount_end(names[way], N_BURSTS * SHIM_BURST * o.depth);
+	}
+}
+
 static void usage(void)
 {
 	fputs("usage: tcp_serve [--conns N] [--depth N] [--keys N] [--value BYTES] [--zipf SKEW] [--rounds N]\n"
-	      "                 [--device none|checksums|chains|tso|tso-copied]\n"
+	      "                 [--device none|checksums|chains|tso|tso-copied] [--count]\n"
 	      "defaults: 10000, 1, 1000000, 32, 0.99, 9 rounds of 32 batches\n",
 		stderr);
 	exit(2);
@@ -437,7 +455,8 @@ static void parse(int argc, char **argv)
 {
 	static const struct option longs[] = {{"conns", 1, NULL, 'n'}, {"depth", 1, NULL, 'd'},
 		{"keys", 1, NULL, 'k'}, {"value", 1, NULL, 'v'}, {"zipf", 1, NULL, 'z'},
-		{"rounds", 1, NULL, 'r'}, {"device", 1, NULL, 'D'}, {NULL, 0, NULL, 0}};
+		{"rounds", 1, NULL, 'r'}, {"device", 1, NULL, 'D'}, {"count", 0, NULL, 'c'},
+		{NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -461,6 +480,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'r':
 			o.n_rounds = (uint32_t)v;
+			break;
+		case 'c':
+			o.is_counted = true;
 			break;
 		case 'D':
 			o.writes_csums = strcmp(optarg, "none") != 0;
@@ -529,6 +551,9 @@ int main(int argc, char **argv)
 		|| rte_pktmbuf_alloc_bulk(h.pool, sent, SHIM_MBUFS) != 0)
 		fail("no packet buffers");
 	open_all();
-	measure();
+	if (o.is_counted)
+		count();
+	else
+		measure();
 	return 0;
 }
