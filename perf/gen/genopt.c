@@ -396,7 +396,8 @@ static const struct def defs[] = {
 void genopt_help(FILE *out)
 {
 	fputs("usage: millrace-bench WORK --port DEVICE --target ADDRESS:PORT --client NETWORK\n"
-	      "                      (--rate N | --search) [OPTION…] [-- EAL ARGUMENT…]\n\n"
+	      "                      (--rate N | --search) [OPTION…] [-- EAL ARGUMENT…]\n"
+	      "       millrace-bench compare A.json B.json     what was measured; compare --help\n\n"
 	      "Sends at a fixed rate, whatever comes back, and says what came back and when. WORK is\n\n"
 	      "  flood      frames of UDP or TCP to a balancer, which sends them to backends that are here too\n"
 	      "  cache-udp  gets and sets of memcached over UDP; each answer is compared with what was "
