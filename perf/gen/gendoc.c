@@ -303,7 +303,7 @@ static int read_bench(struct reader *r)
 		|| add_fact(r, "version", text_of(generator, "version"), false) != 0
 		|| add_fact(r, "dpdk", text_of(generator, "dpdk"), false) != 0
 		|| add_facts(r, json_object_get(root, "config"), "config", true, noted) != 0
-		|| add_facts(r, json_object_get(root, "options"), "options", true, noted) != 0)
+		|| add_facts(r, json_object_get(root, "sweep"), "sweep", true, NULL) != 0)
 		return -EINVAL;
 	return read_searches(r) != 0 ? -EINVAL : read_trials(r);
 }

@@ -342,19 +342,23 @@ static void a_lone_run_has_its_seconds(void **state)
 static void other_work_is_refused(void **state)
 {
 	static const char form[] = HEAD
-		"\"name\": \"%s\", \"figures\": {}, \"config\": {\"size\": \"%s\", \"deep\": {\"flows\": %s}}, \"searches\": [], "
-		"\"trials\": [{\"purpose\": \"measure\", \"verdict\": \"done\", \"received_rate\": 1, " LATENCY
+		"\"name\": \"%s\", \"sweep\": %s, \"figures\": {}, \"config\": {\"size\": \"%s\", \"deep\": {\"flows\": %s}}, "
+		"\"searches\": [], \"trials\": [{\"purpose\": \"measure\", \"verdict\": \"done\", \"received_rate\": 1, " LATENCY
 		", \"samples\": []}]}";
-	static const char *const rows[][4] = {{"a", "64", "2", "config.deep.flows"},
-		{"a", "128", "1", "config.size"}, {"b", "64", "1", "name"}};
+	static const struct {
+		const char *name, *sweep, *size, *flows, *says;
+	} rows[] = {{"a", "null", "64", "2", "config.deep.flows"},
+		{"a", "null", "128", "1", "config.size"}, {"b", "null", "64", "1", "name"},
+		{"a", "{\"of\": \"workers\", \"value\": 2}", "64", "1", "sweep.value"}};
 	char first[2048], second[2048];
 
 	(void)state;
-	snprintf(first, sizeof(first), form, "a", "64", "1");
-	for (unsigned i = 0; i < 3; i++) {
-		snprintf(second, sizeof(second), form, rows[i][0], rows[i][1], rows[i][2]);
+	snprintf(first, sizeof(first), form, "a", "null", "64", "1");
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		snprintf(second, sizeof(second), form, rows[i].name, rows[i].sweep, rows[i].size,
+			rows[i].flows);
 		assert_int_equal(compare(NULL, first, second), 1);
-		has(rows[i][3]);
+		has(rows[i].says);
 	}
 }
 
