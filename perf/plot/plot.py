@@ -270,10 +270,9 @@ def peers(docs):
             if len(blocks) < 2:
                 continue
             about = doc.get("metrics", {}).get(metric, {})
+            better = {"higher": ", more is better", "lower": ", less is better"}.get(about.get("better"), "")
             plots.append(Plot("peers-%s-%s" % (slug(doc["name"]), slug(metric)), "peers", "%s: %s" % (doc["name"], metric), blocks,
-                              {"ytitle": "%s%s" % (about.get("unit", metric), {"more": ", more is better", "less": ", less is better",
-                                                                               "higher": ", more is better",
-                                                                               "lower": ", less is better"}.get(about.get("better"), ""))}))
+                              {"ytitle": about.get("unit", metric) + better}))
     return plots
 
 
@@ -284,6 +283,8 @@ PICTURES = [
     ("rate by flows", by_sweep("flows", "flows", 1, 0)),
     ("rate by workers", by_sweep("workers", "workers", 0, 1)),
     ("rate by backends", by_sweep("backends", "backends of the service", 1, 0)),
+    ("rate by share of new flows", by_sweep("new-pct", "percent of the frames that begin a flow", 0, 0)),
+    ("rate beside a flood", by_sweep("flood", "frames/s of a flood, beside those that are measured", 0, 0)),
     ("latency percentiles", percentiles),
     ("latency by load", latency_by_load),
     ("cycles of stages", stages),

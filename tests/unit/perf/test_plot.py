@@ -71,8 +71,10 @@ class Plots(unittest.TestCase):
     def test_sweeps_of_other_things_are_lines_of_scenarios(self):
         for n in (1, 1000, 100000):
             self.put("f-%d" % n, bench("gue-hit", 1e6 + n, {"of": "flows", "value": n}))
+            self.put("b-%d" % n, bench("flood-syn", 2e5 - n, {"of": "flood", "value": n}))
         self.put("w-1", bench("gue-hit", 1e6, {"of": "workers", "value": 1}))  # a point is no line
         self.assertEqual([row[0] for row in self.data("rate-by-flows")["gue-hit, PDR"]], ["1", "1000", "100000"])
+        self.assertEqual([row[0] for row in self.data("rate-by-flood")["flood-syn, NDR"]], ["1", "1000", "100000"])
         self.assertIn("no data: rate by workers", self.run_plot("--data")[1])
 
     def test_percentiles_are_those_of_the_buckets(self):
@@ -116,7 +118,7 @@ class Plots(unittest.TestCase):
             self.assertEqual(file.read().splitlines(), ['"bar" "rx" "tx"', '"w" 100 20'])
 
     def test_peers_stand_side_by_side(self):
-        self.put("peers", {"schema": "millrace.compare/1", "name": "memcached-udp", "metrics": {"per_second": {"unit": "1/s", "better": "more"}},
+        self.put("peers", {"schema": "millrace.compare/1", "name": "memcached-udp", "metrics": {"per_second": {"unit": "1/s", "better": "higher"}},
                        "peers": [{"name": peer, "samples": [{"test": t, "round": r, "per_second": base + r, "pid": 7}
                                                             for t in ("depth 1", "depth 16") for r in range(3)]}
                                  for peer, base in (("memcached", 100), ("millrace", 200))]})
