@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct search {
 	const struct gensearch_params *p;
 	struct gensearch_trial trials[GENSEARCH_TRIALS];
 	unsigned n_trials, phase_begin; /* trials of this phase are those from phase_begin on */
+	unsigned n_tried;               /* and those that the generator was too slow for */
 	double cap;                     /* no trial above this */
 	bool is_cap_generator;          /* as the generator was too slow at it */
 	bool is_broken;
@@ -46,7 +48,7 @@ static void try_rate(struct search *s, double rate, double seconds)
 {
 	struct gensearch_trial *t = &s->trials[s->n_trials];
 
-	if (s->n_trials == GENSEARCH_TRIALS) {
+	if (s->n_tried++ == GENSEARCH_TRIALS) {
 		s->is_broken = true;
 		return;
 	}
@@ -105,9 +107,9 @@ static double next_rate(
 		if (high <= min)
 			return 0;
 		if (is_between(s->hint_low[goal], min, high)
-			|| (s->hint_low[goal] == s->cap && b->upper == 0))
+			|| (s->hint_low[goal] == s->cap && b->upper == 0 && !s->is_cap_generator))
 			return s->hint_low[goal];
-		rate = b->upper == 0 ? min : high * (1 - *step);
+		rate = b->upper == 0 && !s->is_cap_generator ? min : high * (1 - *step);
 		*step = fmin(*step * 2, 0.5);
 		return fmax(rate, min);
 	}
@@ -198,6 +200,31 @@ int gensearch_run(const struct gensearch_params *p, struct gensearch_result *r)
 	for (unsigned g = 0; g < p->n_goals; g++)
 		r->of[g] = judge(&s, p->goals[g]);
 	return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+bool gensearch_vote(const struct gensearch_params *p, double *losses, unsigned n, unsigned n_votes,
+	double *loss_ratio)
+{
+	const unsigned majority = n_votes / 2 + 1;
+
+	for (unsigned g = 0; g < p->n_goals; g++) {
+		unsigned n_met = 0;
+
+		for (unsigned i = 0; i < n; i++)
+			n_met += losses[i] <= p->goals[g];
+		if (n_met < majority && n - n_met < majority)
+			return false;
+	}
+	qsort(losses, n, sizeof(*losses), by_size);
+	*loss_ratio = losses[(n - 1) / 2];
+	return true;
 }
 
 const char *gensearch_end_name(enum gensearch_end end)

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #define GENSEARCH_GOALS 4
+#define GENSEARCH_VOTES_MAX 15
 #define GENSEARCH_TRIALS 160 /* of one search; then it gives up */
 
 enum gensearch_verdict {
@@ -63,5 +64,13 @@ struct gensearch_result {
 
 /* 0, or -EINVAL for parameters that make no sense. */
 int gensearch_run(const struct gensearch_params *p, struct gensearch_result *r);
+
+/*
+ * What n trials at one rate, of n_votes at most (odd), say together: true when no further one could change which goals the majority
+ * meets; then *loss_ratio, one of the losses, is on the majority's side of each goal. A device that is disturbed now and then by what
+ * it cannot help is told from one that loses by more than one trial (the goal exceed ratio of MLRsearch, a half). losses is sorted.
+ */
+bool gensearch_vote(const struct gensearch_params *p, double *losses, unsigned n, unsigned n_votes,
+	double *loss_ratio);
 
 const char *gensearch_end_name(enum gensearch_end end);

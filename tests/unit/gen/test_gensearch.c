@@ -151,6 +151,65 @@ static void the_generator_is_not_taken_for_the_device(void **state)
 	assert_true(r.of[0].lower == 0);
 }
 
+/* Too slow at a rate for a while, then not: what it could send first must not be tried for ever. */
+static enum gensearch_verdict measure_slower(void *ctx, struct gensearch_trial *t)
+{
+	struct device *d = ctx;
+
+	d->generator_limit = d->n < 4 ? 8e6 : 4e6;
+	return measure(ctx, t);
+}
+
+static void a_generator_that_becomes_slower_ends_the_search(void **state)
+{
+	struct device d = {.ndr = 9e6, .pdr = 9.5e6, .random = 1};
+	struct gensearch_params p = params_for(&d);
+	struct gensearch_result r;
+
+	(void)state;
+	p.measure = measure_slower;
+	assert_int_equal(gensearch_run(&p, &r), 0);
+	assert_int_equal(r.of[0].end, GENSEARCH_ABOVE_GENERATOR);
+	assert_true(r.of[0].lower <= 4e6 && r.of[0].lower > 4e6 * (1 - 2 * p.width));
+	assert_true(d.n < 60);
+}
+
+static void the_majority_of_trials_decides(void **state)
+{
+	static const struct {
+		unsigned n_votes, n;
+		double losses[5];
+		double says; /* -1: not yet */
+	} rows[] = {
+		{1, 1, {0.3}, 0.3},
+		{3, 1, {0}, -1},
+		{3, 2, {0, 0}, 0},
+		{3, 2, {0, 0.001}, -1},
+		{3, 2, {0.001, 0.01}, -1},
+		{3, 2, {0.02, 0.01}, 0.01},
+		{3, 3, {0.9, 0, 0}, 0},
+		{3, 3, {0.9, 0, 0.001}, 0.001},
+		{3, 3, {0.9, 0, 0.8}, 0.8},
+		{5, 3, {0, 0.9, 0}, -1},
+		{5, 4, {0, 0.9, 0, 0}, 0},
+		{5, 4, {0.9, 0.8, 0, 0.7}, 0.7},
+		{5, 5, {0.9, 0.002, 0, 0.7, 0.001}, 0.002},
+	};
+	struct device d = {.random = 1};
+	const struct gensearch_params p = params_for(&d);
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		double losses[5], says = -1;
+
+		memcpy(losses, rows[i].losses, sizeof(losses));
+		assert_int_equal(gensearch_vote(&p, losses, rows[i].n, rows[i].n_votes, &says),
+			rows[i].says >= 0);
+		if (says != rows[i].says)
+			fail_msg("row %u: %g", i, says);
+	}
+}
+
 static void a_dead_device_is_below_the_lowest_rate(void **state)
 {
 	struct device d = {.ndr = 1e-9, .pdr = 2e-9, .random = 1};
@@ -221,6 +280,8 @@ int main(void)
 		cmocka_unit_test(a_noisy_device_is_found_within_its_noise),
 		cmocka_unit_test(a_device_without_loss_is_above_the_highest_rate),
 		cmocka_unit_test(the_generator_is_not_taken_for_the_device),
+		cmocka_unit_test(a_generator_that_becomes_slower_ends_the_search),
+		cmocka_unit_test(the_majority_of_trials_decides),
 		cmocka_unit_test(a_dead_device_is_below_the_lowest_rate),
 		cmocka_unit_test(what_breaks_gives_no_result),
 		cmocka_unit_test(parameters_without_sense_are_refused),
