@@ -5,6 +5,7 @@
  */
 #include "genbench.h"
 
+#include "genbeside.h"
 #include "gencache.h"
 #include "genctcp.h"
 #include "genflood.h"
@@ -13,16 +14,18 @@
 #include "genup.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #define ALONE_SECONDS 1.0
+#define ALONE_WARM_S 0.1
 #define ALONE_CACHE_SIZE "128" /* about a request's */
 #define PROBE_RATE 200.0
+#define TOO_SLOW_MAX 3u
 #define SEARCH_PHASES 3u
-#define TRIES_MAX 3u /* of a trial that the generator could not keep up with */
 
 struct bench {
 	const struct genopt *o;
@@ -33,10 +36,14 @@ struct bench {
 	struct genmc mc;
 	struct gencache cache;
 	struct genctcp ctcp;
+	struct genbeside beside;
 	struct genrun run, alone;
 	struct genreport report;
 	bool is_stopped; /* before there is a run to stop */
 	unsigned round;
+	struct genwatch watch;
+	struct genreport_item piece; /* the last trial */
+	const struct gensearch_params *search;
 };
 
 static struct bench *stoppable; /* what a signal ends */
@@ -95,44 +102,6 @@ static int fail_with(struct bench *b, int rc)
 
 /* --- trials --- */
 
-/* A trial of the work, added to the report. *out is valid until the next one is. */
-static int measure(struct bench *b, const struct genrun_trial *t, enum genreport_purpose purpose,
-	struct genreport_item **out)
-{
-	struct genreport_item *it = genreport_add(&b->report);
-	int rc = it == NULL ? -ENOMEM : is_tcp(b) ? genctcp_connect(&b->ctcp) : 0;
-
-	if (rc != 0)
-		return rc;
-	if (is_cache(b))
-		genmc_begin(&b->mc, &b->run, t->rate, b->o->shift_seconds);
-	b->flood.n_arrived = b->flood.n_tunnelled = 0;
-	it->purpose = purpose;
-	it->round = b->round;
-	rc = genrun_trial(&b->run, t, &it->result);
-	it->cache = b->mc.counts;
-	it->n_arrived = b->flood.n_arrived;
-	it->n_tunnelled = b->flood.n_tunnelled;
-	*out = it;
-	if (rc == 0 && it->result.verdict == GENRUN_STOPPED)
-		rc = -EINTR;
-	return rc;
-}
-
-/* The same, and again while the generator was too slow for it: the kernel may have taken its CPU away just then. */
-static int measure_again(struct bench *b, const struct genrun_trial *t,
-	enum genreport_purpose purpose, struct genreport_item **out)
-{
-	int rc = measure(b, t, purpose, out);
-
-	for (unsigned i = 1; rc == 0 && i < TRIES_MAX && (*out)->result.verdict != GENRUN_DONE;
-		i++) {
-		(*out)->is_repeated = true;
-		rc = measure(b, t, purpose, out);
-	}
-	return rc;
-}
-
 static struct genrun_trial trial_of(
 	double rate, double seconds, double warm_seconds, const char *what)
 {
@@ -142,22 +111,123 @@ static struct genrun_trial trial_of(
 		.what = what};
 }
 
-/* What is said of a trial that has no figure. */
-static int too_slow(struct bench *b, const struct genrun_result *r)
+/* One trial, of the work or of the generator alone, into b->piece. 0 or -errno; -EINTR: stopped. */
+static int try_once(struct bench *b, struct genrun *run, const struct genrun_trial *t)
 {
+	const bool is_work = run == &b->run;
+	struct genreport_item *it = &b->piece;
+	int rc = is_work && is_tcp(b) ? genctcp_connect(&b->ctcp) : 0;
+
+	memset(it, 0, sizeof(*it));
+	if (rc != 0)
+		return rc;
+	if (is_work && is_cache(b))
+		genmc_begin(&b->mc, run, t->rate, b->o->shift_seconds);
+	b->flood.n_arrived = b->flood.n_tunnelled = 0;
+	rc = genrun_trial(run, t, &it->result);
+	if (is_work) {
+		it->cache = b->mc.counts;
+		it->n_arrived = b->flood.n_arrived;
+		it->n_tunnelled = b->flood.n_tunnelled;
+	} else {
+		it->n_arrived = it->result.counts.received;
+	}
+	return rc == 0 && it->result.verdict == GENRUN_STOPPED ? -EINTR : rc;
+}
+
+/* The same, again while it is void; *it counts what was thrown away. After --void-max of them b->piece is the last one. One for which the
+ * generator was too slow is tried again as well, but not often: what takes time from it need not show as a pause. */
+static int try_until_it_counts(struct bench *b, struct genrun *run, const struct genrun_trial *t,
+	struct genreport_item *it)
+{
+	unsigned n_slow = 0, n_void = 0;
+
+	for (;;) {
+		const int rc = try_once(b, run, t);
+		const struct genrun_result *r = &b->piece.result;
+
+		if (rc != 0 || r->verdict == GENRUN_DONE)
+			return rc;
+		it->n_void[r->why]++;
+		if (!t->is_quiet)
+			gensay_note("thrown away: %s", genjudge_says(r->why));
+		if (r->verdict == GENRUN_VOID ? ++n_void > b->o->n_void_max
+					      : ++n_slow == TOO_SLOW_MAX)
+			return 0;
+		genrun_result_fini(&b->piece.result);
+	}
+}
+
+static void add_cache(struct genmc_counts *to, const struct genmc_counts *from)
+{
+	to->hits += from->hits;
+	to->misses += from->misses;
+	to->stored += from->stored;
+	to->refused += from->refused;
+	to->wrong += from->wrong;
+}
+
+/*
+ * A measurement: so many seconds of trials that count, added to the report. *out is valid until the next one is. It ends early where a
+ * trial does not count at last, or something answered wrong: then b->piece is that trial, and *out has its verdict.
+ */
+static int measure(struct bench *b, struct genrun *run, const struct genrun_trial *t,
+	enum genreport_purpose purpose, struct genreport_item **out)
+{
+	const double seconds = (double)t->n_frames / t->rate, trial_s = b->o->trial_seconds;
+	struct genreport_item *it = *out = genreport_add(&b->report);
+
+	if (it == NULL)
+		return -ENOMEM;
+	it->purpose = purpose;
+	it->round = b->round;
+	/* a rest of less than half a trial is not one of its own */
+	for (double left = seconds; left > 0; left = seconds - it->result.seconds) {
+		const double part = left < 1.5 * trial_s ? left : trial_s;
+		struct genrun_trial one = trial_of(
+			t->rate, part, fmin((double)t->n_warm / t->rate, part / 4), t->what);
+		int rc;
+
+		one.is_quiet = t->is_quiet;
+		one.before_s = it->result.seconds;
+		rc = try_until_it_counts(b, run, &one, it);
+		if (rc == 0 && b->piece.result.verdict == GENRUN_DONE)
+			rc = genrun_result_add(&it->result, &b->piece.result);
+		it->result.trial = one;
+		it->result.verdict = b->piece.result.verdict;
+		it->result.why = b->piece.result.why;
+		genrun_result_fini(&b->piece.result);
+		if (rc != 0 || it->result.verdict != GENRUN_DONE)
+			return rc;
+		it->n_trials++;
+		it->n_arrived += b->piece.n_arrived;
+		it->n_tunnelled += b->piece.n_tunnelled;
+		add_cache(&it->cache, &b->piece.cache);
+		if (it->cache.wrong > 0 || seconds - it->result.seconds < 1 / t->rate)
+			break;
+	}
+	return 0;
+}
+
+/* What is said of a measurement that did not come to its end: of its last trial. */
+static int too_slow(struct bench *b, const struct genreport_item *it)
+{
+	const struct genrun_result *r = &b->piece.result;
 	const struct genrun_counts *c = &r->counts;
 	const double to_ms = 1e3 / (double)b->run.hz;
 	const char *rate = gensay_rate(r->trial.rate),
 		   *n_switches = gensay_count((double)r->n_switches);
 
-	if (r->verdict == GENRUN_PAUSED)
+	if (r->verdict == GENRUN_VOID)
 		return fail(b, GENBENCH_TOO_SLOW,
-			"the generator may be the bottleneck at %s/s: %s frames were lost (%.4f %%), and its "
-			"loop paused for %.2f ms, longer than its receive ring of %u lasts; it lost the CPU "
-			"%s times. No figure. Give it a CPU of its own (--cpu), a longer ring (--rxd; memif: "
-			"rsize=), or lower --rate",
-			rate, gensay_count((double)(c->offered - c->received)), 100 * r->loss_ratio,
-			(double)c->gap_most_cyc * to_ms, b->o->n_rxd, n_switches);
+			"too many trials were thrown away at %s/s: the generator lost its CPU in %u, the target in "
+			"%u, a hypervisor took a CPU in %u, the last %u without one between that counts; in the last "
+			"one the generator paused for %.2f ms at most and lost the CPU %s times, and the target waited "
+			"%.2f ms. No figure. Give both CPUs of their own (--cpu), make trials shorter (--trial), or "
+			"allow more (--void-max)",
+			rate, it->n_void[GENJUDGE_GENERATOR], it->n_void[GENJUDGE_TARGET],
+			it->n_void[GENJUDGE_STOLEN], b->o->n_void_max + 1,
+			(double)c->gap_most_cyc * to_ms, n_switches, r->waited_s * 1e3);
 	return fail(b, GENBENCH_TOO_SLOW,
 		"the generator is the bottleneck at %s/s: %s of %s frames left more than %u us late (%.2f %%; "
 		"%.1f %% are allowed), the latest by %.1f ms; its loop paused for %.1f ms at most and lost "
@@ -165,7 +235,7 @@ static int too_slow(struct bench *b, const struct genrun_result *r)
 		"--late-us says what is late",
 		rate, gensay_count((double)c->late), gensay_count((double)c->offered),
 		b->o->late_us, c->offered ? 100.0 * (double)c->late / (double)c->offered : 100.0,
-		100 * GENRUN_LATE_MAX, (double)c->late_most_cyc * to_ms,
+		100 * GENJUDGE_LATE_MAX, (double)c->late_most_cyc * to_ms,
 		(double)c->gap_most_cyc * to_ms, n_switches);
 }
 
@@ -235,6 +305,11 @@ static int init_work(struct bench *b)
 		snprintf(b->report.error, sizeof(b->report.error), "the work could not begin");
 		return GENBENCH_FAILED;
 	}
+	if (b->o->beside != GENOPT_BESIDE_NOTHING) {
+		genbeside_init(&b->beside, b->o, &p);
+		b->run.beside = genbeside_send;
+		b->run.beside_ctx = &b->beside;
+	}
 	b->run.work = is_tcp(b) ? &b->ctcp.work : is_cache(b) ? &b->cache.work : &b->flood.work;
 	return GENBENCH_DONE;
 }
@@ -258,7 +333,8 @@ static int probe(struct bench *b)
 		genrun_result_fini(&r);
 		n_sent += r.counts.offered;
 		n_refused += b->mc.counts.refused;
-		if (rc == 0 && r.counts.received > 0) {
+		/* what was stored by others, with another length, is no answer but tells that somebody is there */
+		if (rc == 0 && r.counts.received + b->mc.counts.wrong > 0) {
 			b->flood.mode = GENFLOOD_MIXED;
 			return GENBENCH_DONE;
 		}
@@ -302,13 +378,13 @@ static int measure_rate(struct bench *b)
 
 	for (b->round = 0; b->round < b->o->n_repeats; b->round++) {
 		struct genreport_item *it;
-		const int rc = measure(b, &t, GENREPORT_MEASURE, &it);
+		const int rc = measure(b, &b->run, &t, GENREPORT_MEASURE, &it);
 		int status;
 
 		if (rc != 0)
 			return fail_with(b, rc);
 		if (it->result.verdict != GENRUN_DONE)
-			return too_slow(b, &it->result);
+			return too_slow(b, it);
 		status = check_answers(b, it);
 		if (status != GENBENCH_DONE)
 			return status;
@@ -316,31 +392,67 @@ static int measure_rate(struct bench *b)
 	return GENBENCH_DONE;
 }
 
-static enum gensearch_verdict try_rate(void *ctx, struct gensearch_trial *t)
+/* A trial of a search. */
+static enum gensearch_verdict vote(struct bench *b, const struct gensearch_trial *t, double *loss)
 {
-	struct bench *b = ctx;
-	const double warm = fmin(b->o->warm_seconds, t->seconds / 4);
-	struct genrun_trial trial = trial_of(t->rate, t->seconds, warm, "search");
-	struct genreport_item *it;
-	int rc;
+	struct genrun_trial trial =
+		trial_of(t->rate, t->seconds, fmin(b->o->warm_seconds, t->seconds / 4), "search");
+	struct genreport_item *it = genreport_add(&b->report);
+	int rc = it == NULL ? -ENOMEM : 0;
 
 	trial.is_quiet = true;
-	rc = measure_again(b, &trial, GENREPORT_SEARCH, &it);
+	if (rc == 0)
+		rc = try_until_it_counts(b, &b->run, &trial, it);
 	if (rc != 0) {
+		genrun_result_fini(&b->piece.result);
 		fail_with(b, rc);
 		return GENSEARCH_BROKEN;
 	}
+	it->purpose = GENREPORT_SEARCH;
+	it->round = b->round;
+	it->n_trials = b->piece.result.verdict == GENRUN_DONE;
+	it->result = b->piece.result; /* and its samples */
+	it->cache = b->piece.cache;
+	it->n_arrived = b->piece.n_arrived;
+	it->n_tunnelled = b->piece.n_tunnelled;
 	if (it->cache.wrong > 0) {
 		check_answers(b, it);
 		return GENSEARCH_BROKEN;
 	}
-	t->loss_ratio = fmin(fmax(it->result.loss_ratio, 0), 1);
-	gensay_note("search %u: %s/s for %.2f s: %s%.4f %% lost, p50 %.1f us, p99 %.1f us",
+	*loss = fmin(fmax(it->result.loss_ratio, 0), 1);
+	if (it->result.verdict == GENRUN_DONE)
+		return GENSEARCH_MEASURED;
+	/* a generator near its limit is easily late; whatever else takes CPUs does so at any rate */
+	if (it->result.verdict == GENRUN_TOO_SLOW
+		|| it->n_void[GENJUDGE_GENERATOR] > b->o->n_void_max / 2)
+		return GENSEARCH_TOO_SLOW;
+	too_slow(b, it);
+	return GENSEARCH_BROKEN;
+}
+
+static enum gensearch_verdict try_rate(void *ctx, struct gensearch_trial *t)
+{
+	struct bench *b = ctx;
+	double losses[GENSEARCH_VOTES_MAX], loss = 0;
+	const struct genrun_result *r;
+	enum gensearch_verdict v;
+	unsigned n = 0;
+
+	do {
+		v = vote(b, t, &loss);
+		if (v == GENSEARCH_BROKEN)
+			return v;
+		losses[n++] = loss;
+	} while (v == GENSEARCH_MEASURED
+		&& !gensearch_vote(b->search, losses, n, b->o->n_votes, &t->loss_ratio));
+	r = &b->report.items[b->report.n_items - 1].result;
+	gensay_note(
+		"search %u: %s/s for %.2f s: %s%.4f %% lost in %u trials, p50 %.1f us, p99 %.1f us",
 		b->round + 1, gensay_rate(t->rate), t->seconds,
-		it->result.verdict == GENRUN_DONE ? "" : "the generator is too slow; ",
-		100 * t->loss_ratio, (double)genhist_quantile(&it->result.latency_ns, 0.5) / 1e3,
-		(double)genhist_quantile(&it->result.latency_ns, 0.99) / 1e3);
-	return it->result.verdict == GENRUN_DONE ? GENSEARCH_MEASURED : GENSEARCH_TOO_SLOW;
+		v == GENSEARCH_MEASURED ? "" : "the generator is too slow; ", 100 * t->loss_ratio,
+		n, (double)genhist_quantile(&r->latency_ns, 0.5) / 1e3,
+		(double)genhist_quantile(&r->latency_ns, 0.99) / 1e3);
+	return v;
 }
 
 static int check_search(struct bench *b, const struct gensearch_result *s)
@@ -382,14 +494,14 @@ static int latency_at_shares(struct bench *b)
 		const struct genrun_trial t = trial_of(
 			pdr * shares[i] / 100, b->o->seconds, b->o->warm_seconds, "latency");
 		struct genreport_item *it;
-		const int rc = measure_again(b, &t, GENREPORT_LATENCY, &it);
+		const int rc = measure(b, &b->run, &t, GENREPORT_LATENCY, &it);
 		int status;
 
 		if (rc != 0)
 			return fail_with(b, rc);
 		it->share_pct = shares[i];
 		if (it->result.verdict != GENRUN_DONE)
-			return too_slow(b, &it->result);
+			return too_slow(b, it);
 		status = check_answers(b, it);
 		if (status != GENBENCH_DONE)
 			return status;
@@ -401,8 +513,8 @@ static int search(struct bench *b)
 {
 	const struct gensearch_params p = {.rate_min = b->o->rate_min,
 		.rate_max = b->o->rate_max,
-		.seconds_first = fmin(b->o->seconds, fmax(0.1, b->o->seconds / 20)),
-		.seconds_last = b->o->seconds,
+		.seconds_first = fmin(b->o->trial_seconds, fmax(0.1, b->o->trial_seconds / 5)),
+		.seconds_last = b->o->trial_seconds,
 		.n_phases = SEARCH_PHASES,
 		.width = b->o->width_pct / 100,
 		.n_goals = 2,
@@ -410,6 +522,7 @@ static int search(struct bench *b)
 		.measure = try_rate,
 		.ctx = b};
 
+	b->search = &p;
 	for (b->round = 0; b->round < b->o->n_repeats; b->round++) {
 		struct gensearch_result *s = &b->report.searches[b->report.n_searches];
 		int status;
@@ -439,6 +552,7 @@ static int stay(struct bench *b)
 	t.is_loose = true;
 	if (is_cache(b))
 		genmc_begin(&b->mc, &b->run, rate, b->o->shift_seconds);
+	gensay_note("steady: %s/s for %g s", gensay_rate(rate), b->o->steady_seconds);
 	rc = genrun_trial(&b->run, &t, &r);
 	genrun_result_fini(&r);
 	if (rc != 0 || r.verdict == GENRUN_STOPPED)
@@ -483,29 +597,45 @@ static int measure_alone(struct bench *b)
 		return fail(b, GENBENCH_FAILED, "%s: the generator alone cannot be measured: %s",
 			GENUP_ALONE, strerror(-rc));
 	for (unsigned i = 0; i < n; i++) {
-		struct genreport_item *it = &b->report.items[i], *own;
+		const struct genreport_item *it = &b->report.items[i];
+		const double share_pct = it->share_pct;
+		struct genreport_item *own;
 		struct genrun_trial t;
 
 		if (it->purpose != GENREPORT_LATENCY
 			&& (it->purpose != GENREPORT_MEASURE || it->round > 0))
 			continue;
-		t = trial_of(it->result.trial.rate, fmin(ALONE_SECONDS, b->o->seconds), 0, "alone");
+		t = trial_of(it->result.trial.rate, fmin(ALONE_SECONDS, b->o->seconds),
+			ALONE_WARM_S, "alone");
 		t.is_quiet = true;
-		t.n_warm = t.n_frames / 10;
-		own = genreport_add(&b->report);
-		if (own == NULL)
-			return fail_with(b, -ENOMEM);
-		own->purpose = GENREPORT_BIAS;
-		own->share_pct = b->report.items[i].share_pct;
-		rc = genrun_trial(&b->alone, &t, &own->result);
-		own->n_arrived = own->result.counts.received;
-		if (rc != 0 || own->result.verdict == GENRUN_STOPPED)
-			return fail_with(b, rc != 0 ? rc : -EINTR);
+		rc = measure(b, &b->alone, &t, GENREPORT_BIAS, &own);
+		if (rc != 0)
+			return fail_with(b, rc);
+		own->share_pct = share_pct;
 	}
 	return GENBENCH_DONE;
 }
 
 /* --- the run --- */
+
+/* A number, or the one in the file of that name. */
+static bool read_pid(const char *text, long *pid)
+{
+	char line[32];
+	FILE *f;
+
+	if (strspn(text, "0123456789") != strlen(text)) {
+		f = fopen(text, "r");
+		if (f == NULL)
+			return false;
+		if (fgets(line, sizeof(line), f) == NULL)
+			line[0] = '\0';
+		fclose(f);
+		text = line;
+	}
+	*pid = strtol(text, NULL, 10);
+	return *pid > 0 && *pid <= INT_MAX;
+}
 
 static int init_run(struct genrun *r, struct bench *b)
 {
@@ -517,9 +647,33 @@ static int init_run(struct genrun *r, struct bench *b)
 	r->late_us = b->o->late_us;
 	r->lcore = genup_lcore();
 	r->n_ring = b->o->is_returned ? b->o->n_rxd / 2 : b->o->n_rxd;
+	r->is_fifo = b->o->is_fifo;
+	r->deadline_s = b->o->deadline_ms / 1e3;
 	r->loses_when_full = b->o->full == GENOPT_FULL_LOSE
 		|| (b->o->full == GENOPT_FULL_AUTO && b->up.tx.is_memory);
 	return genrun_init(r);
+}
+
+/* Now that the target is there. */
+static int watch_target(struct bench *b)
+{
+	const struct genopt *o = b->o;
+	long pid = 0;
+	int rc;
+
+	if (o->watch[0] != '\0' && !read_pid(o->watch, &pid))
+		return fail(b, GENBENCH_FAILED,
+			"--watch-pid %s: is neither a process id nor a file that has one",
+			o->watch);
+	rc = genwatch_init(&b->watch, (int)pid, o->watch_cpus, o->n_watch_cpus);
+	if (rc != 0)
+		return fail(b, GENBENCH_FAILED,
+			"--watch-pid, --watch-cpu: %s; is process %ld there, are the CPUs, and does the kernel "
+			"count (/proc/PID/schedstat)?",
+			strerror(-rc), pid);
+	if (pid != 0 || o->n_watch_cpus > 0)
+		b->run.watch = &b->watch;
+	return GENBENCH_DONE;
 }
 
 static int run_up(struct bench *b)
@@ -529,6 +683,9 @@ static int run_up(struct bench *b)
 	if (rc != 0)
 		return GENBENCH_FAILED;
 	rc = genreport_init(&b->report, b->o);
+	if (rc == 0 && b->o->is_fifo && genrun_may_fifo() != 0)
+		return fail(b, GENBENCH_FAILED,
+			"--fifo: this process may not; it needs root (CAP_SYS_NICE)");
 	gennet_init(&b->net, b->o);
 	if (rc == 0)
 		rc = init_run(&b->run, b);
@@ -539,6 +696,10 @@ static int run_up(struct bench *b)
 	snprintf(b->report.port, sizeof(b->report.port), "%s%s%s", b->up.tx.name,
 		b->up.rx != &b->up.tx ? " and " : "", b->up.rx != &b->up.tx ? b->up.rx->name : "");
 	status = prepare(b);
+	if (status == GENBENCH_DONE)
+		status = watch_target(b);
+	gensay_note(
+		"%s", status == GENBENCH_DONE ? "measuring: all is ready" : "nothing is measured");
 	if (status == GENBENCH_DONE)
 		status = b->o->is_search ? search(b) : measure_rate(b);
 	if (status == GENBENCH_DONE)
@@ -578,6 +739,7 @@ int genbench_run(const struct genopt *o, int argc, char *const *argv)
 	genflood_fini(&b->alone_flood);
 	genctcp_fini(&b->ctcp);
 	genmc_fini(&b->mc);
+	genwatch_fini(&b->watch);
 	genrun_fini(&b->run);
 	genrun_fini(&b->alone);
 	genup_down(&b->up);

@@ -20,8 +20,9 @@
 
 #define OPEN_RATE 20000.0 /* connections a second */
 #define MTU 1500u
-#define RESETS 32u      /* at a time, at the end */
-#define TAKEN_US 20000u /* in which the target reads the last of them, before the link goes */
+#define TIME_WAITS 65536u /* of connections that were closed here */
+#define RESETS 32u        /* at a time, at the end */
+#define TAKEN_US 20000u   /* in which the target reads the last of them, before the link goes */
 
 struct genctcp_conn {
 	struct tcb *c; /* NULL: closed */
@@ -41,6 +42,8 @@ static inline uint64_t number_of(const struct genctcp *c, const struct genctcp_c
 {
 	const uint64_t at = (uint64_t)(k - c->conns);
 
+	if (c->is_once)
+		return k->open_number;
 	return c->run->first + (s / c->depth * (uint64_t)c->n_conns + at) * c->depth + s % c->depth;
 }
 
@@ -132,7 +135,9 @@ static void read_answers(struct genctcp *c, struct genctcp_conn *k)
 		}
 		tcp_consume(k->c, n);
 	}
-	if (tcp_is_eof(k->c))
+	if (c->is_once && k->n_answered == k->n_due)
+		tcp_close(k->c);
+	else if (tcp_is_eof(k->c))
 		tcp_abort(k->c);
 }
 
@@ -174,7 +179,10 @@ static void on_close(void *ctx, struct tcb *t, enum tcp_reason why)
 	struct genctcp *c = ctx;
 	struct genctcp_conn *k = tcp_app(t);
 
-	c->n_broken += why != TCP_WHY_ABORTED && why != TCP_WHY_DESTROYED;
+	if (c->is_once)
+		c->idle[c->n_idle++] = (uint32_t)(k - c->conns);
+	else
+		c->n_broken += why != TCP_WHY_ABORTED && why != TCP_WHY_DESTROYED;
 	k->c = NULL;
 	k->is_open = false;
 }
@@ -194,8 +202,9 @@ static const struct tcp_ops ops = {on_syn, on_open, on_ready, on_close, on_outpu
 /* Client and port of a connection are a flow's, as those of frames. */
 static void open_conn(struct genctcp *c, struct genctcp_conn *k)
 {
+	const uint64_t flow = c->is_once ? c->n_opened++ % genframe_flows_max(&c->frame)
+					 : (uint64_t)(k - c->conns);
 	struct pkt peer = c->peer;
-	const uint64_t flow = (uint64_t)(k - c->conns);
 	rte_be16_t port;
 
 	genframe_source(&c->frame, flow, peer.dst, &port);
@@ -218,6 +227,23 @@ static void submit_open(struct genctcp *c, uint64_t number)
 		genonce_answered(&c->opened, number);
 }
 
+/* A request with a connection of its own. */
+static void submit_once(struct genctcp *c, uint64_t number)
+{
+	struct genctcp_conn *k = c->n_idle > 0 ? &c->conns[c->idle[c->n_idle - 1]] : NULL;
+
+	if (k != NULL) {
+		k->open_number = number;
+		k->n_due = 1;
+		k->n_written = k->n_answered = 0;
+		open_conn(c, k);
+	}
+	if (k != NULL && k->c != NULL)
+		c->n_idle--;
+	else if (number >= c->run->first_counted)
+		c->run->counts.no_room++;
+}
+
 static void submit(void *ctx, struct genrun *r, unsigned n, uint64_t first)
 {
 	struct genctcp *c = ctx;
@@ -228,6 +254,10 @@ static void submit(void *ctx, struct genrun *r, unsigned n, uint64_t first)
 
 		if (c->is_opening) {
 			submit_open(c, number);
+			continue;
+		}
+		if (c->is_once) {
+			submit_once(c, number);
 			continue;
 		}
 		k = &c->conns[(number - r->first) / c->depth % c->n_conns];
@@ -305,7 +335,7 @@ static int create_stack(struct genctcp *c, struct genrun *run, uint32_t seed)
 {
 	const struct tcp_params p = {.n_conns = RTE_MAX(c->n_conns, 16u),
 		.n_syns = 16,
-		.n_time_waits = 16,
+		.n_time_waits = c->is_once ? TIME_WAITS : 16,
 		.n_bufs = genctcp_buffers(c->n_conns),
 		.pool = run->pool,
 		.ifaces = &c->ifaces,
@@ -327,6 +357,7 @@ int genctcp_init(struct genctcp *c, struct genmc *mc, const struct genopt *o,
 		.run = run,
 		.n_conns = o->n_flows,
 		.depth = o->depth,
+		.is_once = o->is_once,
 		/* a client of a benchmark does not give up */
 		.profile = {.idle_ms = 3600000, .user_timeout_ms = 3600000},
 		.gateway = p->dst_mac,
@@ -349,8 +380,14 @@ int genctcp_init(struct genctcp *c, struct genmc *mc, const struct genopt *o,
 	}
 	c->conns = calloc(c->n_conns, sizeof(*c->conns));
 	c->burst = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*c->burst));
-	rc = c->conns == NULL || c->burst == NULL ? -ENOMEM
-						  : genonce_create(&c->opened, c->n_conns);
+	c->idle = calloc(c->n_conns, sizeof(*c->idle));
+	while (c->idle != NULL && c->n_idle < c->n_conns) {
+		c->idle[c->n_idle] = c->n_conns - 1 - c->n_idle;
+		c->n_idle++;
+	}
+	rc = c->conns == NULL || c->idle == NULL || c->burst == NULL
+		? -ENOMEM
+		: genonce_create(&c->opened, c->n_conns);
 	if (rc == 0)
 		rc = keyhash_init(); /* of the stack's flow table */
 	if (rc == 0)
@@ -385,9 +422,11 @@ void genctcp_fini(struct genctcp *c)
 	}
 	tcp_destroy(&c->tcp);
 	free(c->conns);
+	free(c->idle);
 	free(c->burst);
 	genonce_destroy(&c->opened);
 	c->conns = NULL;
+	c->idle = NULL;
 	c->burst = NULL;
 }
 
@@ -398,6 +437,8 @@ int genctcp_connect(struct genctcp *c)
 	int rc;
 
 	begin(c, c->run);
+	if (c->is_once)
+		return 0;
 	memset(c->opened.is_done, 0, (c->n_conns + 63) / 64 * sizeof(*c->opened.is_done));
 	for (uint32_t i = 0; i < c->n_conns; i++)
 		if (c->conns[i].is_open)

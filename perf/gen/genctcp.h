@@ -5,6 +5,9 @@
  * client's. `depth` requests that follow each other are due at once and go to one connection, the next ones to the next; each one's
  * time counts from when they were due until its own answer was read. A connection whose window is full keeps what is due for later: nothing is
  * lost but time, until the trial ends. Connections are opened before, and again when they broke.
+ *
+ * With --once there are none before: a request opens one, its time counts from when it was due until the answer was read, and then the
+ * connection is closed. Where as many as --flows are there already, the request is lost.
  */
 #include "genframe.h"
 #include "genmc.h"
@@ -22,7 +25,10 @@ struct genctcp {
 	struct pkt peer; /* the target */
 	struct genctcp_conn *conns;
 	uint32_t n_conns, depth;
-	bool is_opening; /* set between trials */
+	bool is_once; /* each request has a connection of its own, which is closed when it is answered */
+	uint32_t *idle, n_idle; /* is_once: connections that are none now */
+	uint64_t n_opened;      /* is_once: so many were; the next one is of this flow */
+	bool is_opening;        /* set between trials */
 	struct genonce opened;
 	struct genrun *run; /* the one whose trial runs */
 	uint64_t

@@ -89,7 +89,7 @@ void genframe_init(struct genframe *f, const struct genframe_params *p)
 		f->head_len = (uint8_t)(f->l4 + sizeof(h));
 	} else {
 		const struct rte_tcp_hdr h = {.dst_port = rte_cpu_to_be_16(p->target_port),
-			.recv_ack = RTE_BE32(MAGIC),
+			.recv_ack = p->is_unmarked ? 0 : RTE_BE32(MAGIC),
 			.data_off = sizeof(h) / 4 << 4,
 			.rx_win = RTE_BE16(65535)};
 

@@ -30,6 +30,7 @@ struct genframe_params {
 	const struct genopt_net *client, *target;
 	uint16_t target_port;
 	uint8_t proto; /* IPPROTO_UDP or IPPROTO_TCP */
+	bool is_unmarked; /* nothing finds these frames again: no acknowledgement number that is a mark */
 	struct rte_ether_addr src_mac, dst_mac;
 };
 

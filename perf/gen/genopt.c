@@ -2,6 +2,8 @@
 /* genopt — see genopt.h. Each option is one row of the table below: name, argument, setter, field, range, help. */
 #include "genopt.h"
 
+#include "gensearch.h"
+
 #include <rte_common.h>
 
 #include <arpa/inet.h>
@@ -261,6 +263,22 @@ static int set_full(struct genopt *o, const struct def *d, const char *value, st
 	return complain(c, "--full %s: must be auto, lose or wait", value);
 }
 
+static int set_beside(struct genopt *o, const struct def *d, const char *value, struct complaint *c)
+{
+	static const char *const words[] = {
+		[GENOPT_BESIDE_NOTHING] = "nothing",
+		[GENOPT_BESIDE_SYN] = "syn",
+		[GENOPT_BESIDE_GARBAGE] = "garbage",
+	};
+
+	for (unsigned i = 0; i < RTE_DIM(words); i++)
+		if (strcmp(value, words[i]) == 0) {
+			o->beside = (enum genopt_beside)i;
+			return 0;
+		}
+	return complain(c, "--beside %s: must be syn, garbage or nothing", value);
+}
+
 /* N or MIN-MAX. */
 static int set_value(struct genopt *o, const struct def *d, const char *value, struct complaint *c)
 {
@@ -287,6 +305,19 @@ static int set_cpu(struct genopt *o, const struct def *d, const char *value, str
 	if (!read_number(value, d->min, d->max, &v) || v != floor(v))
 		return complain_range(c, d, value);
 	o->cpu = (int)v;
+	return 0;
+}
+
+static int set_watch_cpu(
+	struct genopt *o, const struct def *d, const char *value, struct complaint *c)
+{
+	double v;
+
+	if (!read_number(value, 0, CPU_SETSIZE - 1, &v) || v != floor(v))
+		return complain(c, "--watch-cpu %s: must be the number of a CPU", value);
+	if (o->n_watch_cpus == GENOPT_WATCH_MAX)
+		return complain(c, "--watch-cpu %s: more than %d of them", value, GENOPT_WATCH_MAX);
+	o->watch_cpus[o->n_watch_cpus++] = (uint16_t)v;
 	return 0;
 }
 
@@ -332,16 +363,31 @@ static const struct def defs[] = {
 	{"rate-max", "N", REAL(rate_max, 1000, 1e9), "of a search (default 30M)"},
 	{"rate-min", "N", REAL(rate_min, 1, 1e9), "of a search (default 1000)"},
 	{"seconds", "N", REAL(seconds, 0.1, 86400),
-		"of a measurement, and of a search's longest trials (default 10)"},
+		"of a measurement, which is made of trials (default 10)"},
+	{"trial", "SECONDS", REAL(trial_seconds, 0.05, 86400),
+		"of a trial, and of a search's longest ones; short where the CPUs are not one's own, as a "
+		"trial in which one was lost is thrown away (default 0.5)"},
 	{"warm-up", "N", REAL(warm_seconds, 0, 3600),
-		"seconds before each that do not count (default 0.5)"},
+		"seconds before each trial that do not count, at most a quarter of it (default 0.5)"},
 	{"repeat", "N", WHOLE(n_repeats, 1, 1000),
 		"searches, or measurements; their median and spread are told (default 5, or 1 with --rate)"},
+	{"votes", "N", WHOLE(n_votes, 1, GENSEARCH_VOTES_MAX),
+		"trials at each rate of a search, of which the majority decides; odd (default 3)"},
+	{"void-max", "N", WHOLE(n_void_max, 0, 10000),
+		"trials thrown away, one after the other, before there is no figure (default 25)"},
+	{"watch-pid", "PID", TEXT(watch),
+		"the target, where it is a process on this machine, or a file that has its id: a trial in "
+		"which its threads (those called rte-worker, or all) waited for a CPU is thrown away"},
+	{"watch-cpu", "N", OTHER(set_watch_cpu),
+		"where it runs: a trial in which a hypervisor took this CPU is thrown away; again for more"},
 	{"width", "PERCENT", REAL(width_pct, 0.01, 50),
 		"how near a search's bounds have to come (default 0.5)"},
 	{"steady", "SECONDS", REAL(steady_seconds, 0, 86400),
 		"go on for so long afterwards, at --rate or 90 % of PDR, without a figure: to look at the "
 		"target meanwhile (default 0)"},
+	{"deadline-ms", "N", REAL(deadline_ms, 0, 3600000),
+		"an answer that comes so long after its frame was due counts as lost; 0: there is none "
+		"(default 0, of cache-tcp 10)"},
 	{"late-us", "N", WHOLE(late_us, 1, 10000000),
 		"a frame sent so long after it was due is late; with more than 0.1 % of them there is no "
 		"figure (default 100)"},
@@ -362,6 +408,9 @@ static const struct def defs[] = {
 		"64k, over UDP a power of two (default 1024)"},
 	{"depth", "N", WHOLE(depth, 1, 64),
 		"cache-tcp: requests that are due at once, on one connection (default 1)"},
+	{"once", NULL, FLAG(is_once, 1),
+		"cache-tcp: open a connection for each request and close it after the answer; at most --flows "
+		"at a time, what is due beyond is lost"},
 	{"zipf", "SKEW", REAL(skew, 0, 10),
 		"how flows, or keys, are drawn; 0: all alike (default 0, of keys 0.99)"},
 	{"new", "PERCENT", REAL(new_pct, 0, 100),
@@ -369,6 +418,12 @@ static const struct def defs[] = {
 	{"return", NULL, FLAG(is_returned, 1),
 		"flood: send back what comes to a backend, and count what comes back to the client; for "
 		"modes where answers pass the balancer"},
+
+	{"beside", "KIND", OTHER(set_beside),
+		"send this too, and do not measure it: syn, SYNs to the target from anywhere in "
+		"198.18.0.0/15, or garbage, broken IPv4, unknown protocols and ports; IPv4 only"},
+	{"beside-rate", "N", REAL(beside_rate, 1, 1e9),
+		"so many of them a second; needed with --beside"},
 
 	{"keys", "N", WHOLE(n_keys, 1, GENOPT_KEYS_MAX),
 		"cache: how many (default 100k); 16 bytes each"},
@@ -384,10 +439,15 @@ static const struct def defs[] = {
 	{"seed", "N", WHOLE(seed, 1, UINT32_MAX), "of the random numbers (default 1)"},
 	{"json", "FILE", TEXT(json_path), "write everything there as a JSON document; - is stdout"},
 	{"cpu", "N", set_cpu, 0, 0, CPU_SETSIZE - 1, "where it sends and receives (default: any)"},
+	{"fifo", NULL, FLAG(is_fifo, 1),
+		"there, during each trial, before all other threads (SCHED_FIFO; needs root). The kernel gives "
+		"those a twentieth of each second all the same: trials have to be shorter"},
 	{"no-huge", NULL, FLAG(is_huge, 0), "do without hugepages (slower)"},
 	{"memory", "MB", WHOLE(memory_mb, 64, 65536), "for packet buffers (default 256)"},
 	{"rxd", "N", WHOLE(n_rxd, 32, 32768), "descriptors of the receive queue (default 1024)"},
 	{"txd", "N", WHOLE(n_txd, 32, 32768), "descriptors of the transmit queue (default 1024)"},
+	{"queues", "N", WHOLE(n_queues, 1, 16),
+		"of each port, each way; frames go to them in turn, a burst to each (default 1)"},
 	{"burst", "N", WHOLE(burst, 1, 64), "frames sent or received at once (default 32)"},
 	{"version", NULL, OTHER(print_version), "print the version"},
 	{"help", NULL, OTHER(print_help), "print this"},
@@ -409,7 +469,7 @@ void genopt_help(FILE *out)
 		fprintf(out, "  --%s%s%s\n        %s\n", defs[i].name, defs[i].arg ? " " : "",
 			defs[i].arg ? defs[i].arg : "", defs[i].help);
 	fputs("\nExit status: 0 measured, 1 failure or no answer, 2 usage, 3 the generator is too slow for the\n"
-	      "rate. There is no figure but with 0.\n",
+	      "rate, or too many trials were thrown away. There is no figure but with 0.\n",
 		out);
 }
 
@@ -431,6 +491,10 @@ static void set_defaults(struct genopt *o)
 		.rate_min = 1000,
 		.seconds = 10,
 		.warm_seconds = 0.5,
+		.trial_seconds = 0.5,
+		.deadline_ms = -1,
+		.n_votes = 3,
+		.n_void_max = 25,
 		.width_pct = 0.5,
 		.late_us = 100,
 		.wait_seconds = 10,
@@ -447,6 +511,7 @@ static void set_defaults(struct genopt *o)
 		.memory_mb = 256,
 		.n_rxd = 1024,
 		.n_txd = 1024,
+		.n_queues = 1,
 		.burst = 32};
 	genpace_sizes_parse(&o->sizes, "64");
 	snprintf(o->sizes_text, sizeof(o->sizes_text), "64");
@@ -459,6 +524,8 @@ static void complete(struct genopt *o)
 
 	if (o->skew < 0)
 		o->skew = is_cache ? 0.99 : 0;
+	if (o->deadline_ms < 0)
+		o->deadline_ms = o->work == GENOPT_CACHE_TCP ? 10 : 0;
 	if (o->n_flows == 0)
 		o->n_flows = is_cache ? 1024 : 1000;
 	if (o->n_repeats == 0)
@@ -510,6 +577,15 @@ static int check_whole(const struct genopt *o, struct complaint *c)
 	if (o->is_search && o->rate_max <= o->rate_min)
 		return complain(c, "--rate-max %.0f: must be above --rate-min %.0f", o->rate_max,
 			o->rate_min);
+	if ((o->beside != GENOPT_BESIDE_NOTHING) != (o->beside_rate != 0))
+		return complain(c, "--beside and --beside-rate: give both, or none of them");
+	if (o->beside != GENOPT_BESIDE_NOTHING && o->target.family != 4)
+		return complain(c, "--beside: goes to an IPv4 target only");
+	if (o->is_once && (o->work != GENOPT_CACHE_TCP || o->depth != 1))
+		return complain(c, "--once: is of cache-tcp, with --depth 1");
+	if (o->n_votes % 2 == 0)
+		return complain(
+			c, "--votes %u: must be odd, so that there is a majority", o->n_votes);
 	return o->work == GENOPT_FLOOD ? check_flood(o, c) : check_cache(o, c);
 }
 

@@ -13,6 +13,7 @@
 
 #define GENOPT_DEVICE_MAX 256
 #define GENOPT_OWN_MAX 16
+#define GENOPT_WATCH_MAX 64
 #define GENOPT_VALUE_MAX \
 	1300u /* an answer is one datagram of at most 1,400 bytes, and a request one frame */
 #define GENOPT_KEYS_MAX 100000000u
@@ -22,6 +23,8 @@ enum genopt_work { GENOPT_FLOOD, GENOPT_CACHE_UDP, GENOPT_CACHE_TCP, GENOPT_WORK
 enum genopt_proto { GENOPT_UDP, GENOPT_TCP };
 
 enum genopt_full { GENOPT_FULL_AUTO, GENOPT_FULL_LOSE, GENOPT_FULL_WAIT };
+
+enum genopt_beside { GENOPT_BESIDE_NOTHING, GENOPT_BESIDE_SYN, GENOPT_BESIDE_GARBAGE };
 
 struct genopt_net {
 	uint8_t family; /* 4 or 6; 0: none */
@@ -41,8 +44,12 @@ struct genopt {
 
 	bool is_search;
 	double rate, rate_max, rate_min; /* frames a second */
-	double seconds, warm_seconds, width_pct, steady_seconds;
-	uint32_t n_repeats, late_us, wait_seconds;
+	double seconds, warm_seconds, trial_seconds, width_pct, steady_seconds;
+	double deadline_ms; /* 0: none */
+	uint32_t n_repeats, n_votes, n_void_max, late_us, wait_seconds;
+	char watch[256]; /* a process id, or a file that has one; "": nobody */
+	uint16_t watch_cpus[GENOPT_WATCH_MAX];
+	unsigned n_watch_cpus;
 	enum genopt_full full;
 
 	struct genpace_sizes sizes;
@@ -51,8 +58,11 @@ struct genopt {
 	uint32_t
 		n_flows; /* flood: of those that are known; cache: sockets, over UDP a power of two */
 	uint32_t depth; /* cache-tcp: requests at once on a connection */
+	bool is_once;   /* cache-tcp: a connection for each request */
 	double skew, new_pct;
-	bool is_returned; /* what comes to a backend is sent back */
+	bool is_returned;          /* what comes to a backend is sent back */
+	enum genopt_beside beside; /* sent too, and not measured */
+	double beside_rate;
 
 	uint32_t n_keys, value_min, value_max;
 	double set_pct, shift_seconds;
@@ -62,8 +72,9 @@ struct genopt {
 	uint32_t seed;
 	char json_path[256]; /* "": none */
 	int cpu;             /* -1: any */
+	bool is_fifo;
 	bool is_huge;
-	uint32_t memory_mb, n_rxd, n_txd, burst;
+	uint32_t memory_mb, n_rxd, n_txd, n_queues, burst;
 	char *const *eal_args; /* after "--" */
 	unsigned n_eal_args;
 };

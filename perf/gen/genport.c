@@ -83,22 +83,23 @@ static int start(const struct genport *p, const struct genport_params *params)
 	const struct rte_eth_conf conf = {0};
 	const int socket = rte_eth_dev_socket_id(p->id);
 	uint16_t n_rxd = params->n_rxd, n_txd = params->n_txd;
-	int rc = rte_eth_dev_configure(p->id, 1, 1, &conf);
+	int rc = rte_eth_dev_configure(p->id, params->n_queues, params->n_queues, &conf);
 
 	if (rc == 0)
 		rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &n_rxd, &n_txd);
-	if (rc == 0)
+	for (uint16_t q = 0; rc == 0 && q < params->n_queues; q++) {
 		rc = rte_eth_rx_queue_setup(
-			p->id, 0, n_rxd, socket < 0 ? 0 : (unsigned)socket, NULL, params->pool);
-	if (rc == 0)
-		rc = rte_eth_tx_queue_setup(
-			p->id, 0, n_txd, socket < 0 ? 0 : (unsigned)socket, NULL);
+			p->id, q, n_rxd, socket < 0 ? 0 : (unsigned)socket, NULL, params->pool);
+		if (rc == 0)
+			rc = rte_eth_tx_queue_setup(
+				p->id, q, n_txd, socket < 0 ? 0 : (unsigned)socket, NULL);
+	}
 	if (rc == 0)
 		rc = rte_eth_dev_start(p->id);
 	if (rc != 0)
 		gensay_error(
-			"--port %s: does not start: %s; its own message is above: check --rxd and "
-			"--txd, and that the other side is there where this one is the client",
+			"--port %s: does not start: %s; its own message is above: check --rxd, --txd and "
+			"--queues, and that the other side is there where this one is the client",
 			p->name, strerror(-rc));
 	return rc;
 }
@@ -107,7 +108,7 @@ int genport_open(struct genport *out, const struct genport_params *params)
 {
 	static const char *const memories[] = {
 		"net_memif", "net_virtio_user", "net_vhost", "net_ring"};
-	struct genport p = {0};
+	struct genport p = {.n_queues = params->n_queues};
 	struct rte_eth_dev_info info;
 	int rc = probe(&p.id, params->device);
 

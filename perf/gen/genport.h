@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * genport — a DPDK port of the generator: one queue each way, no offloads, so that the bytes sent are those that were built. Main thread.
+ * genport — a DPDK port of the generator: as many queues each way as asked for, no offloads, so that the bytes sent are those that were built. Main thread.
  */
 #include <rte_ether.h>
 #include <rte_mempool.h>
@@ -11,6 +11,7 @@
 
 struct genport {
 	uint16_t id;
+	uint16_t n_queues; /* each way */
 	bool is_open;
 	bool is_memory; /* shared memory: room on it is what the other side has read */
 	char name[64], driver[32];
@@ -19,7 +20,7 @@ struct genport {
 
 struct genport_params {
 	const char *device;
-	uint16_t n_rxd, n_txd;
+	uint16_t n_rxd, n_txd, n_queues;
 	struct rte_mempool *pool;
 };
 

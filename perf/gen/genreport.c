@@ -96,6 +96,19 @@ double genreport_pdr(const struct genreport *r)
 	return spread_of_search(r, 1).median;
 }
 
+unsigned genreport_voided(const struct genreport *r, unsigned n_void[GENJUDGE_VERDICTS])
+{
+	unsigned n = 0;
+
+	memset(n_void, 0, GENJUDGE_VERDICTS * sizeof(*n_void));
+	for (unsigned i = 0; i < r->n_items; i++) {
+		n += r->items[i].n_trials;
+		for (unsigned v = 0; v < GENJUDGE_VERDICTS; v++)
+			n_void[v] += r->items[i].n_void[v];
+	}
+	return n;
+}
+
 static struct genreport_spread spread_of_measure(const struct genreport *r)
 {
 	double *values = calloc(r->n_items + 1, sizeof(*values));
@@ -148,8 +161,15 @@ static void print_counts(const struct genreport *r, const struct genreport_item 
 	printf("  received  %14s         %10s/s  %8.3f Gbit/s\n", gensay_count((double)c->received),
 		gensay_rate(it->result.received_rate), gbit(r, c->received, c->received_bytes, s));
 	printf("  lost      %14s  %.4f %%; of these %s found no room on the link\n",
-		gensay_count((double)(c->offered - c->received)), 100 * it->result.loss_ratio,
-		gensay_count((double)c->no_room));
+		gensay_count((double)(c->offered - c->received + c->too_late)),
+		100 * it->result.loss_ratio, gensay_count((double)c->no_room));
+	if (c->too_late > 0)
+		printf("            %14s  answers came after %g ms, and are among the lost\n",
+			gensay_count((double)c->too_late), r->opt->deadline_ms);
+	if (r->opt->beside != GENOPT_BESIDE_NOTHING)
+		printf("  beside    %14s others sent, %s/s; %s more found no room\n",
+			gensay_count((double)c->beside), gensay_rate((double)c->beside / s),
+			gensay_count((double)c->beside_no_room));
 	if (r->opt->work != GENOPT_FLOOD)
 		printf("  answers   %s hits (%.2f %% of gets), %s misses, %s stored, %s refused, %s wrong\n",
 			gensay_count((double)it->cache.hits),
@@ -184,6 +204,21 @@ static void print_search(const struct genreport *r)
 		r->searches[r->n_searches - 1].n_trials);
 }
 
+static void print_voided(const struct genreport *r)
+{
+	unsigned n_void[GENJUDGE_VERDICTS];
+	const unsigned n = genreport_voided(r, n_void),
+		       n_all = n_void[GENJUDGE_GENERATOR] + n_void[GENJUDGE_TARGET]
+		+ n_void[GENJUDGE_STOLEN];
+
+	printf("  %u trials counted, %u were thrown away", n, n_all);
+	if (n_all > 0)
+		printf(": the generator lost its CPU in %u, the target in %u, a hypervisor took a CPU in %u",
+			n_void[GENJUDGE_GENERATOR], n_void[GENJUDGE_TARGET],
+			n_void[GENJUDGE_STOLEN]);
+	putchar('\n');
+}
+
 void genreport_table(const struct genreport *r)
 {
 	const struct genopt *o = r->opt;
@@ -205,13 +240,14 @@ void genreport_table(const struct genreport *r)
 				gensay_rate(s.median), gensay_rate(s.low), gensay_rate(s.high));
 		}
 	}
-	printf("\n  %-26s %9s %9s %9s %9s %9s %9s %9s\n", "latency, us", "min", "p50", "p90", "p99",
-		"p99.9", "p99.99", "max");
+	print_voided(r);
+	printf("\n  %-26s %9s %9s %9s %9s %9s %9s %9s\n", "latency of these, us", "min", "p50",
+		"p90", "p99", "p99.9", "p99.99", "max");
 	for (unsigned i = 0; i < r->n_items; i++) {
 		const struct genreport_item *it = &r->items[i];
 		const char *alone = it->purpose == GENREPORT_BIAS ? "  generator alone" : "";
 
-		if (it->purpose == GENREPORT_SEARCH || it->is_repeated)
+		if (it->purpose == GENREPORT_SEARCH)
 			continue;
 		snprintf(name, sizeof(name), "%s/s%s", gensay_rate(it->result.trial.rate), alone);
 		if (it->share_pct != 0 && alone[0] == '\0')
@@ -256,7 +292,9 @@ static json_t *json_of_counts(const struct genrun_counts *c)
 		{"no_room", c->no_room}, {"late", c->late}, {"duplicates", c->duplicates},
 		{"overdue", c->overdue}, {"reordered", c->reordered}, {"turned", c->turned},
 		{"turn_no_room", c->turn_no_room}, {"others", c->others},
-		{"neighbours", c->neighbours}, {"no_buffer", c->no_buffer}};
+		{"neighbours", c->neighbours}, {"no_buffer", c->no_buffer},
+		{"too_late", c->too_late}, {"beside", c->beside},
+		{"beside_no_room", c->beside_no_room}};
 
 	for (unsigned i = 0; i < RTE_DIM(rows); i++)
 		json_object_set_new(o, rows[i].name, json_integer((json_int_t)rows[i].value));
@@ -280,11 +318,33 @@ static json_t *json_of_samples(const struct genrun_result *res)
 	return a;
 }
 
+static json_t *json_of_voided(const unsigned n_void[GENJUDGE_VERDICTS])
+{
+	json_t *o = json_object();
+
+	for (unsigned v = GENJUDGE_GENERATOR; v < GENJUDGE_VERDICTS; v++)
+		json_object_set_new(o, genjudge_name((enum genjudge_verdict)v),
+			json_integer((json_int_t)n_void[v]));
+	return o;
+}
+
+/* [us, how often]: rounds of the loop that took so long at least and less than twice as long. */
+static json_t *json_of_pauses(const struct genrun_counts *c)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 1; i < GENRUN_PAUSES; i++)
+		if (c->pauses[i] > 0)
+			json_array_append_new(
+				a, json_pack("[i, I]", 1 << (i - 1), (json_int_t)c->pauses[i]));
+	return a;
+}
+
 static json_t *json_of_item(const struct genreport *r, const struct genreport_item *it)
 {
 	static const char *const verdicts[] = {[GENRUN_DONE] = "done",
 		[GENRUN_TOO_SLOW] = "too-slow",
-		[GENRUN_PAUSED] = "paused",
+		[GENRUN_VOID] = "void",
 		[GENRUN_STOPPED] = "stopped"};
 	const struct genrun_result *res = &it->result;
 	const double to_us = 1e6 / (double)rte_get_tsc_hz();
@@ -298,6 +358,12 @@ static json_t *json_of_item(const struct genreport *r, const struct genreport_it
 
 	if (it->share_pct != 0)
 		json_object_set_new(o, "share_of_pdr", json_real(it->share_pct / 100));
+	if (genjudge_is_void(res->why) && res->verdict == GENRUN_VOID)
+		json_object_set_new(o, "void_why", json_string(genjudge_name(res->why)));
+	json_object_set_new(o, "parts", json_integer(it->n_trials));
+	json_object_set_new(o, "voided", json_of_voided(it->n_void));
+	json_object_set_new(o, "target_waited_us", json_real(res->waited_s * 1e6));
+	json_object_set_new(o, "pauses_us", json_of_pauses(&res->counts));
 	json_object_set_new(o, "counts", json_of_counts(&res->counts));
 	json_object_set_new(o, "offered_gbit",
 		json_real(gbit(r, res->counts.offered, res->counts.offered_bytes, res->seconds)));
@@ -372,6 +438,12 @@ static json_t *json_of_config(const struct genreport *r)
 		o->warm_seconds, "late_us", (int)o->late_us, "flows", (int)o->n_flows, "burst",
 		(int)o->burst, "seed", (int)o->seed);
 
+	json_object_set_new(c, "beside_rate", json_real(o->beside_rate));
+	json_object_set_new(c, "trial_seconds", json_real(o->trial_seconds));
+	json_object_set_new(c, "votes", json_integer(o->n_votes));
+	json_object_set_new(c, "deadline_ms", json_real(o->deadline_ms));
+	json_object_set_new(c, "is_fifo", json_boolean(o->is_fifo));
+	json_object_set_new(c, "is_target_watched", json_boolean(o->watch[0] != '\0'));
 	json_object_set_new(c, "zipf", json_real(o->skew));
 	if (o->work == GENOPT_FLOOD) {
 		json_object_set_new(c, "size", json_string(o->sizes_text));
@@ -387,6 +459,7 @@ static json_t *json_of_config(const struct genreport *r)
 		json_object_set_new(c, "shift_seconds", json_real(o->shift_seconds));
 		if (o->work == GENOPT_CACHE_TCP)
 			json_object_set_new(c, "depth", json_integer(o->depth));
+		json_object_set_new(c, "is_once", json_boolean(o->is_once));
 	}
 	return c;
 }
@@ -394,6 +467,8 @@ static json_t *json_of_config(const struct genreport *r)
 int genreport_json(const struct genreport *r, const char *path)
 {
 	json_t *doc = json_object(), *args = json_array(), *trials = json_array();
+	unsigned n_void[GENJUDGE_VERDICTS];
+	const unsigned n_counted = genreport_voided(r, n_void);
 	const time_t now = time(NULL);
 	char stamp[32], load[64];
 	struct tm tm;
@@ -408,6 +483,8 @@ int genreport_json(const struct genreport *r, const char *path)
 	json_object_set_new(doc, "time", json_string(stamp));
 	json_object_set_new(doc, "error", r->error[0] ? json_string(r->error) : json_null());
 	json_object_set_new(doc, "figures", json_of_figures(r));
+	json_object_set_new(doc, "trials_counted", json_integer(n_counted));
+	json_object_set_new(doc, "trials_voided", json_of_voided(n_void));
 	json_object_set(doc, "machine", r->machine);
 	json_object_set_new(doc, "load_after", json_string(genident_load(load, sizeof(load))));
 	json_object_set_new(doc, "generator", genident_build());

@@ -20,9 +20,10 @@ enum genreport_purpose {
 
 struct genreport_item {
 	enum genreport_purpose purpose;
-	unsigned round;   /* repetition, from 0 */
-	double share_pct; /* of PDR; 0: none */
-	bool is_repeated; /* the generator was too slow: it was tried again */
+	unsigned round;                     /* repetition, from 0 */
+	double share_pct;                   /* of PDR; 0: none */
+	unsigned n_trials;                  /* of which the result is made */
+	unsigned n_void[GENJUDGE_VERDICTS]; /* and those that were thrown away, by why */
 	struct genrun_result result;
 	struct genmc_counts cache;
 	uint64_t n_arrived, n_tunnelled; /* flood, at the backends */
@@ -52,6 +53,9 @@ void genreport_table(const struct genreport *r);
 
 /* 0, or -errno of writing it. */
 int genreport_json(const struct genreport *r, const char *path);
+
+/* Trials that were thrown away, of all items, by why, into n_void; how many counted. */
+unsigned genreport_voided(const struct genreport *r, unsigned n_void[GENJUDGE_VERDICTS]);
 
 /* The median of the searches. */
 double genreport_pdr(const struct genreport *r);

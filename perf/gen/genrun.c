@@ -10,8 +10,11 @@
 #include <rte_launch.h>
 
 #include <errno.h>
+#include <math.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BEHIND_MAX_S 1.0 /* sending so far behind is not going to end well */
@@ -19,6 +22,9 @@
 #define PATIENT_MAX_S 20.0
 #define DRAIN_MAX_S 2.0 /* and at most */
 #define RESOLVE_EVERY_US 100000u
+#define PAUSE_LONG 10     /* times what is late */
+#define HOPELESS 0.1      /* of all frames */
+#define LOOK_LEAST_S 0.05 /* that makes a rate */
 
 static inline void add(uint64_t *word, uint64_t n)
 {
@@ -41,7 +47,10 @@ int genrun_init(struct genrun *r)
 	r->hz = rte_get_tsc_hz();
 	r->ns_per_cyc = 1e9 / (double)r->hz;
 	r->late_cyc = r->hz / 1000000 * r->late_us;
+	r->deadline_cyc =
+		r->deadline_s > 0 ? (uint64_t)(r->deadline_s * (double)r->hz) : UINT64_MAX;
 	r->next = 1; /* so that there is a last one */
+	sem_init(&r->stage, 0, 0);
 	r->seen = calloc(GENRUN_WINDOW / 64, sizeof(*r->seen));
 	return r->seen == NULL ? -ENOMEM : 0;
 }
@@ -84,6 +93,8 @@ bool genrun_answered(struct genrun *r, uint64_t number, uint32_t n_bytes)
 	cyc = genpace_due(&r->pace, number - r->first);
 	genhist_add(&r->latency_ns,
 		r->now > cyc ? (uint64_t)((double)(r->now - cyc) * r->ns_per_cyc) : 0);
+	if (r->now > cyc && r->now - cyc > r->deadline_cyc)
+		add(&r->counts.too_late, 1);
 	add(&r->counts.received, 1);
 	if (n_bytes > 0)
 		add(&r->counts.received_bytes, n_bytes + GENFRAME_FCS);
@@ -104,11 +115,11 @@ static unsigned send_back(const struct genport *p, struct rte_mbuf **m, unsigned
 	return n_sent;
 }
 
-static void receive_from(struct genrun *r, const struct genport *p)
+static void receive_from(struct genrun *r, const struct genport *p, uint16_t queue)
 {
 	struct rte_mbuf *m[GENRUN_BURST_MAX], *back[GENRUN_BURST_MAX], *done[GENRUN_BURST_MAX];
 	unsigned n_back = 0, n_done = 0, n_turned, n_sent;
-	const unsigned n = rte_eth_rx_burst(p->id, 0, m, (uint16_t)r->burst);
+	const unsigned n = rte_eth_rx_burst(p->id, queue, m, (uint16_t)r->burst);
 	struct genwork_seen seen = {0};
 
 	if (n == 0)
@@ -142,9 +153,10 @@ static void receive_from(struct genrun *r, const struct genport *p)
 
 static inline void receive(struct genrun *r)
 {
-	receive_from(r, r->rx);
-	if (r->rx != r->tx)
-		receive_from(r, r->tx);
+	for (uint16_t q = 0; q < r->rx->n_queues; q++)
+		receive_from(r, r->rx, q);
+	for (uint16_t q = 0; r->rx != r->tx && q < r->tx->n_queues; q++)
+		receive_from(r, r->tx, q);
 }
 
 /* --- what goes out --- */
@@ -278,7 +290,7 @@ static void send_due(struct genrun *r)
 	if (r->n_waiting == 0)
 		return;
 	m = r->waiting + r->waiting_at;
-	n = rte_eth_tx_burst(r->tx->id, 0, m, (uint16_t)r->n_waiting);
+	n = rte_eth_tx_burst(r->tx->id, r->tx_queue, m, (uint16_t)r->n_waiting);
 	if (n < r->n_waiting && r->loses_when_full) {
 		const unsigned n_lost = r->n_waiting - n;
 
@@ -289,21 +301,33 @@ static void send_due(struct genrun *r)
 	account(r, n, now);
 	r->waiting_at += n;
 	r->n_waiting -= n;
+	if (++r->tx_queue >= r->tx->n_queues)
+		r->tx_queue = 0;
 }
 
 /* --- a trial --- */
 
-static bool has_too_many_late(const struct genrun *r, uint64_t now)
+/*
+ * Whether it is of no use to go on: too many frames are late, and it is clear why. After a long pause it is; else a generator that is too
+ * slow for the rate will show that, as then nearly all frames become late.
+ */
+static bool has_failed(struct genrun *r, uint64_t now)
 {
-	const uint64_t n_counted = r->end - r->first_counted;
+	const double n_late = (double)r->counts.late,
+		     n_counted = (double)(r->end - r->first_counted);
+	uint64_t due;
 
 	if (r->trial.is_loose)
 		return false;
-	if ((double)r->counts.late > GENRUN_LATE_MAX * (double)n_counted)
+	if (n_late > GENJUDGE_LATE_MAX * n_counted
+		&& (r->counts.gap_most_cyc > PAUSE_LONG * r->late_cyc
+			|| n_late > HOPELESS * n_counted))
 		return true;
-	return r->next < r->end
-		&& now > genpace_due(&r->pace, r->next - r->first)
-			+ (uint64_t)(BEHIND_MAX_S * (double)r->hz);
+	due = genpace_due(&r->pace, r->next - r->first);
+	if (r->next == r->end || now <= due + (uint64_t)(BEHIND_MAX_S * (double)r->hz))
+		return false;
+	r->behind_cyc = now - due;
+	return true;
 }
 
 /* Until everything is answered, or nothing comes any more. */
@@ -336,12 +360,43 @@ static uint64_t switches_so_far(void)
 	return getrusage(RUSAGE_THREAD, &u) == 0 ? (uint64_t)u.ru_nivcsw : 0;
 }
 
+/* A round of the loop took so long. */
+static inline void note_pause(struct genrun *r, uint64_t cyc)
+{
+	const uint64_t us = (uint64_t)((double)cyc * r->ns_per_cyc / 1000);
+	const unsigned i = us == 0 ? 0 : 64u - (unsigned)__builtin_clzll(us);
+
+	raise_to(&r->counts.gap_most_cyc, cyc);
+	add(&r->counts.pauses[RTE_MIN(i, GENRUN_PAUSES - 1)], 1);
+	if (cyc > r->late_cyc)
+		add(&r->counts.paused_cyc, cyc);
+}
+
+/* Of this thread. */
+static int set_fifo(bool is_fifo)
+{
+	const struct sched_param p = {.sched_priority = is_fifo};
+
+	return sched_setscheduler(0, is_fifo ? SCHED_FIFO : SCHED_OTHER, &p) == 0 ? 0 : -errno;
+}
+
+int genrun_may_fifo(void)
+{
+	const int rc = set_fifo(true);
+
+	return rc != 0 ? rc : set_fifo(false);
+}
+
 static int run_trial(void *arg)
 {
 	struct genrun *r = arg;
-	const uint64_t n_switches = switches_so_far();
-	uint64_t before = rte_rdtsc();
+	const uint64_t n_switches = switches_so_far(), long_cyc = r->hz / 1000000 * 2;
+	const bool is_fifo = r->is_fifo && !r->trial.is_loose;
+	uint64_t before;
 
+	if (is_fifo)
+		set_fifo(true);
+	before = r->begin_cyc = rte_rdtsc();
 	genpace_init(&r->pace, before, r->hz, r->trial.rate);
 	r->pace.group = r->work->group;
 	r->verdict = GENRUN_DONE;
@@ -353,12 +408,14 @@ static int run_trial(void *arg)
 			submit_due(r);
 		else
 			send_due(r);
+		if (r->beside != NULL && !r->trial.is_loose)
+			r->beside(r->beside_ctx, r);
 		now = rte_rdtsc();
-		if (r->next > r->first_counted)
-			raise_to(&r->counts.gap_most_cyc, now - before);
+		if (now - before > long_cyc)
+			note_pause(r, now - before);
 		before = now;
-		if (has_too_many_late(r, now)) {
-			r->verdict = GENRUN_TOO_SLOW;
+		if (has_failed(r, now)) {
+			r->verdict = GENRUN_VOID;
 			break;
 		}
 		if (is_stopped(r)) {
@@ -366,10 +423,16 @@ static int run_trial(void *arg)
 			break;
 		}
 	}
+	r->sent_cyc = before - r->begin_cyc;
+	r->n_sent = r->next - r->first - r->n_waiting;
+	sem_post(&r->stage);
 	rte_pktmbuf_free_bulk(r->waiting + r->waiting_at, r->n_waiting);
 	r->n_waiting = 0;
 	drain(r);
+	if (is_fifo)
+		set_fifo(false);
 	r->n_switches = switches_so_far() - n_switches;
+	sem_post(&r->stage);
 	return 0;
 }
 
@@ -384,7 +447,7 @@ static void begin(struct genrun *r, const struct genrun_trial *t)
 	r->first = r->next;
 	r->first_counted = r->first + t->n_warm;
 	r->end = r->first_counted + t->n_frames;
-	r->highest = 0;
+	r->highest = r->behind_cyc = 0;
 	r->waiting_at = r->n_waiting = 0;
 	if (r->work->begin != NULL)
 		r->work->begin(r->work->ctx, r);
@@ -413,39 +476,75 @@ static void look(const struct genrun *r, struct look *l, double seconds)
 		.p50_ns = genhist_quantile(&l->second, 0.5),
 		.p99_ns = genhist_quantile(&l->second, 0.99),
 		.max_ns = genhist_max(&l->so_far)};
-	if (r->trial.is_quiet)
+	/* once a second, of parts of a measurement too */
+	if (r->trial.is_quiet
+		|| (seconds < 1 && floor(r->trial.before_s + seconds) == floor(r->trial.before_s)))
 		return;
 	fprintf(stderr, "%s: %.0f s: sent %s/s, answered %s/s, late %s, p50 %.1f us, p99 %.1f us\n",
-		r->trial.what, seconds, gensay_rate((double)(s->offered - before.offered) / d),
+		r->trial.what, floor(r->trial.before_s + seconds),
+		gensay_rate((double)(s->offered - before.offered) / d),
 		gensay_rate((double)(s->received - before.received) / d),
 		gensay_count((double)(s->late - before.late)), (double)s->p50_ns / 1e3,
 		(double)s->p99_ns / 1e3);
 }
 
-/* Looks each second until the lcore is done. */
-static void watch(struct genrun *r, struct look *l, struct genrun_result *out)
+/* Looks at a trial that has lasted so long, and keeps what it sees. */
+static void take_sample(
+	const struct genrun *r, struct look *l, struct genrun_result *out, double seconds)
 {
-	const uint64_t start = rte_rdtsc();
-	double next = 1;
+	look(r, l, seconds);
+	if (out->n_samples < GENRUN_SAMPLES_MAX)
+		out->samples[out->n_samples++] = l->last;
+}
 
-	while (rte_eal_get_lcore_state(r->lcore) == RUNNING) {
-		const double seconds = (double)(rte_rdtsc() - start) / (double)r->hz;
+/* Waits for the lcore's next stage, and looks each second meanwhile. To wake more often would take the lcore's CPU where there are few. */
+static void wait_stage(
+	struct genrun *r, struct look *l, struct genrun_result *out, const struct timespec *start)
+{
+	double next = floor(l->last.seconds) + 1;
 
-		if (seconds >= next) {
-			look(r, l, seconds);
-			next += 1;
-			if (out->n_samples < GENRUN_SAMPLES_MAX)
-				out->samples[out->n_samples++] = l->last;
-		}
-		usleep(2000);
+	for (;;) {
+		const struct timespec until = {start->tv_sec + (time_t)next, start->tv_nsec};
+
+		if (sem_clockwait(&r->stage, CLOCK_MONOTONIC, &until) == 0)
+			return;
+		if (errno == ETIMEDOUT)
+			take_sample(r, l, out, next++);
 	}
-	rte_eal_wait_lcore(r->lcore);
+}
+
+/* What came of it. */
+static struct genjudge_facts facts_of(const struct genrun *r, const struct genrun_result *out)
+{
+	const struct genrun_counts *c = &r->counts;
+	const double hz = (double)r->hz;
+
+	return (struct genjudge_facts){.rate = r->trial.rate,
+		.n_due = r->end - r->first_counted,
+		.n_late = c->late,
+		.behind_s = (double)r->behind_cyc / hz,
+		.n_sent = (double)r->n_sent,
+		.elapsed_s = (double)r->sent_cyc / hz,
+		.n_ring = r->n_ring,
+		.seconds = (double)(r->end - r->first) / r->trial.rate,
+		.paused_s = (double)c->paused_cyc / hz,
+		.pause_most_s = (double)c->gap_most_cyc / hz,
+		.waited_s = out->waited_s,
+		.stolen_s = out->stolen_s};
+}
+
+/* What follows from counts and seconds. */
+static void derive(struct genrun_result *out)
+{
+	const struct genrun_counts *c = &out->counts;
+	const double n_good = (double)c->received - (double)c->too_late;
+
+	out->received_rate = out->seconds > 0 ? n_good / out->seconds : 0;
+	out->loss_ratio = c->offered > 0 ? 1 - n_good / (double)c->offered : 1;
 }
 
 static void finish(const struct genrun *r, struct genrun_result *out)
 {
-	const struct genrun_counts *c = &r->counts;
-
 	struct genrun_sample *fitting =
 		realloc(out->samples, (out->n_samples + 1) * sizeof(*out->samples));
 
@@ -453,20 +552,30 @@ static void finish(const struct genrun *r, struct genrun_result *out)
 		out->samples = fitting;
 	out->trial = r->trial;
 	out->verdict = r->verdict;
-	out->counts = *c;
+	out->counts = r->counts;
 	out->latency_ns = r->latency_ns;
 	out->n_switches = r->n_switches;
-	out->seconds = (double)c->offered / r->trial.rate;
-	out->received_rate = out->seconds > 0 ? (double)c->received / out->seconds : 0;
-	if (r->verdict == GENRUN_DONE && !r->trial.is_loose && c->received < c->offered
-		&& (double)c->gap_most_cyc / (double)r->hz * r->trial.rate > r->n_ring)
-		out->verdict = GENRUN_PAUSED;
-	out->loss_ratio = c->offered > 0 ? 1 - (double)c->received / (double)c->offered : 1;
+	out->seconds = (double)r->counts.offered / r->trial.rate;
+	derive(out);
+	if (r->verdict == GENRUN_STOPPED || r->trial.is_loose)
+		return;
+	{
+		const struct genjudge_facts f = facts_of(r, out);
+
+		out->why = genjudge_trial(&f);
+	}
+	out->verdict = out->why == GENJUDGE_COUNTS ? GENRUN_DONE
+		: genjudge_is_void(out->why)       ? GENRUN_VOID
+						   : GENRUN_TOO_SLOW;
 }
 
 int genrun_trial(struct genrun *r, const struct genrun_trial *t, struct genrun_result *out)
 {
 	struct look *l = calloc(1, sizeof(*l));
+	struct genwatch_look w0, w1;
+	struct timespec start;
+	bool is_watched = false;
+	double seconds;
 
 	memset(out, 0, sizeof(*out));
 	out->samples = calloc(GENRUN_SAMPLES_MAX, sizeof(*out->samples));
@@ -476,10 +585,63 @@ int genrun_trial(struct genrun *r, const struct genrun_trial *t, struct genrun_r
 		return -ENOMEM;
 	}
 	begin(r, t);
+	if (r->watch != NULL)
+		is_watched = genwatch_look(r->watch, &w0);
+	clock_gettime(CLOCK_MONOTONIC, &start);
 	rte_eal_remote_launch(run_trial, r, r->lcore);
-	watch(r, l, out);
+	wait_stage(
+		r, l, out, &start); /* what happens while nothing is sent any more is no matter */
+	if (is_watched && genwatch_look(r->watch, &w1)) {
+		out->waited_s = w1.waited_s - w0.waited_s;
+		out->stolen_s = w1.stolen_s - w0.stolen_s;
+	}
+	wait_stage(r, l, out, &start);
+	rte_eal_wait_lcore(r->lcore);
+	seconds = (double)r->sent_cyc / (double)r->hz;
+	if (!t->is_quiet && seconds - l->last.seconds > LOOK_LEAST_S) /* the rest of it */
+		take_sample(r, l, out, seconds);
 	finish(r, out);
 	free(l);
+	return 0;
+}
+
+int genrun_result_add(struct genrun_result *to, struct genrun_result *from)
+{
+	const struct genrun_counts *f = &from->counts;
+	struct genrun_counts *c = &to->counts;
+	const size_t n_sums = offsetof(struct genrun_counts, late_most_cyc) / sizeof(uint64_t);
+	uint64_t *words = (uint64_t *)c;
+	const uint64_t *more = (const uint64_t *)f;
+	struct genrun_sample *all =
+		realloc(to->samples, (to->n_samples + from->n_samples + 1) * sizeof(*all));
+
+	if (all == NULL)
+		return -ENOMEM;
+	to->samples = all;
+	for (unsigned i = 0; i < from->n_samples; i++) { /* before the counts are added */
+		struct genrun_sample s = from->samples[i];
+
+		s.seconds += to->seconds;
+		s.offered += c->offered;
+		s.received += c->received;
+		s.late += c->late;
+		all[to->n_samples++] = s;
+	}
+	for (size_t i = 0; i < n_sums; i++)
+		words[i] += more[i];
+	c->late_most_cyc = RTE_MAX(c->late_most_cyc, f->late_most_cyc);
+	c->gap_most_cyc = RTE_MAX(c->gap_most_cyc, f->gap_most_cyc);
+	c->paused_cyc += f->paused_cyc;
+	for (unsigned i = 0; i < GENRUN_PAUSES; i++)
+		c->pauses[i] += f->pauses[i];
+	to->trial = from->trial;
+	to->verdict = from->verdict;
+	to->waited_s += from->waited_s;
+	to->stolen_s += from->stolen_s;
+	to->seconds += from->seconds;
+	to->n_switches += from->n_switches;
+	genhist_sum(&to->latency_ns, &from->latency_ns);
+	derive(to);
 	return 0;
 }
 
@@ -496,13 +658,15 @@ static void listen_once(struct genrun *r)
 	const struct genport *ports[2] = {r->tx, r->rx};
 
 	for (unsigned k = 0; k < (r->rx != r->tx ? 2u : 1u); k++) {
-		const unsigned n = rte_eth_rx_burst(ports[k]->id, 0, m, (uint16_t)r->burst);
+		for (uint16_t q = 0; q < ports[k]->n_queues; q++) {
+			const unsigned n = rte_eth_rx_burst(ports[k]->id, q, m, (uint16_t)r->burst);
 
-		for (unsigned i = 0; i < n; i++) {
-			if (gennet_input(r->net, &ports[k]->mac, m[i]) == GENNET_ANSWER)
-				send_back(ports[k], &m[i], 1);
-			else
-				rte_pktmbuf_free(m[i]);
+			for (unsigned i = 0; i < n; i++) {
+				if (gennet_input(r->net, &ports[k]->mac, m[i]) == GENNET_ANSWER)
+					send_back(ports[k], &m[i], 1);
+				else
+					rte_pktmbuf_free(m[i]);
+			}
 		}
 	}
 }

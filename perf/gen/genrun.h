@@ -5,25 +5,28 @@
  * the frames are and what is an answer is the work's (struct genwork). The main thread waits, and looks at the counts each second.
  *
  * Honesty. A frame's time counts from when it was due, so what a stalled generator or a full ring delays is in the figures (no
- * coordinated omission); frames sent too long after that are counted as late, and a trial with more than GENRUN_LATE_MAX of them
- * has no figure: it is the generator that was measured. So has one that lost frames while the loop paused for longer than the
- * receive ring lasts. A frame that finds no room on shared memory is lost, as it would be on a wire
- * whose receiver does not read.
+ * coordinated omission); frames sent too long after that are counted as late, and a trial with too many of them
+ * has no figure: it is the generator that was measured (genjudge.h, which also says which trials are void). A frame that finds no
+ * room on shared memory is lost, as it would be on a wire whose receiver does not read.
  *
  * Frames are numbered from 0 on through all trials; the lower 32 bits, or fewer, travel. A number that is older than this trial is
  * an answer that was given up before.
  */
 #include "genhist.h"
+#include "genjudge.h"
 #include "gennet.h"
 #include "genpace.h"
 #include "genport.h"
+#include "genwatch.h"
 
-#define GENRUN_LATE_MAX 0.001
+#include <semaphore.h>
+
 #define GENRUN_BURST_MAX 64
 #define GENRUN_WINDOW \
 	(1u << 24) /* frames: an answer that comes after so many others were sent is lost */
 #define GENRUN_OUT_MAX 4096u
 #define GENRUN_SAMPLES_MAX 3600u
+#define GENRUN_PAUSES 24u
 
 struct genrun;
 
@@ -57,11 +60,16 @@ struct genrun_counts {
 	uint64_t no_room;                  /* of those offered: the port had no room */
 	uint64_t late;                     /* of those offered */
 	uint64_t duplicates, overdue, reordered;
-	uint64_t turned, turn_no_room;        /* at the backends */
-	uint64_t others;                      /* frames that are nothing of ours */
-	uint64_t neighbours;                  /* ARP and NDP answered */
-	uint64_t no_buffer;                   /* times that the pool was empty */
+	uint64_t turned, turn_no_room;   /* at the backends */
+	uint64_t others;                 /* frames that are nothing of ours */
+	uint64_t neighbours;             /* ARP and NDP answered */
+	uint64_t no_buffer;              /* times that the pool was empty */
+	uint64_t beside, beside_no_room; /* of those that are not measured: sent, and not */
+	uint64_t too_late; /* of those received: after the deadline, and lost therefore */
 	uint64_t late_most_cyc, gap_most_cyc; /* longest between two rounds of the loop */
+	uint64_t paused_cyc; /* of rounds that were long enough to make frames late */
+	uint64_t pauses
+		[GENRUN_PAUSES]; /* rounds of 2^(i-1) us at least and below 2^i, from 2 us on */
 };
 
 struct genrun_sample {
@@ -72,14 +80,15 @@ struct genrun_sample {
 
 enum genrun_verdict {
 	GENRUN_DONE,
-	GENRUN_TOO_SLOW, /* more than GENRUN_LATE_MAX was late, or it could not keep up at all */
-	GENRUN_PAUSED, /* frames were lost, and may have been lost here: the loop paused for longer than the receive ring lasts */
-	GENRUN_STOPPED, /* by genrun_stop() */
+	GENRUN_TOO_SLOW, /* the generator is, for this rate */
+	GENRUN_VOID,     /* somebody lost a CPU: see `why` */
+	GENRUN_STOPPED,  /* by genrun_stop() */
 };
 
 struct genrun_trial {
 	double rate; /* frames a second */
 	uint64_t n_warm, n_frames;
+	double before_s;  /* measured before, of the same: for progress lines and samples */
 	bool is_quiet;    /* no progress lines */
 	bool is_loose;    /* lateness does not matter: a warm-up, not a measurement */
 	const char *what; /* in progress lines */
@@ -88,9 +97,11 @@ struct genrun_trial {
 struct genrun_result {
 	struct genrun_trial trial;
 	enum genrun_verdict verdict;
+	enum genjudge_verdict why;
 	struct genrun_counts counts;
-	double seconds;       /* in which the counted frames were due */
-	double received_rate; /* answers by these */
+	double waited_s, stolen_s; /* of the watch, while frames were sent */
+	double seconds;            /* in which the counted frames were due */
+	double received_rate;      /* answers by these */
 	double loss_ratio;
 	uint64_t n_switches; /* times that the kernel took the CPU away, of the whole trial */
 	unsigned n_samples;
@@ -108,16 +119,25 @@ struct genrun {
 	uint32_t late_us;
 	uint32_t n_ring; /* sent frames whose answers the receive ring holds */
 	bool loses_when_full;
+	bool is_fifo; /* before all other threads of its CPU, during trials whose lateness matters */
+	double deadline_s;            /* an answer that comes later is too late; 0: there is none */
+	const struct genwatch *watch; /* may be NULL */
+	/* Hot, in each round while frames are sent; may be NULL. Sends what is not measured. */
+	void (*beside)(void *ctx, struct genrun *r);
+	void *beside_ctx;
 
 	/* the lcore's */
 	uint64_t hz, next, first, first_counted,
 		end; /* numbers: to be sent next; of this trial, [first, end) */
-	uint64_t late_cyc, highest, last_rx_cyc, now;
+	uint64_t late_cyc, deadline_cyc, highest, last_rx_cyc, now, begin_cyc, behind_cyc;
 	double ns_per_cyc;
 	struct genpace pace;
 	struct genrun_trial trial;
 	enum genrun_verdict verdict;
 	uint64_t n_switches;
+	uint16_t tx_queue;         /* of the next burst */
+	uint64_t sent_cyc, n_sent; /* how long sending took, and of how many */
+	sem_t stage;               /* posted twice by the lcore: all is sent; all is done */
 	struct genrun_counts counts;
 	struct genhist latency_ns;
 	struct rte_mbuf *waiting[GENRUN_BURST_MAX]; /* built, and not taken by the port yet */
@@ -133,9 +153,14 @@ struct genrun {
 int genrun_init(struct genrun *r);
 void genrun_fini(struct genrun *r);
 
+/* Whether is_fifo is something that this process may ask for. 0 or -errno. */
+int genrun_may_fifo(void);
+
 /* Main thread. Blocks until the trial has ended, which it does within its own time and a few seconds. 0, or -ENOMEM. */
 int genrun_trial(struct genrun *r, const struct genrun_trial *t, struct genrun_result *out);
 void genrun_result_fini(struct genrun_result *out);
+/* Adds another trial's at the same rate, which ended well too, and takes its samples. 0, or -ENOMEM. */
+int genrun_result_add(struct genrun_result *to, struct genrun_result *from);
 
 /* Main thread, no trial runs. Asks for the next hop's MAC address, answering others meanwhile, until it has it. 0, -ETIMEDOUT, or
  * -EINTR after genrun_stop(). */

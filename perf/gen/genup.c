@@ -92,8 +92,8 @@ static int up_pool(struct genup *u, const struct genopt *o)
 {
 	const unsigned n_ports = o->rx_device[0] != '\0' ? 3 : 2;
 	const bool is_xdp = strncmp(o->device, "net_af_xdp", 10) == 0;
-	const unsigned n = n_ports * (o->n_rxd + o->n_txd) + (is_xdp ? XDP_RINGS : 0) + SPARE
-		+ (o->work == GENOPT_CACHE_TCP ? genctcp_buffers(o->n_flows) : 0);
+	const unsigned n = n_ports * o->n_queues * (o->n_rxd + o->n_txd) + (is_xdp ? XDP_RINGS : 0)
+		+ SPARE + (o->work == GENOPT_CACHE_TCP ? genctcp_buffers(o->n_flows) : 0);
 
 	u->pool = rte_pktmbuf_pool_create("bench", n, CACHE, BURST_MBUF_PRIV,
 		RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
@@ -111,6 +111,7 @@ static int open_port(
 	struct genport *p, const char *device, const struct genup *u, const struct genopt *o)
 {
 	const struct genport_params params = {.device = device,
+		.n_queues = strcmp(device, GENUP_ALONE) != 0 ? (uint16_t)o->n_queues : 1,
 		.n_rxd = (uint16_t)o->n_rxd,
 		.n_txd = (uint16_t)o->n_txd,
 		.pool = u->pool};

@@ -59,6 +59,8 @@ static void values_are_read(void **state)
 	assert_true(o.is_search && !o.does_load && o.skew == 0.99);
 	assert_int_equal(o.n_repeats, 5);
 	assert_int_equal(o.n_keys, 1000000);
+	assert_true(o.trial_seconds == 0.5 && o.deadline_ms == 0);
+	assert_int_equal(o.n_votes, 3);
 	assert_int_equal(o.n_flows, 1024);
 	assert_int_equal(o.value_min, 10);
 	assert_int_equal(o.value_max, 300);
@@ -66,6 +68,18 @@ static void values_are_read(void **state)
 	assert_int_equal(o.work, GENOPT_CACHE_TCP);
 	assert_int_equal(o.n_flows, 10000);
 	assert_int_equal(o.depth, 16);
+	assert_true(o.deadline_ms == 10);
+	good(GOOD
+		" --rate 1 --watch-pid /tmp/pid --watch-cpu 3 --watch-cpu 0 --votes 5 --trial 0.2 --void-max 7");
+	assert_string_equal(o.watch, "/tmp/pid");
+	assert_int_equal(o.n_watch_cpus, 2);
+	assert_int_equal(o.watch_cpus[0], 3);
+	assert_int_equal(o.n_votes, 5);
+	assert_int_equal(o.n_void_max, 7);
+	assert_true(o.trial_seconds == 0.2);
+	good(GOOD " --rate 1 --beside garbage --beside-rate 2M");
+	assert_int_equal(o.beside, GENOPT_BESIDE_GARBAGE);
+	assert_true(o.beside_rate == 2e6);
 	good("flood --port net_ring0 --target [fd00::80]:80 --client fd00:1::/64 --rate 1 --size 76 --next-hop "
 	     "fd00::1 --target-mac 02:00:00:00:00:05");
 	assert_int_equal(o.target.family, 6);
@@ -98,6 +112,13 @@ static void wrong_ones_are_told(void **state)
 		{GOOD " --rate 5 more", "not an option"},
 		{GOOD " --rate 5 --flows 1.5", "--flows 1.5"},
 		{GOOD " --rate 5 --flows 11M", "--flows 11M"},
+		{GOOD " --rate 5 --beside syn", "--beside-rate"},
+		{GOOD " --rate 5 --beside-rate 7", "--beside-rate"},
+		{GOOD " --rate 5 --beside rain", "--beside rain"},
+		{GOOD " --rate 5 --once", "--once"},
+		{TCP " --rate 5 --once --depth 2", "--once"},
+		{GOOD " --rate 5 --votes 4", "--votes 4"},
+		{GOOD " --rate 5 --watch-cpu x", "--watch-cpu x"},
 		{GOOD " --rate 5 --size 63", "--size 63"},
 		{GOOD " --rate 5 --proto sctp", "udp or tcp"},
 		{GOOD " --rate 5 --full maybe", "auto, lose or wait"},
