@@ -12,4 +12,4 @@ line_config() {
 	EOT
 }
 line_dataplane=(--cache-memory 512 --conns 1024 --conns6 1024)
-line_generator=(cache-udp --target 10.1.0.80:11211 --client 10.1.128.0/24 --keys 1000000)
+line_generator=(cache-udp --target 10.1.0.80:11211 --client 10.1.128.0/24 --keys 1000000 --load-rate 400k)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# run.sh — line-rate benchmarks: a millraced with one worker and millrace-bench, two processes joined by shared memory, no kernel between them.
+# run.sh — line-rate benchmarks: a millraced and millrace-bench, two processes joined by shared memory, no kernel between them.
 # Each scenario is a file beside this one; perf/README.md says how to read what they print. Needs no root.
 set -eu
 
@@ -16,13 +16,17 @@ names() { # what can be run
 
 usage() {
 	cat <<-EOT
-		usage: perf/line/run.sh BUILD_DIR [OPTION...] [NAME...]
+		usage: perf/line/run.sh BUILD_DIR [OPTION...] [NAME...] [-- GENERATOR OPTION...]
 
 		  --rate N      one measurement at this rate, instead of a search for NDR and PDR
-		  --seconds N   10: of a measurement, and of a search's longest trials
-		  --repeat N    5 searches; 1 measurement
-		  --link NAME   memif (default), memif-zc (without a copy), virtio
-		  --json DIR    also write DIR/NAME.json for each
+		  --seconds N   of a measurement, and of each latency (default 1)
+		  --trial N     seconds of a search's longest trials, and of the parts of a measurement (default 0.3)
+		  --repeat N    searches (default 3; 1 for each point of a sweep, and over TCP), or measurements (default 1)
+		  --width PCT   how near a search's bounds have to come (default 1)
+		  --thorough    10 searches each, trials of 1 s, 10 s for latencies, 0.5 %: hours
+		  --link NAME   memif (default), memif-zc (the dataplane does not copy), virtio
+		  --json DIR    also write DIR/NAME.json for each, DIR/NAME-VALUE.json for the points of a sweep
+		  --no-fifo     even as root: generator and workers are threads as others are (not SCHED_FIFO)
 		  --quick       each at 5,000 frames a second for a second, on whatever CPU: that they work
 		  --list        the scenarios
 
@@ -35,25 +39,26 @@ die() {
 	exit 1
 }
 
-build="" rate="" seconds=10 repeat="" link=memif json="" is_quick=no is_list=no steady=4 chosen=()
+build="" rate="" seconds="" trial="" repeat="" width="" link=memif json="" is_quick=no is_thorough=no is_fifo=yes is_list=no steady=2 chosen=() more=()
 while [ $# -gt 0 ]; do
 	case $1 in
-	--rate | --seconds | --repeat | --link | --json)
+	--rate | --seconds | --trial | --repeat | --width | --link | --json)
 		[ $# -ge 2 ] || die "$1 needs a value"
-		case $1 in
-		--rate) rate=$2 ;;
-		--seconds) seconds=$2 ;;
-		--repeat) repeat=$2 ;;
-		--link) link=$2 ;;
-		--json) json=$2 ;;
-		esac
+		printf -v "${1#--}" %s "$2"
 		shift
 		;;
 	--quick) is_quick=yes ;;
+	--no-fifo) is_fifo=no ;;
+	--thorough) is_thorough=yes ;;
 	--list) is_list=yes ;;
 	-h | --help)
 		usage
 		exit 0
+		;;
+	--)
+		shift
+		more=("$@")
+		break
 		;;
 	-*)
 		usage >&2
@@ -67,6 +72,10 @@ if [ $is_list = yes ]; then
 	names
 	exit 0
 fi
+case $link in
+memif | memif-zc | virtio) ;;
+*) die "--link $link: must be memif, memif-zc or virtio" ;;
+esac
 [ -n "$build" ] || {
 	usage >&2
 	exit 2
@@ -74,28 +83,32 @@ fi
 build=$(realpath "$build")
 dataplane=$build/dataplane/millraced bench=$build/perf/gen/millrace-bench
 for program in "$dataplane" "$bench" "$build/control/daemon/millrace-controld" "$build/control/cli/millrace"; do
-	[ -x "$program" ] || die "there is no $program; build it: ./dev build release"
+	[ -x "$program" ] || die "there is no $program; build it: ./dev build release line"
 done
 [ ${#chosen[@]} -gt 0 ] || mapfile -t chosen < <(names)
 for name in "${chosen[@]}"; do
 	[ -f "$here/$name.sh" ] && [ "$name" != run ] || die "there is no scenario '$name'; --list names them"
 done
-if [ $is_quick = yes ]; then
-	rate=5000 seconds=1 repeat=1 steady=0
-else
-	mapfile -t cpus < <(taskset -pc $$ | sed 's/.*: //' | tr , '\n' | awk -F - '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
-	[ ${#cpus[@]} -ge 2 ] || die "the generator and the worker need a CPU each; there is one (--quick works)"
+mapfile -t cpus < <(taskset -pc $$ | sed 's/.*: //' | tr , '\n' | awk -F - '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
+[ $is_quick = yes ] || [ ${#cpus[@]} -ge 2 ] || die "the generator and the worker need a CPU each; there is one (--quick works)"
+if [ $is_thorough = yes ]; then
+	: "${seconds:=10}" "${trial:=1}" "${width:=0.5}" "${repeat:=10}"
 fi
+: "${seconds:=1}" "${trial:=0.3}" "${width:=1}"
+[ $is_quick = no ] || steady=0 is_fifo=no
+[ "$(id -u)" = 0 ] || is_fifo=no
+[ -z "$json" ] || mkdir -p "$json"
 
-dir=$(mktemp -d)
-pids=() zero_copy=() near="" far="" generator=0
+# In memory, as what is written to a disk is written by a thread of the kernel on some CPU
+dir=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
+pids=() generator=0
 cleanup() {
 	local pid i
 	for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
 		kill -TERM "${pids[i]}" 2>/dev/null || true
 	done
 	for pid in "${pids[@]}"; do
-		for ((i = 0; i < 200; i++)); do
+		for ((i = 0; i < 600; i++)); do
 			kill -0 "$pid" 2>/dev/null || break
 			sleep 0.05
 		done
@@ -114,7 +127,7 @@ are_alive() { # every process that was started, but for a generator that is done
 	done
 }
 
-wait_for() { # wait_for SECONDS WHAT COMMAND...
+wait_for() { # wait_for SECONDS WHAT COMMAND... : before anything is measured, as it takes CPU
 	local limit=$1 what=$2 start=$SECONDS
 	shift 2
 	until "$@" >/dev/null 2>&1; do
@@ -139,45 +152,76 @@ huge() { # --no-huge, unless there are hugepages for both: 1.5 GB
 }
 
 # How long a run may take at most, whatever happens: nothing that polls stays behind.
-limit_s() { python3 -c 'import sys; s, r, is_search = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == ""
-print(int(120 + (r * 40 * (s + 1) + 3 * (s + 3) if is_search else r * (s + 5)) * 2))' "$seconds" "${repeat:-5}" "$rate"; }
+limit_s() { python3 -c 'import sys; s, t, r, is_search = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == ""
+print(int(180 + (r * 60 * 4 * (t + 0.3) + 3 * (s + 3) if is_search else r * (s + 5)) * 3))' "$seconds" "$trial" "$n_repeats" "$line_rate"; }
 
-case $link in # the generator's end is there first; zero copy is a client's
-memif)
-	near=net_memif0,role=server,socket=$dir/line.s,socket-abstract=no,rsize=11
-	far=net_memif0,role=client,socket=$dir/line.s,socket-abstract=no,rsize=11
-	;;
-memif-zc)
-	near=net_memif0,role=server,socket=$dir/line.s,socket-abstract=no,rsize=11
-	far=net_memif0,role=client,socket=$dir/line.s,socket-abstract=no,rsize=11,zero-copy=yes
-	zero_copy=(--single-file-segments)
-	;;
-virtio)
-	near=net_vhost0,iface=$dir/line.s,queues=1
-	far=net_virtio_user0,path=$dir/line.s,queues=1,queue_size=1024,packed_vq=1
-	;;
-*) die "--link $link: must be memif, memif-zc or virtio" ;;
-esac
+# The generator's end is there first; zero copy is a memif client's. Both ends have as many queues. A generator without copies makes the
+# dataplane slower, which then reads buffers that are all over memory.
+devices() {
+	local memif=socket=$dir/line.s,socket-abstract=no,rsize=11
+	far_eal=()
+	case $link in
+	memif) # both copy
+		near=net_memif0,role=server,$memif
+		far=net_memif0,role=client,$memif
+		;;
+	memif-zc) # the dataplane does not copy
+		near=net_memif0,role=server,$memif
+		far=net_memif0,role=client,$memif,zero-copy=yes
+		far_eal=(--single-file-segments)
+		;;
+	virtio) # the generator copies, for both
+		near=net_vhost0,iface=$dir/line.s,queues=$line_workers
+		far=net_virtio_user0,path=$dir/line.s,queues=$line_workers,queue_size=1024,packed_vq=1
+		;;
+	esac
+}
+
+# Who runs where: the generator on the first CPU, the workers on the next ones, all that sleeps nearly always (the dataplane's manager, the
+# control daemon, this script) on one more, or else beside the generator, which is faster than a worker.
+place() {
+	local i
+	helper=${cpus[0]} lcores="" watched=()
+	[ ${#cpus[@]} -lt $((line_workers + 2)) ] || helper=${cpus[line_workers + 1]}
+	lcores="0@$helper"
+	for ((i = 1; i <= line_workers; i++)); do
+		lcores+=",$i@${cpus[i]}"
+		watched+=(--watch-cpu "${cpus[i]}")
+	done
+	taskset -pc "$helper" $$ >/dev/null
+}
+
+# The workers of a dataplane, before all others. The kernel gives those a twentieth of each second all the same.
+poll_first() { # poll_first PID
+	local task
+	for task in /proc/"$1"/task/*; do
+		[[ $(<"$task/comm") != rte-worker* ]] || chrt -f -p 1 "${task##*/}"
+	done
+}
+
+child_of() { # what timeout runs
+	tr -d ' ' <"/proc/$1/task/$1/children"
+}
 
 up() { # the dataplane
-	local pin=() eal=()
-	if [ $is_quick = no ] && [ ${#cpus[@]} -ge 3 ]; then
-		pin=(--cpus "${cpus[2]},${cpus[1]}")
-	elif [ $is_quick = no ]; then # the manager, which sleeps nearly always, on either
-		eal=(--lcores "0@(${cpus[0]},${cpus[1]}),1@${cpus[1]}")
-	fi
+	local eal=() child=""
+	[ $is_quick = yes ] || eal=(--lcores "$lcores")
 	line_config >"$dir/line.yaml"
 	# shellcheck disable=SC2046
-	timeout -k 5 "$(limit_s)" "$dataplane" --port "p=$far" --workers 1 "${pin[@]}" --kernel-if none $(huge) \
-		--socket "$dir/dataplane.sock" $([ $is_quick = no ] || echo --idle sleep) "${line_dataplane[@]}" -- "${eal[@]}" "${zero_copy[@]}" \
-		>"$dir/millraced.log" 2>&1 </dev/null &
+	taskset -c "$(IFS=,; echo "${cpus[*]}")" timeout -k 20 "$(limit_s)" "$dataplane" --port "p=$far" --workers "$line_workers" \
+		--kernel-if none $(huge) --socket "$dir/dataplane.sock" $([ $is_quick = no ] || echo --idle sleep) "${line_dataplane[@]}" \
+		-- "${eal[@]}" "${far_eal[@]}" >"$dir/millraced.log" 2>&1 </dev/null &
 	pids+=($!)
+	wait_for 60 "millraced" grep -q "notice: ready" "$dir/millraced.log"
+	child=$(child_of $!)
+	[ $is_fifo = no ] || [ $line_is_fifo = no ] || poll_first "$child"
+	echo "$child" >"$dir/millraced.pid.new"
+	mv "$dir/millraced.pid.new" "$dir/millraced.pid"
 }
 
 configure() {
-	wait_for 60 "millraced" grep -q "notice: ready" "$dir/millraced.log"
 	rm -rf "$dir/state"
-	timeout -k 5 "$(limit_s)" "$build/control/daemon/millrace-controld" --config "$dir/line.yaml" --state-dir "$dir/state" \
+	timeout -k 20 "$(limit_s)" "$build/control/daemon/millrace-controld" --config "$dir/line.yaml" --state-dir "$dir/state" \
 		--socket "$dir/control.sock" --dataplane "$dir/dataplane.sock" >"$dir/controld.log" 2>&1 </dev/null &
 	pids+=($!)
 	wait_for 30 "the configuration" is_in_sync
@@ -186,25 +230,31 @@ configure() {
 has_socket() { [ -S "$dir/line.s" ] || ! kill -0 "$generator"; }
 
 generate() { # generate OPTION... : in the background; its status is that of `wait $generator`
-	local pin=()
-	[ $is_quick = yes ] && pin=(--late-us 10000000 --keys 20000 --flows 1024) || pin=(--cpu "${cpus[0]}")
+	local pin=() on=()
+	if [ $is_quick = yes ]; then
+		pin=(--late-us 10000000 --keys 20000 --flows 1024)
+	else
+		pin=(--cpu "${cpus[0]}" --watch-pid "$dir/millraced.pid" "${watched[@]}")
+		[ $is_fifo = no ] || [ $line_is_fifo = no ] || pin+=(--fifo)
+		on=(taskset -c "${cpus[0]},$helper")
+	fi
 	# shellcheck disable=SC2046
-	timeout -k 5 "$(limit_s)" "$bench" "${line_generator[@]}" --port "$near" --rxd 2048 --wait 60 $(huge) "${pin[@]}" "$@" \
-		>"$dir/table" 2>"$dir/bench.log" </dev/null &
+	"${on[@]}" timeout -k 20 "$(limit_s)" "$bench" "${line_generator[0]}" --rate-max 16M "${line_generator[@]:1}" --port "$near" --rxd 2048 --queues "$line_workers" --wait 60 $(huge) "${pin[@]}" "$@" \
+		"${more[@]}" >"$dir/table" 2>"$dir/bench.log" </dev/null &
 	generator=$!
 	pids+=("$generator")
 }
 
+# Blocks until the generator says a line like this, or ends. To ask again and again would take the CPU of what is measured.
+until_said() { grep -q -m 1 -- "$1" < <(exec tail -q -n +1 -f --pid="$generator" "$dir/bench.log" 2>/dev/null); }
+
 # The worker's counts in the midst of a run at one rate, after everything was measured: to ask for them takes CPU, which makes frames late.
 look_at_worker() {
-	wait_for "$(limit_s)" "the end of the measurement" has_said "^steady: 1 s:"
-	grep -q "^steady: 1 s:" "$dir/bench.log" || return 0
+	until_said "steady: " || return 0
 	sample before
 	sleep 1
 	sample after
 }
-
-has_said() { grep -q "$1" "$dir/bench.log" || ! kill -0 "$generator"; }
 
 sample() {
 	cli -o json worker show >"$dir/$1.workers"
@@ -212,15 +262,26 @@ sample() {
 	date +%s.%N >"$dir/$1.time"
 }
 
-one() { # one NAME
-	local status=0 search=(--search) times=()
-	line_about="" line_dataplane=() line_generator=()
+one() { # one NAME [OF VALUE] : a scenario, or a point of its sweep
+	local status=0 search=(--search --width "$width") beside="" n_repeats label=$1${3:+-$3}
+	line_about="" line_dataplane=() line_generator=() line_rate="" line_workers=1 line_beside="" line_is_fifo=yes line_repeat=3
 	# shellcheck disable=SC1090
 	. "$here/$1.sh"
-	[ -z "$rate" ] || search=(--rate "$rate")
-	[ -z "$repeat" ] || times=(--repeat "$repeat")
-	echo "== $1: $line_about"
-	generate "${search[@]}" "${times[@]}" --seconds "$seconds" --json "$dir/result.json" --steady $steady
+	[ $# -eq 1 ] || line_point "$3"
+	[ $# -eq 1 ] || line_repeat=1
+	n_repeats=${repeat:-$line_repeat}
+	[ -z "$rate" ] || line_rate=$rate
+	[ $is_quick = no ] || line_rate=5000
+	[ -z "$line_rate" ] || n_repeats=${repeat:-1} search=(--rate "$line_rate")
+	echo "== $label: $line_about${2:+; $2: $3}"
+	if [ $is_quick = no ] && [ ${#cpus[@]} -le "$line_workers" ]; then
+		echo "   not measured: the generator and $line_workers workers need $((line_workers + 1)) CPUs, and there are ${#cpus[@]}"
+		return 0
+	fi
+	[ $is_quick = yes ] || place
+	devices
+	search+=(--repeat "$n_repeats" --seconds "$seconds" --trial "$trial" --json "$dir/result.json" --steady "$steady")
+	generate "${search[@]}"
 	wait_for 60 "the generator's socket" has_socket
 	[ -S "$dir/line.s" ] || {
 		cat "$dir/bench.log" >&2
@@ -228,24 +289,42 @@ one() { # one NAME
 	}
 	up
 	configure
+	if [ -n "$line_beside" ]; then
+		until_said "^flood: \|measuring: " && $line_beside &
+		beside=$!
+	fi
 	[ $steady = 0 ] || look_at_worker
 	wait "$generator" || status=$?
+	[ -z "$beside" ] || { kill "$beside" 2>/dev/null || true; }
 	if [ $status != 0 ]; then
 		grep -v '^[a-z -]*: [0-9]* s: \|: search ' "$dir/bench.log" | tail -n 15 >&2
 		cli drops >&2 || true
-		echo "== $1: no figure (status $status)" >&2
+		echo "== $label: no figure (status $status)" >&2
 		[ $status != 124 ] || echo "   it took longer than $(limit_s) s" >&2
 	else
 		cat "$dir/table"
 		cli drops | sed 's/^/  /'
-		[ $steady = 0 ] || python3 "$here/worker.py" "$dir/before" "$dir/after" "$dir/result.json"
 	fi
-	[ -z "$json" ] || [ ! -e "$dir/result.json" ] || {
-		mkdir -p "$json"
-		cp "$dir/result.json" "$json/$1.json"
-	}
+	if [ -e "$dir/result.json" ]; then
+		python3 "$here/worker.py" "$dir" "$1" "${@:2}"
+		[ -z "$json" ] || cp "$dir/result.json" "$json/$label.json"
+	fi
 	cleanup
 	rm -rf "${dir:?}"/*
+	return $status
+}
+
+all_of() { # all_of NAME : the scenario, or its points one after the other
+	local status=0 value line_sweep="" line_points=()
+	# shellcheck disable=SC1090
+	. "$here/$1.sh"
+	[ -n "$line_sweep" ] || {
+		one "$1"
+		return
+	}
+	for value in "${line_points[@]}"; do
+		one "$1" "$line_sweep" "$value" || status=$?
+	done
 	return $status
 }
 
@@ -254,7 +333,7 @@ echo "$("$dataplane" --version), $("$bench" --version); link $link; $(nproc) CPU
 [ $is_quick = no ] || echo "quick: it works, or not; nothing here is a figure to keep"
 failed=""
 for name in "${chosen[@]}"; do
-	one "$name" || failed="$failed $name"
+	all_of "$name" || failed="$failed $name"
 done
-echo "load $(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
+echo "load $(cut -d ' ' -f 1-3 /proc/loadavg) at the end; it took $SECONDS s"
 [ -z "$failed" ] || die "no figure of:$failed"

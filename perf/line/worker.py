@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the worker did between two looks at it, in a line and in the document: worker.py BEFORE AFTER RESULT.json"""
+"""Completes a run's document: worker.py DIR NAME [OF VALUE]. What it is of (NAME, and the point of a sweep), and what the workers did between
+two looks at them (DIR/before.*, DIR/after.*), where there were two; that in a line too."""
 import json
+import os
 import sys
 
 
@@ -13,33 +15,73 @@ def look(at):
         return workers, counters, float(file.read())
 
 
-def main():
-    before, after, path = sys.argv[1:4]
-    (w0, c0, t0), (w1, c1, t1) = look(before), look(after)
-    with open(path, encoding="utf-8") as file:
-        result = json.load(file)
+def stages_of(before, after):
+    """Cycles and packets of each stage between the looks, where the dataplane tells them."""
+    was = {s["name"]: s for s in before.get("stages", [])}
+    stages = []
+    for s in after.get("stages", []):
+        d = {k: s[k] - was[s["name"]][k] if s["name"] in was else s[k] for k in ("cycles", "packets")}
+        stages.append({"name": s["name"], **d})
+    return stages
+
+
+def worker_of(before, after):
+    d = {k: after[k] - before[k] for k in ("loops", "busy_loops", "rx_packets", "tx_packets")}
+    d["busy_share_of_loops"] = d["busy_loops"] / max(d["loops"], 1)
+    d["packets_per_busy_loop"] = d["rx_packets"] / max(d["busy_loops"], 1)
+    stages = stages_of(before, after)
+    if stages:
+        d["stages"] = stages
+    return d
+
+
+def describe(result, before, after):
+    (w0, c0, t0), (w1, c1, t1) = before, after
     figures = result["figures"]
     rate = figures["pdr"]["median"] * 0.9 if "pdr" in figures else figures["received_rate"]["median"]
-    hz = result["machine"]["tsc_hz"]
-    workers = []
-    for a, b in zip(w0, w1):
-        d = {k: b[k] - a[k] for k in ("loops", "busy_loops", "rx_packets", "tx_packets")}
-        d["busy_share_of_loops"] = d["busy_loops"] / max(d["loops"], 1)
-        d["packets_per_busy_loop"] = d["rx_packets"] / max(d["busy_loops"], 1)
-        workers.append(d)
+    workers = [worker_of(a, b) for a, b in zip(w0, w1)]
+    for d in workers:
         print("  worker at %.0f/s: %.0f packets/s in, %.0f out, %.1f %% of loops had some, %.1f each"
               % (rate, d["rx_packets"] / (t1 - t0), d["tx_packets"] / (t1 - t0),
                  100 * d["busy_share_of_loops"], d["packets_per_busy_loop"]))
+        for s in d.get("stages", []):
+            if s["packets"] > 0:
+                print("    %-12s %8.1f cycles a packet" % (s["name"], s["cycles"] / s["packets"]))
     drops = {n: c1[n][0] - v for n, (v, is_drop) in c0.items() if is_drop and c1[n][0] != v}
     counters = {n: c1[n][0] - v for n, (v, _) in c0.items() if c1[n][0] != v}
-    result["dataplane"] = {"rate": rate, "seconds": t1 - t0, "workers": workers, "drops": drops,
-                           "counters": counters}
+    d = {"rate": rate, "seconds": t1 - t0, "workers": workers, "drops": drops, "counters": counters}
     if "pdr" in figures:
-        cycles = hz / figures["pdr"]["median"]
-        result["dataplane"]["cycles_per_packet_at_pdr"] = cycles
-        print("  at PDR the worker has %.0f cycles for each packet, receiving and sending included" % cycles)
+        d["cycles_per_packet_at_pdr"] = len(workers) * result["machine"]["tsc_hz"] / figures["pdr"]["median"]
+        print("  at PDR a worker has %.0f cycles for each packet, receiving and sending included"
+              % d["cycles_per_packet_at_pdr"])
     if drops:
-        print("  drops:", ", ".join("%s %d" % d for d in sorted(drops.items())))
+        print("  drops:", ", ".join("%s %d" % i for i in sorted(drops.items())))
+    return d
+
+
+def number(text):
+    """The value of a sweep's point: a number, where it is one."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def main():
+    at, name = sys.argv[1:3]
+    path = os.path.join(at, "result.json")
+    with open(path, encoding="utf-8") as file:
+        result = json.load(file)
+    result["name"] = name
+    result["sweep"] = {"of": sys.argv[3], "value": number(sys.argv[4])} if len(sys.argv) > 4 else None
+    changes = os.path.join(at, "changes")
+    if os.path.exists(changes):
+        with open(changes, encoding="utf-8") as file:
+            result["changes"] = int(file.read())
+        print("  %d changes of the configuration" % result["changes"])
+    before, after = os.path.join(at, "before"), os.path.join(at, "after")
+    if result["figures"] is not None and os.path.exists(after + ".time"):
+        result["dataplane"] = describe(result, look(before), look(after))
     with open(path, "w", encoding="utf-8") as file:
         json.dump(result, file)
 
