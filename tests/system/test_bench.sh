@@ -79,6 +79,12 @@ measures "a tenth of new flows, IMIX, there and back" flood "${common[@]}" --tar
 expect "what came to backends went back" \
 	test "$(doc '(t := a["trials"][0])["backends"]["arrived"] >= t["counts"]["received"] > 0 and t["backends"]["tunnelled"] == 0')" = True
 expect "new flows were new to the dataplane" test $(($(counter conn_created) - created)) -ge 230
+measures "a SYN flood beside it" flood "${common[@]}" --target 10.1.0.80:80 --beside syn --beside-rate 5000
+expect "the flood was sent and is in no count of the stream" \
+	test "$(doc '(n := a["trials"][0]["counts"])["beside"] > 1000 and n["received"] == n["offered"] == 500')" = True
+bad=$(counter bad_ip_checksum)
+measures "garbage beside it" flood "${common[@]}" --target 10.1.0.80:80 --beside garbage --beside-rate 4000
+expect "a quarter of it has a wrong checksum" test $(($(counter bad_ip_checksum) - bad)) -gt 250
 measures "TCP over IPv6 through GUE" flood --port "$memif" --target "[fd00:1::80]:80" --client fd00:1::1:0/112 --own fd00:1::64:0/112 \
 	--proto tcp --size 128 --rate 1000 --seconds 0.5 --rxd 1024 --warm-up 0.1 --flows 100
 expect "through the tunnel" test "$(doc '(t := a["trials"][0])["backends"]["tunnelled"] == t["counts"]["received"] > 0')" = True
@@ -98,6 +104,29 @@ for depth in 1 16; do
 		and n["hits"] + n["stored"] == t["counts"]["received"] == 500')" = True
 	expect "fifty connections were opened" test $(($(t_cli -o json tcp show | t_json 'a["items"][0]["conns_total"]') - conns)) = 50
 done
+
+conns=$(t_cli -o json tcp show | t_json 'a["items"][0]["conns_total"]')
+measures "over TCP, a connection for each" cache-tcp "${cache[@]:1}" --flows 400 --once --keys 500 --deadline-ms 5000
+expect "every get was a hit" test "$(doc '(n := (t := a["trials"][0])["answers"])["hits"] == t["counts"]["received"] == 500')" = True
+expect "as many connections were opened" test $(($(t_cli -o json tcp show | t_json 'a["items"][0]["conns_total"]') - conns)) -ge 500
+
+say "trials that are thrown away"
+spin() { # nobody's CPU: two of these want the same one
+	exec taskset -c "$1" timeout 60 python3 -c 'while True: pass'
+}
+cpu=$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')
+spin "$cpu" &
+T_PIDS+=($!)
+spin "$cpu" &
+T_PIDS+=($!)
+child_of() { tr -d ' ' <"/proc/$1/task/$1/children" >"$T_DIR/watched" && [ -s "$T_DIR/watched" ]; }
+t_wait 10 "a thread to watch" child_of $!
+refuses "a target that has to wait for its CPU" 3 "too many trials were thrown away" flood "${common[@]}" --target 10.1.0.80:80 \
+	--watch-pid "$T_DIR/watched" --void-max 2
+expect "three of them" test "$(doc 'a["trials_voided"]["target"]')" = 3
+expect "and none counts" test "$(doc 'a["trials_counted"]')" = 0
+kill "${T_PIDS[-1]}" "${T_PIDS[-2]}"
+refuses "nobody to watch" 1 "--watch-pid" flood "${common[@]}" --target 10.1.0.80:80 --watch-pid "$T_DIR/nobody"
 
 say "nothing to measure"
 refuses "TCP to a port where nobody listens" 1 "do not open" cache-tcp "${cache[@]:1}" --flows 50 --target 10.5.0.80:11212 --wait 1
