@@ -2,6 +2,7 @@
 /* loadbase — see loadbase.h. */
 #include "loadbase.h"
 
+#include <arpa/inet.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,6 +30,39 @@ uint64_t loadbase_now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t due_of(const struct loadbase_pace *p)
+{
+	return p->begin_ns + (uint64_t)((double)p->n_taken * p->step_ns);
+}
+
+struct loadbase_pace loadbase_pace_of(double rate, double seconds)
+{
+	const uint64_t now = loadbase_now_ns();
+
+	return (struct loadbase_pace){
+		.begin_ns = now, .end_ns = now + (uint64_t)(seconds * 1e9), .step_ns = 1e9 / rate};
+}
+
+bool loadbase_pace_take(struct loadbase_pace *p, uint64_t now_ns, uint64_t *due_ns)
+{
+	*due_ns = due_of(p);
+	if (*due_ns > now_ns || *due_ns >= p->end_ns)
+		return false;
+	p->n_taken++;
+	p->n_late += now_ns - *due_ns > LOADBASE_LATE_NS;
+	return true;
+}
+
+bool loadbase_pace_is_over(const struct loadbase_pace *p)
+{
+	return due_of(p) >= p->end_ns;
+}
+
+uint64_t loadbase_pace_total(const struct loadbase_pace *p)
+{
+	return (uint64_t)ceil((double)(p->end_ns - p->begin_ns) / p->step_ns);
 }
 
 void loadbase_seed(uint64_t seed)
@@ -100,4 +134,28 @@ double loadbase_number(const char *text, double low, double high)
 	if (end == text || *end != '\0' || !(v >= low && v <= high))
 		loadbase_die("%s: a number from %g to %g is wanted", text, low, high);
 	return v;
+}
+
+socklen_t loadbase_address(const char *host, uint16_t port, union loadbase_address *to)
+{
+	memset(to, 0, sizeof(*to));
+	if (inet_pton(AF_INET, host, &to->v4.sin_addr) == 1) {
+		to->v4.sin_family = AF_INET;
+		to->v4.sin_port = htons(port);
+		return sizeof(to->v4);
+	}
+	if (inet_pton(AF_INET6, host, &to->v6.sin6_addr) != 1)
+		loadbase_die("%s: not an address", host);
+	to->v6.sin6_family = AF_INET6;
+	to->v6.sin6_port = htons(port);
+	return sizeof(to->v6);
+}
+
+void loadbase_print_times(const struct histogram *ns, bool is_json)
+{
+	printf(is_json ? "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f"
+		       : "p50 %.1f us, p99 %.1f us, p99.9 %.1f us, max %.1f us",
+		(double)histogram_quantile(ns, 0.5) / 1e3,
+		(double)histogram_quantile(ns, 0.99) / 1e3,
+		(double)histogram_quantile(ns, 0.999) / 1e3, (double)histogram_max(ns) / 1e3);
 }

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mc_udp_load — asks a memcached over UDP, or what speaks like one, as fast as it answers: sockets that each keep a window of
- * requests on the way (closed loop), one thread, the kernel's sockets. What is lost is given up after a while. Every reply is
- * compared with what was asked. perf/README.md says how to read the line it prints.
+ * mc_udp_load — asks a memcached over UDP, or what speaks like one: one thread, the kernel's sockets. Without --rate each socket keeps a window
+ * of requests on the way, as fast as they are answered (closed loop). With --rate requests are due at even intervals, and their time
+ * counts from when they were due (open loop). What is lost is given up after a while. Every reply is compared with what was asked.
+ * perf/README.md says how to read the line it prints.
  *
  * A request's id is its slot's number and, above, how often the slot was used, so that a late reply is not taken for another one's.
  */
-#include "base/histogram.h"
 #include "loadbase.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,6 +28,8 @@
 #define LOAD_STALL_S 5u /* nothing was stored for so long */
 
 struct slot {
+	uint64_t
+		due_ns; /* that its time counts from: when it was sent, or with --rate should have been */
 	uint64_t sent_ns; /* 0: free */
 	uint32_t key;
 	uint16_t n_left; /* datagrams of the reply that are missing; 0: none has come */
@@ -50,7 +50,7 @@ struct options {
 	unsigned n_sockets, window, value_len, set_pct, loss_ms;
 	uint32_t n_keys, ttl_s;
 	double skew; /* 0: uniform */
-	double seconds;
+	double seconds, rate;
 	uint64_t seed;
 	bool does_load, does_run, is_json;
 };
@@ -77,6 +77,7 @@ static struct histogram latency_ns;
 static const uint32_t *draws; /* keys in the order they are asked for */
 static uint64_t next_draw;
 static unsigned round_end; /* an id is of 16 bits */
+static struct loadbase_pace pace;
 
 /* While keys are loaded: the next one, and those that were not stored. */
 static bool is_loading;
@@ -94,6 +95,7 @@ static void usage(void)
 	      "  --host IP --port N    127.0.0.1, 11211\n"
 	      "  --sockets N           8, at most 256; each from a port of its own\n"
 	      "  --window N            requests on the way for each socket: 16, at most 256\n"
+	      "  --rate N              requests a second in all: as many as are answered\n"
 	      "  --keys N              100000; key:000000000000 and so on\n"
 	      "  --value BYTES         of each value: 32, at most 1024\n"
 	      "  --ttl SECONDS         of what is stored: 0, for ever\n"
@@ -111,24 +113,19 @@ static void usage(void)
 
 static void open_sockets(void)
 {
-	struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = htons(o.port)};
-	struct sockaddr_in to4 = {.sin_family = AF_INET, .sin_port = htons(o.port)};
-	const bool is4 = inet_pton(AF_INET, o.host, &to4.sin_addr) == 1;
+	union loadbase_address to;
+	const socklen_t to_len = loadbase_address(o.host, o.port, &to);
 	const int bytes = 4 << 20;
 
-	if (!is4 && inet_pton(AF_INET6, o.host, &to6.sin6_addr) != 1)
-		loadbase_die("%s: not an address", o.host);
 	for (unsigned i = 0; i < o.n_sockets; i++) {
 		struct sock *s = &socks[i];
 
-		s->fd = socket(is4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+		s->fd = socket(to.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 		if (s->fd < 0)
 			loadbase_die("a socket: %s", strerror(errno));
 		/* as much as is allowed: what does not fit is lost, and counted */
 		setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-		if (connect(s->fd, is4 ? (struct sockaddr *)&to4 : (struct sockaddr *)&to6,
-			    is4 ? sizeof(to4) : sizeof(to6))
-			!= 0)
+		if (connect(s->fd, &to.any, to_len) != 0)
 			loadbase_die("%s: %s", o.host, strerror(errno));
 		while (s->n_spare < o.window) {
 			s->spare[s->n_spare] = (uint16_t)s->n_spare;
@@ -186,24 +183,32 @@ static void load_again(uint32_t key)
 		again[n_again++] = key;
 }
 
-/* Fills the window, or a batch of it. */
+static bool is_paced(void)
+{
+	return o.rate > 0 && !is_loading;
+}
+
+/* Fills the window, or a batch of it; what is due, one at a time, so that all sockets have some. */
 static unsigned ask(struct sock *s, uint64_t now)
 {
+	const unsigned most = is_paced() ? 1 : BATCH;
 	uint16_t slots[BATCH];
 	unsigned n = 0;
 	int sent;
 
-	for (; n < BATCH && s->n_spare > 0; n++) {
+	for (; n < most && s->n_spare > 0; n++) {
+		uint64_t due = now;
 		uint32_t key;
 		bool is_set;
 		const uint16_t at = s->spare[s->n_spare - 1];
 		struct slot *slot = &s->slots[at];
 
-		if (!choose(&key, &is_set))
+		if ((is_paced() && !loadbase_pace_take(&pace, now, &due)) || !choose(&key, &is_set))
 			break;
 		s->n_spare--;
 		slots[n] = at;
-		*slot = (struct slot){.sent_ns = now,
+		*slot = (struct slot){.due_ns = due,
+			.sent_ns = now,
 			.key = key,
 			.round = (uint16_t)((slot->round + 1) % round_end),
 			.is_set = is_set};
@@ -218,6 +223,7 @@ static unsigned ask(struct sock *s, uint64_t now)
 	for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < n; i++) {
 		load_again(s->slots[slots[i]].key);
 		give_back(s, slots[i]);
+		counts.lost += is_paced();
 	}
 	return sent < 0 ? 0 : (unsigned)sent;
 }
@@ -283,7 +289,7 @@ static void on_datagram(struct sock *s, const uint8_t *p, size_t len, uint64_t n
 		return;
 	counts.requests++;
 	counts.sets += slot->is_set;
-	histogram_add(&latency_ns, now - slot->sent_ns);
+	histogram_add(&latency_ns, now - slot->due_ns);
 	give_back(s, (uint16_t)at);
 }
 
@@ -345,7 +351,7 @@ static double play(double seconds)
 			n += hear(&socks[i]);
 			n += ask(&socks[i], loadbase_now_ns());
 		}
-		if (n == 0)
+		if (n == 0 && !is_paced()) /* a wait would be as long as what is measured */
 			wait_for_any();
 		now = loadbase_now_ns();
 		if (now - looked > 5000000) {
@@ -384,34 +390,29 @@ static void drain(void)
 
 static void report(double seconds)
 {
-	const struct histogram *h = &latency_ns;
-
-	printf(o.is_json
-			? "{\"requests\": %" PRIu64
-			  ", \"per_second\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, "
-			  "\"max_us\": %.1f, \"gets\": %" PRIu64 ", \"hits\": %" PRIu64
-			  ", \"misses\": %" PRIu64 ", \"sets\": %" PRIu64 ", \"lost\": %" PRIu64
-			  ", \"late\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"wrong\": %" PRIu64
-			  "}\n"
-			: "%" PRIu64
-			  " requests, %.0f/s, p50 %.1f us, p99 %.1f us, p99.9 %.1f us, max %.1f us; %" PRIu64
-			  " gets: %" PRIu64 " hits, %" PRIu64 " misses; %" PRIu64 " sets; %" PRIu64
-			  " lost, %" PRIu64 " late, %" PRIu64 " refused, %" PRIu64 " wrong\n",
-		counts.requests, (double)counts.requests / seconds,
-		(double)histogram_quantile(h, 0.5) / 1e3, (double)histogram_quantile(h, 0.99) / 1e3,
-		(double)histogram_quantile(h, 0.999) / 1e3, (double)histogram_max(h) / 1e3,
+	printf(o.is_json ? "{\"requests\": %" PRIu64 ", \"per_second\": %.0f, "
+			 : "%" PRIu64 " requests, %.0f/s, ",
+		counts.requests, (double)counts.requests / seconds);
+	loadbase_print_times(&latency_ns, o.is_json);
+	printf(o.is_json ? ", \"gets\": %" PRIu64 ", \"hits\": %" PRIu64 ", \"misses\": %" PRIu64
+			   ", \"sets\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"late\": %" PRIu64
+			   ", \"refused\": %" PRIu64 ", \"wrong\": %" PRIu64
+			   ", \"sent_late\": %" PRIu64 "}\n"
+			 : "; %" PRIu64 " gets: %" PRIu64 " hits, %" PRIu64 " misses; %" PRIu64
+			   " sets; %" PRIu64 " lost, %" PRIu64 " late, %" PRIu64
+			   " refused, %" PRIu64 " wrong; %" PRIu64 " sent late\n",
 		counts.gets, counts.hits, counts.misses, counts.sets, counts.lost, counts.late,
-		counts.refused, counts.wrong);
+		counts.refused, counts.wrong, pace.n_late);
 }
 
 static void parse(int argc, char **argv)
 {
 	static const struct option longs[] = {{"host", 1, NULL, 'h'}, {"port", 1, NULL, 'p'},
-		{"sockets", 1, NULL, 'n'}, {"window", 1, NULL, 'w'}, {"keys", 1, NULL, 'k'},
-		{"value", 1, NULL, 'v'}, {"ttl", 1, NULL, 't'}, {"set", 1, NULL, 's'},
-		{"zipf", 1, NULL, 'z'}, {"seconds", 1, NULL, 'd'}, {"loss-ms", 1, NULL, 'l'},
-		{"seed", 1, NULL, 'r'}, {"load-only", 0, NULL, 'L'}, {"no-load", 0, NULL, 'N'},
-		{"json", 0, NULL, 'j'}, {NULL, 0, NULL, 0}};
+		{"sockets", 1, NULL, 'n'}, {"window", 1, NULL, 'w'}, {"rate", 1, NULL, 'q'},
+		{"keys", 1, NULL, 'k'}, {"value", 1, NULL, 'v'}, {"ttl", 1, NULL, 't'},
+		{"set", 1, NULL, 's'}, {"zipf", 1, NULL, 'z'}, {"seconds", 1, NULL, 'd'},
+		{"loss-ms", 1, NULL, 'l'}, {"seed", 1, NULL, 'r'}, {"load-only", 0, NULL, 'L'},
+		{"no-load", 0, NULL, 'N'}, {"json", 0, NULL, 'j'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
@@ -427,6 +428,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'w':
 			o.window = (unsigned)loadbase_number(optarg, 1, WINDOW_MAX);
+			break;
+		case 'q':
+			o.rate = loadbase_number(optarg, 1, 1e9);
 			break;
 		case 'k':
 			o.n_keys = (uint32_t)loadbase_number(optarg, 1, 1e9);
@@ -502,10 +506,17 @@ int main(int argc, char **argv)
 	if (!o.does_run)
 		return 0;
 	draws = loadbase_draw_keys(o.n_keys, o.skew);
+	if (o.rate > 0)
+		pace = loadbase_pace_of(o.rate, o.seconds);
 	seconds = play(o.seconds);
+	if (o.rate > 0) /* those for which no window had room until the end */
+		counts.lost += loadbase_pace_total(&pace) - pace.n_taken;
 	drain();
-	report(seconds);
 	if (counts.wrong > 0)
 		loadbase_die("%" PRIu64 " replies were another key's or changed", counts.wrong);
-	return counts.requests > 0 ? 0 : 1;
+	if (counts.requests == 0)
+		loadbase_die("%s port %u: no request was answered, %" PRIu64 " were lost", o.host,
+			o.port, counts.lost);
+	report(seconds);
+	return 0;
 }
