@@ -21,6 +21,7 @@ T_BUILD=$(realpath "$1")
 shift
 rounds=3 seconds=5 conns=1 losses="0 1 10 30" control=cubic
 while [ $# -gt 0 ]; do
+	[ $# -ge 2 ] || usage
 	case $1 in
 	--rounds) rounds=$2 ;;
 	--seconds) seconds=$2 ;;
@@ -31,6 +32,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift 2
 done
+pair_numbers
 
 value=16384
 

@@ -21,6 +21,7 @@ T_BUILD=$(realpath "$1")
 shift
 conns=200000 rounds=3 seconds=3
 while [ $# -gt 0 ]; do
+	[ $# -ge 2 ] || usage
 	case $1 in
 	--conns) conns=$2 ;;
 	--rounds) rounds=$2 ;;
@@ -29,6 +30,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift 2
 done
+pair_numbers
 
 ask() { t_in client taskset -c 0 "$T_BUILD/perf/compare/mc_tcp_load" --host $vip --conns 20 --depth 1 "$@"; }
 answers() { ask --no-load --keys 1 --conns 1 --seconds 0.01; }

@@ -2,55 +2,61 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # memcached.sh — memcached over UDP or TCP: stock memcached, Redis (over TCP) and Millrace in turn, behind the same veth pair, asked by
 # the same client.
-# perf/README.md says what the table means. Needs root.
+# perf/README.md says what the tables mean. Needs root.
 set -eu
 
 usage() {
-	cat >&2 <<-EOF
+	cat <<-EOT
 		usage: perf/compare/memcached.sh udp|tcp BUILD_DIR [OPTION...] [-- CLIENT_OPTION...]
 
-		  --rounds N       3: of each server, in turn
-		  --seconds N      5: of each run
+		  --rounds N       5: of each server, in turn
+		  --seconds N      2: of each measurement
+		  --test NAMES     "windows rate" over UDP, "pipeline one rate" over TCP, or some of them
+		  --rate NUMBERS   20000: of the test rate, requests a second; several in quotes
 		  --only NAMES     such as memcached, or "redis millrace"
 		  --idle MODE      what the worker does without packets: poll (default) or sleep
+		  --json DIR       also writes DIR/memcached-udp.json or -tcp.json
+		  --quick          one short round: that it works
 
 		  after --: options of mc_udp_load or mc_tcp_load (--help), such as --value 1000 --set 10 --zipf 0
-	EOF
-	exit 2
+	EOT
 }
 
-if [ $# -lt 2 ] || [ ! -d "$2" ]; then usage; fi
-case $1 in udp | tcp) ;; *) usage ;; esac
 T_ID=mrc$$
-T_BUILD=$(realpath "$2")
 # shellcheck source=perf/compare/pair.sh
 . "$(dirname "$0")/pair.sh"
-over=$1
+over=${1:-}
 case $over in
-udp) servers="memcached millrace" service=", allow: [10.1.0.0/24], reply_rate: 4000000KB" ;;
-tcp) servers="memcached redis millrace" service=", allow: [10.1.0.0/24]" ;;
+udp) peers="memcached millrace" tests="windows rate" service=", allow: [10.1.0.0/24], reply_rate: 4000000KB" ;;
+tcp) peers="memcached redis millrace" tests="pipeline one rate" service=", allow: [10.1.0.0/24]" ;;
+-h | --help) pair_usage ;;
+*) pair_usage "the first word is udp or tcp" ;;
 esac
+if [ $# -lt 2 ] || [ ! -d "$2" ]; then pair_usage "the second word is a build directory"; fi
+T_BUILD=$(realpath "$2")
 shift 2
-rounds=3
-seconds=5
+rate=20000
+all_tests=$tests
 while [ $# -gt 0 ]; do
-	case $1 in
-	--rounds) rounds=$2 && shift 2 ;;
-	--seconds) seconds=$2 && shift 2 ;;
-	--only) servers=$2 && shift 2 ;;
-	--idle) idle=$2 && shift 2 ;;
-	--) shift && break ;;
-	*) usage ;;
-	esac
+	if [ "$1" = -- ]; then
+		shift
+		break
+	fi
+	pair_option "$@"
+	shift $taken
 done
 load_options=("$@")
+pair_numbers
+pair_choose test "$tests" "$all_tests"
+pair_choose server "$only" "$peers"
+[ -z "$only" ] || peers=$only
 asked="" # the server that answers now
 client=$T_BUILD/perf/compare/mc_${over}_load
 
 ask() { # ask OPTION… : the client, on the first CPU
 	local redis=()
 	[ "$asked" != redis ] || redis=(--redis)
-	t_in client taskset -c 0 "$client" --host $vip "${redis[@]}" "${load_options[@]}" "$@"
+	t_in client taskset -c 0 "$client" --host $vip "${redis[@]}" "$@"
 }
 
 answers() {
@@ -60,56 +66,52 @@ answers() {
 	esac
 }
 
-ticks() { # CPU time of the server, all threads, user and system, in the clock's ticks
-	sed 's/.*) //' "/proc/$(t_pid server)/stat" | awk '{ print $12, $13 }'
-}
-
-one() { # one SERVER ROUND : a line of the table, and one of the results
-	local user system user_end system_end
+one() { # one SERVER ROUND : all tests
+	local t options
 	asked=$1
 	"$1_up"
-	ask --load-only 2>"$T_DIR/load" || {
+	ask "${load_options[@]}" --load-only 2>"$T_DIR/load" || {
 		cat "$T_DIR/load" "$T_DIR/server.log" >&2
 		t_die "the keys could not be stored"
 	}
-	read -r user system < <(ticks)
-	ask --no-load --seconds "$seconds" --json >"$T_DIR/result"
-	read -r user_end system_end < <(ticks)
+	for t in $(expand $tests); do
+		case $over-$t in
+		udp-windows) options=(--sockets 8 --window 16) ;;
+		udp-rate-*) options=(--sockets 8 --window 16 --rate "${t#rate-}") ;;
+		tcp-pipeline) options=(--conns 16 --depth 16) ;;
+		tcp-one) options=(--conns 64 --depth 1) ;;
+		tcp-rate-*) options=(--conns 64 --depth 1 --rate "${t#rate-}") ;;
+		esac
+		pair_measure "memcached-$over" "$1" "$t" "$2" ask "${options[@]}" "${load_options[@]}" --no-load --seconds "$seconds"
+	done
 	"$1_down"
-	t_json '"%s %s %d %.1f %.1f %d %d %d " % (*sys.argv[1:3], a["per_second"], a["p50_us"], a["p99_us"],
-		a.get("lost", 0), a["misses"], a.get("refused", 0)) + " ".join("%.3f" % (int(t) * 1e6 / int(sys.argv[3]) / a["requests"]) for t in sys.argv[4:])' \
-		"$1" "$2" "$(getconf CLK_TCK)" $((user_end - user)) $((system_end - system)) \
-		$((user_end - user + system_end - system)) <"$T_DIR/result" >>"$T_DIR/results"
-	tail -n 1 "$T_DIR/results" | awk '{ printf "%-10s %6s %11d %8.1f %8.1f %7d %7d %7d %8.3f %8.3f %8.3f\n",
-		$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }'
 }
 
-middle() { # middle SERVER COLUMN
-	awk -v s="$1" -v c="$2" '$1 == s { print $c }' "$T_DIR/results" | median
-}
-
-needs=memcached
-case $servers in *redis*) needs="$needs redis-server" ;; esac
-[ -x "$client" ] || t_die "there is no $client; build it: ./dev build release"
+needs=""
+for p in $peers; do
+	case $p in
+	memcached) needs="$needs memcached" ;;
+	redis) needs="$needs redis-server" ;;
+	esac
+done
+[ -x "$client" ] || t_die "there is no $client; build it: ./dev build release compare"
 # shellcheck disable=SC2086
 pair_begin $needs
-: >"$T_DIR/results"
+: >"$T_DIR/samples"
+for p in $peers; do
+	case $p in
+	memcached) echo "$p: $(memcached -V)" ;;
+	redis) echo "$p: $(redis-server --version | sed 's/.*v=\([0-9.]*\).*/Redis \1/')" ;;
+	millrace) echo "$p: $("$T_BUILD/dataplane/millraced" --version)" ;;
+	esac
+done >"$T_DIR/versions"
+printf '%s: %s\n' over "$over" rounds "$rounds" seconds "$seconds" rate "$rate" idle "$idle" client_options "${load_options[*]}" client_cpu 0 \
+	server_cpu 1 >"$T_DIR/config"
 pair_head
-printf '%98s\n' "CPU us/request"
-printf '%-10s %6s %11s %8s %8s %7s %7s %7s %8s %8s %8s\n' server round requests/s "p50 us" "p99 us" lost misses refused user system both
+sed 's/^/  /' "$T_DIR/versions"
 for ((round = 1; round <= rounds; round++)); do
-	for server in $servers; do
-		one "$server" "$round"
+	for peer in $(in_turn "$round" $peers); do
+		one "$peer" "$round"
 	done
 done
-for server in $servers; do
-	printf '%-10s %6s %11.0f %8.1f %8.1f %7s %7s %7s %8.3f %8.3f %8.3f\n' "$server" median "$(middle "$server" 3)" \
-		"$(middle "$server" 4)" "$(middle "$server" 5)" "" "" "" "$(middle "$server" 9)" "$(middle "$server" 10)" "$(middle "$server" 11)"
-done
-for server in $servers; do
-	case " $servers " in *" millrace "*) ;; *) break ;; esac
-	[ "$server" != millrace ] || continue
-	awk -v name="$server" -v a="$(middle "$server" 3)" -v b="$(middle millrace 3)" -v c="$(middle "$server" 11)" -v d="$(middle millrace 11)" \
-		'BEGIN { printf "Millrace / %s: %.2f times the requests, %.2f of the CPU time\n", name, b / a, d / c }'
-done
-echo "load $(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
+pair_report "memcached-$over"

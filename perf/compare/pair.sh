@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# pair — a client and a server behind one veth pair, where the server is stock memcached, Redis or Millrace in turn. Sourced by the
-# comparisons here, which set T_ID and T_BUILD, may set the following, and have a function `answers`: whether the server does.
+# pair — a client and a server behind one veth pair, where the server is stock memcached, Redis or Millrace in turn; and how what is compared is
+# measured. Sourced by the comparisons here, which set T_ID and T_BUILD, may set the following, and have the functions `answers`: whether
+# the server does, and `usage`.
 
 over=tcp      # what Millrace's service takes
 service=""    # more of its fields, each with a comma before it
@@ -12,32 +13,176 @@ vip=10.1.0.80 # of every server
 . "$(dirname "${BASH_SOURCE[0]}")/../../tests/system/topology.sh"
 T_NS="client mr"
 
-pair_begin() { # pair_begin TOOL… : the network; ends with the script
-	local tool ns
-	[ "$(id -u)" = 0 ] || t_die "network namespaces need root"
-	for tool in "$@" ethtool ip; do
-		command -v "$tool" >/dev/null || t_die "$tool is missing; ./dev deps installs what Millrace needs; redis-server is a package of that name"
+# --- options that comparisons have in common, with their defaults; a script sets others, and `tests`
+
+rounds=5
+seconds=2
+rate=""   # of the tests at equal load, one after the other
+only=""   # peers; "": all
+json=""   # where the document goes
+
+taken=0
+pair_option() { # pair_option OPTION [VALUE…] : one of them; `taken` is how many words it was
+	case $1 in
+	--rounds | --seconds | --rate | --only | --json | --idle | --test)
+		[ $# -ge 2 ] || pair_usage "$1 needs a value"
+		[ "$1" = --test ] && tests=$2 || printf -v "${1#--}" %s "$2"
+		taken=2
+		;;
+	--quick)
+		rounds=1 seconds=0.2
+		taken=1
+		;;
+	-h | --help) pair_usage ;;
+	*) pair_usage "there is no option '$1'" ;;
+	esac
+}
+
+pair_usage() { # pair_usage [WHAT IS WRONG] : ends
+	if [ $# = 0 ]; then
+		usage
+		exit 0
+	fi
+	usage >&2
+	echo "error: $*" >&2
+	exit 2
+}
+
+pair_choose() { # pair_choose WHAT CHOSEN EXISTING : words of CHOSEN that are not of EXISTING are an error
+	local w
+	for w in $2; do
+		case " $3 " in
+		*" $w "*) ;;
+		*) pair_usage "there is no $1 '$w', but: $3" ;;
+		esac
 	done
+}
+
+pair_numbers() { # what the options have to be
+	local r
+	[[ $rounds =~ ^[1-9][0-9]{0,3}$ ]] || pair_usage "--rounds $rounds: a number from 1 to 9999"
+	[[ $seconds =~ ^[0-9]+([.][0-9]+)?$ ]] && [[ ! $seconds =~ ^[0.]+$ ]] || pair_usage "--seconds $seconds: a number above 0"
+	for r in $rate; do
+		[[ $r =~ ^[1-9][0-9]{0,8}$ ]] || pair_usage "--rate $r: a whole number of requests a second"
+	done
+	case $idle in
+	poll | sleep) ;;
+	*) pair_usage "--idle $idle: poll or sleep" ;;
+	esac
+}
+
+# --- the network
+
+pair_need() { # pair_need TOOL… : or the end, with what to do
+	local tool missing=""
+	[ "$(id -u)" = 0 ] || t_die "network namespaces and AF_XDP need root"
 	[ "$(nproc)" -ge 2 ] || t_die "server and client need a CPU each; there is one"
+	for tool in ethtool ip "$@"; do
+		command -v "$tool" >/dev/null || [ -e "$tool" ] || missing="$missing $tool"
+	done
+	[ -z "$missing" ] || t_die "missing:$missing; './dev bench compare' installs it, or (Debian): apt-get install --no-install-recommends" \
+		"haproxy nginx-light libnginx-mod-stream memcached redis-server ethtool iproute2"
+	for tool in dataplane/millraced control/daemon/millrace-controld control/cli/millrace; do
+		[ -x "$T_BUILD/$tool" ] || t_die "there is no $T_BUILD/$tool; build it: ./dev build release compare"
+	done
+}
+
+pair_namespaces() { # those of T_NS; they end with the script, and so does all that runs in them
+	local ns
 	T_DIR=$(mktemp -d)
 	trap 't_cleanup; rm -rf "$T_DIR"' EXIT
-	trap 'exit 130' INT TERM
+	trap 'exit 130' INT TERM HUP PIPE
 	for ns in $T_NS; do
 		ip netns add "$T_ID-$ns"
 		t_in "$ns" ip link set lo up
 		t_in "$ns" sysctl -qw net.ipv6.conf.default.disable_ipv6=1 net.core.rmem_max=8388608 2>/dev/null || true
 	done
+}
+
+pair_begin() { # pair_begin TOOL… : the network of a client and a server; ends with the script
+	pair_need "$@"
+	pair_namespaces
 	t_link mr mr-n client eth0
 	t_in client ip addr add 10.1.0.10/24 dev eth0
 }
 
+load_now() { cut -d ' ' -f 1-3 /proc/loadavg; }
+
 pair_head() { # what is compared, and where
-	echo "$(memcached -V), Linux $(uname -r) and $("$T_BUILD/dataplane/millraced" --version); $(nproc) CPUs," \
-		"$(awk -F ': *' '/^model name/ { print $2; exit }' /proc/cpuinfo); load $(cut -d ' ' -f 1-3 /proc/loadavg)"
+	pair_load=$(load_now)
+	echo "$("$T_BUILD/dataplane/millraced" --version), Linux $(uname -r), $(nproc) CPUs," \
+		"$(awk -F ': *' '/^model name/ { print $2; exit }' /proc/cpuinfo); load $pair_load"
 }
 
 median() { # of numbers on standard input
 	sort -g | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
+# --- measurements: compare.py makes tables and the document of them
+
+pair_py() { $T_PYTHON -B "$(dirname "${BASH_SOURCE[0]}")/compare.py" "$@"; }
+
+ticks() { # ticks NAME : CPU time of what t_spawn NAME started and the processes that has started, all threads, user and system, in the clock's ticks
+	local pid
+	pid=$(t_pid "$1")
+	# shellcheck disable=SC2046
+	cat "/proc/$pid/stat" $(sed 's|[0-9]\+|/proc/&/stat|g' "/proc/$pid/task/$pid/children") | sed 's/.*) //' \
+		| awk '{ u += $12; s += $13 } END { print u, s }'
+}
+
+look() { # look FILE : CPU time of the server, of the backends, of this shell's children that have ended, and of each CPU; see compare.py
+	ticks server >"$1"
+	if [ -e "$T_DIR/backends.pid" ]; then ticks backends; else echo 0 0; fi >>"$1"
+	times >"$T_DIR/times"
+	tail -n 1 "$T_DIR/times" >>"$1"
+	grep '^cpu[0-9]' /proc/stat >>"$1"
+}
+
+pair_measure() { # pair_measure NAME PEER TEST ROUND COMMAND… : the client's run, which prints JSON with --json: one sample, and a row of a table
+	look "$T_DIR/before"
+	"${@:5}" --json >"$T_DIR/client.json" 2>"$T_DIR/client.log" || {
+		cat "$T_DIR/client.log" "$T_DIR/server.log" >&2
+		t_die "$2, $3: no figure; what the client and the server said is above"
+	}
+	look "$T_DIR/after"
+	pair_py sample "$1" "$T_DIR/samples" "$2" "$3" "$4" "$T_DIR/before" "$T_DIR/after" <"$T_DIR/client.json"
+}
+
+pair_report() { # pair_report NAME : tables, and the document if it is wanted; T_DIR/versions and T_DIR/config are there
+	local load
+	pair_py table "$1" "$T_DIR/versions" <"$T_DIR/samples"
+	load=$(load_now)
+	echo "load $load at the end"
+	[ -n "$json" ] || return 0
+	mkdir -p "$json"
+	pair_py document "$1" "$T_DIR/versions" "$T_BUILD" "$T_DIR/config" "$pair_load" <"$T_DIR/samples" >"$T_DIR/document"
+	cp "$T_DIR/document" "$json/$1.json"
+	echo "written: $json/$1.json"
+}
+
+in_turn() { # in_turn ROUND WORD… : the words, in every second round the last one first
+	local round=$1 i
+	shift
+	[ $((round % 2)) = 0 ] || {
+		echo "$@"
+		return
+	}
+	for ((i = $#; i > 0; i--)); do
+		echo "${!i}"
+	done
+}
+
+expand() { # expand TEST… : rate is one test for each of --rate
+	local t r
+	for t; do
+		[ "$t" = rate ] || {
+			echo "$t"
+			continue
+		}
+		for r in $rate; do
+			echo "rate-$r"
+		done
+	done
 }
 
 log_of() {
