@@ -24,6 +24,7 @@
 
 #define CONNS_MAX 16384u
 #define EVENTS 256
+#define ENDING (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 #define IN_BYTES (256u << 10)
 #define LOOK_NS 10000000u  /* how often is looked for what takes too long */
 #define RETRY_NS 10000000u /* until a connection that broke is opened again */
@@ -197,7 +198,7 @@ static int begin_open(struct conn *c, uint64_t now)
 		if ((o.from == NULL || bind_one(c->fd, next_port++) == 0)
 			&& (connect(c->fd, &to.any, to_len) == 0 || errno == EINPROGRESS)) {
 			struct epoll_event ev = {
-				.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
+				.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
 
 			if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) != 0)
 				loadbase_die("epoll: %s", strerror(errno));
@@ -292,7 +293,7 @@ static void on_bytes(struct conn *c, const uint8_t *p, size_t n, uint64_t now)
 		on_answer(c, now);
 }
 
-static void hear(struct conn *c)
+static void hear(struct conn *c, bool is_ending)
 {
 	static uint8_t in[IN_BYTES];
 	ssize_t n;
@@ -308,7 +309,7 @@ static void hear(struct conn *c)
 			count_error(errno);
 			fail(c, loadbase_now_ns());
 		}
-	} while (n == (ssize_t)sizeof(in) && c->fd >= 0);
+	} while (c->fd >= 0 && n > 0 && (is_ending || n == (ssize_t)sizeof(in)));
 }
 
 static void on_opened(struct conn *c, uint64_t now)
@@ -345,8 +346,8 @@ static void hear_all(int ms)
 
 		if (c->state == OPENING)
 			on_opened(c, loadbase_now_ns());
-		if (c->fd >= 0 && (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
-			hear(c);
+		if (c->fd >= 0 && (events[i].events & ~EPOLLOUT) != 0)
+			hear(c, (events[i].events & ENDING) != 0);
 		if (!was_free && is_free(c))
 			be_idle(c);
 	}

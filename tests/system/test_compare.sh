@@ -70,10 +70,13 @@ expect "broken connections are counted, and opened again" \
 say "bytes that change on the way"
 cat >"$T_DIR/relay.py" <<-'EOT'
 	import socket, sys, threading
-	port, way, at = (int(a) for a in sys.argv[1:]) # changes the byte `at` of what goes to the server (0) or to the client (1)
-	def copy(a, b, changes):
+	port, way, at = (int(a) for a in sys.argv[1:]) # changes the byte `at` of what goes to the server (0) or to the client (1), or ends before it (2)
+	def copy(a, b, changes, ends):
 	    n = 0
 	    while data := bytearray(a.recv(65536)):
+	        if ends and n + len(data) > at:
+	            b.sendall(data[:at - n])
+	            break
 	        if changes and n <= at < n + len(data):
 	            data[at - n] ^= 1
 	        n += len(data)
@@ -84,18 +87,21 @@ cat >"$T_DIR/relay.py" <<-'EOT'
 	    client, _ = s.accept()
 	    server = socket.create_connection(("127.0.0.1", 8080))
 	    for i, (a, b) in enumerate(((client, server), (server, client))):
-	        threading.Thread(target=copy, args=(a, b, i == way), daemon=True).start()
+	        threading.Thread(target=copy, args=(a, b, i == way, (i, way) == (1, 2)), daemon=True).start()
 EOT
 t_spawn relay1 box $T_PYTHON "$T_DIR/relay.py" 8081 1 1100
 t_spawn relay0 box $T_PYTHON "$T_DIR/relay.py" 8082 0 70
 t_spawn relay2 box $T_PYTHON "$T_DIR/relay.py" 8083 1 1000000
+t_spawn relay3 box $T_PYTHON "$T_DIR/relay.py" 8084 2 1100
 t_listens() { t_in box ss -ltnH "sport = :$1" | grep -q .; }
-for p in 8081 8082 8083; do t_wait 5 "the relay" t_listens $p; done
+for p in 8081 8082 8083 8084; do t_wait 5 "the relay" t_listens $p; done
 measures "through a relay that changes nothing yet" --port 8083 --conns 2
 refuses "an answer with one bit changed" "bytes that nobody asked for" --port 8081 --conns 1
 load --port 8082 --conns 1 || fail "$(cat "$T_DIR/said")"
 expect "a request with one bit changed: the server closes" test "$(line 'a["closed"] + a["reset"] > 0')" = True
 expect "and says so" grep -q "^wrong: a request that has changed" "$T_DIR/server8080.log"
+load --port 8084 --conns 1 || fail "$(cat "$T_DIR/said")"
+expect "an answer that ends too early: counted at once" test "$(line 'a["closed"] > 0 and a["timeout"] == 0')" = True
 refuses "nobody listens" "0 of 5 connections are open after 100 ms: 5 refused" --port 8089 --conns 5 --patience-ms 100
 refuses "nobody listens, connections one after the other" "no request was answered" --port 8089 --conns 5 --close
 rc=0
