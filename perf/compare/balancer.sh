@@ -262,7 +262,7 @@ measure() { # measure PEER TEST ROUND : a warm-up, and a sample
 	bulk) options+=(--answer 1000000 --conns 16) ;;
 	rate-*) options+=(--rate "${2#rate-}") ;;
 	esac
-	case $1-$2 in haproxy*-bulk) options+=(--port $bulk_port) ;; esac
+	case $1-$2 in haproxy*-bulk) options+=(--port "$bulk_port") ;; esac
 	load $to "${options[@]}" --seconds 0.2 >/dev/null 2>&1 || true # the measurement says what is wrong
 	pair_measure balancer "$1" "$2" "$3" load $to "${options[@]}" --seconds "$seconds"
 }
@@ -271,6 +271,7 @@ one() { # one PEER ROUND : all tests
 	local t also=""
 	"${1}_up"
 	[ "$1" != millrace ] || also=millrace-direct
+	# shellcheck disable=SC2086
 	for t in $(expand $tests); do
 		for p in $1 $also; do
 			measure "$p" "$t" "$2"
@@ -319,6 +320,7 @@ sed 's/^/  /' "$T_DIR/versions"
 t_spawn backends back taskset -c "$back_cpu" "$T_BUILD/perf/compare/lb_server" --port $port
 t_wait 10 "the backends" grep -q ready "$T_DIR/backends.log" || t_die "the backends do not start: $(cat "$T_DIR/backends.log")"
 for ((round = 1; round <= rounds; round++)); do
+	# shellcheck disable=SC2086
 	for peer in $(in_turn "$round" $peers); do
 		one "$peer" "$round"
 	done

@@ -18,6 +18,7 @@ import sys
 
 SCHEMA = "millrace.compare/1"
 FULL = 0.97  # of a CPU: all of it
+KEPT_UP = 0.99  # of a rate
 LATE = 0.01  # of the requests
 OTHERS = 0.1  # CPUs that other processes had meanwhile
 STOLEN = 0.02  # of a CPU, by the host
@@ -70,6 +71,10 @@ def test_of(name, test):
     return metrics, about + (", %s a second" % number if number else "")
 
 
+def is_paced(test):
+    return test.startswith("rate-")
+
+
 # --- samples
 
 
@@ -94,6 +99,8 @@ def look(path):
 
 def sample(name, path, peer, test, round_, before, after):
     s = {"test": test, "round": int(round_), **json.load(sys.stdin)}
+    if is_paced(test):
+        s["rate"] = int(test.partition("-")[2])
     (server0, ends0, cpus0), (server1, ends1, cpus1) = look(before), look(after)
     if not s["requests"]:
         sys.exit("error: %s, %s: no request was answered" % (peer, test))
@@ -126,15 +133,14 @@ def remarks(samples):
     if n:
         kinds = ["%s %d" % (e, k) for e in ERRORS if (k := sum(s.get(e, 0) for s in samples))]
         words.append("errors: " + ", ".join(kinds))
-    is_paced = samples[0]["test"].startswith("rate")
+    paced = is_paced(samples[0]["test"])
     n_full = sum(s["limits"] == "client" for s in samples)
-    if n_full and not is_paced:
+    if n_full and not paced:
         words.append("client's CPU full" + ("" if n_full == len(samples) else " (%d of %d)" % (n_full, len(samples))))
-    if is_paced:
-        rate = float(samples[0]["test"].partition("-")[2])
-        if statistics.median(s["per_second"] for s in samples) < 0.99 * rate:
+    if paced:
+        if statistics.median(s["per_second"] for s in samples) < KEPT_UP * samples[0]["rate"]:
             words.append("did not keep up")
-        late = sum(s["sent_late"] for s in samples) / sum(s["requests"] for s in samples)
+        late = sum(s["sent_late"] for s in samples) / sum(s["requests"] + s["errors"] for s in samples)
         if late > LATE:
             words.append("%.0f %% left late" % (100 * late))
     if (others := statistics.median(s["others_cpu"] for s in samples)) > OTHERS:

@@ -74,6 +74,7 @@ one() { # one SERVER ROUND : all tests
 		cat "$T_DIR/load" "$T_DIR/server.log" >&2
 		t_die "the keys could not be stored"
 	}
+	# shellcheck disable=SC2086
 	for t in $(expand $tests); do
 		case $over-$t in
 		udp-windows) options=(--sockets 8 --window 16) ;;
@@ -110,6 +111,7 @@ printf '%s: %s\n' over "$over" rounds "$rounds" seconds "$seconds" rate "$rate" 
 pair_head
 sed 's/^/  /' "$T_DIR/versions"
 for ((round = 1; round <= rounds; round++)); do
+	# shellcheck disable=SC2086
 	for peer in $(in_turn "$round" $peers); do
 		one "$peer" "$round"
 	done

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what it sets is the scripts'
 # pair — a client and a server behind one veth pair, where the server is stock memcached, Redis or Millrace in turn; and how what is compared is
 # measured. Sourced by the comparisons here, which set T_ID and T_BUILD, may set the following, and have the functions `answers`: whether
 # the server does, and `usage`.
@@ -26,7 +26,7 @@ pair_option() { # pair_option OPTION [VALUE…] : one of them; `taken` is how ma
 	case $1 in
 	--rounds | --seconds | --rate | --only | --json | --idle | --test)
 		[ $# -ge 2 ] || pair_usage "$1 needs a value"
-		[ "$1" = --test ] && tests=$2 || printf -v "${1#--}" %s "$2"
+		if [ "$1" = --test ]; then tests=$2; else printf -v "${1#--}" %s "$2"; fi
 		taken=2
 		;;
 	--quick)
@@ -61,7 +61,7 @@ pair_choose() { # pair_choose WHAT CHOSEN EXISTING : words of CHOSEN that are no
 pair_numbers() { # what the options have to be
 	local r
 	[[ $rounds =~ ^[1-9][0-9]{0,3}$ ]] || pair_usage "--rounds $rounds: a number from 1 to 9999"
-	[[ $seconds =~ ^[0-9]+([.][0-9]+)?$ ]] && [[ ! $seconds =~ ^[0.]+$ ]] || pair_usage "--seconds $seconds: a number above 0"
+	if [[ ! $seconds =~ ^[0-9]+([.][0-9]+)?$ ]] || [[ $seconds =~ ^[0.]+$ ]]; then pair_usage "--seconds $seconds: a number above 0"; fi
 	for r in $rate; do
 		[[ $r =~ ^[1-9][0-9]{0,8}$ ]] || pair_usage "--rate $r: a whole number of requests a second"
 	done
