@@ -33,7 +33,7 @@ peers="haproxy nginx millrace"
 tests="requests connections bulk rate"
 rate=10000
 conns=64
-[ "${1:-}" != --help ] || pair_usage
+case ${1:-} in -h | --help) pair_usage ;; esac
 if [ $# -lt 1 ] || [ ! -d "$1" ]; then pair_usage "the first word is a build directory"; fi
 T_BUILD=$(realpath "$1")
 shift
@@ -248,7 +248,10 @@ millrace_up() {
 }
 
 millrace_down() {
-	t_cli drops >>"$T_DIR/drops"
+	if grep '"peer": "millrace' "$T_DIR/samples" | grep -qv '"errors": 0,'; then
+		echo "what Millrace dropped, and why:"
+		t_cli drops
+	fi
 	t_stop controld
 	t_stop server
 }
@@ -313,7 +316,7 @@ network
 		esac
 	done
 } >"$T_DIR/versions"
-printf '%s: %s\n' rounds "$rounds" seconds "$seconds" rate "$rate" idle "$idle" conns "$conns" request_bytes 64 answer_bytes 128 \
+printf '%s: %s\n' rounds "$rounds" seconds "$seconds" tests "$tests" rate "$rate" idle "$idle" conns "$conns" request_bytes 64 answer_bytes 128 \
 	bulk_bytes 1000000 backends 3 client_cpu 0 server_cpu 1 backends_cpu "$back_cpu" >"$T_DIR/config"
 pair_head
 sed 's/^/  /' "$T_DIR/versions"

@@ -259,6 +259,7 @@ def document(name, versions, build, config, load):
         "peers": [
             {"name": p, "version": v, "samples": [{k: x for k, x in s.items() if k != "peer"} for s in samples if s["peer"] == p]}
             for p, v in read_pairs(versions).items()
+            if any(s["peer"] == p for s in samples)
         ],
     }
     json.dump(doc, sys.stdout, indent=1)

@@ -106,7 +106,7 @@ for p in $peers; do
 	millrace) echo "$p: $("$T_BUILD/dataplane/millraced" --version)" ;;
 	esac
 done >"$T_DIR/versions"
-printf '%s: %s\n' over "$over" rounds "$rounds" seconds "$seconds" rate "$rate" idle "$idle" client_options "${load_options[*]}" client_cpu 0 \
+printf '%s: %s\n' over "$over" rounds "$rounds" seconds "$seconds" tests "$tests" rate "$rate" idle "$idle" client_options "${load_options[*]}" client_cpu 0 \
 	server_cpu 1 >"$T_DIR/config"
 pair_head
 sed 's/^/  /' "$T_DIR/versions"

@@ -65,6 +65,12 @@ pair_numbers() { # what the options have to be
 	for r in $rate; do
 		[[ $r =~ ^[1-9][0-9]{0,8}$ ]] || pair_usage "--rate $r: a whole number of requests a second"
 	done
+	case " ${tests-one} $rate " in
+	*" rate "*[0-9]*) ;;
+	*" rate "*) pair_usage "--rate: the test rate needs one" ;;
+	*[a-z]*) ;;
+	*) pair_usage "--test: which ones?" ;;
+	esac
 	case $idle in
 	poll | sleep) ;;
 	*) pair_usage "--idle $idle: poll or sleep" ;;

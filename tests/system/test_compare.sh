@@ -135,8 +135,9 @@ expect "and has every sample" test "$(doc '[(p["name"], [s["per_second"] for s i
 	"[('haproxy', [300, 100, 200]), ('millrace', [600, 200, 400])]"
 
 say "usage"
-for words in "--rounds none" "--seconds 0" "--rate fast" "--test nothing" "--only nobody" "--rounds" "--fast"; do
-	# shellcheck disable=SC2086
-	expect_fail "balancer.sh $words" 2 "$compare/balancer.sh" "$T_BUILD" $words
+for words in "--rounds none" "--seconds 0" "--rate fast" "--test nothing" "--only nobody" "--rounds" "--fast" "--test rate --rate " "--test "; do
+	read -ra options <<<"$words"
+	[ "${words% }" = "$words" ] || options+=("")
+	expect_fail "balancer.sh $words" 2 "$compare/balancer.sh" "$T_BUILD" "${options[@]}"
 	expect_says "error: "
 done
