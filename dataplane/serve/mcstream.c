@@ -493,16 +493,16 @@ static bool read_next(struct batch *b, struct mcstream_conn *c)
 	return true;
 }
 
-/* Whether it has its share, room for an answer, and bytes to go on with. */
+/* Whether it has bytes to go on with, has not had its share, and has room for an answer. */
 static bool may_go_on(const struct batch *b, struct mcstream_conn *c)
 {
+	if (!c->s->is_unread && !peek(c))
+		return false;
 	if (unlikely(c->n_requests >= b->run->share))
 		c->stop = MCSTREAM_TURN;
 	else if (unlikely(!c->ops->may_write(c, 0, 0)))
 		c->stop = MCSTREAM_FULL;
-	else
-		return c->s->is_unread || peek(c);
-	return false;
+	return c->stop == MCSTREAM_EMPTY;
 }
 
 static void read_all(struct batch *b, struct mcstream_conn *c)
@@ -523,8 +523,10 @@ static void read_all(struct batch *b, struct mcstream_conn *c)
 void mcstream_run_bulk(
 	const struct mcstream_run *run, struct mcstream_conn *const *conns, unsigned n)
 {
-	struct batch b = {.run = run};
+	struct batch b;
 
+	b.run = run; /* opt: what is in the batch need not be cleared */
+	b.n = 0;
 	for (unsigned i = 0; i < n; i++) {
 		struct mcstream_conn *c = conns[i];
 
