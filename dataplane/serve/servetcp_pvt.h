@@ -17,17 +17,20 @@ enum conn_list { LIST_NONE, LIST_WAITING, LIST_CLOSING };
 
 struct conn {
 	struct mcstream stream;
-	struct tcb *c; /* NULL: free */
-	TAILQ_ENTRY(conn) link, starved;
+	struct tcb *c;                  /* NULL: free */
 	uint64_t n_requests, n_written; /* written: bytes of answers */
 	uint32_t service_idx;           /* VIP_NONE: it was not served, and is going */
-	uint32_t begun_ms, since_ms;    /* since_ms: in its list */
 	uint8_t list;                   /* enum conn_list */
+	bool is_starved;                /* it waits for a buffer: in the list of those */
+	bool has_grace;                 /* closed, and had its last answers taken late */
+	/* 56: requests need no more */
+	TAILQ_ENTRY(conn) link, starved;
+	uint32_t begun_ms, since_ms; /* since_ms: in its list */
 	uint32_t marked_ms,
-		mark;    /* tcp_info.progress when it was looked at as buffers were short */
-	bool is_starved; /* it waits for a buffer: in the list of those */
-	bool has_grace;  /* closed, and had its last answers taken late */
-};
+		mark; /* tcp_info.progress when it was looked at as buffers were short */
+} __rte_cache_aligned;
+_Static_assert(
+	offsetof(struct conn, link) <= RTE_CACHE_LINE_SIZE, "a request takes one line of it");
 TAILQ_HEAD(conn_list_head, conn);
 
 /* What connections of a service slot have in common. */
