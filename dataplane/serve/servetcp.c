@@ -193,15 +193,33 @@ static void on_output(
 	void *ctx, uint8_t iface, struct rte_mbuf *m, const struct tcp_profile *profile)
 {
 	struct servetcp *st = ctx;
+	struct sending *s = &st->sending;
 
-	if (likely(profile != NULL)) {
-		struct serve_tally *t = &st->tallies[slot_of(st, profile)];
-
-		serve_count(&t->tx_packets, 1);
-		serve_count(&t->tx_bytes, m->pkt_len);
+	if (unlikely(s->iface != iface || s->profile != profile || s->n == BURST_MAX)) {
+		servetcp_send(st);
+		s->iface = iface;
+		s->profile = profile;
 	}
-	st->w->tally->generated++;
-	worker_tx(st->w, iface, m);
+	s->m[s->n++] = m;
+	s->n_bytes += m->pkt_len;
+}
+
+void servetcp_send(struct servetcp *st)
+{
+	struct sending *s = &st->sending;
+
+	if (s->n == 0)
+		return;
+	if (likely(s->profile != NULL)) {
+		struct serve_tally *t = &st->tallies[slot_of(st, s->profile)];
+
+		serve_count(&t->tx_packets, s->n);
+		serve_count(&t->tx_bytes, s->n_bytes);
+	}
+	st->w->tally->generated += s->n;
+	worker_tx_bulk(st->w, s->iface, s->m, s->n);
+	s->n = 0;
+	s->n_bytes = 0;
 }
 
 /* --- requests --- */
@@ -221,15 +239,18 @@ static void consume(struct mcstream_conn *c, uint32_t n)
 	tcp_consume(run_conn(c)->conn->c, n);
 }
 
-/* For answers: half of all, and the last ones are for short ones, which mcstream does not ask about. Half of these are for clients that
- * have shown that they read: who comes only to fill buffers has not. */
+/* For answers: half of all, and the last ones are for short ones, which mcstream does not ask about. */
+static uint32_t answer_bufs(uint32_t n_bufs)
+{
+	return n_bufs / 2 - n_bufs / 64 - RTE_MIN(RTE_MAX(n_bufs / 64, BURST_MAX), n_bufs / 8);
+}
+
+/* Half of these are for clients that have shown that they read: who comes only to fill buffers has not. */
 static uint32_t bufs_left(const struct servetcp *st, bool is_reader)
 {
-	const uint32_t n_short = RTE_MIN(RTE_MAX(st->n_bufs / 64, BURST_MAX), st->n_bufs / 8);
-	const uint32_t n = st->n_bufs / 2 - st->n_bufs / 64 - n_short;
-	const uint32_t n_used = st->n_used + (is_reader ? 0 : n / 2);
+	const uint32_t n_used = st->n_used + (is_reader ? 0 : st->n_answer_bufs / 2);
 
-	return n > n_used ? n - n_used : 0;
+	return st->n_answer_bufs > n_used ? st->n_answer_bufs - n_used : 0;
 }
 
 static bool may_write(struct mcstream_conn *c, uint32_t before, uint32_t n)
@@ -486,6 +507,7 @@ int servetcp_create(struct servetcp **out, const struct servetcp_params *p, stru
 	st->n_services = n_services;
 	st->n_conns = p->n_conns;
 	st->n_bufs = p->n_bufs;
+	st->n_answer_bufs = answer_bufs(p->n_bufs);
 	st->tallies = w->serve->services;
 	TAILQ_INIT(&st->waiting);
 	TAILQ_INIT(&st->closing);
@@ -625,6 +647,7 @@ void servetcp_input(struct worker *w, const struct serve_conf *c, const struct l
 	if (n_taken == 0)
 		return;
 	tcp_input(st->tcp, b, taken, n_taken, w->now_us);
+	servetcp_send(st);
 	for (unsigned k = 0; k < n_taken; k++) {
 		const struct pkt *p = &b->p[taken[k]];
 
@@ -787,6 +810,7 @@ void servetcp_tick(struct worker *w, const struct serve_conf *c, const struct lb
 	if (st->n_starved > 0)
 		feed(st);
 	tcp_poll(st->tcp, w->now_us);
+	servetcp_send(st);
 }
 
 void servetcp_go_on(struct worker *w, const struct serve_conf *c, const struct lb_conf *lb)
@@ -795,4 +819,5 @@ void servetcp_go_on(struct worker *w, const struct serve_conf *c, const struct l
 
 	begin(st, c, lb);
 	tcp_poll(st->tcp, w->now_us);
+	servetcp_send(st);
 }

@@ -47,6 +47,15 @@ struct run_conn {
 	uint8_t *begin; /* of what is being written; NULL: nothing is */
 };
 
+/* Frames of connections with one profile, or of none, that leave by one port together. */
+struct sending {
+	const struct tcp_profile *profile;
+	uint64_t n_bytes;
+	uint16_t n;
+	uint8_t iface;
+	struct rte_mbuf *m[BURST_MAX];
+};
+
 struct servetcp {
 	struct tcp *tcp;
 	struct worker *w;
@@ -70,10 +79,15 @@ struct servetcp {
 	uint32_t short_ms;            /* since when */
 	uint64_t generation;          /* that the listeners are of */
 	uint64_t begun;               /* cycle: of this call */
+	uint32_t n_answer_bufs;       /* that answers may have, but for the short ones' own */
 	struct servetcp_stats stats;
+	struct sending sending;
 	struct run_conn run[BURST_MAX];
 	uint8_t is_done[BURST_MAX];
 };
+
+/* What the stack has sent goes to the worker. After each call into it that may send. */
+void servetcp_send(struct servetcp *st);
 
 static inline bool servetcp_is_syn(const struct pkt *p)
 {

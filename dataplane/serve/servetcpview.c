@@ -72,8 +72,10 @@ void servetcp_walk(struct worker *w, struct servetcp_walk *walk, unsigned n)
 			tcp_abort(k->c);
 		is_flush |= is_killed;
 	}
-	if (is_flush)
+	if (is_flush) {
 		tcp_flush(st->tcp, w->now_us);
+		servetcp_send(st);
+	}
 	if (st == NULL || walk->cursor == st->n_conns)
 		walk->cursor = UINT32_MAX;
 }
