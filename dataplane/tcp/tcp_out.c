@@ -11,83 +11,80 @@
 #define ANSWERS_AT_ONCE 20u
 #define TRAIN_MAX 65000u /* bytes of segments in a frame: its length in the IP header has 16 bits */
 
-static uint32_t ip_bytes(const struct tcp_tuple *tuple)
-{
-	return tuple->family == 4 ? 4 : 16;
-}
+/* Where headers begin and end, in bytes. */
+struct layout {
+	uint32_t n_ether, n_ip, n_opts;
+};
 
-/* The IP header, n bytes of TCP behind it. */
-static void write_ip(uint8_t *to, const struct tcp_tuple *tuple, uint32_t n)
-{
-	struct rte_ipv4_hdr v4 = {.version_ihl = 0x45,
-		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(v4) + n)),
-		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
-		.time_to_live = 64,
-		.next_proto_id = IPPROTO_TCP};
-	struct rte_ipv6_hdr v6 = {.vtc_flow = RTE_BE32(0x60000000),
-		.payload_len = rte_cpu_to_be_16((uint16_t)n),
-		.proto = IPPROTO_TCP,
-		.hop_limits = 64};
-
-	if (tuple->family == 4) {
-		memcpy(&v4.src_addr, tuple->dst, 4);
-		memcpy(&v4.dst_addr, tuple->src, 4);
-		/* opt: what differs, and the sum of what does not */
-		v4.hdr_checksum = (uint16_t)~csum_fold((uint64_t)v4.src_addr + v4.dst_addr
-			+ v4.total_length + RTE_BE16(0x4500) + RTE_BE16(RTE_IPV4_HDR_DF_FLAG)
-			+ RTE_BE16(64 << 8 | IPPROTO_TCP));
-		memcpy(to, &v4, sizeof(v4));
-	} else {
-		memcpy(v6.src_addr, tuple->dst, 16);
-		memcpy(v6.dst_addr, tuple->src, 16);
-		memcpy(to, &v6, sizeof(v6));
-	}
-}
-
-static void write_ether(uint8_t *to, const struct tcp *t, const struct tcp_from *from)
+static inline void put_ether(
+	uint8_t *to, const struct tcp *t, const struct tcp_from *from, const struct layout *l)
 {
 	const struct tcp_link *link = from->link;
-	const rte_be16_t type = from->tuple->family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4)
-							 : RTE_BE16(RTE_ETHER_TYPE_IPV6);
-	const struct rte_ether_hdr eh = {.dst_addr = link->mac,
-		.src_addr = t->p.ifaces->of[link->iface].mac,
-		.ether_type = link->has_vlan ? RTE_BE16(RTE_ETHER_TYPE_VLAN) : type};
-	const struct rte_vlan_hdr vh = {.vlan_tci = link->vlan_tci, .eth_proto = type};
+	const bool is_tagged = l->n_ether > sizeof(struct rte_ether_hdr);
+	const rte_be16_t type = l->n_ip == sizeof(struct rte_ipv4_hdr)
+		? RTE_BE16(RTE_ETHER_TYPE_IPV4)
+		: RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	struct rte_ether_hdr *eh = (void *)to;
 
-	memcpy(to, &eh, sizeof(eh));
-	if (link->has_vlan)
-		memcpy(to + sizeof(eh), &vh, sizeof(vh));
+	eh->dst_addr = link->mac;
+	eh->src_addr = t->p.ifaces->of[link->iface].mac;
+	eh->ether_type = is_tagged ? RTE_BE16(RTE_ETHER_TYPE_VLAN) : type;
+	if (is_tagged)
+		*(struct rte_vlan_hdr *)(void *)(eh + 1) =
+			(struct rte_vlan_hdr){.vlan_tci = link->vlan_tci, .eth_proto = type};
 }
 
-/* The TCP header with its options; its checksum is 0. */
-static void write_tcp(uint8_t *to, const struct tcp_from *from, const struct tcp_head *h,
-	const uint8_t *opts, uint32_t n_opts)
+/* The IPv4 header, n bytes of TCP behind it. */
+static inline void put_ipv4(uint8_t *to, const struct tcp_tuple *tuple, uint32_t n)
 {
-	const struct rte_tcp_hdr th = {.src_port = from->tuple->dport,
-		.dst_port = from->tuple->sport,
-		.sent_seq = rte_cpu_to_be_32(h->seq),
-		.recv_ack = rte_cpu_to_be_32(h->ack),
-		.data_off = (uint8_t)((sizeof(th) + n_opts) / 4 << 4),
-		.tcp_flags = h->flags,
-		.rx_win = rte_cpu_to_be_16(h->wnd)};
+	struct rte_ipv4_hdr *ip = (void *)to;
 
-	memcpy(to, &th, sizeof(th));
-	if (likely(n_opts == TCP_WIRE_TS_BYTES)) /* opt: no call */
-		memcpy(to + sizeof(th), opts, TCP_WIRE_TS_BYTES);
-	else
-		memcpy(to + sizeof(th), opts, n_opts);
+	ip->version_ihl = 0x45;
+	ip->type_of_service = 0;
+	ip->total_length = rte_cpu_to_be_16((uint16_t)(sizeof(*ip) + n));
+	ip->packet_id = 0;
+	ip->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
+	ip->time_to_live = 64;
+	ip->next_proto_id = IPPROTO_TCP;
+	memcpy(&ip->src_addr, tuple->dst, 4);
+	memcpy(&ip->dst_addr, tuple->src, 4);
+	/* opt: what differs, and the sum of what does not */
+	ip->hdr_checksum = (uint16_t)~csum_fold((uint64_t)ip->src_addr + ip->dst_addr
+		+ ip->total_length + RTE_BE16(0x4500) + RTE_BE16(RTE_IPV4_HDR_DF_FLAG)
+		+ RTE_BE16(64 << 8 | IPPROTO_TCP));
 }
 
-/* For a device to go on from: the pseudo header's, of a frame that is cut without a length, as each segment has its own. */
-static uint16_t checksum(
-	const struct tcp_tuple *tuple, const uint8_t *tcp, uint32_t n, uint64_t ol_flags)
+static void put_ipv6(uint8_t *to, const struct tcp_tuple *tuple, uint32_t n)
 {
-	const uint32_t n_ip = ip_bytes(tuple);
+	struct rte_ipv6_hdr *ip = (void *)to;
 
-	if (ol_flags == 0)
-		return csum_l4(tuple->dst, tuple->src, n_ip, IPPROTO_TCP, tcp, n);
-	return csum_fold(csum_pseudo(tuple->dst, tuple->src, n_ip, IPPROTO_TCP,
-		ol_flags & RTE_MBUF_F_TX_TCP_SEG ? 0 : n));
+	ip->vtc_flow = RTE_BE32(0x60000000);
+	ip->payload_len = rte_cpu_to_be_16((uint16_t)n);
+	ip->proto = IPPROTO_TCP;
+	ip->hop_limits = 64;
+	memcpy(ip->src_addr, tuple->dst, 16);
+	memcpy(ip->dst_addr, tuple->src, 16);
+}
+
+/* The TCP header in front of the options, which are there; its checksum is 0. Returns the sum of all of its words. */
+static inline uint64_t put_tcp(
+	uint8_t *to, const struct tcp_from *from, const struct tcp_head *h, uint32_t n_opts)
+{
+	struct rte_tcp_hdr *th = (void *)to;
+	const uint8_t data_off = (uint8_t)((sizeof(*th) + n_opts) / 4 << 4);
+
+	th->src_port = from->tuple->dport;
+	th->dst_port = from->tuple->sport;
+	th->sent_seq = rte_cpu_to_be_32(h->seq);
+	th->recv_ack = rte_cpu_to_be_32(h->ack);
+	th->data_off = data_off;
+	th->tcp_flags = h->flags;
+	th->rx_win = rte_cpu_to_be_16(h->wnd);
+	th->cksum = 0;
+	th->tcp_urp = 0;
+	/* opt: from registers, as what was just written in pieces is slow to read as words */
+	return (uint64_t)th->src_port + th->dst_port + th->sent_seq + th->recv_ack + th->rx_win
+		+ rte_cpu_to_be_16((uint16_t)(data_off << 8 | h->flags));
 }
 
 /* What the devices of the port are asked to do to a frame; 0: nothing. */
@@ -104,40 +101,75 @@ static uint64_t offloads_of(const struct iface *f, bool is_v4, bool is_cut)
 	return flags;
 }
 
-static void clear_ip_csum(uint8_t *ip)
+/* For a device to go on from: the pseudo header's, of a frame that is cut without a length, as each segment has its own. */
+static uint16_t sum_for_device(const struct tcp_tuple *tuple, uint32_t n, uint64_t ol_flags)
 {
-	memset(ip + offsetof(struct rte_ipv4_hdr, hdr_checksum), 0, 2);
+	return csum_fold(csum_pseudo(tuple->dst, tuple->src, tuple->family == 4 ? 4 : 16,
+		IPPROTO_TCP, ol_flags & RTE_MBUF_F_TX_TCP_SEG ? 0 : n));
+}
+
+/* Headers in front of the payload. opts: the options, or NULL: timestamps alone. opt: inlined for each layout that is named. */
+static __rte_always_inline void put_headers(struct tcp *t, struct rte_mbuf *m,
+	const struct tcp_from *from, const struct tcp_head *h, const uint8_t *opts,
+	const struct layout l)
+{
+	const struct tcp_tuple *tuple = from->tuple;
+	const bool is_v4 = l.n_ip == sizeof(struct rte_ipv4_hdr);
+	const uint32_t n_tcp = sizeof(struct rte_tcp_hdr) + l.n_opts, len = m->pkt_len;
+	uint8_t *const to =
+		(uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)(l.n_ether + l.n_ip + n_tcp));
+	uint8_t *const ip = to + l.n_ether, *const tcp = ip + l.n_ip;
+	uint64_t sum;
+
+	m->ol_flags = offloads_of(&t->p.ifaces->of[from->link->iface], is_v4, h->cut > 0);
+	m->tx_offload = rte_mbuf_tx_offload(l.n_ether, l.n_ip, n_tcp, h->cut, 0, 0, 0);
+	put_ether(to, t, from, &l);
+	if (is_v4)
+		put_ipv4(ip, tuple, n_tcp + len);
+	else
+		put_ipv6(ip, tuple, n_tcp + len);
+	if (unlikely(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM))
+		((struct rte_ipv4_hdr *)(void *)ip)->hdr_checksum = 0;
+	sum = put_tcp(tcp, from, h, l.n_opts);
+	if (opts == NULL)
+		sum += tcp_wire_put_ts(tcp + sizeof(struct rte_tcp_hdr), &h->o);
+	else
+		memcpy(tcp + sizeof(struct rte_tcp_hdr), opts, l.n_opts);
+	if (m->ol_flags == 0)
+		sum = (uint16_t)~csum_fold(sum + (opts != NULL ? csum_words(opts, l.n_opts) : 0)
+			+ csum_words(tcp + n_tcp, len)
+			+ csum_pseudo(
+				tuple->dst, tuple->src, is_v4 ? 4 : 16, IPPROTO_TCP, n_tcp + len));
+	else
+		sum = sum_for_device(tuple, n_tcp + len, m->ol_flags);
+	((struct rte_tcp_hdr *)(void *)tcp)->cksum = (uint16_t)sum;
+}
+
+static void put_headers_slow(
+	struct tcp *t, struct rte_mbuf *m, const struct tcp_from *from, const struct tcp_head *h)
+{
+	uint8_t opts[TCP_WIRE_OPTIONS_MAX];
+	struct layout l = {.n_ether = sizeof(struct rte_ether_hdr),
+		.n_ip = from->tuple->family == 4 ? sizeof(struct rte_ipv4_hdr)
+						 : sizeof(struct rte_ipv6_hdr),
+		.n_opts = tcp_wire_build(opts, &h->o)};
+
+	if (from->link->has_vlan)
+		l.n_ether += sizeof(struct rte_vlan_hdr);
+	put_headers(t, m, from, h, opts, l);
 }
 
 void tcp_out_frame(
 	struct tcp *t, struct rte_mbuf *m, const struct tcp_from *from, const struct tcp_head *h)
 {
-	const struct tcp_link *link = from->link;
-	const bool is_v4 = from->tuple->family == 4;
-	const uint32_t n_ether =
-		sizeof(struct rte_ether_hdr) + (link->has_vlan ? sizeof(struct rte_vlan_hdr) : 0);
-	const uint32_t n_ip = is_v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
-	uint8_t opts[TCP_WIRE_OPTIONS_MAX];
-	const uint32_t n_opts = tcp_wire_build(opts, &h->o);
-	const uint32_t n_tcp = sizeof(struct rte_tcp_hdr) + n_opts, n = n_tcp + m->pkt_len;
-	uint8_t *to = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)(n_ether + n_ip + n_tcp));
-	uint16_t sum;
-
-	m->ol_flags = offloads_of(&t->p.ifaces->of[link->iface], is_v4, h->cut > 0);
-	m->l2_len = n_ether;
-	m->l3_len = n_ip;
-	m->l4_len = n_tcp;
-	write_ether(to, t, from);
-	to += n_ether;
-	write_ip(to, from->tuple, n);
-	if (unlikely(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM))
-		clear_ip_csum(to);
-	to += n_ip;
-	write_tcp(to, from, h, opts, n_opts);
-	sum = checksum(from->tuple, to, n, m->ol_flags);
-	memcpy(to + offsetof(struct rte_tcp_hdr, cksum), &sum, sizeof(sum));
+	if (likely(from->tuple->family == 4 && !from->link->has_vlan && tcp_wire_is_ts(&h->o)))
+		put_headers(t, m, from, h, NULL,
+			(struct layout){sizeof(struct rte_ether_hdr), sizeof(struct rte_ipv4_hdr),
+				TCP_WIRE_TS_BYTES});
+	else
+		put_headers_slow(t, m, from, h);
 	t->stats.segments_out++;
-	t->p.ops->output(t->p.ctx, link->iface, m, from->profile);
+	t->p.ops->output(t->p.ctx, from->link->iface, m, from->profile);
 }
 
 void tcp_out_bare(struct tcp *t, const struct tcp_from *from, const struct tcp_head *h)
@@ -227,18 +259,20 @@ static void put_sacks(const struct tcb *c, struct tcp_opts *o)
 }
 
 /* A header of the connection; it acknowledges all there is. */
-static struct tcp_head head_of(struct tcb *c, uint8_t flags, uint32_t seq)
+static inline void head_of(struct tcb *c, uint8_t flags, uint32_t seq, struct tcp_head *h)
 {
-	struct tcp_head h = {.seq = seq, .ack = c->rcv_nxt, .flags = flags | RTE_TCP_ACK_FLAG};
-
-	h.wnd = take_window(c);
-	if (c->flags & TCP_F_TS) {
-		h.o.has_ts = true;
-		h.o.tsval = tcp_out_ts(c->ts_offset, c->t->now_us);
-		h.o.tsecr = c->ts_recent;
+	h->seq = seq; /* opt: one by one, as room for SACK blocks need not be cleared */
+	h->ack = c->rcv_nxt;
+	h->wnd = take_window(c);
+	h->cut = 0;
+	h->flags = flags | RTE_TCP_ACK_FLAG;
+	tcp_wire_init(&h->o);
+	if (likely(c->flags & TCP_F_TS)) {
+		h->o.has_ts = true;
+		h->o.tsval = tcp_out_ts(c->ts_offset, c->t->now_us);
+		h->o.tsecr = c->ts_recent;
 	}
 	c->last_ack_sent = c->rcv_nxt;
-	return h;
 }
 
 static void is_acked(struct tcb *c)
@@ -250,8 +284,9 @@ static void is_acked(struct tcb *c)
 
 void tcp_out_control(struct tcb *c, uint8_t flags, uint32_t seq)
 {
-	struct tcp_head h = head_of(c, flags, seq);
+	struct tcp_head h;
 
+	head_of(c, flags, seq, &h);
 	if (c->flags & TCP_F_SACK && !(flags & RTE_TCP_RST_FLAG))
 		put_sacks(c, &h.o);
 	is_acked(c);
@@ -310,10 +345,10 @@ static bool transmit(struct tcb *c, struct rte_mbuf *m)
 	if (out == NULL)
 		return false;
 	out->pkt_len = len;
-	h = head_of(c,
+	head_of(c,
 		(uint8_t)((s->flags & TCP_SEG_FIN && len == s->len ? RTE_TCP_FIN_FLAG : 0)
 			| (len > 0 ? RTE_TCP_PSH_FLAG : 0)),
-		s->seq);
+		s->seq, &h);
 	s->sent_us = (uint32_t)t->now_us;
 	if (c->ooo == NULL || !(c->flags & TCP_F_SACK))
 		is_acked(c);
@@ -459,12 +494,13 @@ static void send_train(struct tcb *c, struct train *r)
 	const uint8_t flags =
 		(uint8_t)((tcp_seg(r->last)->flags & TCP_SEG_FIN ? RTE_TCP_FIN_FLAG : 0)
 			| (r->len > 0 ? RTE_TCP_PSH_FLAG : 0));
-	struct tcp_head h = head_of(c, flags, r->seq);
+	struct tcp_head h;
 
+	head_of(c, flags, r->seq, &h);
 	r->head->pkt_len = r->len;
 	r->head->nb_segs = r->n_mbufs;
 	if (r->n_segs > 1) {
-		h.cut = r->head->tso_segsz = c->mss;
+		h.cut = c->mss;
 		c->t->stats.frames_cut++;
 		c->t->stats.segments_out += r->n_segs - 1;
 	}

@@ -2,10 +2,6 @@
 /* tcp_wire — see tcp_wire.h. */
 #include "tcp/tcp_wire.h"
 
-#include <rte_byteorder.h>
-
-#include <string.h>
-
 #define KIND_END 0
 #define KIND_NOP 1
 #define KIND_MSS 2
@@ -14,7 +10,8 @@
 #define KIND_SACK 5
 #define KIND_TS 8
 #define SACK_BYTES 8u
-#define TS_HEAD ((uint32_t)KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10)
+_Static_assert(
+	TCP_WIRE_TS_HEAD == ((uint32_t)KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10), "");
 
 static uint32_t load32(const uint8_t *p)
 {
@@ -75,20 +72,13 @@ static void read_option(struct tcp_opts *o, const uint8_t *p, uint32_t len, bool
 	}
 }
 
-void tcp_wire_parse(struct tcp_opts *o, const struct rte_tcp_hdr *h)
+void tcp_wire_parse_slow(struct tcp_opts *o, const struct rte_tcp_hdr *h)
 {
 	const uint8_t *p = (const uint8_t *)(h + 1);
 	uint32_t n = (h->data_off >> 4) * 4u - (uint32_t)sizeof(*h), len;
 	const bool is_syn = h->tcp_flags & RTE_TCP_SYN_FLAG;
 
-	memset(o, 0, offsetof(struct tcp_opts, sacks));
-	/* opt: timestamps alone, as RFC 7323 appendix A has them, are what nearly all segments have */
-	if (n == TCP_WIRE_TS_BYTES && load32(p) == TS_HEAD) {
-		o->has_ts = true;
-		o->tsval = load32(p + 4);
-		o->tsecr = load32(p + 8);
-		return;
-	}
+	tcp_wire_init(o);
 	for (; n > 0 && p[0] != KIND_END; p += len, n -= len) {
 		if (p[0] == KIND_NOP) {
 			len = 1;
@@ -113,7 +103,7 @@ uint32_t tcp_wire_build(uint8_t *to, const struct tcp_opts *o)
 	if (o->sack_ok)
 		p = store32(p, (uint32_t)KIND_NOP << 24 | KIND_NOP << 16 | KIND_SACK_OK << 8 | 2);
 	if (o->has_ts) {
-		p = store32(p, TS_HEAD);
+		p = store32(p, TCP_WIRE_TS_HEAD);
 		p = store32(p, o->tsval);
 		p = store32(p, o->tsecr);
 	}

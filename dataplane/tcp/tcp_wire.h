@@ -3,10 +3,13 @@
 /*
  * tcp_wire — sequence arithmetic (RFC 9293 3.4) and the options of a TCP header, read and written. Pure, any thread.
  */
+#include <rte_byteorder.h>
 #include <rte_tcp.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline bool seq_lt(uint32_t a, uint32_t b)
 {
@@ -46,9 +49,54 @@ struct tcp_opts {
 	struct tcp_sack sacks[TCP_WIRE_SACKS_MAX]; /* last: those behind n_sacks mean nothing */
 };
 
+/* None of them. */
+static inline void tcp_wire_init(struct tcp_opts *o)
+{
+	memset(o, 0, offsetof(struct tcp_opts, sacks));
+}
+
+/* Whether it is timestamps alone: what nearly all segments have. */
+static inline bool tcp_wire_is_ts(const struct tcp_opts *o)
+{
+	return o->has_ts & !(o->has_mss | o->has_wscale | o->sack_ok | (o->n_sacks > 0));
+}
+
+#define TCP_WIRE_TS_HEAD 0x0101080au /* two NOPs, the option's kind and length */
+
+/* Then: writes the TCP_WIRE_TS_BYTES, and returns the sum of their words (base/csum.h). */
+static inline uint64_t tcp_wire_put_ts(uint8_t *to, const struct tcp_opts *o)
+{
+	const rte_be32_t w[3] = {
+		RTE_BE32(TCP_WIRE_TS_HEAD), rte_cpu_to_be_32(o->tsval), rte_cpu_to_be_32(o->tsecr)};
+
+	memcpy(to, w, sizeof(w));
+	return (uint64_t)w[0] + w[1] + w[2];
+}
+
+/* As tcp_wire_parse(), of any options. */
+void tcp_wire_parse_slow(struct tcp_opts *o, const struct rte_tcp_hdr *h);
+
 /* Reads the options of a header whose data offset has been checked against the packet. Those of a wrong length end the
  * list; MSS, window scale and SACK-permitted count with a SYN only (RFC 9293 3.1). */
-void tcp_wire_parse(struct tcp_opts *o, const struct rte_tcp_hdr *h);
+static inline void tcp_wire_parse(struct tcp_opts *o, const struct rte_tcp_hdr *h)
+{
+	rte_be32_t w[TCP_WIRE_TS_BYTES / 4];
+
+	/* opt: timestamps alone, as RFC 7323 appendix A has them, are what nearly all segments have */
+	if (h->data_off >> 4 != (sizeof(*h) + sizeof(w)) / 4) {
+		tcp_wire_parse_slow(o, h);
+		return;
+	}
+	memcpy(w, h + 1, sizeof(w));
+	if (w[0] != RTE_BE32(TCP_WIRE_TS_HEAD)) {
+		tcp_wire_parse_slow(o, h);
+		return;
+	}
+	tcp_wire_init(o);
+	o->has_ts = true;
+	o->tsval = rte_be_to_cpu_32(w[1]);
+	o->tsecr = rte_be_to_cpu_32(w[2]);
+}
 
 /* Writes what is set, padded to whole words, at most TCP_WIRE_OPTIONS_MAX bytes: SACK blocks that do not fit are left
  * out. Returns the bytes. */
