@@ -210,14 +210,14 @@ void tcp_out_rst(struct tcp *t, const struct tcp_in *in, const struct tcp_link *
 	t->stats.resets_out++;
 }
 
-static uint32_t free_window(const struct tcb *c)
+static inline uint32_t free_window(const struct tcb *c)
 {
 	const uint32_t max = tcp_rcv_max(c->profile);
 
 	return c->rcv_bytes < max ? max - c->rcv_bytes : 0;
 }
 
-bool tcp_out_opens_window(const struct tcb *c)
+static inline bool opens_window(const struct tcb *c)
 {
 	const uint32_t edge = c->rcv_nxt + free_window(c);
 	const uint32_t step = RTE_MIN(2u * c->mss, tcp_rcv_max(c->profile) / 2);
@@ -226,12 +226,17 @@ bool tcp_out_opens_window(const struct tcb *c)
 		&& edge - c->rcv_adv >= step;
 }
 
+bool tcp_out_opens_window(const struct tcb *c)
+{
+	return opens_window(c);
+}
+
 /* The window to announce; the right edge moves by whole steps and never back (RFC 9293 3.8.6.2.2). */
-static uint16_t take_window(struct tcb *c)
+static inline uint16_t take_window(struct tcb *c)
 {
 	uint32_t wnd;
 
-	if (tcp_out_opens_window(c) || seq_lt(c->rcv_adv, c->rcv_nxt))
+	if (opens_window(c) || seq_lt(c->rcv_adv, c->rcv_nxt))
 		c->rcv_adv = seq_max(c->rcv_nxt, c->rcv_nxt + free_window(c));
 	wnd = (c->rcv_adv - c->rcv_nxt) >> c->rcv_wscale;
 	return (uint16_t)RTE_MIN(wnd, (uint32_t)UINT16_MAX);
@@ -406,7 +411,7 @@ static void retransmit_lost(struct tcb *c)
 }
 
 /* Whether the next new segment fits into the peer's window; it is cut where that ends. */
-static bool fits_window(struct tcb *c, struct rte_mbuf *m)
+static inline bool fits_window(struct tcb *c, struct rte_mbuf *m)
 {
 	const uint32_t edge = c->snd_una + c->snd_wnd, len = tcp_seg(m)->len;
 	const uint32_t room = seq_lt(c->snd_nxt, edge) ? edge - c->snd_nxt : 0;
@@ -622,6 +627,8 @@ static void set_deadlines(struct tcb *c)
 
 void tcp_out_run(struct tcb *c)
 {
+	const uint64_t n_before = c->t->stats.segments_out;
+
 	if (c->state == TCP_S_SYN_SENT)
 		return;
 	if ((c->flags & (TCP_F_FIN_WANTED | TCP_F_FIN_QUEUED)) == TCP_F_FIN_WANTED)
@@ -629,7 +636,8 @@ void tcp_out_run(struct tcb *c)
 	retransmit_lost(c);
 	if (c->lost == c->retrans)
 		send_new(c);
-	if (c->flags & TCP_F_ACK_NOW || tcp_out_opens_window(c))
+	/* a segment has said what the window is */
+	if (c->flags & TCP_F_ACK_NOW || (c->t->stats.segments_out == n_before && opens_window(c)))
 		tcp_out_control(c, 0, c->snd_nxt);
 	set_deadlines(c);
 }
