@@ -227,11 +227,16 @@ static bool is_armed(const struct tcp *t, const struct tcb *c)
 	return t->links[idx_of(c)].prev != WHEEL_NONE;
 }
 
-/* The wheel finds it when it has something to do, or before. */
+/* The wheel finds it when it has something to do, or before. What the wheel has does not come behind the deadlines that only move to later:
+ * they need not be asked for, as a rule. */
 static void arm(struct tcp *t, struct tcb *c)
 {
-	const uint32_t due_ms = (uint32_t)((tcp_in_due_us(c) + 999) / 1000);
+	const int64_t left_us = (int64_t)(int32_t)(c->armed_ms - tcp_now_ms(t)) * 1000;
+	uint32_t due_ms;
 
+	if (is_armed(t, c) && tcp_in_soon_us(c) >= t->now_us + (uint64_t)left_us)
+		return;
+	due_ms = (uint32_t)((tcp_in_due_us(c) + 999) / 1000);
 	if (is_armed(t, c) && (int32_t)(due_ms - c->armed_ms) >= 0)
 		return;
 	c->armed_ms = due_ms;

@@ -99,6 +99,7 @@ static void in_syn_sent(struct tcb *c, struct tcp_in *in, const struct tcp_link 
 	c->snd_wl1 = in->seq;
 	c->snd_wl2 = in->ack;
 	c->state = TCP_S_ESTABLISHED;
+	wheel_del(&t->wheel, (uint32_t)(c - t->tcbs)); /* it may have to be probed before that */
 	c->rcvd_ms = tcp_now_ms(t);
 	if (c->n_backoffs == 1) /* it was sent once */
 		tcp_loss_rtt(c, (uint32_t)RTE_MIN(t->now_us - c->stuck_us, (uint64_t)UINT32_MAX));
@@ -264,12 +265,12 @@ void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *lin
 		rte_pktmbuf_free(in->m);
 }
 
-static uint64_t ms_or(uint32_t ms, uint32_t by_default)
+static inline uint64_t ms_or(uint32_t ms, uint32_t by_default)
 {
 	return 1000ull * (ms != 0 ? ms : by_default);
 }
 
-static uint64_t stuck_due_us(const struct tcb *c)
+static inline uint64_t stuck_due_us(const struct tcb *c)
 {
 	return c->stuck_us == TCP_NEVER ? TCP_NEVER
 					: c->stuck_us + ms_or(c->profile->user_timeout_ms, 60000);
@@ -293,12 +294,14 @@ static uint64_t keepalive_due_us(const struct tcb *c)
 		: rcvd_us(c) + 1000ull * c->profile->keepalive_ms * (c->n_probes + 1u);
 }
 
+uint64_t tcp_in_soon_us(const struct tcb *c)
+{
+	return RTE_MIN(RTE_MIN(c->rtx_us, c->ack_us), RTE_MIN(tcp_rack_due_us(c), stuck_due_us(c)));
+}
+
 uint64_t tcp_in_due_us(const struct tcb *c)
 {
-	const uint64_t a = RTE_MIN(RTE_MIN(c->rtx_us, c->ack_us), tcp_rack_due_us(c));
-	const uint64_t b = RTE_MIN(stuck_due_us(c), idle_due_us(c));
-
-	return RTE_MIN(RTE_MIN(a, b), keepalive_due_us(c));
+	return RTE_MIN(tcp_in_soon_us(c), RTE_MIN(idle_due_us(c), keepalive_due_us(c)));
 }
 
 static void resend_syn(struct tcb *c)

@@ -12,5 +12,8 @@ void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *lin
 /* When the connection has something to do. */
 uint64_t tcp_in_due_us(const struct tcb *c);
 
+/* The same without those deadlines that segments of the peer only move to later: idle times, probes of them. TCP_NEVER: none. */
+uint64_t tcp_in_soon_us(const struct tcb *c);
+
 /* What is due. */
 void tcp_in_due(struct tcb *c);

@@ -39,4 +39,11 @@ void tcp_rack_on_probe(struct tcb *c, bool is_old);
 bool tcp_rack_has_repaired(struct tcb *c, const struct tcp_in *in, bool is_dup);
 
 /* TCP_NEVER: none. */
-uint64_t tcp_rack_due_us(const struct tcb *c);
+static inline uint64_t tcp_rack_due_us(const struct tcb *c)
+{
+	const uint64_t now_us = c->t->now_us;
+
+	if (c->rack_timer == TCP_RACK_TIMER_NONE)
+		return TCP_NEVER;
+	return now_us + (uint64_t)(int64_t)(int32_t)(c->rack_due_us - (uint32_t)now_us);
+}
