@@ -15,6 +15,7 @@
 #include "tcp/tcp_out.h"
 
 #include <rte_malloc.h>
+#include <rte_prefetch.h>
 
 #include <errno.h>
 
@@ -277,8 +278,10 @@ static void tell_ready(struct tcp *t)
 		if (t->ready == NULL)
 			t->ready_end = &t->ready;
 		c->flags &= (uint16_t)~TCP_F_READY;
-		if (c->state != TCP_S_CLOSED)
+		if (c->state != TCP_S_CLOSED) {
+			rte_prefetch0(c->app);
 			some[n++] = c;
+		}
 		if (n == BURST_MAX || (n > 0 && t->ready == NULL)) {
 			t->p.ops->on_ready(t->p.ctx, some, n);
 			n = 0;
@@ -366,6 +369,28 @@ static void take_segment(struct tcp *t, struct tcp_in *in, uint32_t ref)
 	tcp_mark_dirty(t, c);
 }
 
+/* Of a mbuf what is needed to put it into a queue, or to free it: its header, and struct tcp_seg. */
+static inline void prefetch_buf(const struct rte_mbuf *m)
+{
+	rte_prefetch0(m);
+	rte_prefetch0(&m->next);
+	rte_prefetch0(m + 1);
+}
+
+/* What the segments of the burst will probably acknowledge. */
+static void prefetch_sent(const struct tcp *t, const uint32_t *refs, unsigned n)
+{
+	for (unsigned k = 0; k < n; k++) {
+		const struct rte_mbuf *m;
+
+		if (TCP_FLOW_KIND(refs[k]) != TCP_KIND_TCB)
+			continue;
+		m = t->tcbs[TCP_FLOW_IDX(refs[k])].snd_head;
+		if (m != NULL)
+			prefetch_buf(m);
+	}
+}
+
 void tcp_input(struct tcp *t, struct burst *b, const uint8_t *sel, unsigned n, uint64_t now_us)
 {
 	uint32_t hashes[BURST_MAX], refs[BURST_MAX];
@@ -375,6 +400,8 @@ void tcp_input(struct tcp *t, struct burst *b, const uint8_t *sel, unsigned n, u
 
 	t->now_us = now_us;
 	for (unsigned k = 0; k < n; k++)
+		prefetch_buf(b->m[sel[k]]);
+	for (unsigned k = 0; k < n; k++)
 		if (read_segment(t, b, sel[k], &in[n_in], &tuples[n_in])) {
 			b->p[sel[k]].verdict = PKT_GONE;
 			n_in++;
@@ -382,6 +409,7 @@ void tcp_input(struct tcp *t, struct burst *b, const uint8_t *sel, unsigned n, u
 	if (n_in == 0)
 		return;
 	tcp_flow_find_bulk(t->flow, tuples, n_in, hashes, refs);
+	prefetch_sent(t, refs, n_in);
 	for (unsigned k = 0; k < n_in; k++)
 		take_segment(t, &in[k], refs[k]);
 	tell_ready(t);

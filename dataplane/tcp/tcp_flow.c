@@ -6,7 +6,8 @@
  *  I1  an entry is at most PROBES - 1 buckets behind its own
  *  I2  spilled[b] is the number of entries whose own bucket is b and that are elsewhere
  *
- * A search of a burst goes through it three times, so that the misses of its memory overlap: buckets, entries, tuples.
+ * A search of a burst goes through it three times, so that the misses of its memory overlap: buckets, entries, tuples. Entries come
+ * whole, as who looks for one goes on with it.
  */
 #include "tcp/tcp_flow.h"
 
@@ -114,6 +115,14 @@ static uint32_t likely_ref(const struct bucket *b, uint32_t hash)
 	return ref;
 }
 
+static void prefetch_entry(const struct tcp_flow *f, uint32_t ref)
+{
+	const uint8_t *entry = (const uint8_t *)tuple_of(f, ref);
+
+	for (uint32_t at = 0; at < f->arrays[TCP_FLOW_KIND(ref)].stride; at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(entry + at);
+}
+
 void tcp_flow_find_bulk(const struct tcp_flow *f, const struct tcp_tuple *tuples, unsigned n,
 	uint32_t *hashes, uint32_t *refs)
 {
@@ -124,7 +133,7 @@ void tcp_flow_find_bulk(const struct tcp_flow *f, const struct tcp_tuple *tuples
 	for (unsigned i = 0; i < n; i++) {
 		refs[i] = likely_ref(&f->buckets[hashes[i] & f->mask], hashes[i]);
 		if (refs[i] != TCP_FLOW_NONE)
-			rte_prefetch0(tuple_of(f, refs[i]));
+			prefetch_entry(f, refs[i]);
 	}
 	for (unsigned i = 0; i < n; i++)
 		if (unlikely(
