@@ -24,14 +24,15 @@ static inline void put_ether(
 	const rte_be16_t type = l->n_ip == sizeof(struct rte_ipv4_hdr)
 		? RTE_BE16(RTE_ETHER_TYPE_IPV4)
 		: RTE_BE16(RTE_ETHER_TYPE_IPV6);
-	struct rte_ether_hdr *eh = (void *)to;
+	const struct rte_ether_hdr eh = {.dst_addr = link->mac,
+		.src_addr = t->p.ifaces->of[link->iface].mac,
+		.ether_type = is_tagged ? RTE_BE16(RTE_ETHER_TYPE_VLAN) : type};
+	const struct rte_vlan_hdr vh = {.vlan_tci = link->vlan_tci, .eth_proto = type};
 
-	eh->dst_addr = link->mac;
-	eh->src_addr = t->p.ifaces->of[link->iface].mac;
-	eh->ether_type = is_tagged ? RTE_BE16(RTE_ETHER_TYPE_VLAN) : type;
+	/* as bytes: what is left of a payload may begin anywhere */
+	memcpy(to, &eh, sizeof(eh));
 	if (is_tagged)
-		*(struct rte_vlan_hdr *)(void *)(eh + 1) =
-			(struct rte_vlan_hdr){.vlan_tci = link->vlan_tci, .eth_proto = type};
+		memcpy(to + sizeof(eh), &vh, sizeof(vh));
 }
 
 /* The IPv4 header, n bytes of TCP behind it. */
