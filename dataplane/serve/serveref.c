@@ -7,6 +7,8 @@
  */
 #include "serve/serveref.h"
 
+#include "base/tsan.h"
+
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_malloc.h>
@@ -35,6 +37,9 @@ static void on_free(void *addr, void *opaque)
 	const void *at = r->at;
 
 	(void)addr;
+	/* Who finds the count at 1 is the last, and has read it without an order (rte_mbuf.h). What others have read of the value is behind their own
+	 * decrements, which are releases; and what is done here depends on the count, so that it does not come before. */
+	TSAN_ACQUIRE(&r->shared.refcnt);
 	/* pairs(serveref-free): who takes it has it alone. First, as behind the other the cache may be gone, and with it who waits for that */
 	__atomic_store_n(&r->kv, NULL, __ATOMIC_RELEASE);
 	kv_unpin(kv, at);
