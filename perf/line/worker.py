@@ -16,22 +16,17 @@ def look(at):
 
 
 def stages_of(before, after):
-    """Cycles and packets of each stage between the looks, where the dataplane tells them."""
-    was = {s["name"]: s for s in before.get("stages", [])}
-    stages = []
-    for s in after.get("stages", []):
-        d = {k: s[k] - was[s["name"]][k] if s["name"] in was else s[k] for k in ("cycles", "packets")}
-        stages.append({"name": s["name"], **d})
-    return stages
+    """Cycles of each stage between the looks, and the packets that they are of."""
+    packets = after["timed_packets"] - before["timed_packets"]
+    return [{"name": k.removesuffix("_cycles"), "cycles": v - before[k], "packets": packets}
+            for k, v in after.items() if k.endswith("_cycles")]
 
 
 def worker_of(before, after):
     d = {k: after[k] - before[k] for k in ("loops", "busy_loops", "rx_packets", "tx_packets")}
     d["busy_share_of_loops"] = d["busy_loops"] / max(d["loops"], 1)
     d["packets_per_busy_loop"] = d["rx_packets"] / max(d["busy_loops"], 1)
-    stages = stages_of(before, after)
-    if stages:
-        d["stages"] = stages
+    d["stages"] = stages_of(before, after)
     return d
 
 
@@ -44,9 +39,8 @@ def describe(result, before, after):
         print("  worker at %.0f/s: %.0f packets/s in, %.0f out, %.1f %% of loops had some, %.1f each"
               % (rate, d["rx_packets"] / (t1 - t0), d["tx_packets"] / (t1 - t0),
                  100 * d["busy_share_of_loops"], d["packets_per_busy_loop"]))
-        for s in d.get("stages", []):
-            if s["packets"] > 0:
-                print("    %-12s %8.1f cycles a packet" % (s["name"], s["cycles"] / s["packets"]))
+        if d["stages"][0]["packets"] > 0:
+            print("    cycles of a packet:", ", ".join("%s %.1f" % (s["name"], s["cycles"] / s["packets"]) for s in d["stages"]))
     drops = {n: c1[n][0] - v for n, (v, is_drop) in c0.items() if is_drop and c1[n][0] != v}
     counters = {n: c1[n][0] - v for n, (v, _) in c0.items() if c1[n][0] != v}
     d = {"rate": rate, "seconds": t1 - t0, "workers": workers, "drops": drops, "counters": counters}
