@@ -235,15 +235,16 @@ def stages(docs):
             plots.append(stacked("stages-micro" + ("-%d" % (i + 1) if i else ""), "Cycles of a packet, in memory", bars))
     bars = {}
     for doc in docs["bench"]:
-        heights = {}
+        heights, n = {}, 0
         for worker in (doc.get("dataplane") or {}).get("workers", []):
-            for stage in worker.get("stages", []):
+            timed = worker.get("stages", [])
+            n += max((s["packets"] for s in timed), default=0) # all of a worker's are of the same loops
+            for stage in timed:
                 heights[stage["name"]] = heights.get(stage["name"], 0) + stage["cycles"]
-        n = sum(w.get("rx_packets", 0) for w in (doc.get("dataplane") or {}).get("workers", []))
-        if heights and n > 0:
+        if n > 0:
             bars[label(doc)] = {name: c / n for name, c in heights.items()}
     if bars:
-        plots.append(stacked("stages-line", "Cycles of a packet, at 90 % of PDR", bars))
+        plots.append(stacked("stages-line", "Cycles of a packet, between two processes", bars))
     return plots
 
 

@@ -15,4 +15,5 @@ set linetype 5 lc rgb "#7a5195" lw 2 pt 11 ps 0.7
 set linetype 6 lc rgb "#5fb7c9" lw 2 pt 4 ps 0.6
 set linetype 7 lc rgb "#8c6d46" lw 2 pt 6 ps 0.6
 set linetype 8 lc rgb "#888888" lw 2 pt 8 ps 0.6
-set linetype cycle 8
+set linetype 9 lc rgb "#333a56" lw 2 pt 10 ps 0.6
+set linetype cycle 9

@@ -112,10 +112,10 @@ class Plots(unittest.TestCase):
 
     def test_stages_of_workers_are_by_packet(self):
         stages = [{"name": "rx", "cycles": 5000, "packets": 100}, {"name": "tx", "cycles": 1000, "packets": 100}]
-        self.put("w", bench("w", dataplane={"workers": [{"rx_packets": 60, "stages": stages}, {"rx_packets": 40, "stages": stages}]}))
+        self.put("w", bench("w", dataplane={"workers": [{"rx_packets": 6000, "stages": stages}, {"rx_packets": 4000, "stages": stages}]}))
         self.run_plot("--data")
         with open(os.path.join(self.folder, "plots", "stages-line.dat"), encoding="utf-8") as file:
-            self.assertEqual(file.read().splitlines(), ['"bar" "rx" "tx"', '"w" 100 20'])
+            self.assertEqual(file.read().splitlines(), ['"bar" "rx" "tx"', '"w" 50 10'])
 
     def test_peers_stand_side_by_side(self):
         self.put("peers", {"schema": "millrace.compare/1", "name": "memcached-udp", "metrics": {"per_second": {"unit": "1/s", "better": "higher"}},
