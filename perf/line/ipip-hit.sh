@@ -6,10 +6,7 @@ line_config() {
 	cat <<-EOT
 		version: 1
 		network: { ports: { p: { addresses: [10.1.0.1/16] } } }
-		pools:
-		  ten:
-		    backends:
-		$(for n in 1 2 3 4 5 6 7 8 9 10; do echo "      - { name: b$n, ip: 10.1.64.$n, port: 80 }"; done)
+		$(line_pool)
 		services:
 		  line: { vip: 10.1.0.80, port: 80, proto: udp, mode: ipip, scheduler: maglev, pool: ten, timeouts: { udp: 10m } }
 	EOT

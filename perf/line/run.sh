@@ -203,6 +203,14 @@ child_of() { # what timeout runs
 	tr -d ' ' <"/proc/$1/task/$1/children"
 }
 
+line_pool() { # what line_config may have as its pools: one of ten backends
+	local n
+	printf 'pools:\n  ten:\n    backends:\n'
+	for n in 1 2 3 4 5 6 7 8 9 10; do
+		echo "      - { name: b$n, ip: 10.1.64.$n, port: 80 }"
+	done
+}
+
 up() { # the dataplane
 	local eal=() child=""
 	[ $is_quick = yes ] || eal=(--lcores "$lcores")
