@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/csum.h"
 #include "harness.h"
+#include "keyload.h"
 #include "proto/mc_udp.h"
 #include "shim.h"
 
@@ -18,15 +19,11 @@
 #include <rte_udp.h>
 
 #include <getopt.h>
-#include <math.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define NORTH 0u
 #define PORT 11211u
-#define KEY_LEN 16u
-#define KEY_FIXED "key-0123" /* what differs is eight digits behind it */
 #define L3 RTE_ETHER_HDR_LEN
 #define L4 (L3 + sizeof(struct rte_ipv4_hdr))
 #define TEXT (L4 + sizeof(struct rte_udp_hdr) + MC_UDP_HEADER)
@@ -92,14 +89,6 @@ void *shim_alloc(size_t bytes)
 
 /* --- requests --- */
 
-static void write_digits(uint8_t *to, uint32_t key)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	for (unsigned i = 0; i < 8; i++)
-		to[i] = (uint8_t)hex[key >> (28 - 4 * i) & 15];
-}
-
 static rte_be32_t client_ip(uint32_t i)
 {
 	return rte_cpu_to_be_32(RTE_IPV4(172, 16, 0, 1) + i);
@@ -124,7 +113,7 @@ static void frame_init(struct frame *f, uint16_t *sums, const char *line, uint32
 		n += value_len + 2;
 	}
 	f->len = (unsigned)TEXT + n;
-	f->key_at = (unsigned)TEXT + 4 + (unsigned)strlen(KEY_FIXED);
+	f->key_at = (unsigned)TEXT + 4 + (unsigned)strlen(KEYLOAD_FIXED);
 	mc_udp_build(f->bytes + TEXT - MC_UDP_HEADER, 7, 0, 1);
 	udp.dgram_len = rte_cpu_to_be_16((uint16_t)(f->len - L4));
 	ip.total_length = rte_cpu_to_be_16((uint16_t)(f->len - L3));
@@ -141,35 +130,22 @@ static void frames_init(void)
 {
 	char line[64];
 
-	frame_init(&get, client_sums, "get " KEY_FIXED "00000000\r\n", 0);
-	snprintf(line, sizeof(line), "set " KEY_FIXED "00000000 0 0 %u\r\n", o.value_len);
+	frame_init(&get, client_sums, "get " KEYLOAD_FIXED "00000000\r\n", 0);
+	snprintf(line, sizeof(line), "set " KEYLOAD_FIXED "00000000 0 0 %u\r\n", o.value_len);
 	frame_init(&set, client_set_sums, line, o.value_len);
 }
 
 static void draw(void)
 {
-	double *sums = shim_alloc(o.n_keys * sizeof(*sums)), sum = 0;
-	uint64_t seed = 23;
+	uint32_t *keys = keyload_draw(o.n_keys, o.skew, N_ASKS);
+	uint64_t seed = 29;
 
 	asks = shim_alloc(N_ASKS * sizeof(*asks));
-	for (uint32_t i = 0; i < o.n_keys; i++)
-		sums[i] = sum += pow((double)i + 1, -o.skew);
 	for (uint32_t i = 0; i < N_ASKS; i++) {
-		const double want = (double)(shim_random(&seed) >> 11) * 0x1p-53 * sum;
-		uint32_t low = 0, high = o.n_keys - 1;
-
-		while (low < high) {
-			const uint32_t mid = low + (high - low) / 2;
-
-			if (sums[mid] <= want)
-				low = mid + 1;
-			else
-				high = mid;
-		}
-		write_digits(asks[i].digits, low);
+		keyload_digits(asks[i].digits, keys[i]);
 		asks[i].is_set = shim_random(&seed) % 100 < o.set_pct;
 	}
-	free(sums);
+	free(keys);
 }
 
 /* The hash that the device would give: one whose owner this worker is. */
@@ -220,7 +196,7 @@ static void take(struct pair *x)
 	rte_pktmbuf_free_bulk(m, SHIM_BURST);
 	memcpy(m, got, sizeof(got));
 	for (unsigned i = 0; i < SHIM_BURST; i++)
-		x->n_short += m[i]->pkt_len < TEXT + 6 + KEY_LEN + o.value_len;
+		x->n_short += m[i]->pkt_len < TEXT + 6 + KEYLOAD_LEN + o.value_len;
 	x->n_answers += SHIM_BURST;
 	x->sent_at = (x->sent_at + SHIM_BURST) % SHIM_MBUFS;
 }
@@ -235,7 +211,8 @@ static void turn(struct pair *x)
 
 		rte_eth_tx_burst(nic, (uint16_t)x->id, m, n);
 	} else {
-		worker_poll(h.workers[x->id], clock_us());
+		worker_poll(
+			h.workers[x->id], h.now_ms * 1000ull + clock_us()); /* after the filling */
 	}
 	take(x);
 }
@@ -289,7 +266,7 @@ static double measure(unsigned n, bool moves_only)
 		if (!moves_only
 			&& (double)x->n_short > (double)(x->n_answers - x->n_gets)
 					+ (o.set_pct > 0 ? 0.1 * (double)x->n_gets : 0))
-			fail("gets were not hits");
+			fail("gets were not hits: the cache of 512 MB has no room for all keys; fewer, or shorter values (--keys, --value)");
 	}
 	pthread_barrier_destroy(&start);
 	return rate;
@@ -315,7 +292,7 @@ static void configure(void)
 		.cache = {.name = "cache",
 			.memory_bytes = 1ull << 29,
 			.eviction = MR_EVICTION_S3FIFO,
-			.item_bytes = KEY_LEN + o.value_len}});
+			.item_bytes = KEYLOAD_LEN + o.value_len}});
 	put((struct mr_object){.type = MR_OBJ_SERVICE,
 		.service = {.name = "cached",
 			.vip = {.family = 4, .bytes = {10, 9, 200, 1}},
@@ -332,35 +309,6 @@ static void configure(void)
 			.action = MR_ACL_ALLOW}});
 	if (harness_apply(&h, &err) != 0)
 		fail(err.message);
-}
-
-static void fill(void)
-{
-	const struct cache *c = serveconf_find(serve_conf_of(snapshot_get()), "cache");
-	struct kv_writer *w = kv_writer_of(c->kv, 0);
-	uint8_t key[KEY_LEN + 1] = KEY_FIXED;
-	char *value = shim_alloc(o.value_len + 1);
-
-	memset(value, 'v', o.value_len);
-	for (uint32_t i = 0; i < o.n_keys; i++) {
-		struct kv_store s = {.mode = KV_SET, .value = value, .value_len = o.value_len};
-		struct kv_key k;
-
-		write_digits(key + sizeof(KEY_FIXED) - 1, i);
-		k = kv_key_of(key, KEY_LEN);
-		if (kv_store(w, &k, &s, NULL) != KV_OK)
-			fail("an item could not be stored");
-		if (i % 4096 == 0)
-			worker_poll(h.workers[0], clock_us());
-	}
-	free(value);
-}
-
-static int advise_huge(const struct rte_memseg_list *list, void *arg)
-{
-	(void)arg;
-	madvise(list->base_va, list->len, MADV_HUGEPAGE);
-	return 0;
 }
 
 static int compare(const void *a, const void *b)
@@ -476,10 +424,11 @@ int main(int argc, char **argv)
 	choose_cpus();
 	if (rte_eal_init(11, eal) < 0)
 		fail("DPDK does not start");
-	rte_memseg_list_walk(advise_huge, NULL);
+	keyload_advise_huge();
 	harness_init(&h, &p);
 	configure();
-	fill();
+	if (!keyload_fill(&h, o.n_keys, o.value_len))
+		fail("an item could not be stored");
 	frames_init();
 	draw();
 	for (unsigned i = 0; i < N_WORKERS; i++) {

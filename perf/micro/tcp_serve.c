@@ -9,6 +9,7 @@
 #include "base/csum.h"
 #include "harness.h"
 #include "instrcount.h"
+#include "keyload.h"
 #include "proto/mc_udp.h"
 #include "shim.h"
 
@@ -19,13 +20,9 @@
 #include <rte_udp.h>
 
 #include <getopt.h>
-#include <math.h>
-#include <sys/mman.h>
 
 #define NORTH 0u
 #define PORT 11211u
-#define KEY_LEN 16u
-#define KEY_FIXED "key-0123" /* what differs is eight digits behind it */
 #define L3 RTE_ETHER_HDR_LEN
 #define L4 (L3 + sizeof(struct rte_ipv4_hdr))
 #define TCP_OPTIONS 12u
@@ -83,48 +80,15 @@ void *shim_alloc(size_t bytes)
 
 /* --- what is asked for --- */
 
-static void write_digits(uint8_t *to, uint32_t key)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	for (unsigned i = 0; i < 8; i++)
-		to[i] = (uint8_t)hex[key >> (28 - 4 * i) & 15];
-}
-
-static void draw_keys(void)
-{
-	double *sums = shim_alloc(o.n_keys * sizeof(*sums)), sum = 0;
-	uint64_t seed = 23;
-
-	draws = shim_alloc(N_ASKS * sizeof(*draws));
-	for (uint32_t i = 0; i < o.n_keys; i++)
-		sums[i] = sum += pow((double)i + 1, -o.skew);
-	for (uint32_t i = 0; i < N_ASKS; i++) {
-		const double want = (double)(shim_random(&seed) >> 11) * 0x1p-53 * sum;
-		uint32_t low = 0, high = o.n_keys - 1;
-
-		while (low < high) {
-			const uint32_t mid = low + (high - low) / 2;
-
-			if (sums[mid] <= want)
-				low = mid + 1;
-			else
-				high = mid;
-		}
-		draws[i] = low;
-	}
-	free(sums);
-}
-
 /* n gets, behind each other. Returns their bytes. */
 static unsigned write_gets(uint8_t *to, unsigned n)
 {
-	static const uint8_t line[] = "get " KEY_FIXED "00000000\r\n";
+	static const uint8_t line[] = "get " KEYLOAD_FIXED "00000000\r\n";
 	uint8_t *p = to;
 
 	for (unsigned i = 0; i < n; i++) {
 		memcpy(p, line, sizeof(line) - 1);
-		write_digits(p + 4 + sizeof(KEY_FIXED) - 1, draws[next_draw++ % N_ASKS]);
+		keyload_digits(p + 4 + sizeof(KEYLOAD_FIXED) - 1, draws[next_draw++ % N_ASKS]);
 		p += sizeof(line) - 1;
 	}
 	return (unsigned)(p - to);
@@ -258,7 +222,7 @@ static void configure(void)
 		.cache = {.name = "cache",
 			.memory_bytes = 1ull << 29,
 			.eviction = MR_EVICTION_S3FIFO,
-			.item_bytes = KEY_LEN + o.value_len}};
+			.item_bytes = KEYLOAD_LEN + o.value_len}};
 	struct mr_object service = {.type = MR_OBJ_SERVICE,
 		.service = {.name = "tcp",
 			.vip = {.family = 4, .bytes = {10, 9, 200, 1}},
@@ -288,30 +252,6 @@ static void configure(void)
 }
 
 /* Every key, from within: as the worker would store it. */
-static void fill(void)
-{
-	const struct cache *c = serveconf_find(serve_conf_of(snapshot_get()), "cache");
-	struct kv_writer *w = kv_writer_of(c->kv, 0);
-	uint8_t key[KEY_LEN] = KEY_FIXED;
-	char *value = shim_alloc(o.value_len + 1);
-
-	memset(value, 'v', o.value_len);
-	for (uint32_t i = 0; i < o.n_keys; i++) {
-		struct kv_store s = {.mode = KV_SET, .value = value, .value_len = o.value_len};
-		struct kv_key k;
-
-		write_digits(key + sizeof(KEY_FIXED) - 1, i);
-		k = kv_key_of(key, KEY_LEN);
-		if (kv_store(w, &k, &s, NULL) != KV_OK)
-			fail("an item could not be stored");
-		if (i % 4096 == 0) {
-			h.now_ms++;
-			worker_poll(h.workers[0], h.now_ms * 1000ull);
-		}
-	}
-	free(value);
-}
-
 static void take_syn_acks(void)
 {
 	struct rte_mbuf *m[SHIM_BURST];
@@ -500,13 +440,6 @@ static void parse(int argc, char **argv)
 		usage();
 }
 
-static int advise_huge(const struct rte_memseg_list *list, void *arg)
-{
-	(void)arg;
-	madvise(list->base_va, list->len, MADV_HUGEPAGE);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	char program[] = "tcp_serve", no_huge[] = "--no-huge", no_pci[] = "--no-pci",
@@ -530,7 +463,7 @@ int main(int argc, char **argv)
 		48000; /* half of them for answers, and half of these for clients that have just come */
 	if (rte_eal_init(11, eal) < 0)
 		fail("DPDK does not start");
-	rte_memseg_list_walk(advise_huge, NULL);
+	keyload_advise_huge();
 	answer_len = (uint32_t)snprintf(
 			     head, sizeof(head), "VALUE %16s 0 %u\r\nEND\r\n", "", o.value_len)
 		+ o.value_len + 2;
@@ -539,8 +472,9 @@ int main(int argc, char **argv)
 	h.ifaces.of[NORTH].takes_chains = o.takes_chains;
 	h.ifaces.of[NORTH].tso_mbufs = o.tso_mbufs;
 	configure();
-	fill();
-	draw_keys();
+	if (!keyload_fill(&h, o.n_keys, o.value_len))
+		fail("an item could not be stored");
+	draws = keyload_draw(o.n_keys, o.skew, N_ASKS);
 	clients = shim_alloc(o.n_conns * sizeof(*clients));
 	for (uint32_t i = 0; i < o.n_conns; i++)
 		clients[i] =
