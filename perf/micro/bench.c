@@ -12,20 +12,18 @@
 #include "core/burst.h"
 #include "core/mbufs.h"
 #include "instrcount.h"
+#include "pages.h"
 #include "shim.h"
 
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ip.h>
-#include <rte_memory.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
-#include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MEMORY_MB 1024u
@@ -46,22 +44,6 @@ static const struct bench_case *current;
 static void *current_ctx;
 
 /* --- DPDK --- */
-
-/* DPDK backs --no-huge memory by a memfd where it can, which never gets transparent hugepages, and else
- * by anonymous memory, which does. This takes the place of the C library's for libdpdk, too. */
-int memfd_create(const char *name, unsigned flags)
-{
-	if (pages_got == BENCH_PAGES_HUGE) /* reserved ones come by a memfd alone */
-		return (int)syscall(SYS_memfd_create, name, flags);
-	errno = ENOSYS;
-	return -1;
-}
-
-static int advise_huge(const struct rte_memseg_list *msl, void *arg)
-{
-	(void)arg;
-	return madvise(msl->base_va, msl->len, MADV_HUGEPAGE) == 0 ? 0 : -1;
-}
 
 /* All that DPDK is to have. */
 static uint32_t memory_mb(void)
@@ -107,6 +89,7 @@ int bench_start(enum bench_pages pages)
 	lcore_map(map, sizeof(map));
 	snprintf(mb, sizeof(mb), "%u", memory_mb());
 	if (pages_got == BENCH_PAGES_HUGE) {
+		pages_allow_memfd();
 		argv[9] = in_memory;
 		argv[argc = 10] = NULL;
 	}
@@ -114,7 +97,7 @@ int bench_start(enum bench_pages pages)
 		fprintf(stderr, "micro_bench: DPDK does not start: %s\n", rte_strerror(rte_errno));
 		return -rte_errno;
 	}
-	if (pages_got == BENCH_PAGES_THP && rte_memseg_list_walk(advise_huge, NULL) != 0)
+	if (pages_got == BENCH_PAGES_THP && !pages_advise())
 		pages_got = BENCH_PAGES_4K;
 	clock_init();
 	keyhash_init_seed(42);
@@ -123,9 +106,8 @@ int bench_start(enum bench_pages pages)
 
 const char *bench_pages_name(void)
 {
-	return pages_got == BENCH_PAGES_HUGE   ? "reserved hugepages"
-		: pages_got == BENCH_PAGES_THP ? "transparent hugepages (2 MB)"
-					       : "4 KB pages";
+	return pages_got == BENCH_PAGES_HUGE ? "reserved hugepages"
+					     : PAGES_NAME(pages_got == BENCH_PAGES_THP);
 }
 
 uint64_t bench_tsc_hz(void)

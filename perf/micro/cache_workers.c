@@ -9,6 +9,7 @@
 #include "base/csum.h"
 #include "harness.h"
 #include "keyload.h"
+#include "pages.h"
 #include "proto/mc_udp.h"
 #include "shim.h"
 
@@ -64,6 +65,7 @@ struct pair {
 } __rte_cache_aligned;
 
 static struct harness h;
+static bool has_huge;
 static struct pair pairs[N_WORKERS];
 static struct frame get, set;
 static struct ask *asks;
@@ -333,8 +335,9 @@ static void report(void)
 		for (unsigned is_move = 0; is_move < 2; is_move++)
 			for (unsigned n = 1; n <= N_WORKERS; n++)
 				rates[is_move][n - 1][r] = measure(n, is_move);
-	printf("%u keys, values of %u bytes, %u %% sets, zipf %.2f, %u rounds of %.1f s, medians\n",
-		o.n_keys, o.value_len, o.set_pct, o.skew, o.n_rounds, o.seconds);
+	printf("%u keys, values of %u bytes, %u %% sets, zipf %.2f, %u rounds of %.1f s, medians; %s\n",
+		o.n_keys, o.value_len, o.set_pct, o.skew, o.n_rounds, o.seconds,
+		PAGES_NAME(has_huge));
 	printf("%-18s %14s %14s %6s\n", "a second", "one worker", "two", "ratio");
 	for (unsigned is_move = 0; is_move < 2; is_move++) {
 		const double one = median(rates[is_move][0], o.n_rounds);
@@ -424,7 +427,7 @@ int main(int argc, char **argv)
 	choose_cpus();
 	if (rte_eal_init(11, eal) < 0)
 		fail("DPDK does not start");
-	keyload_advise_huge();
+	has_huge = pages_advise();
 	harness_init(&h, &p);
 	configure();
 	if (!keyload_fill(&h, o.n_keys, o.value_len))

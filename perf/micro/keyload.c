@@ -4,10 +4,7 @@
 
 #include "shim.h"
 
-#include <rte_memory.h>
-
 #include <math.h>
-#include <sys/mman.h>
 
 void keyload_digits(uint8_t *to, uint32_t key)
 {
@@ -66,16 +63,4 @@ bool keyload_fill(struct harness *h, uint32_t n_keys, uint32_t value_len)
 	}
 	free(value);
 	return is_stored;
-}
-
-static int advise(const struct rte_memseg_list *list, void *arg)
-{
-	(void)arg;
-	madvise(list->base_va, list->len, MADV_HUGEPAGE);
-	return 0;
-}
-
-void keyload_advise_huge(void)
-{
-	rte_memseg_list_walk(advise, NULL);
 }

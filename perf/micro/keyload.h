@@ -17,6 +17,3 @@ uint32_t *keyload_draw(uint32_t n_keys, double skew, uint32_t n);
 
 /* Stores all keys, with values of so many bytes, in the cache named "cache", by worker 0, whose time goes on. False: one found no room. */
 bool keyload_fill(struct harness *h, uint32_t n_keys, uint32_t value_len);
-
-/* Asks for transparent huge pages for all of DPDK's memory. */
-void keyload_advise_huge(void);

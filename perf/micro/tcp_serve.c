@@ -10,6 +10,7 @@
 #include "harness.h"
 #include "instrcount.h"
 #include "keyload.h"
+#include "pages.h"
 #include "proto/mc_udp.h"
 #include "shim.h"
 
@@ -57,6 +58,7 @@ static struct {
 	.skew = 0.99};
 
 static struct harness h;
+static bool has_huge;
 static struct client *clients;
 static uint32_t *draws, next_draw, next_client;
 static struct rte_mbuf *rx[SHIM_MBUFS], *sent[SHIM_MBUFS];
@@ -349,8 +351,9 @@ static void measure(void)
 	for (unsigned way = 0; way < N_WAYS; way++)
 		qsort(cycles[way], n_tries, sizeof(double), by_value);
 	ref = cycles[NOTHING][n_tries / 2];
-	printf("%u connections, depth %u, %u keys by Zipf %.2f, values of %u bytes; %.0f MHz\n",
-		o.n_conns, o.depth, o.n_keys, o.skew, o.value_len, (double)rte_get_tsc_hz() / 1e6);
+	printf("%u connections, depth %u, %u keys by Zipf %.2f, values of %u bytes; %.0f MHz, %s\n",
+		o.n_conns, o.depth, o.n_keys, o.skew, o.value_len, (double)rte_get_tsc_hz() / 1e6,
+		PAGES_NAME(has_huge));
 	printf("%-10s %14s %8s %8s %14s   cycles of a request\n", "", "median", "lowest", "net",
 		"requests/s net");
 	for (unsigned way = 0; way < N_WAYS; way++) {
@@ -463,7 +466,7 @@ int main(int argc, char **argv)
 		48000; /* half of them for answers, and half of these for clients that have just come */
 	if (rte_eal_init(11, eal) < 0)
 		fail("DPDK does not start");
-	keyload_advise_huge();
+	has_huge = pages_advise();
 	answer_len = (uint32_t)snprintf(
 			     head, sizeof(head), "VALUE %16s 0 %u\r\nEND\r\n", "", o.value_len)
 		+ o.value_len + 2;
