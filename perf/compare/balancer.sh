@@ -235,9 +235,9 @@ millrace_up() {
 		EOT
 	} >"$T_DIR/millrace.yaml"
 	: >"$T_DIR/server.log"
-	# shellcheck disable=SC2046
+	# shellcheck disable=SC2086
 	t_spawn server mr "$T_BUILD/dataplane/millraced" --port north=net_af_xdp0,iface=mr-n --port south=net_af_xdp1,iface=mr-s \
-		--workers 1 --cpus 0,1 --idle "$idle" $(t_memory) --conns 262144 --conns6 1024 --cache-memory 32 \
+		--workers 1 --cpus 0,1 --idle "$idle" $pair_memory --conns 262144 --conns6 1024 --cache-memory 32 \
 		--socket "$T_DIR/dataplane.sock"
 	t_wait 30 "millraced" grep -q ready "$T_DIR/server.log" || log_of server
 	rm -rf "$T_DIR/state"

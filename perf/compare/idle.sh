@@ -106,6 +106,7 @@ n_processes=$(((conns + per_process - 1) / per_process))
 [ "$n_processes" -le 100 ] || t_die "$conns connections: at most $((100 * per_process)), with $files open files for a process (ulimit -Hn)"
 servers="memcached millrace"
 pair_begin memcached
+pair_memory=--no-huge # hugepages are in no process's resident memory, which is what is compared
 t_in client sysctl -qw net.ipv4.ip_local_port_range="1024 65500"
 for ((i = 0; i < n_processes; i++)); do
 	t_in client ip addr add 10.1.0.$((100 + i))/24 dev eth0

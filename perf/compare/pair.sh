@@ -8,6 +8,7 @@ over=tcp      # what Millrace's service takes
 service=""    # more of its fields, each with a comma before it
 idle=poll     # what the worker does without packets
 vip=10.1.0.80 # of every server
+PAIR_HUGEPAGES=640 # for Millrace: 1.25 GB
 
 # shellcheck source=tests/system/topology.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../tests/system/topology.sh"
@@ -96,8 +97,13 @@ pair_need() { # pair_need TOOL… : or the end, with what to do
 pair_namespaces() { # those of T_NS; they end with the script, and so does all that runs in them
 	local ns
 	T_DIR=$(mktemp -d)
-	trap 't_cleanup; rm -rf "$T_DIR"' EXIT
+	trap 't_cleanup; hugepages_back "$T_DIR/hugepages"; rm -rf "$T_DIR"' EXIT
 	trap 'exit 130' INT TERM HUP PIPE
+	pair_memory=""
+	hugepages_take $PAIR_HUGEPAGES "$T_DIR/hugepages" || {
+		echo "$PAIR_HUGEPAGES hugepages cannot be had (vm.nr_hugepages): Millrace has 4 KB pages, and is slower"
+		pair_memory=--no-huge
+	}
 	for ns in $T_NS; do
 		ip netns add "$T_ID-$ns"
 		t_in "$ns" ip link set lo up
@@ -235,9 +241,9 @@ millrace_up() {
 		  memcached: { kind: cache, vip: $vip, port: 11211, proto: $over, cache: hot$service }
 	EOF
 	: >"$T_DIR/server.log"
-	# shellcheck disable=SC2046
+	# shellcheck disable=SC2086
 	t_spawn server mr "$T_BUILD/dataplane/millraced" --port "north=net_af_xdp0,iface=mr-n" --workers 1 \
-		--cpus 0,1 --idle "$idle" $(t_memory) --conns 1024 --conns6 1024 --cache-memory 512 \
+		--cpus 0,1 --idle "$idle" $pair_memory --conns 1024 --conns6 1024 --cache-memory 512 \
 		--socket "$T_DIR/dataplane.sock" "$@"
 	t_wait 30 "millraced" grep -q ready "$T_DIR/server.log" || log_of server
 	rm -rf "$T_DIR/state"

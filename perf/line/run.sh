@@ -5,6 +5,9 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/system/hugepages.sh
+. "$here/../../tests/system/hugepages.sh"
+HUGEPAGES=768 # of both programs: 1.5 GB
 
 names() { # what can be run
 	local f
@@ -117,7 +120,7 @@ cleanup() {
 	done
 	pids=()
 }
-trap 'cleanup; rm -rf "$dir"' EXIT
+trap 'cleanup; hugepages_back "$dir.hugepages"; rm -rf "$dir" "$dir.hugepages"' EXIT
 trap 'exit 130' INT TERM HUP
 
 are_alive() { # every process that was started, but for a generator that is done
@@ -143,12 +146,6 @@ cli() { "$build/control/cli/millrace" -s "$dir/control.sock" "$@"; }
 
 is_in_sync() {
 	cli -o json status | python3 -c 'import json, sys; sys.exit(not json.load(sys.stdin)["items"][0]["dataplane"]["in_sync"])'
-}
-
-huge() { # --no-huge, unless there are hugepages for both: 1.5 GB
-	local free
-	free=$(awk '/^HugePages_Free/ {print $2}' /proc/meminfo)
-	[ "${free:-0}" -ge 768 ] && [ "$(awk '/^Hugepagesize/ {print $2}' /proc/meminfo)" = 2048 ] || echo --no-huge
 }
 
 # How long a run may take at most, whatever happens: nothing that polls stays behind.
@@ -217,7 +214,7 @@ up() { # the dataplane
 	line_config >"$dir/line.yaml"
 	# shellcheck disable=SC2046
 	taskset -c "$(IFS=,; echo "${cpus[*]}")" timeout -k 20 "$(limit_s)" "$dataplane" --port "p=$far" --workers "$line_workers" \
-		--kernel-if none $(huge) --socket "$dir/dataplane.sock" $([ $is_quick = no ] || echo --idle sleep) "${line_dataplane[@]}" \
+		--kernel-if none "${memory[@]}" --socket "$dir/dataplane.sock" $([ $is_quick = no ] || echo --idle sleep) "${line_dataplane[@]}" \
 		-- "${eal[@]}" "${far_eal[@]}" >"$dir/millraced.log" 2>&1 </dev/null &
 	pids+=($!)
 	wait_for 60 "millraced" grep -q "notice: ready" "$dir/millraced.log"
@@ -246,8 +243,7 @@ generate() { # generate OPTION... : in the background; its status is that of `wa
 		[ $is_fifo = no ] || [ $line_is_fifo = no ] || pin+=(--fifo)
 		on=(taskset -c "${cpus[0]},$helper")
 	fi
-	# shellcheck disable=SC2046
-	"${on[@]}" timeout -k 20 "$(limit_s)" "$bench" "${line_generator[0]}" --rate-max 16M "${line_generator[@]:1}" --port "$near" --rxd 2048 --queues "$line_workers" --wait 60 $(huge) "${pin[@]}" "$@" \
+	"${on[@]}" timeout -k 20 "$(limit_s)" "$bench" "${line_generator[0]}" --rate-max 16M "${line_generator[@]:1}" --port "$near" --rxd 2048 --queues "$line_workers" --wait 60 "${memory[@]}" "${pin[@]}" "$@" \
 		"${more[@]}" >"$dir/table" 2>"$dir/bench.log" </dev/null &
 	generator=$!
 	pids+=("$generator")
@@ -338,6 +334,14 @@ all_of() { # all_of NAME : the scenario, or its points one after the other
 
 echo "$("$dataplane" --version), $("$bench" --version); link $link; $(nproc) CPUs," \
 	"$(awk -F ': *' '/^model name/ { print $2; exit }' /proc/cpuinfo); load $(cut -d ' ' -f 1-3 /proc/loadavg)"
+memory=(--no-huge)
+if [ $is_quick = no ]; then
+	if hugepages_take $HUGEPAGES "$dir.hugepages"; then
+		memory=()
+	else
+		echo "$HUGEPAGES hugepages cannot be had (vm.nr_hugepages=$HUGEPAGES, as root): both programs have 4 KB pages, and are slower"
+	fi
+fi
 [ $is_quick = no ] || echo "quick: it works, or not; nothing here is a figure to keep"
 failed=""
 for name in "${chosen[@]}"; do

@@ -17,7 +17,6 @@ T_DIR=/run/millrace-demo
 
 CONFIG=$PWD/examples/demo.yaml
 MODE=${1:-}
-HUGEPAGES_BEFORE=""
 
 BOLD="" PLAIN=""
 [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ] || BOLD=$'\e[1m' PLAIN=$'\e[0m'
@@ -47,23 +46,11 @@ report() { # report NAME
 }
 
 hugepages() { # 300 MB of them if they can be had; millraced runs without as well
-	local path=/proc/sys/vm/nr_hugepages free
-	free=$(awk '/^HugePages_Free/ {print $2}' /proc/meminfo)
-	[ "${free:-0}" -lt 160 ] || return 0
-	HUGEPAGES_BEFORE=$(cat $path 2>/dev/null || echo 0)
-	echo $((HUGEPAGES_BEFORE + 192 - free)) 2>/dev/null >$path || true
-	echo "$HUGEPAGES_BEFORE" >"$T_DIR/hugepages"
-	free=$(awk '/^HugePages_Free/ {print $2}' /proc/meminfo)
-	if [ "${free:-0}" -ge 160 ]; then
-		echo "reserved hugepages: $free free"
+	if hugepages_take 160 "$T_DIR/hugepages"; then
+		echo "reserved hugepages: $(hugepages_free) free"
 	else
 		echo "no hugepages could be reserved (vm.nr_hugepages): running without"
 	fi
-}
-
-hugepages_back() {
-	[ -e "$T_DIR/hugepages" ] || return 0
-	cat "$T_DIR/hugepages" >/proc/sys/vm/nr_hugepages 2>/dev/null || true
 }
 
 stop_kept() { # ends what --keep left: the pids it wrote down that still are in its namespaces
@@ -78,7 +65,7 @@ stop_kept() { # ends what --keep left: the pids it wrote down that still are in 
 		esac
 	done
 	t_cleanup
-	hugepages_back
+	hugepages_back "$T_DIR/hugepages"
 	rm -rf "$T_DIR"
 }
 
@@ -90,7 +77,7 @@ end() {
 		tail -n 15 "$T_DIR/millraced.log" "$T_DIR/controld.log" >&2 || true
 	fi
 	t_cleanup
-	hugepages_back
+	hugepages_back "$T_DIR/hugepages"
 	rm -rf "$T_DIR"
 	exit $rc
 }

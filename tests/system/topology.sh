@@ -14,6 +14,8 @@ T_PIDS=()
 T_DRIVER=net_af_xdp
 T_PYTHON=/usr/bin/python3 # the one that has scapy
 T_TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/system/hugepages.sh
+. "$T_TOOLS/hugepages.sh"
 T_NS="client mr fab web1 web2 web3"
 
 t_die() {
@@ -169,10 +171,7 @@ t_nginx() { # t_nginx N : a real web server in webN, port 8080
 }
 
 t_memory() { # options for millraced: hugepages when 300 MB of them are free
-	local free
-	free=$(awk '/^HugePages_Free/ {print $2}' /proc/meminfo)
-	[ "${free:-0}" -ge 160 ] && [ "$(awk '/^Hugepagesize/ {print $2}' /proc/meminfo)" = 2048 ] && return
-	echo --no-huge
+	[ "$(hugepages_free)" -ge 160 ] || echo --no-huge
 }
 
 t_dataplane() { # t_dataplane [OPTIONS…] : millraced on the two veth ports, with the driver in T_DRIVER
