@@ -51,7 +51,7 @@ static bool open_flows(unsigned family, unsigned mode, uint32_t n, bool is_new)
 	world_stream_fini(&path.back);
 	world_clear(path.h);
 	opened.n = 0;
-	world_stream_init(&path.out, family, mode, n, is_new ? 0x02 : 0x10);
+	world_stream_init(&path.out, family, mode, n, is_new ? 0x02 : 0x10, 0);
 	if (is_new)
 		return true;
 	opened.family = family;

@@ -172,6 +172,36 @@ static void resolve(struct harness *h)
 	}
 }
 
+static bool make(const struct harness_params *p, void (*fill)(struct model *m))
+{
+	struct mr_error err;
+
+	harness_init(&world, p);
+	fill(world.model);
+	if (harness_apply(&world, &err) != 0) {
+		fprintf(stderr, "world: %s: %s\n", err.object, err.message);
+		return false;
+	}
+	resolve(&world);
+	return true;
+}
+
+struct harness *world_of_workers(unsigned n_workers, uint32_t n_conns)
+{
+	const struct harness_params p = {.n_workers = n_workers,
+		.n_queues = n_workers,
+		.n_conns4 = n_conns,
+		.n_conns6 = 1024,
+		.n_mbufs = 4096 + 4096 * n_workers};
+
+	if (!make(&p, fill_model))
+		return NULL;
+	for (unsigned i = 0; i < n_workers; i++)
+		for (unsigned q = 0; q < world.workers[i]->n_queues; q++)
+			world.workers[i]->queues[q].has_rss = 1;
+	return &world;
+}
+
 struct harness *world_get(bool is_shaped)
 {
 	const struct bench_shape *shape = &bench_shape;
@@ -182,7 +212,6 @@ struct harness *world_get(bool is_shaped)
 		.n_mbufs = 4096,
 		.cache_mb = is_shaped ? 0 : bench_cache_mb};
 	static bool is_up;
-	struct mr_error err;
 
 	if (is_up)
 		return is_shaped == world_is_shaped ? &world : NULL;
@@ -194,15 +223,8 @@ struct harness *world_get(bool is_shaped)
 		p.n_services = shape->n_services + 1;
 		p.n_backends = shape->n_backends + shape->n_services * N_BACKENDS;
 	}
-	harness_init(&world, &p);
 	is_up = true;
-	(is_shaped ? fill_shaped : fill_model)(world.model);
-	if (harness_apply(&world, &err) != 0) {
-		fprintf(stderr, "world: %s: %s\n", err.object, err.message);
-		return NULL;
-	}
-	resolve(&world);
-	return &world;
+	return make(&p, is_shaped ? fill_shaped : fill_model) ? &world : NULL;
 }
 
 /* --- time --- */
@@ -285,17 +307,18 @@ static void set_ack(struct world_stream *s, uint32_t ack)
 }
 
 void world_stream_init(struct world_stream *s, unsigned family, enum world_mode mode, uint32_t n,
-	uint8_t tcp_flags)
+	uint8_t tcp_flags, unsigned worker)
 {
 	struct mr_ip vip = vip_of(family, mode);
 	uint32_t *order = shim_shuffled(n);
 
 	stream_alloc(s, family, WORLD_OUT, n);
+	s->worker = worker;
 	set_tcp_flags(s, tcp_flags);
 	for (uint32_t i = 0; i < n; i++) {
 		if (mode == WORLD_SHAPED)
 			vip = shaped_vip(order[i] % bench_shape.n_services);
-		set_flow(s, i, order[i], &vip);
+		set_flow(s, i, worker * n + order[i], &vip);
 	}
 	free(order);
 }
@@ -330,6 +353,8 @@ void world_emit(struct world_stream *s, struct rte_mbuf *m)
 	}
 	m->data_len = (uint16_t)s->frame.len;
 	m->pkt_len = s->frame.len;
+	m->ol_flags = RTE_MBUF_F_RX_RSS_HASH;
+	m->hash.rss = s->worker;
 	s->at = s->at + 1 == s->n ? 0 : s->at + 1;
 }
 
@@ -359,6 +384,7 @@ static void set_answer(struct world_stream *back, uint32_t at, const uint8_t *fr
 /* One packet of every flow, in the flows' order. */
 static bool send_all(struct harness *h, struct world_stream *s, struct world_stream *back)
 {
+	struct rte_ring *rx = h->rx[s->in][harness_queue(h, s->worker, s->in)];
 	struct rte_mbuf **mbufs = shim_mbufs();
 
 	s->at = 0;
@@ -368,9 +394,9 @@ static bool send_all(struct harness *h, struct world_stream *s, struct world_str
 
 		for (uint32_t i = 0; i < n; i++)
 			world_emit(s, mbufs[i]);
-		rte_ring_enqueue_bulk(h->rx[s->in][0], (void **)mbufs, n, NULL);
-		worker_poll(h->workers[0], h->now_ms * 1000ull);
-		if (rte_ring_dequeue_burst(h->tx[s->out][0], (void **)out, n, NULL) != n)
+		rte_ring_enqueue_bulk(rx, (void **)mbufs, n, NULL);
+		worker_poll(h->workers[s->worker], h->now_ms * 1000ull);
+		if (rte_ring_dequeue_burst(h->tx[s->out][s->worker], (void **)out, n, NULL) != n)
 			return false;
 		for (uint32_t i = 0; back != NULL && i < n; i++)
 			set_answer(back, done + i, rte_pktmbuf_mtod(out[i], const uint8_t *));
@@ -405,6 +431,7 @@ bool world_open(struct harness *h, struct world_stream *out, struct world_stream
 
 	if (back != NULL) {
 		stream_alloc(back, out->family, WORLD_BACK, out->n);
+		back->worker = out->worker;
 		set_ack(back, 1000); /* beyond anything that was put in front of a stream */
 	}
 	set_tcp_flags(out, 0x02);

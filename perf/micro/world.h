@@ -39,6 +39,7 @@ struct world_flow6 {
 /* Packets in the order they are sent, going round. */
 struct world_stream {
 	unsigned family;
+	unsigned worker;  /* that owns the flows, as the device says by its hash */
 	unsigned in, out; /* logical ports */
 	struct shim_frame frame;
 	struct world_flow4 *f4;
@@ -50,6 +51,9 @@ struct world_stream {
  * other one is there. */
 struct harness *world_get(bool is_shaped);
 
+/* One of several workers, each with a queue of its own on both ports, and room for n_conns connections. In place of world_get(). */
+struct harness *world_of_workers(unsigned n_workers, uint32_t n_conns);
+
 /* Ends all flows: lets their time pass. */
 void world_clear(struct harness *h);
 
@@ -57,14 +61,15 @@ void world_clear(struct harness *h);
 void world_pass(struct harness *h, uint32_t ms);
 
 /* n client packets of the mode's service, each of another flow, in random order; none is known to the
- * dataplane yet. Later packets carry tcp_flags. */
+ * dataplane yet. Later packets carry tcp_flags. Workers have other flows each: n * (worker + 1) are WORLD_FLOWS_MAX at most. */
+#define WORLD_FLOWS_MAX (8u << 20)
 void world_stream_init(struct world_stream *s, unsigned family, enum world_mode mode, uint32_t n,
-	uint8_t tcp_flags);
+	uint8_t tcp_flags, unsigned worker);
 void world_stream_fini(struct world_stream *s);
 
 /* Opens the flows of an OUT stream and makes them established; fills *back with the packets that their
  * backends answer with, unless it is NULL. False when a packet went astray. */
 bool world_open(struct harness *h, struct world_stream *out, struct world_stream *back);
 
-/* Writes the next packet of the stream into the buffer. */
+/* Writes the next packet of the stream into the buffer, with the device's hash. */
 void world_emit(struct world_stream *s, struct rte_mbuf *m);

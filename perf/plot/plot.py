@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Pictures of what was measured: plot.py DIR [--out DIR] [--data]
 
-Reads all documents in DIR (millrace.bench/1 of perf/line, millrace.compare/1 of perf/compare, Google Benchmark's JSON of the micro-benchmarks) and writes
-for each picture that has figures NAME.dat, which gnuplot reads, NAME.svg and NAME.png. What has none is said. A document without figures is said, and gives
+Reads all documents in DIR (millrace.bench/1 of perf/line, millrace.compare/1 of perf/compare, millrace.workers/1 of perf/micro/workers, Google Benchmark's JSON of
+the micro-benchmarks) and writes for each picture that has figures NAME.dat, which gnuplot reads, NAME.svg and NAME.png. What has none is said. A document without figures is said, and gives
 nothing. --data: no pictures.
 
 A .dat file has blocks, two empty lines between them, each of one line or bar: its name in quotes, then rows of columns that the .gp file beside this one
@@ -50,6 +50,8 @@ def read(path):
     if schema == "millrace.compare/1":
         doc.setdefault("name", os.path.splitext(os.path.basename(path))[0])
         return "compare", doc
+    if schema == "millrace.workers/1":
+        return "workers", doc
     if schema is None and "benchmarks" in doc and "context" in doc:
         return "micro", doc
     raise NoFigures("schema '%s' is none that is drawn" % schema)
@@ -57,7 +59,7 @@ def read(path):
 
 def read_all(folder):
     """({kind: [document]}, [what was left out and why])."""
-    docs, left_out = {"bench": [], "compare": [], "micro": []}, []
+    docs, left_out = {"bench": [], "compare": [], "workers": [], "micro": []}, []
     for name in sorted(os.listdir(folder)):
         if not name.endswith(".json"):
             continue
@@ -130,6 +132,25 @@ def by_sweep(what, xtitle, is_log, x_step):
         return [Plot("rate-by-" + what, "rate", "Rate by " + what, blocks,
                      {"xtitle": xtitle, "ytitle": "M frames or requests/s", "is_log": is_log, "x_step": x_step, "n_plain": 0})] if blocks else []
     return make
+
+
+def workers_in_memory(docs):
+    """What more workers make of it; in grey what it would be if it grew as the same frames do that are only moved: what the machine makes of more CPUs."""
+    blocks, moved = [], []
+    for doc in docs["workers"]:
+        rates = {}
+        for sample in doc["samples"]:
+            rates.setdefault(sample["moved_only"], {}).setdefault(sample["workers"], []).append(sample["per_second"] / 1e6)
+        rows = [(n, statistics.median(v), min(v), max(v)) for n, v in sorted(rates.get(False, {}).items())]
+        if len(rows) < 2:
+            continue
+        blocks.append((doc["name"], rows))
+        only = {n: statistics.median(v) for n, v in rates.get(True, {}).items()}
+        if 1 in only:
+            moved.append((doc["name"] + ", as moved frames grow", [(n, rows[0][1] * v / only[1]) for n, v in sorted(only.items())]))
+    if not blocks:
+        return []
+    return [Plot("rate-by-workers-memory", "workers", "Rate by workers, in memory", blocks + moved, {"n_plain": len(moved)})]
 
 
 # --- latency
@@ -283,6 +304,7 @@ PICTURES = [
     ("rate by frame size", by_size),
     ("rate by flows", by_sweep("flows", "flows", 1, 0)),
     ("rate by workers", by_sweep("workers", "workers", 0, 1)),
+    ("rate by workers, in memory", workers_in_memory),
     ("rate by backends", by_sweep("backends", "backends of the service", 1, 0)),
     ("rate by share of new flows", by_sweep("new-pct", "percent of the frames that begin a flow", 0, 0)),
     ("rate beside a flood", by_sweep("flood", "frames/s of a flood, beside those that are measured", 0, 0)),

@@ -276,6 +276,17 @@ struct rte_mbuf *harness_mbuf(struct harness *h, const void *frame, unsigned len
 	return m;
 }
 
+unsigned harness_queue(const struct harness *h, unsigned worker, unsigned iface)
+{
+	const struct worker *w = h->workers[worker];
+
+	for (unsigned i = 0; i < w->n_queues; i++)
+		if (w->queues[i].iface == iface)
+			return w->queues[i].queue;
+	must_ok(-ENOENT, "the worker has no queue of the port");
+	return 0;
+}
+
 void harness_receive(struct harness *h, unsigned iface, unsigned queue, struct rte_mbuf *m)
 {
 	must_ok(rte_ring_enqueue(h->rx[iface][queue], m), "receive queue");

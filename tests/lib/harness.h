@@ -13,7 +13,7 @@
 #include <rte_ring.h>
 
 #define HARNESS_IFACES 2 /* north, south */
-#define HARNESS_WORKERS_MAX 4
+#define HARNESS_WORKERS_MAX 16
 
 struct harness {
 	unsigned n_workers;
@@ -62,6 +62,9 @@ int harness_apply(struct harness *h, struct mr_error *err);
 
 /* A packet buffer with these bytes. */
 struct rte_mbuf *harness_mbuf(struct harness *h, const void *frame, unsigned len);
+
+/* The queue of a port that a worker receives from, where there are as many as workers. */
+unsigned harness_queue(const struct harness *h, unsigned worker, unsigned iface);
 
 /* Lets the port receive the packet on a queue at the next poll. */
 void harness_receive(struct harness *h, unsigned iface, unsigned queue, struct rte_mbuf *m);

@@ -56,6 +56,14 @@ class Plots(unittest.TestCase):
             blocks = [b.split("\n") for b in file.read().rstrip("\n").split("\n\n\n")]
         return {b[0].strip('"'): [row.split() for row in b[1:]] for b in blocks}
 
+    def test_workers_in_memory(self):
+        samples = [{"workers": n, "round": r, "moved_only": moved, "per_second": (10e6 if moved else 3e6) * n * (1 + r / 10)}
+                   for n in (1, 2) for r in (-1, 0, 1) for moved in (False, True)]
+        self.put("get", {"schema": "millrace.workers/1", "name": "get", "samples": samples})
+        self.put("one", {"schema": "millrace.workers/1", "name": "one worker", "samples": samples[:6]})
+        self.assertEqual(self.data("rate-by-workers-memory"), {
+            "get": [["1", "3", "2.7", "3.3"], ["2", "6", "5.4", "6.6"]], "get, as moved frames grow": [["1", "3"], ["2", "6"]]})
+
     def test_rates_by_size_stand_beside_the_line_rate(self):
         for size, pdr in ((1518, 0.8e6), (64, 2e6), (512, 1.5e6)):
             self.put("s-%d" % size, bench("ipip-hit", pdr, {"of": "frame size", "value": size}))
