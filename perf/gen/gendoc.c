@@ -156,6 +156,17 @@ static int add_build(struct reader *r, const char *build)
 	return add_fact(r, "compiler", build + strspn(build, ", "), false);
 }
 
+/* An object; where there is none nothing is known. */
+static int add_build_of(struct reader *r, json_t *build)
+{
+	if (!json_is_object(build))
+		return 0;
+	return add_build(r, text_of(build, "build")) != 0
+			|| add_fact(r, "version", text_of(build, "version"), false) != 0
+		? -EINVAL
+		: 0;
+}
+
 /* The machine: another CPU voids, all else is noted. Load is told, and is no fact: it always differs. */
 static int add_machine(struct reader *r, json_t *machine)
 {
@@ -346,14 +357,8 @@ static int read_compare(struct reader *r)
 		    && add_fact(r, "name", text_of(root, "name"), true) != 0)
 		|| add_machine(r, json_object_get(root, "machine")) != 0)
 		return -EINVAL;
-	if (json_is_object(json_object_get(root, "build"))) {
-		json_t *build = json_object_get(root, "build");
-
-		if (add_build(r, text_of(build, "build")) != 0
-			|| add_fact(r, "version", text_of(build, "version"), false) != 0)
-			return -EINVAL;
-	}
-	if (add_facts(r, json_object_get(root, "config"), "config", true, NULL) != 0)
+	if (add_build_of(r, json_object_get(root, "build")) != 0
+		|| add_facts(r, json_object_get(root, "config"), "config", true, NULL) != 0)
 		return -EINVAL;
 	json_array_foreach(peers, i, p) {
 		const char *name = text_of(p, "name");
@@ -369,6 +374,40 @@ static int read_compare(struct reader *r)
 		json_array_foreach(samples, k, s)
 			if (read_peer_sample(r, name, s) != 0)
 				return -EINVAL;
+	}
+	return 0;
+}
+
+/* --- millrace.workers/1 --- */
+
+static int read_workers(struct reader *r)
+{
+	static const char *const vital[] = {"name", "about", "pages"};
+	json_t *root = r->d->root, *samples = array_of(r, root, "samples"), *s;
+	size_t i;
+
+	if (samples == NULL)
+		return -EINVAL;
+	snprintf(r->d->when, sizeof(r->d->when), "%s", text_of(root, "time"));
+	for (i = 0; i < sizeof(vital) / sizeof(*vital); i++)
+		if (add_fact(r, vital[i], text_of(root, vital[i]), true) != 0)
+			return -EINVAL;
+	if (add_machine(r, json_object_get(root, "machine")) != 0
+		|| add_build_of(r, json_object_get(root, "build")) != 0)
+		return -EINVAL;
+	json_array_foreach(samples, i, s) {
+		char name[NAME_MAX_BYTES];
+		double n_workers, rate;
+
+		if (get_number(r, s, "workers", &n_workers) != 0
+			|| get_number(r, s, "per_second", &rate) != 0)
+			return -EINVAL;
+		snprintf(name, sizeof(name), "%.0f worker%s%s, /s", n_workers,
+			n_workers == 1 ? "" : "s",
+			json_is_true(json_object_get(s, "moved_only")) ? ", frames moved only"
+								       : "");
+		if (add_value(r, name, rate, false) != 0)
+			return -EINVAL;
 	}
 	return 0;
 }
@@ -449,13 +488,16 @@ static int read_any(struct reader *r)
 	} else if (strcmp(schema, "millrace.compare/1") == 0) {
 		r->d->kind = GENDOC_COMPARE;
 		rc = read_compare(r);
+	} else if (strcmp(schema, "millrace.workers/1") == 0) {
+		r->d->kind = GENDOC_WORKERS;
+		rc = read_workers(r);
 	} else if (schema[0] == '\0' && json_is_object(json_object_get(r->d->root, "context"))
 		&& json_object_get(r->d->root, "benchmarks") != NULL) {
 		r->d->kind = GENDOC_MICRO;
 		rc = read_micro(r);
 	} else {
 		return complain(r,
-			"schema '%s' is none of millrace.bench/1, millrace.compare/1 and what Google Benchmark writes",
+			"schema '%s' is none of millrace.bench/1, millrace.compare/1, millrace.workers/1 and what Google Benchmark writes",
 			schema);
 	}
 	if (rc == 0 && r->d->n_series == 0)

@@ -2,14 +2,15 @@
 #pragma once
 /*
  * gendoc — a document of measurements, as figures that can be compared: those of millrace-bench (schema "millrace.bench/1"), of the
- * comparisons with other programs ("millrace.compare/1") and of the micro-benchmarks (Google Benchmark's JSON). Main thread; allocates.
+ * comparisons with other programs ("millrace.compare/1"), of more and more workers ("millrace.workers/1") and of the micro-benchmarks (Google Benchmark's JSON).
+ * Main thread; allocates.
  */
 #include <jansson.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum gendoc_kind { GENDOC_BENCH, GENDOC_COMPARE, GENDOC_MICRO };
+enum gendoc_kind { GENDOC_BENCH, GENDOC_COMPARE, GENDOC_WORKERS, GENDOC_MICRO };
 
 /* What a figure was measured of, by what, and where. */
 struct gendoc_fact {

@@ -400,6 +400,35 @@ static void peers_are_compared_each_with_itself(void **state)
 	has("different schemas");
 }
 
+/* --- millrace.workers/1 --- */
+
+static void workers_are_compared_by_their_number(void **state)
+{
+	char text[2][8192];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		size_t at = (size_t)snprintf(text[i], sizeof(text[i]),
+			"{\"schema\": \"millrace.workers/1\", \"name\": \"get\", \"about\": \"a\", \"pages\": \"p\", \"time\": \"now\", "
+			"\"machine\": {\"cpu\": \"C\"}, \"build\": {\"version\": \"1\", \"build\": \"release, gcc 12\"}, \"samples\": [");
+
+		for (unsigned k = 0; k < 15; k++)
+			at += (size_t)snprintf(text[i] + at, sizeof(text[i]) - at,
+				"%s{\"workers\": %u, \"round\": %u, \"moved_only\": %s, \"per_second\": %u}",
+				k > 0 ? "," : "", k % 3 == 0 ? 1 : 2, k,
+				k % 3 == 2 ? "true" : "false",
+				1000 + k + (k % 3 == 1 ? i * 500 : 0));
+		snprintf(text[i] + at, sizeof(text[i]) - at, "]}");
+	}
+	assert_int_equal(compare(NULL, text[0], text[1]), 0);
+	has("1 worker, /s");
+	has("2 workers, /s");
+	has("2 workers, frames moved only, /s");
+	has("1 of 3 rows differ");
+	memcpy(strstr(text[1], "\"p\""), "\"q\"", 3);
+	assert_int_equal(compare(NULL, text[0], text[1]), 1);
+}
+
 /* --- what is none --- */
 
 static void what_has_no_figures_is_refused_with_a_reason(void **state)
@@ -436,6 +465,10 @@ static void what_has_no_figures_is_refused_with_a_reason(void **state)
 		{"{\"schema\": \"millrace.compare/1\", \"peers\": [{\"name\": \"x\", \"samples\": [1]}]}",
 			"a sample of x is no object"},
 		{"{\"schema\": \"millrace.compare/1\", \"peers\": []}", "it holds no figure"},
+		{"{\"schema\": \"millrace.workers/1\"}", "'samples' should be a list"},
+		{"{\"schema\": \"millrace.workers/1\", \"samples\": [{\"workers\": 1}]}",
+			"'per_second' should be a number and is missing"},
+		{"{\"schema\": \"millrace.workers/1\", \"samples\": []}", "it holds no figure"},
 		{"{\"context\": {}, \"benchmarks\": []}", "not our benchmarks"},
 		{"{\"context\": {" CONTEXT "}, \"benchmarks\": []}", "it holds no figure"},
 	};
@@ -504,6 +537,7 @@ int main(void)
 		cmocka_unit_test(a_lone_run_has_its_seconds),
 		cmocka_unit_test(other_work_is_refused),
 		cmocka_unit_test(peers_are_compared_each_with_itself),
+		cmocka_unit_test(workers_are_compared_by_their_number),
 		cmocka_unit_test(what_has_no_figures_is_refused_with_a_reason),
 		cmocka_unit_test(every_piece_of_a_document_is_refused),
 	};
