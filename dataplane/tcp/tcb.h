@@ -7,7 +7,7 @@
  *  I2  snd_una ≤ snd_nxt; segments of the send queue follow each other without a gap from snd_una, those before snd_unsent end
  *      at snd_nxt
  *  I3  bytes of the receive queue are rcv_bytes and end at rcv_nxt, its FIN not counted
- *  I4  the out-of-order store is sorted, without overlaps, beyond rcv_nxt and within the bound
+ *  I4  the out-of-order store is sorted, without overlaps, beyond rcv_nxt and within its bounds; n_ooo is the number of its ranges
  *  I5  sacked, lost, retrans, n_sacked and snd_fack are what the flags of the segments say; a lost one is not sacked; retransmitted
  *      is only a lost one
  *  I6  n_bufs is the number of mbufs in all queues, n_rcv_bufs of those received
@@ -26,7 +26,6 @@
 #include <sys/queue.h>
 
 #define TCP_NEVER UINT64_MAX
-#define TCP_OOO_MAX 32u /* mbufs out of order of a connection */
 #define TCP_RTO_FIRST_US 1000000u
 #define TCP_RTO_MAX_US 60000000u
 #define TCP_ACK_DELAY_US 40000u /* RFC 9293 3.8.6.3 allows 500 ms */
@@ -145,7 +144,7 @@ struct tcb {
 	uint32_t sacked, lost, retrans; /* bytes of segments with these flags */
 	uint32_t
 		n_sacked; /* segments that are there out of order; without SACK: duplicates that said so */
-	uint32_t last_ooo; /* sequence number that came last out of order */
+	uint32_t ooo_stamp; /* segments that came out of order: which range had the last */
 	/* RFC 8985 5.3: of the segment that was sent last among those delivered; low bits of times */
 	uint32_t rack_sent_us, rack_end, rack_rtt_us, rtt_min_us;
 	uint32_t rack_round;       /* snd_nxt when a DSACK came */

@@ -13,6 +13,7 @@
 #include "tcp/tcp_in.h"
 #include "tcp/tcp_listen.h"
 #include "tcp/tcp_out.h"
+#include "tcp/tcp_reass.h"
 
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
@@ -211,7 +212,7 @@ static void take_down(struct tcp *t, struct tcb *c)
 	wheel_del(&t->wheel, idx);
 	free_snd(t, &c->snd_head);
 	free_rcv(t, &c->rcv_head);
-	free_rcv(t, &c->ooo);
+	tcp_reass_free(c);
 	c->snd_tail = c->snd_unsent = c->rcv_tail = NULL;
 	c->rcv_bytes = c->snd_bytes = 0;
 	t->stats.closes++;
@@ -687,7 +688,7 @@ void tcp_info(const struct tcb *c, struct tcp_info *info, uint64_t now_us)
 		.idle_us = 1000ull * ((uint32_t)(now_us / 1000) - c->rcvd_ms),
 		.stuck_us = c->stuck_us == TCP_NEVER ? 0 : now_us - c->stuck_us,
 		.progress = c->snd_una + c->rcv_nxt - c->rcv_bytes,
-		.n_out_of_order = c->n_ooo,
+		.n_out_of_order = tcp_reass_n_bufs(c),
 		.has_sack = c->flags & TCP_F_SACK,
 		.has_timestamps = c->flags & TCP_F_TS};
 	memcpy(info->peer, c->tuple.src, sizeof(info->peer));
@@ -781,10 +782,10 @@ static bool check_snd(const struct tcb *c, uint32_t *n)
 		&& (!(c->flags & TCP_F_SACK) || (sums[1] == c->sacked && n_sacked == c->n_sacked));
 }
 
-/* What was received (I3, I4). */
+/* What was received (I3). */
 static bool check_rcv(const struct tcb *c, uint32_t *n)
 {
-	uint32_t bytes = 0, n_ooo = 0, end = c->rcv_nxt;
+	uint32_t bytes = 0;
 
 	for (struct rte_mbuf *m = c->rcv_head; m != NULL; m = tcp_seg(m)->next) {
 		bytes += tcp_seg(m)->len;
@@ -792,16 +793,7 @@ static bool check_rcv(const struct tcb *c, uint32_t *n)
 			return false;
 		(*n)++;
 	}
-	for (struct rte_mbuf *m = c->ooo; m != NULL; m = tcp_seg(m)->next) {
-		if (tcp_seg_span(m) == 0
-			|| (n_ooo == 0 ? !seq_lt(end, tcp_seg(m)->seq)
-				       : seq_lt(tcp_seg(m)->seq, end)))
-			return false;
-		end = tcp_seg(m)->seq + tcp_seg_span(m);
-		n_ooo++;
-		(*n)++;
-	}
-	return bytes == c->rcv_bytes && n_ooo == c->n_ooo && n_ooo <= TCP_OOO_MAX;
+	return bytes == c->rcv_bytes;
 }
 
 bool tcp_check(const struct tcp *t)
@@ -820,7 +812,7 @@ bool tcp_check(const struct tcp *t)
 			|| (!(c->flags & TCP_F_DIRTY)
 				&& (!is_armed(t, c) || armed_us(c) >= tcp_in_due_us(c) + 1000)))
 			return false; /* I1 */
-		if (!check_snd(c, &n_bufs) || !check_rcv(c, &n_rcv))
+		if (!check_snd(c, &n_bufs) || !check_rcv(c, &n_rcv) || !tcp_reass_check(c, &n_rcv))
 			return false;
 	}
 	return n_bufs + n_rcv == t->n_bufs && n_rcv == t->n_rcv_bufs

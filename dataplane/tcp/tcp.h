@@ -185,7 +185,7 @@ struct tcp_info {
 		stuck_us; /* so long what was sent, or waits for a window, has brought no progress */
 	uint32_t
 		progress; /* bytes acknowledged, and received and consumed: what it grows by, modulo 2³² */
-	uint32_t n_out_of_order; /* segments in front of which something is missing */
+	uint32_t n_out_of_order; /* packet buffers of what has something missing in front of it */
 	bool has_sack, has_timestamps;
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/csum.h"
 #include "tcp/tcp_rack.h"
+#include "tcp/tcp_reass.h"
 
 #include <rte_ip.h>
 
@@ -243,27 +244,6 @@ static inline uint16_t take_window(struct tcb *c)
 	return (uint16_t)RTE_MIN(wnd, (uint32_t)UINT16_MAX);
 }
 
-/* SACK blocks of the out-of-order store, that of the last segment first (RFC 2018 4). */
-static void put_sacks(const struct tcb *c, struct tcp_opts *o)
-{
-	struct rte_mbuf *m = c->ooo;
-
-	while (m != NULL) {
-		struct tcp_sack s = {tcp_seg(m)->seq, tcp_seg(m)->seq + tcp_seg_span(m)};
-
-		while ((m = tcp_seg(m)->next) != NULL && tcp_seg(m)->seq == s.right)
-			s.right += tcp_seg_span(m);
-		if (seq_leq(s.left, c->last_ooo) && seq_lt(c->last_ooo, s.right)) {
-			memmove(o->sacks + 1, o->sacks, 3 * sizeof(o->sacks[0]));
-			o->sacks[0] = s;
-		} else if (o->n_sacks < TCP_WIRE_SACKS_MAX) {
-			o->sacks[o->n_sacks] = s;
-		}
-		if (o->n_sacks < TCP_WIRE_SACKS_MAX)
-			o->n_sacks++;
-	}
-}
-
 /* A header of the connection; it acknowledges all there is. */
 static inline void head_of(struct tcb *c, uint8_t flags, uint32_t seq, struct tcp_head *h)
 {
@@ -294,7 +274,7 @@ void tcp_out_control(struct tcb *c, uint8_t flags, uint32_t seq)
 
 	head_of(c, flags, seq, &h);
 	if (c->flags & TCP_F_SACK && !(flags & RTE_TCP_RST_FLAG))
-		put_sacks(c, &h.o);
+		tcp_reass_sacks(c, &h.o);
 	is_acked(c);
 	tcp_out_bare(c->t, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
 }

@@ -84,7 +84,7 @@ void tcpscript_up(struct tcpscript *x, uint8_t family, enum tcp_cookies cookies)
 	const struct tcp_params p = {.n_conns = 16,
 		.n_syns = 16,
 		.n_time_waits = 16,
-		.n_bufs = 256,
+		.n_bufs = x->n_bufs != 0 ? x->n_bufs : 256,
 		.pool = x->pool,
 		.ifaces = &x->ifaces,
 		.ops = &ops,
@@ -97,6 +97,7 @@ void tcpscript_up(struct tcpscript *x, uint8_t family, enum tcp_cookies cookies)
 
 	memset(x, 0, sizeof(*x));
 	x->pool = pool;
+	x->n_bufs = p.n_bufs;
 	x->family = family;
 	x->ifaces.n = 1;
 	x->ifaces.of[0].mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, 1}};

@@ -23,6 +23,7 @@ struct tcpscript_seg {
 
 struct tcpscript {
 	struct rte_mempool *pool; /* given, kept by tcpscript_up() */
+	uint32_t n_bufs;          /* the same; 0: 256 */
 	uint8_t family;
 	struct tcp *t;
 	struct tcb *c; /* that was opened and is not closed */
