@@ -3,20 +3,28 @@
  * Two workers serve a cache over TCP while the manager adds and removes a service, changes lists and a time-out, reads figures of all
  * workers, and has jobs walk over connections and end some. Each worker's thread is its own clients, with a TCP of theirs, by rings and
  * buffers that nobody else uses. They ask for what all workers count (`stats`), and each value that they read says which key it is of.
+ *
+ * The port's device cuts frames into segments, so long values are sent from where they lie, and keeps what it was given for a while, as drivers do. In
+ * so small a cache the other worker meanwhile replaces, deletes and evicts them, and writes others: what the device has is still the same bytes
+ * when it lets go of them, and ThreadSanitizer sees a read beside a write where an order is missing. In the end no value is referred to.
  */
 #include "base/clock.h"
 #include "eal.h"
 #include "harness.h"
 #include "net/parse.h"
+#include "proto/mc.h"
 #include "race.h"
+#include "txdevice.h"
 
 #include <inttypes.h>
 
 #define THREADS 2u
-#define RUN_MS 3000u
+#define RUN_MS 4000u
 #define CONNS 24u
-#define KEYS 64u
-#define VALUE_MAX 3000u
+#define KEYS 300u
+#define VALUE_MAX 12000u
+#define HELD_MAX 1024u
+#define HELD_TURNS 32u /* for so long at most a device has a frame */
 
 enum { MAIN = 11211, SIDE = 11212 };
 
@@ -39,6 +47,13 @@ struct line { /* a connection */
 	uint32_t n_text;
 };
 
+/* A frame that the device has sent and not given back. */
+struct held {
+	struct rte_mbuf *m;
+	uint8_t *bytes; /* what it was */
+	uint32_t until; /* turn */
+};
+
 struct client {
 	unsigned id;
 	uint64_t rnd;
@@ -47,7 +62,10 @@ struct client {
 	struct iface_set ifaces;
 	struct burst *burst;
 	struct line lines[CONNS];
-	uint64_t n_answers, n_values, n_opened, n_resets;
+	struct held held[HELD_MAX];
+	unsigned n_held;
+	uint32_t turn;
+	uint64_t n_answers, n_values, n_opened, n_resets, n_long, n_cut;
 };
 
 /* What the manager has a worker do. */
@@ -84,10 +102,15 @@ static void ask(struct line *l)
 		tcp_write(l->c, "stats\r\n", 7); /* connections of all workers are counted */
 		break;
 	case 1:
+		n = snprintf(text, sizeof(text), "delete k%u\r\n", key);
+		tcp_write(l->c, text, (uint32_t)n);
+		break;
 	case 2:
 	case 3:
+	case 4:
+	case 5:
 		n = snprintf(text, sizeof(text), "set k%u 0 0 %u\r\n%08u", key, len, key);
-		memset(text + n, 'a' + (int)(key % 26), len - 8);
+		memset(text + n, 'a' + (int)(race_random(&l->client->rnd) % 26), len - 8);
 		memcpy(text + n + len - 8, "\r\n", 2);
 		tcp_write(l->c, text, (uint32_t)n + len - 6);
 		break;
@@ -126,18 +149,20 @@ static uint32_t look(struct line *l)
 		snprintf(digits, sizeof(digits), "%08u", key);
 		RACE_CHECK(memcmp(l->text + head, digits, 8) == 0, "key %u: %.20s", key,
 			l->text + head);
-		for (uint32_t i = 8; i < len; i++)
-			RACE_CHECK(
-				l->text[head + i] == 'a' + (int)(key % 26), "key %u at %u", key, i);
+		RACE_CHECK(memcmp(l->text + head + 8, l->text + head + 9, len - 9) == 0,
+			"key %u is of two values", key);
 		RACE_CHECK(memcmp(l->text + head + len, "\r\nEND\r\n", 7) == 0, "key %u has no end",
 			key);
 		l->client->n_values++;
+		l->client->n_long += len >= MC_OUT_REFER_MIN;
 		return head + len + 7;
 	}
 	if (strncmp(l->text, "STAT ", 5) == 0)
 		return 0x80000000u | (uint32_t)(end_of + 2 - l->text); /* one of its lines */
 	RACE_CHECK(strncmp(l->text, "END", 3) == 0 || strncmp(l->text, "STORED", 6) == 0
-			|| strncmp(l->text, "SERVER_ERROR", 12) == 0,
+			|| strncmp(l->text, "SERVER_ERROR", 12) == 0
+			|| strncmp(l->text, "DELETED", 7) == 0
+			|| strncmp(l->text, "NOT_FOUND", 9) == 0,
 		"%.60s", l->text);
 	return (uint32_t)(end_of + 2 - l->text);
 }
@@ -221,24 +246,41 @@ static void open_line(struct client *cl, struct line *l)
 		tcp_set_app(l->c, l);
 }
 
-static void take_frames(struct client *cl)
+static uint8_t *copy_of(const struct rte_mbuf *m)
+{
+	uint8_t *bytes = malloc(m->pkt_len), *to = bytes;
+
+	RACE_CHECK(bytes != NULL, "no memory");
+	for (; m != NULL; to += m->data_len, m = m->next)
+		memcpy(to, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
+	return bytes;
+}
+
+/* The device lets go of what it has had long enough: of all of it, when is_all. */
+static void give_back(struct client *cl, bool is_all)
+{
+	for (unsigned i = 0; i < cl->n_held; i++) {
+		struct held *d = &cl->held[i];
+		uint8_t *now;
+
+		if (!is_all && (int32_t)(d->until - cl->turn) > 0)
+			continue;
+		now = copy_of(d->m);
+		RACE_CHECK(memcmp(now, d->bytes, d->m->pkt_len) == 0,
+			"a frame of %u bytes is another's", d->m->pkt_len);
+		free(now);
+		free(d->bytes);
+		rte_pktmbuf_free(d->m);
+		cl->held[i--] = cl->held[--cl->n_held];
+	}
+}
+
+static void take_burst(struct client *cl)
 {
 	struct burst *b = cl->burst;
 	uint8_t sel[BURST_MAX];
 	unsigned n = 0;
-	void *m;
 
-	b->n = 0;
-	while (b->n < BURST_MAX && rte_ring_dequeue(h.tx[0][cl->id], &m) == 0) {
-		struct rte_mbuf *copy = rte_pktmbuf_alloc(cl->pool);
-
-		RACE_CHECK(copy != NULL, "no buffer");
-		memcpy(rte_pktmbuf_append(copy, (uint16_t)((struct rte_mbuf *)m)->pkt_len),
-			rte_pktmbuf_mtod((struct rte_mbuf *)m, const void *),
-			((struct rte_mbuf *)m)->pkt_len);
-		rte_pktmbuf_free(m);
-		b->m[b->n++] = copy;
-	}
 	parse_burst(b, &cl->ifaces.of[0].mac, 0);
 	for (unsigned i = 0; i < b->n; i++)
 		if (b->p[i].verdict == PKT_UNSEEN && b->p[i].proto == IPPROTO_TCP)
@@ -247,6 +289,39 @@ static void take_frames(struct client *cl)
 	for (unsigned i = 0; i < b->n; i++)
 		if (b->p[i].verdict != PKT_GONE)
 			rte_pktmbuf_free(b->m[i]);
+	b->n = 0;
+}
+
+static void on_frame(void *ctx, const uint8_t *frame, uint32_t len)
+{
+	struct client *cl = ctx;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(cl->pool);
+
+	RACE_CHECK(m != NULL, "no buffer");
+	memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, len);
+	cl->burst->m[cl->burst->n++] = m;
+	if (cl->burst->n == BURST_MAX)
+		take_burst(cl);
+}
+
+/* What the worker has sent: as the device puts it on the wire. */
+static void take_frames(struct client *cl)
+{
+	void *p;
+
+	cl->turn++;
+	cl->burst->n = 0;
+	while (rte_ring_dequeue(h.tx[0][cl->id], &p) == 0) {
+		struct rte_mbuf *m = p;
+
+		cl->n_cut += m->nb_segs > 1;
+		txdevice_send(&h.ifaces.of[0], m, on_frame, cl);
+		RACE_CHECK(cl->n_held < HELD_MAX, "too many frames are held");
+		cl->held[cl->n_held++] =
+			(struct held){m, copy_of(m), cl->turn + race_random(&cl->rnd) % HELD_TURNS};
+	}
+	take_burst(cl);
+	give_back(cl, false);
 }
 
 static void *body(void *arg)
@@ -273,6 +348,7 @@ static void *body(void *arg)
 		worker_poll(w, clock_us());
 		take_frames(cl);
 	}
+	give_back(cl, true);
 	snapshot_offline();
 	/* TSan does not see what unregistering orders: not while others serve */
 	pthread_barrier_wait(&end);
@@ -337,9 +413,9 @@ static void configure(void)
 		.addr = {.port = "north", .ip = ip_of("10.1.0.1"), .prefix_len = 24}};
 	struct mr_object cache = {.type = MR_OBJ_CACHE,
 		.cache = {.name = "main",
-			.memory_bytes = 8u << 20,
+			.memory_bytes = 2u << 20,
 			.eviction = MR_EVICTION_S3FIFO,
-			.value_max = 4096}};
+			.value_max = VALUE_MAX + 100}};
 
 	put(&settings);
 	put(&addr);
@@ -419,7 +495,7 @@ static struct rte_mempool *pool_of(const char *name, unsigned id)
 
 	snprintf(text, sizeof(text), "%s%u", name, id);
 	p = rte_pktmbuf_pool_create(
-		text, 4095, 0, BURST_MBUF_PRIV, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+		text, 8191, 0, BURST_MBUF_PRIV, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	RACE_CHECK(p != NULL, "no pool");
 	return p;
 }
@@ -429,7 +505,7 @@ static void client_up(struct client *cl, unsigned id)
 	struct tcp_params tp = {.n_conns = CONNS,
 		.n_syns = 16,
 		.n_time_waits = 16,
-		.n_bufs = 2048,
+		.n_bufs = 8192,
 		.ops = &ops,
 		.ctx = cl,
 		.secret = {id},
@@ -443,6 +519,8 @@ static void client_up(struct client *cl, unsigned id)
 	RACE_CHECK(cl->burst != NULL, "no memory");
 	cl->ifaces.n = 1;
 	cl->ifaces.of[0] = h.ifaces.of[0];
+	cl->ifaces.of[0].writes_csums = cl->ifaces.of[0].takes_chains = false;
+	cl->ifaces.of[0].tso_mbufs = 0;
 	cl->ifaces.of[0].mac = (struct rte_ether_addr){{2, 0xbb, 0, 0, 0, (uint8_t)id}};
 	tp.pool = cl->pool;
 	tp.ifaces = &cl->ifaces;
@@ -452,12 +530,38 @@ static void client_up(struct client *cl, unsigned id)
 static void client_down(struct client *cl)
 {
 	printf("worker %u: %" PRIu64 " connections, %" PRIu64 " reset, %" PRIu64
-	       " answers, %" PRIu64 " values\n",
-		cl->id, cl->n_opened, cl->n_resets, cl->n_answers, cl->n_values);
-	RACE_CHECK(cl->n_answers > 100 && cl->n_values > 50, "too little was served");
+	       " answers, %" PRIu64 " values, %" PRIu64 " of them long, %" PRIu64
+	       " frames for the device to cut\n",
+		cl->id, cl->n_opened, cl->n_resets, cl->n_answers, cl->n_values, cl->n_long,
+		cl->n_cut);
+	RACE_CHECK(cl->n_answers > 100 && cl->n_values > 50 && cl->n_long > 5 && cl->n_cut > 5,
+		"too little was served");
 	tcp_destroy(&cl->tcp);
 	free(cl->burst);
 	RACE_CHECK(rte_mempool_in_use_count(cl->pool) == 0, "buffers of clients are missing");
+}
+
+/* Values were sent from where they lie while others took their places, and nothing of that is left. */
+static void check_refs(void)
+{
+	const struct cache *c = serveconf_find(serve_conf_of(snapshot_get()), "main");
+	uint64_t n_refs = 0, n_refused = 0;
+	struct kv_stats stats;
+	uint32_t used, max;
+
+	for (unsigned i = 0; i < THREADS; i++) {
+		n_refs += servetcp_stats(h.workers[i])->refs;
+		n_refused += servetcp_stats(h.workers[i])->refs_refused;
+		servetcp_refs(h.workers[i], &used, &max);
+		RACE_CHECK(used == 0, "%u values are still being sent", used);
+	}
+	kv_stats_sum(c->kv, &stats);
+	printf("%" PRIu64 " values by reference, %" PRIu64 " refused, %" PRIu64 " evicted, %" PRIu64
+	       " deleted\n",
+		n_refs, n_refused, stats.evicted, stats.deletes);
+	RACE_CHECK(n_refs > 20 && stats.evicted > 10 && stats.deletes > 3,
+		"too little happened to what is sent");
+	RACE_CHECK(!kv_is_pinned(c->kv), "segments are pinned");
 }
 
 int main(void)
@@ -480,6 +584,8 @@ int main(void)
 	for (unsigned i = 0; i < THREADS; i++)
 		p.tcp_pools[i] = clients[i].box_pool = pool_of("box", i);
 	harness_init(&h, &p);
+	h.ifaces.of[0].writes_csums = h.ifaces.of[0].takes_chains = true;
+	h.ifaces.of[0].tso_mbufs = 64;
 	snapshot_reader_down(); /* this thread is the manager alone */
 	configure();
 	pthread_barrier_init(&end, NULL, THREADS);
@@ -500,6 +606,7 @@ int main(void)
 		"no connection was ended");
 	snapshot_reader_up(0);
 	RACE_CHECK(harness_balanced(&h, &sum), "packets are missing");
+	check_refs();
 	harness_fini(&h);
 	for (unsigned i = 0; i < THREADS; i++)
 		RACE_CHECK(rte_mempool_in_use_count(clients[i].box_pool) == 0,
