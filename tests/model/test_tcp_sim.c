@@ -298,6 +298,82 @@ static void cutting_changes_nothing_on_the_wire(void **state)
 	assert_true(r[1].stats[0].frames_cut * 4 < r[1].stats[0].segments_out);
 }
 
+static uint64_t random_state;
+
+static uint32_t pick(uint32_t n)
+{
+	random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(random_state >> 33) % n;
+}
+
+#define ONE_OF(...) ((const uint32_t[]){__VA_ARGS__}[pick(sizeof((uint32_t[]){__VA_ARGS__}) / 4)])
+
+/* A wire, hosts and streams of any kind. */
+static struct sim_conf conf_of(uint64_t seed)
+{
+	struct sim_conf c = {.seed = seed};
+	uint32_t n_in_all;
+
+	random_state = seed;
+	pick(1);
+	c.n_conns = ONE_OF(1, 1, 4, 16, 64);
+	c.is_bulk = pick(4) == 0;
+	c.loss = ONE_OF(0, 10, 100, 300, 1000);
+	c.dup = ONE_OF(0, 0, 100, 1000);
+	c.corrupt = ONE_OF(0, 0, 100);
+	c.reorder = ONE_OF(0, 0, 100, 2000, 5000);
+	c.delay_us = ONE_OF(50, 500, 10000, 60000);
+	c.jitter_us = ONE_OF(100, 4000, 30000);
+	c.hold_us = ONE_OF(0, 200, 20000, 400000);
+	c.writes_csums = pick(2);
+	c.writes_ip_csums = c.writes_csums && pick(2);
+	c.takes_chains = pick(2);
+	c.tso_mbufs = c.writes_csums && c.takes_chains ? (uint16_t)ONE_OF(0, 3, 64) : 0;
+	c.by_reference = pick(3) == 0;
+	c.is_v6 = pick(2);
+	c.no_ts = pick(4) == 0;
+	c.no_sack = pick(4) == 0;
+	c.no_wscale = pick(8) == 0;
+	c.cookies = (enum tcp_cookies)ONE_OF(TCP_COOKIES_AUTO, TCP_COOKIES_ALWAYS);
+	c.rcv_max = ONE_OF(2048, 20000, 65536, 300000, 1u << 20);
+	c.snd_max = ONE_OF(3000, 65536, 262144, 1u << 20);
+	/* what is on its way is less than the simulator has room for */
+	n_in_all = 4000000 / c.n_conns;
+	c.rcv_max = RTE_MIN(c.rcv_max, RTE_MAX(n_in_all, 2048u));
+	c.n_bufs = ONE_OF(64, 256, 1024, 4096, 7000);
+	c.mtu = c.is_v6 ? ONE_OF(1280, 1500) : ONE_OF(600, 1280, 1500);
+	c.path_mtu = pick(4) == 0 ? (c.is_v6 ? 1280 : 596) : 0;
+	c.narrow_us = ONE_OF(0, 30000, 300000);
+	c.rto_min_ms = ONE_OF(0, 5, 1000);
+	c.keepalive_ms = ONE_OF(0, 0, 1000);
+	c.cc = (enum tcp_cc)pick(TCP_N_CCS);
+	/* so that none takes an hour */
+	c.n_bytes = ONE_OF(1000, 30000, 300000, 2000000) / (c.loss >= 300 ? 8 : 1)
+		/ (c.n_conns >= 16 ? 8 : 1);
+	return c;
+}
+
+/* MILLRACE_RUNS says how many, with those seeds that once found something. */
+static void whatever_wire_and_hosts(void **state)
+{
+	const char *n_text = getenv("MILLRACE_RUNS"), *first_text = getenv("MILLRACE_SEED");
+	const uint64_t first = first_text != NULL ? strtoull(first_text, NULL, 10) : 1;
+	const unsigned n = n_text != NULL ? (unsigned)strtoul(n_text, NULL, 10) : 20;
+	uint64_t end_us = 0, segments = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++) {
+		const struct sim_conf c = conf_of(first + i);
+		struct sim_result r;
+
+		sim_run(&c, &r);
+		end_us += r.end_us;
+		segments += r.stats[0].segments_out + r.stats[1].segments_out;
+	}
+	print_message("%u runs from seed %llu: %.1f h, %.1f million segments\n", n,
+		(unsigned long long)first, (double)end_us / 3.6e9, (double)segments / 1e6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,10 +390,13 @@ int main(void)
 		cmocka_unit_test(lost_tails_are_probed),
 		cmocka_unit_test(whatever_devices_do),
 		cmocka_unit_test(cutting_changes_nothing_on_the_wire),
+		cmocka_unit_test(whatever_wire_and_hosts),
 	};
 
 	keyhash_init_seed(11);
 	if (eal_start("test_tcp_sim", 128) != 0)
 		return 1;
+	if (getenv("MILLRACE_ONLY") != NULL)
+		cmocka_set_test_filter(getenv("MILLRACE_ONLY"));
 	return cmocka_run_group_tests_name("tcp_sim", tests, NULL, NULL);
 }
