@@ -4,7 +4,7 @@
  * neighbour solicitation: who asks knows the MAC, which is the port's and is told at the start. On SIGUSR1 it says what it uses, on SIGTERM it
  * ends all connections and says what it has counted.
  *
- *     tcpappsd DEVICE N_BUFS SND_MAX [cut]
+ *     tcpappsd DEVICE N_BUFS SND_MAX RCV_MAX [cut]
  *
  * With `cut` the device cuts frames into segments, though core/nic.c would not ask it to: net_tap takes those that are an Ethernet header
  * shorter than the MTU.
@@ -166,12 +166,13 @@ int main(int argc, char **argv)
 	struct burst *b;
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
 
-	must(argc == 4 || argc == 5, "usage: tcpappsd DEVICE N_BUFS SND_MAX [cut]");
+	must(argc == 5 || argc == 6, "usage: tcpappsd DEVICE N_BUFS SND_MAX RCV_MAX [cut]");
 	must(rte_eal_init(RTE_DIM(eal) - 1, eal) >= 0, "DPDK does not start");
 	clock_init();
 	keyhash_init_seed(rte_rdtsc());
 	d.profile.snd_max = (uint32_t)strtoul(argv[3], NULL, 10);
-	up((uint32_t)strtoul(argv[2], NULL, 10), argc > 4);
+	d.profile.rcv_max = (uint32_t)strtoul(argv[4], NULL, 10);
+	up((uint32_t)strtoul(argv[2], NULL, 10), argc > 5);
 	b = rte_zmalloc(NULL, sizeof(*b), RTE_CACHE_LINE_SIZE);
 	must(b != NULL, "no memory");
 	signal(SIGTERM, on_signal);

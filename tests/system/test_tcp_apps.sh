@@ -20,7 +20,7 @@ uses() { # buffers in use now
 
 serve() { # serve NAME INTERFACE DEVICE MTU [cut] : the services, and the way to them by that interface
 	RUN=$1
-	t_spawn "$RUN" client "$T_BUILD/tests/system/tcpappsd" "$3" 8192 262144 ${5:+"$5"}
+	t_spawn "$RUN" client "$T_BUILD/tests/system/tcpappsd" "$3" 8192 262144 1048576 ${5:+"$5"}
 	t_wait 30 "$RUN" grep -q ^ready "$T_DIR/$RUN.log" || { cat "$T_DIR/$RUN.log"; fail "$RUN does not start"; }
 	grep ^ready "$T_DIR/$RUN.log"
 	local mac
