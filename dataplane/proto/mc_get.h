@@ -6,6 +6,8 @@
  */
 #include "proto/mc.h"
 
+#include <emmintrin.h>
+
 #define MC_GET_WORD 4u     /* bytes before the key */
 #define MC_GET_HIT_WORD 6u /* and in the answer of a hit */
 #define MC_GET_BEHIND 16u  /* readable behind what is looked at */
@@ -42,6 +44,44 @@ static inline uint32_t mc_get_parse(const uint8_t *p, uint32_t len)
 			return 0;
 	}
 	return key_len;
+}
+
+/* Which of the 16 bytes at p are blanks or end a line: a bit for each. */
+static inline uint32_t mc_get_ends(const uint8_t *p)
+{
+	const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+
+	return (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(' ')),
+		_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'))));
+}
+
+/* Hot. Length of the key at p + MC_GET_WORD if the len bytes at p begin with a get of one key, whose line ends with \n or \r\n, and
+ * *consumed the bytes of that line; 0: they begin otherwise, it is wrong, not whole, or the bytes are few: which is for the codec to say. Reads
+ * nothing behind them. */
+static inline uint32_t mc_get_parse_first(const uint8_t *p, uint32_t len, uint32_t *consumed)
+{
+	const uint8_t *const key = p + MC_GET_WORD;
+	uint32_t at = 0, ends, key_len;
+
+	if (len < 16 || memcmp(p, "get ", MC_GET_WORD) != 0)
+		return 0;
+	for (;; at += 16) {
+		const uint32_t left = len - MC_GET_WORD - at;
+
+		/* opt: the last ones with bytes before them, which are shifted out */
+		ends = left >= 16 ? mc_get_ends(key + at)
+				  : mc_get_ends(p + len - 16) >> (16 - left);
+		if (__builtin_expect(ends != 0, 1))
+			break;
+		if (left <= 16 || at > MC_KEY_MAX)
+			return 0;
+	}
+	at += (uint32_t)__builtin_ctz(ends);
+	if (key[at] != '\n')
+		return 0;
+	*consumed = MC_GET_WORD + at + 1;
+	key_len = at - (at > 0 && key[at - 1] == '\r');
+	return key_len <= MC_KEY_MAX ? key_len : 0;
 }
 
 /* Bytes that an answer has at most, and those that are written behind it. */

@@ -3,10 +3,14 @@
  * mcstream — see mcstream.h. A run goes through the connections one after the other and reads what each has. Lookups wait in a batch,
  * over all connections, until it is full, or until one of its connections has something that must come after them; everything else is
  * executed as it is read. A request that came in pieces is executed at once too, lookup or not: its buffer is wanted.
+ *
+ * What most requests are, a get of one key in text, has a way of its own where it is whole (read_gets(), answer_get()): nothing is kept of
+ * it but the probe, and its answer is written in one piece where there is room for it. What becomes of it is the same.
  */
 #include "serve/mcstream.h"
 
 #include "millrace/api_lb.h"
+#include "proto/mc_get.h"
 
 #include <rte_common.h>
 #include <rte_malloc.h>
@@ -18,6 +22,7 @@ enum mcstream_speaks { SPEAKS_TEXT = 1, SPEAKS_BINARY };
 enum { BINARY_MAGIC = 0x80 };
 
 #define SMALL_BYTES 1024u /* of all answers to a connection's lookups that wait: always taken */
+#define ASKED_BYTES 1024u /* room is asked for that much at once, if there is */
 
 static const uint32_t sizes[MCSTREAM_CLASSES] = {
 	2048, 16384, 131072, RTE_ALIGN_CEIL(MR_CACHE_VALUE_MAX + MC_LINE_MAX + 512, 64)};
@@ -43,6 +48,10 @@ struct batch {
 	struct mcstream_conn *conns[ASSOC_BULK];
 	struct assoc_probe probes[ASSOC_BULK];
 	uint8_t request[ASSOC_BULK]; /* whose probe it is, once those without room are out */
+	/* of requests */
+	uint16_t
+		consumed[ASSOC_BULK]; /* bytes; of one that is not `is_get`, the request knows it */
+	bool is_get[ASSOC_BULK];      /* a get of one key in text: there is nothing in `requests` */
 };
 
 /* --- buffers --- */
@@ -160,20 +169,24 @@ static inline void consume(struct mcstream_conn *c)
 	c->taken = 0;
 }
 
+static inline void count_requests(const struct mcstream_run *run, uint8_t verb, uint32_t n)
+{
+	if (run->on_requests != NULL)
+		run->on_requests(run->ctx, verb, n);
+}
+
 static inline void after_answer(
 	const struct mcstream_run *run, struct mcstream_conn *c, const struct mc_request *r)
 {
 	if (unlikely(c->out.is_full))
 		c->stop = MCSTREAM_CUT;
-	if (run->on_request != NULL)
-		run->on_request(run->ctx, r);
+	count_requests(run, r->verb, 1);
 }
 
 /* The connection's lookup i, and what was read behind it, has not been read. */
 static void put_back(struct batch *b, unsigned i)
 {
 	struct mcstream_conn *c = b->conns[i];
-	const struct mc_request *r = &b->run->stock->requests[i];
 
 	if (c->stop != MCSTREAM_FULL) {
 		c->stop = MCSTREAM_FULL;
@@ -182,19 +195,33 @@ static void put_back(struct batch *b, unsigned i)
 		c->p = NULL;
 		c->len = 0;
 	}
-	c->taken -= r->consumed;
+	c->taken -= b->is_get[i] ? b->consumed[i] : b->run->stock->requests[i].consumed;
 	c->n_requests--;
 	c->n_waiting--;
 	if (c->n_waiting == 0)
 		consume(c);
 }
 
+/* Whether there is room for n bytes more than has been promised. */
+static bool ask_room(struct mcstream_conn *c, uint32_t n)
+{
+	const uint32_t asked = RTE_MAX(n, ASKED_BYTES);
+
+	if (likely(c->ops->may_write(c, c->n_promised, asked))) {
+		c->n_granted = c->n_promised + asked;
+		return true;
+	}
+	return n < asked && c->ops->may_write(c, c->n_promised, n);
+}
+
 static inline bool fits(struct mcstream_conn *c, const struct assoc_probe *probe)
 {
-	const uint32_t before = c->n_promised, n = servemc_answer_bytes(probe);
+	const uint32_t n = servemc_answer_bytes(probe);
 
+	if (unlikely(c->n_promised + n > c->n_granted && !ask_room(c, n)))
+		return false;
 	c->n_promised += n;
-	return likely(c->n_promised <= SMALL_BYTES) || c->ops->may_write(c, before, n);
+	return true;
 }
 
 /* Leaves those lookups in the batch whose answers there is room for. */
@@ -218,10 +245,43 @@ static void leave_what_fits(struct batch *b)
 	b->n = n;
 }
 
+/* In pieces, over the end of the room that is left. */
+static void answer_get_slow(
+	const struct servemc *s, struct mcstream_conn *c, const struct assoc_probe *probe)
+{
+	struct mc_request r;
+
+	memset(&r, 0, offsetof(struct mc_request, key_bytes));
+	r.key = probe->key;
+	r.key_len = (uint8_t)probe->key_len;
+	servemc_answer(s, &r, probe, &c->out);
+	if (unlikely(c->out.is_full))
+		c->stop = MCSTREAM_CUT;
+}
+_Static_assert(MC_GET == 0 && MC_TEXT == 0, "what a request without any of its fields is");
+
+/* Of a get of one key in text. */
+static inline void answer_get(
+	const struct servemc *s, struct mcstream_conn *c, const struct assoc_probe *probe)
+{
+	const struct item *it = probe->item;
+	const uint32_t value_len = it != NULL ? item_value_len(it) : 0;
+	const uint64_t room = (uint64_t)(c->out.end - c->out.p);
+
+	if (unlikely(room < mc_get_bytes_max(probe->key_len, value_len)))
+		answer_get_slow(s, c, probe);
+	else if (likely(it != NULL))
+		c->out.p = mc_get_hit(c->out.p, probe->key, probe->key_len, item_flags(it),
+			item_value(it), value_len);
+	else
+		c->out.p = mc_get_miss(c->out.p);
+}
+
 /* Answers what waits. */
 static void flush(struct batch *b)
 {
 	const struct servemc *s = b->run->s;
+	uint32_t n_gets = 0;
 
 	if (b->n == 0)
 		return;
@@ -234,21 +294,32 @@ static void flush(struct batch *b)
 		s->on_lookups(s->ctx, b->probes, b->n);
 	for (unsigned i = 0; i < b->n; i++) {
 		struct mcstream_conn *c = b->conns[i];
-		struct mc_request *r = &b->run->stock->requests[b->request[i]];
+		const bool is_get = b->is_get[b->request[i]];
 
 		c->n_waiting--;
 		if (likely(c->stop != MCSTREAM_CUT)) {
+			struct mc_request *r = &b->run->stock->requests[b->request[i]];
+
 			/* opt: without room the first piece would go the long way */
-			if (c->out.p == c->out.end && !r->is_quiet && !c->out.grow(&c->out))
+			if (c->out.p == c->out.end && (is_get || !r->is_quiet)
+				&& unlikely(!c->out.grow(&c->out)))
 				c->out.is_full = true;
-			servemc_answer(s, r, &b->probes[i], &c->out);
-			after_answer(b->run, c, r);
+			if (likely(is_get)) {
+				answer_get(s, c, &b->probes[i]);
+				n_gets++;
+			} else {
+				servemc_answer(s, r, &b->probes[i], &c->out);
+				after_answer(b->run, c, r);
+			}
 		}
 		if (c->n_waiting == 0) {
 			c->n_promised = 0;
+			c->n_granted = SMALL_BYTES;
 			consume(c);
 		}
 	}
+	if (likely(n_gets > 0))
+		count_requests(b->run, MC_GET, n_gets);
 	b->n = 0;
 }
 
@@ -476,6 +547,7 @@ static bool read_next(struct batch *b, struct mcstream_conn *c)
 	if (likely(status == MC_OK && servemc_is_lookup(r))) {
 		c->n_requests++;
 		b->conns[b->n] = c;
+		b->is_get[b->n] = false;
 		servemc_probe(r, &b->probes[b->n++]);
 		c->n_waiting++;
 		take(c, r->consumed);
@@ -490,6 +562,38 @@ static bool read_next(struct batch *b, struct mcstream_conn *c)
 	if (!run_request(b, c, r, status))
 		return false;
 	take(c, r->consumed);
+	return true;
+}
+
+/* Reads gets of one key behind each other, as many as are whole where they lie and may be read now. Whether there was one. */
+static bool read_gets(struct batch *b, struct mcstream_conn *c)
+{
+	const uint32_t n_max = RTE_MIN(b->n + b->run->share - c->n_requests, (uint32_t)ASSOC_BULK);
+	const uint8_t *p = c->p, *const end = p + c->len;
+	unsigned n = b->n;
+
+	while (n < n_max) {
+		struct assoc_probe *probe = &b->probes[n];
+		uint32_t consumed;
+
+		probe->key_len = mc_get_parse_first(p, (uint32_t)(end - p), &consumed);
+		if (probe->key_len == 0)
+			break;
+		probe->key = p + MC_GET_WORD;
+		probe->hash = assoc_hash(probe->key, probe->key_len);
+		b->conns[n] = c;
+		b->consumed[n] = (uint16_t)consumed;
+		b->is_get[n++] = true;
+		p += consumed;
+	}
+	if (unlikely(n == b->n))
+		return false;
+	c->n_requests += n - b->n;
+	c->n_waiting += n - b->n;
+	b->n = n;
+	take(c, (uint32_t)(p - c->p));
+	if (n == ASSOC_BULK)
+		flush(b);
 	return true;
 }
 
@@ -509,7 +613,11 @@ static void read_all(struct batch *b, struct mcstream_conn *c)
 {
 	while (may_go_on(b, c)) {
 		if (likely(c->s->n == 0)) {
-			if (!read_next(b, c))
+			const bool is_get =
+				likely(c->s->protocol == SPEAKS_TEXT && c->s->wanted == 0)
+				&& read_gets(b, c);
+
+			if (is_get ? c->stop != MCSTREAM_EMPTY : !read_next(b, c))
 				return;
 			continue;
 		}
@@ -532,6 +640,7 @@ void mcstream_run_bulk(
 
 		c->p = NULL;
 		c->len = c->taken = c->n_waiting = c->n_promised = c->n_requests = 0;
+		c->n_granted = SMALL_BYTES;
 		c->stop = MCSTREAM_EMPTY;
 		read_all(&b, c);
 		if (c->n_waiting == 0)

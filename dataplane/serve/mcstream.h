@@ -69,6 +69,7 @@ struct mcstream_conn {
 		taken; /* ... `taken` bytes of requests that are executed, or wait for their answer */
 	uint32_t n_waiting;  /* lookups that wait for their answer */
 	uint32_t n_promised; /* bytes of their answers */
+	uint32_t n_granted;  /* ... for which room need not be asked any more */
 };
 
 struct mcstream_run {
@@ -77,8 +78,8 @@ struct mcstream_run {
 	uint32_t share; /* requests of one connection at most */
 	/* Room is short: gets that are not made in a batch are asked about too. May change as answers are written; NULL: never. */
 	const bool *is_tight;
-	/* Hears of each request that was answered, before the next one is read; NULL: nobody does. */
-	void (*on_request)(void *ctx, const struct mc_request *r);
+	/* Hears of requests, n of this verb (enum mc_verb), that were answered; NULL: nobody does. */
+	void (*on_requests)(void *ctx, uint8_t verb, uint32_t n);
 	void *ctx;
 };
 

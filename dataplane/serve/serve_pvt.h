@@ -71,3 +71,14 @@ static inline void serve_take_time(const struct serve_asked *a, enum mc_verb ver
 	if (unlikely(serve_is_sampled(a->sw, &a->sw->requests_left, CACHE_LATENCY_SAMPLE)))
 		serve_note_time(a, verb);
 }
+
+/* The same of n requests. */
+static inline void serve_take_times(const struct serve_asked *a, enum mc_verb verb, uint32_t n)
+{
+	if (likely(n < a->sw->requests_left)) {
+		a->sw->requests_left -= n;
+		return;
+	}
+	while (n-- > 0)
+		serve_take_time(a, verb);
+}

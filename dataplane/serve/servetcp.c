@@ -335,12 +335,12 @@ static uint32_t refer(struct mc_out *out, const uint8_t *p, uint32_t len)
 	return n;
 }
 
-static void on_request(void *ctx, const struct mc_request *r)
+static void on_requests(void *ctx, uint8_t verb, uint32_t n)
 {
 	struct run_count *x = ctx;
 
-	x->n_requests++;
-	serve_take_time(&x->asked, (enum mc_verb)r->verb);
+	x->n_requests += n;
+	serve_take_times(&x->asked, (enum mc_verb)verb, n);
 }
 
 /* What becomes of the connection, as its requests have been executed up to here. */
@@ -395,7 +395,7 @@ static void run_service(struct servetcp *st, uint32_t service_idx, unsigned n)
 		.stock = st->stock,
 		.share = SHARE,
 		.is_tight = &st->is_tight,
-		.on_request = on_request,
+		.on_requests = on_requests,
 		.ctx = &x};
 
 	st->kv = cache->kv;

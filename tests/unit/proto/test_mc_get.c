@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mc_get against the codecs: a line is taken exactly if it is one plain get for them, with the same key; the answer of a hit, written over
+ * mc_get against the codecs: a line is taken exactly if it is one plain get for them, with the same key, alone or before others; the answer of a hit, written over
  * its request, has their bytes.
  */
 #include "proto/mc_get.h"
@@ -21,6 +21,36 @@ static bool is_plain(const uint8_t *p, uint32_t len, struct mc_request *r)
 		&& !r->shows_cas && r->more == r->more_end && r->consumed == len
 		&& r->key == p + MC_GET_WORD && r->key + r->key_len + 2 == p + len
 		&& memcmp(p, "get ", 4) == 0 && p[len - 2] == '\r';
+}
+
+/* Whether they find such a get, as the first of a stream, with any end of a line. */
+static bool is_plain_first(const uint8_t *p, uint32_t len, struct mc_request *r)
+{
+	const struct mc_limits limits = {.value_max = 1u << 20};
+
+	return mc_parse_text(r, p, len, &limits) == MC_OK && r->protocol == MC_TEXT
+		&& r->verb == MC_GET && !r->shows_cas && r->more == r->more_end
+		&& r->key == p + MC_GET_WORD && memcmp(p, "get ", 4) == 0
+		&& (r->key[r->key_len] == '\n' || memcmp(r->key + r->key_len, "\r\n", 2) == 0);
+}
+
+/* In memory of its own, as nothing behind it may be read. */
+static void check_first(const uint8_t *line, uint32_t len)
+{
+	uint8_t *bytes = malloc(len);
+	uint32_t key_len, consumed = 0;
+	struct mc_request r;
+
+	assert_non_null(bytes);
+	memcpy(bytes, line, len);
+	key_len = mc_get_parse_first(bytes, len, &consumed);
+	if (len >= 16 && is_plain_first(bytes, len, &r)) {
+		assert_int_equal(key_len, r.key_len);
+		assert_int_equal(consumed, r.consumed);
+	} else {
+		assert_int_equal(key_len, 0);
+	}
+	free(bytes);
 }
 
 static bool cannot_grow(struct mc_out *out)
@@ -47,6 +77,8 @@ static void check_line(const uint8_t *line, uint32_t len)
 		else
 			assert_int_equal(key_len, 0);
 	}
+	if (len > 0)
+		check_first(line, len);
 }
 
 static void every_length_of_key_is_taken(void **state)
@@ -76,8 +108,9 @@ static void every_length_of_key_is_taken(void **state)
 static void changed_lines_are_taken_as_the_codecs_do(void **state)
 {
 	static const char *const begun[] = {"get k\r\n", "get key-of-16-bytes\r\n", "gets k\r\n",
-		"get a b\r\n", "mg key v\r\n", "get k\n", "get \r\n", "set k 0 0 1\r\na\r\n",
-		"get k\r\nget l\r\n", "delete k\r\n", "get a-key-that-is-longer-than-16-bytes\r\n"};
+		"get k\r\nget long-key\r\n", "get key-of-18--bytes\nget key\n", "get a b\r\n",
+		"mg key v\r\n", "get k\n", "get \r\n", "set k 0 0 1\r\na\r\n", "get k\r\nget l\r\n",
+		"delete k\r\n", "get a-key-that-is-longer-than-16-bytes\r\n"};
 	static const uint8_t likely_bytes[] = " \r\ngetsk\0";
 	unsigned n_taken = 0;
 
