@@ -26,6 +26,7 @@
 #include <sys/queue.h>
 
 #define TCP_NEVER UINT64_MAX
+#define TCP_SPARES_MAX BURST_MAX
 #define TCP_RTO_FIRST_US 1000000u
 #define TCP_RTO_MAX_US 60000000u
 #define TCP_ACK_DELAY_US 40000u /* RFC 9293 3.8.6.3 allows 500 ms */
@@ -175,26 +176,6 @@ struct tcb {
 };
 _Static_assert(sizeof(struct tcb) <= 384, "six cache lines");
 
-struct tcp_syn {
-	struct tcp_tuple tuple;
-	struct tcp_link link;
-	uint16_t mss;
-	uint8_t flags, snd_wscale; /* TCP_F_TS, TCP_F_SACK */
-	uint8_t has_wscale, n_tries;
-	uint32_t iss, irs, ts_recent, ts_offset;
-	uint64_t due_us, sent_us;
-	const struct tcp_profile *profile; /* NULL: free */
-};
-_Static_assert(sizeof(struct tcp_syn) <= 128, "two cache lines");
-
-struct tcp_wait {
-	struct tcp_tuple tuple;
-	uint32_t snd_nxt, rcv_nxt, ts_recent, ts_offset;
-	uint64_t due_us;
-	bool has_ts, is_used;
-};
-_Static_assert(sizeof(struct tcp_wait) <= 72, "small: there may be many");
-
 /* Free entries of an array, and which come next for reuse. */
 struct tcp_pool {
 	uint32_t *free;
@@ -214,6 +195,10 @@ struct tcp {
 	uint64_t cookies_until_us; /* an ACK may answer a cookie */
 	uint32_t wait_hand;        /* the next TIME-WAIT to go when there is no free one */
 	uint32_t n_bufs, n_rcv_bufs;
+	/* Buffers that nobody has any more: the next to be written to, or given back when the call into the stack ends. opt: a
+	 * request's holds the answer to the next, and its lines are in the cache. */
+	uint32_t n_spares;
+	struct rte_mbuf *spares[TCP_SPARES_MAX];
 	uint64_t now_us;
 	struct tcb *dirty, **dirty_end, *ready, **ready_end;
 	TAILQ_HEAD(, tcb) agains; /* in the order in which they asked */

@@ -90,9 +90,16 @@ int tcp_create(struct tcp **out, const struct tcp_params *p)
 
 struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max)
 {
-	struct rte_mbuf *m =
-		t->n_bufs - t->n_rcv_bufs < n_max ? rte_pktmbuf_alloc(t->p.pool) : NULL;
+	struct rte_mbuf *m = NULL;
 
+	if (likely(t->n_bufs - t->n_rcv_bufs < n_max)) {
+		if (likely(t->n_spares > 0)) {
+			m = t->spares[--t->n_spares];
+			rte_pktmbuf_reset(m);
+		} else {
+			m = rte_pktmbuf_alloc(t->p.pool);
+		}
+	}
 	if (likely(m != NULL))
 		t->n_bufs++;
 	else
@@ -100,17 +107,40 @@ struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max)
 	return m;
 }
 
+/* Whether it is kept, as one of those that are free. */
+static inline bool spare(struct tcp *t, struct rte_mbuf *m)
+{
+	if (unlikely(t->n_spares == TCP_SPARES_MAX || rte_mbuf_refcnt_read(m) > 1
+		    || !RTE_MBUF_DIRECT(m) || m->pool != t->p.pool))
+		return false;
+	t->spares[t->n_spares++] = m;
+	return true;
+}
+
+static void give_spares(struct tcp *t)
+{
+	if (t->n_spares > 0)
+		rte_mempool_put_bulk(t->p.pool, (void *const *)t->spares, t->n_spares);
+	t->n_spares = 0;
+}
+
 void tcp_buf_free(struct tcp *t, struct rte_mbuf *m)
 {
 	t->n_bufs--;
-	rte_pktmbuf_free_seg(m); /* not what it was last sent with */
+	if (likely(spare(t, m))) {
+		m->next = NULL; /* it may have been sent with others */
+		m->nb_segs = 1;
+	} else {
+		rte_pktmbuf_free_seg(m);
+	}
 }
 
 void tcp_buf_free_rcv(struct tcp *t, struct rte_mbuf *m)
 {
 	t->n_rcv_bufs--;
 	t->n_bufs--;
-	rte_pktmbuf_free(m);
+	if (unlikely(m->next != NULL || !spare(t, m)))
+		rte_pktmbuf_free(m);
 }
 
 /* Of what was received. */
@@ -265,6 +295,7 @@ static void flush(struct tcp *t)
 			arm(t, c);
 		}
 	}
+	give_spares(t);
 }
 
 static void tell_ready(struct tcp *t)

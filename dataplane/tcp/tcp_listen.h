@@ -7,6 +7,26 @@
  */
 #include "tcp/tcb.h"
 
+struct tcp_syn {
+	struct tcp_tuple tuple;
+	struct tcp_link link;
+	uint16_t mss;
+	uint8_t flags, snd_wscale; /* TCP_F_TS, TCP_F_SACK */
+	uint8_t has_wscale, n_tries;
+	uint32_t iss, irs, ts_recent, ts_offset;
+	uint64_t due_us, sent_us;
+	const struct tcp_profile *profile; /* NULL: free */
+};
+_Static_assert(sizeof(struct tcp_syn) <= 128, "two cache lines");
+
+struct tcp_wait {
+	struct tcp_tuple tuple;
+	uint32_t snd_nxt, rcv_nxt, ts_recent, ts_offset;
+	uint64_t due_us;
+	bool has_ts, is_used;
+};
+_Static_assert(sizeof(struct tcp_wait) <= 72, "small: there may be many");
+
 /* The first number of a flow, 4 microseconds to a step, and the start of its timestamps. */
 uint32_t tcp_listen_isn(const struct tcp *t, const struct tcp_tuple *tuple, uint32_t *ts_offset);
 
