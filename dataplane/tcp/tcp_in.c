@@ -238,10 +238,82 @@ static bool check(struct tcb *c, struct tcp_in *in)
 	return in->flags & RTE_TCP_ACK_FLAG;
 }
 
-void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *link)
+#define UNUSUAL_FLAGS \
+	(TCP_F_FIN_QUEUED | TCP_F_FIN_RCVD | TCP_F_WANT_ROOM | TCP_F_RECOVERY | TCP_F_TIMED_OUT \
+		| TCP_F_PERSIST)
+#define UNUSUAL_RACK (TCP_RACK_ROUND | TCP_RACK_PROBED | TCP_RACK_PROBED_OLD | TCP_CC_UNDOABLE)
+
+/* Whether nothing has been queued, or one segment, sent and never again. */
+static inline bool has_sent_one(const struct tcb *c)
+{
+	return c->snd_unsent == NULL && c->snd_head == c->snd_tail
+		&& (c->snd_head == NULL || tcp_seg(c->snd_head)->flags == 0);
+}
+
+/* Header prediction (Jacobson 1990): the next request of a connection that asks and waits. It begins at rcv_nxt, where all before has been
+ * read; it acknowledges the one segment that was sent, if any; and nothing is going on otherwise. */
+static inline bool is_expected(const struct tcb *c, const struct tcp_in *in)
+{
+	const uint8_t flags =
+		RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG;
+
+	return in->seq == c->rcv_nxt && in->ack == c->snd_nxt
+		&& in->len - 1 < c->rcv_adv - c->rcv_nxt && (in->flags & flags) == RTE_TCP_ACK_FLAG
+		&& c->state == TCP_S_ESTABLISHED && !(c->flags & UNUSUAL_FLAGS)
+		&& !(c->rack & UNUSUAL_RACK) && (c->n_sacked | c->lost | c->mss_claimed) == 0
+		&& in->o.n_sacks == 0 && in->o.has_ts == !!(c->flags & TCP_F_TS)
+		&& (!in->o.has_ts || seq_leq(c->ts_recent, in->o.tsval)) && c->rcv_head == NULL
+		&& c->ooo == NULL && has_sent_one(c) && c->t->n_rcv_bufs < c->t->p.n_bufs / 2;
+}
+
+/* The same comes of it as below, by the shortest way. */
+static inline void take_expected(struct tcb *c, const struct tcp_in *in)
 {
 	struct tcp *t = c->t;
+	struct rte_mbuf *m = in->m;
 
+	update_window(c, in);
+	if (likely(c->snd_head != NULL)) {
+		tcp_icmp_on_ack(c, in->ack);
+		tcp_loss_ack_only(c);
+	}
+	*tcp_seg(m) = (struct tcp_seg){
+		.seq = in->seq, .len = (uint16_t)in->len, .off = (uint16_t)(m->data_off + in->off)};
+	t->n_rcv_bufs++;
+	t->n_bufs++;
+	c->rcv_nxt += in->len;
+	c->rcv_bytes = in->len;
+	c->rcv_head = c->rcv_tail = m;
+	c->unread_us = (uint16_t)t->now_us;
+	if (++c->n_unacked >= 2)
+		c->flags |= TCP_F_ACK_NOW;
+	else if (c->ack_us == TCP_NEVER)
+		c->ack_us = t->now_us + TCP_ACK_DELAY_US;
+	tcp_mark_ready(t, c);
+}
+
+/* An acceptable segment has come. */
+static inline void note_segment(struct tcb *c, const struct tcp_in *in, const struct tcp_link *link)
+{
+	const struct tcp *t = c->t;
+
+	if (in->o.has_ts && seq_leq(in->seq, c->last_ack_sent)
+		&& seq_leq(c->ts_recent, in->o.tsval)) { /* RFC 7323 4.3 */
+		c->ts_recent = in->o.tsval;
+		c->paws_min = tcp_now_min(t);
+	}
+	c->link = *link;
+	c->rcvd_ms = tcp_now_ms(t);
+	c->n_probes = 0;
+}
+
+void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *link)
+{
+	if (likely(is_expected(c, in))) {
+		note_segment(c, in, link);
+		take_expected(c, in);
+		return;
+	}
 	if (c->state == TCP_S_SYN_SENT) {
 		in_syn_sent(c, in, link);
 		rte_pktmbuf_free(in->m);
@@ -251,14 +323,7 @@ void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *lin
 		rte_pktmbuf_free(in->m);
 		return;
 	}
-	if (in->o.has_ts && seq_leq(in->seq, c->last_ack_sent)
-		&& seq_leq(c->ts_recent, in->o.tsval)) { /* RFC 7323 4.3 */
-		c->ts_recent = in->o.tsval;
-		c->paws_min = tcp_now_min(t);
-	}
-	c->link = *link;
-	c->rcvd_ms = tcp_now_ms(t);
-	c->n_probes = 0;
+	note_segment(c, in, link);
 	if (in->len > 0 || in->flags & RTE_TCP_FIN_FLAG)
 		take_data(c, in);
 	else

@@ -287,6 +287,27 @@ void tcp_loss_ack(struct tcb *c, const struct tcp_in *in, bool is_dup)
 		on_lost(c, tcp_rack_detect(c));
 }
 
+void tcp_loss_ack_only(struct tcb *c)
+{
+	struct rte_mbuf *m = c->snd_head;
+	const uint32_t rtt_us = (uint32_t)c->t->now_us - tcp_seg(m)->sent_us;
+	const uint32_t flight = tcb_flight(c);
+
+	tcp_loss_rtt(c, rtt_us);
+	if (c->flags & TCP_F_SACK) {
+		c->rack_rtt_us = rtt_us;
+		c->rack_timer = TCP_RACK_TIMER_NONE;
+	}
+	c->snd_bytes = 0;
+	c->snd_head = c->snd_tail = NULL;
+	tcp_buf_free(c->t, m);
+	c->snd_una = c->snd_nxt;
+	c->rack = (uint8_t)((c->rack & ~TCP_RACK_VALID) | TCP_RACK_MOVED);
+	c->n_backoffs = 0;
+	c->rtx_us = c->stuck_us = TCP_NEVER;
+	tcp_cc_acked(c, flight, flight);
+}
+
 void tcp_loss_on_timer(struct tcb *c)
 {
 	on_lost(c, tcp_rack_detect(c));

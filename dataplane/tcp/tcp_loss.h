@@ -17,6 +17,10 @@ void tcp_loss_rtt(struct tcb *c, uint32_t rtt_us);
  * RFC 5681 2, but that something is in flight. */
 void tcp_loss_ack(struct tcb *c, const struct tcp_in *in, bool is_dup);
 
+/* As tcp_loss_ack() where that is all there is to it: the queue is one segment, which was sent once, and is acknowledged; nothing is known to
+ * be there out of order or lost, and nothing is being recovered, probed or undone. */
+void tcp_loss_ack_only(struct tcb *c);
+
 /* A sent segment is lost, or its retransmission is. */
 void tcp_loss_mark(struct tcb *c, struct rte_mbuf *m);
 
