@@ -118,6 +118,8 @@ enum tcp_rack_timer {
 	TCP_RACK_TIMER_PTO, /* a probe */
 };
 
+#define TCB_HOT_BYTES 320u
+
 struct tcb {
 	struct tcp_tuple tuple;
 	struct tcp *t;
@@ -128,53 +130,58 @@ struct tcb {
 	uint16_t mss;         /* payload of a full segment, timestamps taken off */
 	uint16_t mss_seen;    /* a payload that got through, the longest that was noticed */
 	uint16_t mss_claimed; /* of a path MTU that is not believed yet, 0: none */
-	uint32_t mss_claimed_seq;
 	uint32_t snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, max_wnd;
 	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: end of the window that the peer knows of */
 	uint32_t ts_recent, ts_offset, last_ack_sent;
 	uint32_t rcv_bytes, snd_bytes; /* unread; queued */
-	uint32_t n_retransmits;
 	struct rte_mbuf *snd_head, *snd_tail, *snd_unsent;
 	struct rte_mbuf *writing; /* of tcp_write_begin(), not in the queue yet */
 	struct rte_mbuf *rcv_head, *rcv_tail, *ooo;
 	uint64_t rtx_us, ack_us, stuck_us; /* deadlines, and when progress ended; TCP_NEVER: none */
-	uint32_t armed_ms;                 /* where it is in the wheel: low bits */
-	uint32_t rcvd_ms;                  /* low bits of when the last segment came */
+	uint32_t
+		armed_ms; /* where it is in the wheel: low bits; once that is past, it may be in none */
+	uint32_t rcvd_ms; /* low bits of when the last segment came */
 	uint32_t srtt_us, rttvar_us, rto_us;
-	uint32_t cwnd, ssthresh, recover;
+	uint32_t cwnd;
 	uint32_t sacked, lost, retrans; /* bytes of segments with these flags */
 	uint32_t
 		n_sacked; /* segments that are there out of order; without SACK: duplicates that said so */
-	uint32_t ooo_stamp; /* segments that came out of order: which range had the last */
-	/* RFC 8985 5.3: of the segment that was sent last among those delivered; low bits of times */
-	uint32_t rack_sent_us, rack_end, rack_rtt_us, rtt_min_us;
-	uint32_t rack_round;       /* snd_nxt when a DSACK came */
-	uint32_t rack_due_us;      /* low bits of the deadline that rack_timer is for */
-	uint32_t reduced_us;       /* low bits of when losses last made ssthresh smaller */
-	struct rte_mbuf *snd_fack; /* the last segment with TCP_SEG_SACKED; NULL: none */
-	uint16_t rtt_min_sec;      /* low bits of when rtt_min_us was measured */
-	uint8_t rack, rack_timer;  /* TCP_RACK_* and TCP_CC_*; enum tcp_rack_timer */
+	uint32_t rack_rtt_us, rtt_min_us; /* of rack_sent_us, below */
+	uint32_t rack_due_us;             /* low bits of the deadline that rack_timer is for */
+	uint16_t rtt_min_sec;             /* low bits of when rtt_min_us was measured */
+	uint8_t rack, rack_timer;         /* TCP_RACK_* and TCP_CC_*; enum tcp_rack_timer */
 	uint8_t reo_mult, reo_persist;
 	uint8_t n_backoffs, n_probes, n_unacked, n_ooo;
 	struct tcp_link link;
-	uint32_t prior_cwnd; /* before it last became smaller */
 	const struct tcp_profile *profile;
 	void *app;
 	struct tcb *dirty_next, *ready_next;
-	TAILQ_ENTRY(tcb) again;
-	uint16_t unread_us;  /* low bits of the time since when there has been something unread */
-	uint16_t paws_min;   /* minutes, low bits of when ts_recent was set */
-	uint32_t limited_ms; /* low bits of when what is out of the window is answered again */
-	uint32_t w_max;      /* CUBIC: cwnd when it last was too much, or less (RFC 9438 4.7) */
-	union {              /* of congestion avoidance, all 0 when it begins */
+	uint16_t unread_us; /* low bits of the time since when there has been something unread */
+	uint16_t paws_min;  /* minutes, low bits of when ts_recent was set */
+	union {             /* of congestion avoidance, all 0 when it begins */
 		uint32_t acked_bytes; /* NewReno: towards the next segment of cwnd */
 		struct {
 			uint32_t w_est, k_ms, epoch_ms; /* RFC 9438 4.1; w_est 0: no epoch */
 		} cubic;
 		uint32_t prior_ssthresh; /* while TCP_CC_UNDOABLE */
 	} cc;
+	uint32_t w_max;      /* CUBIC: cwnd when it last was too much, or less (RFC 9438 4.7) */
+	uint32_t limited_ms; /* low bits of when what is out of the window is answered again */
+	/* what comes as expected needs no more */
+	uint32_t mss_claimed_seq;
+	uint32_t n_retransmits;
+	uint32_t ssthresh, recover;
+	uint32_t ooo_stamp; /* segments that came out of order: which range had the last */
+	/* RFC 8985 5.3: of the segment that was sent last among those delivered; low bits of times */
+	uint32_t rack_sent_us, rack_end;
+	uint32_t rack_round;       /* snd_nxt when a DSACK came */
+	uint32_t reduced_us;       /* low bits of when losses last made ssthresh smaller */
+	uint32_t prior_cwnd;       /* before it last became smaller */
+	struct rte_mbuf *snd_fack; /* the last segment with TCP_SEG_SACKED; NULL: none */
+	TAILQ_ENTRY(tcb) again;
 };
 _Static_assert(sizeof(struct tcb) <= 384, "six cache lines");
+_Static_assert(offsetof(struct tcb, mss_claimed_seq) == TCB_HOT_BYTES, "and five");
 
 /* Free entries of an array, and which come next for reuse. */
 struct tcp_pool {
@@ -200,6 +207,8 @@ struct tcp {
 	uint32_t n_spares;
 	struct rte_mbuf *spares[TCP_SPARES_MAX];
 	uint64_t now_us;
+	uint32_t now_ms; /* the same, low bits */
+	uint16_t now_min;
 	struct tcb *dirty, **dirty_end, *ready, **ready_end;
 	TAILQ_HEAD(, tcb) agains; /* in the order in which they asked */
 	uint64_t limit_us;        /* of challenge ACKs and RSTs: bucket as a time */
@@ -230,12 +239,19 @@ struct tcp_head {
 /* Low bits of milliseconds. */
 static inline uint32_t tcp_now_ms(const struct tcp *t)
 {
-	return (uint32_t)(t->now_us / 1000);
+	return t->now_ms;
 }
 
 static inline uint16_t tcp_now_min(const struct tcp *t)
 {
-	return (uint16_t)(t->now_us / 60000000);
+	return t->now_min;
+}
+
+static inline void tcp_set_now(struct tcp *t, uint64_t now_us)
+{
+	t->now_us = now_us;
+	t->now_ms = (uint32_t)(now_us / 1000);
+	t->now_min = (uint16_t)(now_us / 60000000);
 }
 
 static inline uint32_t tcb_flight(const struct tcb *c)

@@ -52,9 +52,10 @@ static bool alloc_tables(struct tcp *t)
 	t->links = rte_malloc_socket("tcp", n * sizeof(*t->links), 64, p->socket_id);
 	if (t->tcbs == NULL || t->syns == NULL || t->waits == NULL || t->links == NULL)
 		return false;
-	arrays[TCP_KIND_TCB] = (struct tcp_flow_array){t->tcbs, sizeof(*t->tcbs)};
-	arrays[TCP_KIND_SYN] = (struct tcp_flow_array){t->syns, sizeof(*t->syns)};
-	arrays[TCP_KIND_WAIT] = (struct tcp_flow_array){t->waits, sizeof(*t->waits)};
+	arrays[TCP_KIND_TCB] = (struct tcp_flow_array){t->tcbs, sizeof(*t->tcbs), TCB_HOT_BYTES};
+	arrays[TCP_KIND_SYN] = (struct tcp_flow_array){t->syns, sizeof(*t->syns), sizeof(*t->syns)};
+	arrays[TCP_KIND_WAIT] =
+		(struct tcp_flow_array){t->waits, sizeof(*t->waits), sizeof(*t->waits)};
 	arrays[0] = arrays[TCP_KIND_TCB];
 	return pool_init(&t->tcb_pool, p->n_conns, p->socket_id)
 		&& pool_init(&t->syn_pool, p->n_syns, p->socket_id)
@@ -80,7 +81,7 @@ int tcp_create(struct tcp **out, const struct tcp_params *p)
 	}
 	wheel_init(&t->wheel, t->links, p->n_conns + p->n_syns + p->n_time_waits,
 		(uint32_t)(p->now_us / 1000), 0);
-	t->now_us = p->now_us;
+	tcp_set_now(t, p->now_us);
 	t->dirty_end = &t->dirty;
 	t->ready_end = &t->ready;
 	TAILQ_INIT(&t->agains);
@@ -135,12 +136,17 @@ void tcp_buf_free(struct tcp *t, struct rte_mbuf *m)
 	}
 }
 
-void tcp_buf_free_rcv(struct tcp *t, struct rte_mbuf *m)
+static inline void free_rcv_buf(struct tcp *t, struct rte_mbuf *m)
 {
 	t->n_rcv_bufs--;
 	t->n_bufs--;
 	if (unlikely(m->next != NULL || !spare(t, m)))
 		rte_pktmbuf_free(m);
+}
+
+void tcp_buf_free_rcv(struct tcp *t, struct rte_mbuf *m)
+{
+	free_rcv_buf(t, m);
 }
 
 /* Of what was received. */
@@ -204,7 +210,7 @@ struct tcb *tcp_take_tcb(struct tcp *t, const struct tcp_tuple *tuple, const str
 	c->link = *link;
 	c->profile = profile;
 	c->rtx_us = c->ack_us = c->stuck_us = TCP_NEVER;
-	c->rcvd_ms = tcp_now_ms(t);
+	c->rcvd_ms = c->armed_ms = tcp_now_ms(t);
 	return c;
 }
 
@@ -266,7 +272,7 @@ static void arm(struct tcp *t, struct tcb *c)
 	const int64_t left_us = (int64_t)(int32_t)(c->armed_ms - tcp_now_ms(t)) * 1000;
 	uint32_t due_ms;
 
-	if (is_armed(t, c) && tcp_in_soon_us(c) >= t->now_us + (uint64_t)left_us)
+	if (likely(left_us > 0 && tcp_in_soon_us(c) >= t->now_us + (uint64_t)left_us))
 		return;
 	due_ms = (uint32_t)((tcp_in_due_us(c) + 999) / 1000);
 	if (is_armed(t, c) && (int32_t)(due_ms - c->armed_ms) >= 0)
@@ -430,7 +436,7 @@ void tcp_input(struct tcp *t, struct burst *b, const uint8_t *sel, unsigned n, u
 	struct tcp_in in[BURST_MAX];
 	unsigned n_in = 0;
 
-	t->now_us = now_us;
+	tcp_set_now(t, now_us);
 	for (unsigned k = 0; k < n; k++)
 		prefetch_buf(b->m[sel[k]]);
 	for (unsigned k = 0; k < n; k++)
@@ -458,6 +464,7 @@ static void on_due(struct tcp *t, uint32_t entry)
 		tcp_listen_syn_due(t, entry - t->p.n_conns);
 	} else {
 		c = &t->tcbs[entry];
+		c->armed_ms = tcp_now_ms(t);
 		if (c->state != TCP_S_CLOSED && tcp_in_due_us(c) <= t->now_us)
 			tcp_in_due(c);
 		tcp_mark_dirty(t, c);
@@ -470,8 +477,8 @@ void tcp_poll(struct tcp *t, uint64_t now_us)
 	struct tcb *c;
 	unsigned n;
 
-	t->now_us = now_us;
-	n = wheel_due_bulk(&t->wheel, (uint32_t)(now_us / 1000), due, N_DUE_MAX);
+	tcp_set_now(t, now_us);
+	n = wheel_due_bulk(&t->wheel, tcp_now_ms(t), due, N_DUE_MAX);
 	for (unsigned i = 0; i < n; i++)
 		on_due(t, due[i]);
 	while ((c = TAILQ_FIRST(&t->agains)) != NULL) {
@@ -485,7 +492,7 @@ void tcp_poll(struct tcp *t, uint64_t now_us)
 
 void tcp_flush(struct tcp *t, uint64_t now_us)
 {
-	t->now_us = now_us;
+	tcp_set_now(t, now_us);
 	flush(t);
 }
 
@@ -579,7 +586,7 @@ struct tcb *tcp_open(struct tcp *t, const struct tcp_profile *profile, const str
 	struct tcp_tuple tuple;
 	struct tcb *c;
 
-	t->now_us = now_us;
+	tcp_set_now(t, now_us);
 	tcp_flow_tuple(&tuple, peer);
 	if (tuple.dport == 0 ? !choose_port(t, peer, &tuple)
 			     : tcp_flow_find(t->flow, &tuple) != TCP_FLOW_NONE)
@@ -653,7 +660,7 @@ void tcp_consume(struct tcb *c, uint32_t n)
 		c->rcv_head = s->next;
 		if (c->rcv_head == NULL)
 			c->rcv_tail = NULL;
-		tcp_buf_free_rcv(c->t, m);
+		free_rcv_buf(c->t, m);
 	}
 	if (!(c->flags & TCP_F_DIRTY) && (c->state == TCP_S_TIME_WAIT || tcp_out_opens_window(c)))
 		tcp_mark_dirty(c->t, c);
@@ -843,6 +850,8 @@ bool tcp_check(const struct tcp *t)
 			|| (!(c->flags & TCP_F_DIRTY)
 				&& (!is_armed(t, c) || armed_us(c) >= tcp_in_due_us(c) + 1000)))
 			return false; /* I1 */
+		if ((int32_t)(c->armed_ms - tcp_now_ms(t)) > 0 && !is_armed(t, c))
+			return false;
 		if (!check_snd(c, &n_bufs) || !check_rcv(c, &n_rcv) || !tcp_reass_check(c, &n_rcv))
 			return false;
 	}

@@ -7,7 +7,7 @@
  *  I2  spilled[b] is the number of entries whose own bucket is b and that are elsewhere
  *
  * A search of a burst goes through it three times, so that the misses of its memory overlap: buckets, entries, tuples. Entries come
- * whole, as who looks for one goes on with it.
+ * with what who looks for one goes on with.
  */
 #include "tcp/tcp_flow.h"
 
@@ -17,6 +17,7 @@
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
 
+#include <emmintrin.h>
 #include <errno.h>
 #include <string.h>
 
@@ -75,10 +76,19 @@ static const struct tcp_tuple *tuple_of(const struct tcp_flow *f, uint32_t ref)
 		+ (size_t)a->stride * TCP_FLOW_IDX(ref));
 }
 
+/* opt: of an IPv4 tuple what is not 0 in all of them. */
 static uint32_t hash_of(const struct tcp_tuple *tuple)
 {
-	return (uint32_t)keyhash(tuple, sizeof(*tuple));
+	uint32_t words[4] = {0};
+
+	if (unlikely(tuple->family != 4))
+		return (uint32_t)keyhash(tuple, sizeof(*tuple));
+	memcpy(&words[0], tuple->src, 4);
+	memcpy(&words[1], tuple->dst, 4);
+	memcpy(&words[2], &tuple->sport, 4);
+	return (uint32_t)keyhash(words, sizeof(words));
 }
+_Static_assert(offsetof(struct tcp_tuple, dport) == offsetof(struct tcp_tuple, sport) + 2, "");
 
 static bool is_same(const struct tcp_tuple *a, const struct tcp_tuple *b)
 {
@@ -105,21 +115,25 @@ uint32_t tcp_flow_find(const struct tcp_flow *f, const struct tcp_tuple *tuple)
 	return find_hashed(f, tuple, hash_of(tuple));
 }
 
-/* Whatever of the bucket has this hash. opt: no branch for each slot. */
-static uint32_t likely_ref(const struct bucket *b, uint32_t hash)
+/* The first of the bucket that has this hash. opt: all of them at once. */
+static inline uint32_t likely_ref(const struct bucket *b, uint32_t hash)
 {
-	uint32_t ref = TCP_FLOW_NONE;
+	const __m128i *const hashes = (const __m128i *)(const void *)b->hash;
+	const __m128i want = _mm_set1_epi32((int)hash);
+	const __m128i low = _mm_cmpeq_epi32(_mm_load_si128(hashes), want);
+	const __m128i high = _mm_cmpeq_epi32(_mm_load_si128(hashes + 1), want);
+	const uint32_t found = (uint32_t)_mm_movemask_epi8(_mm_packs_epi32(low, high));
 
-	for (unsigned s = 0; s < SLOTS; s++)
-		ref = b->hash[s] == hash ? b->ref[s] : ref;
-	return ref;
+	return found != 0 ? b->ref[__builtin_ctz(found) / 2] : TCP_FLOW_NONE;
 }
+_Static_assert(SLOTS == 8, "two registers of hashes");
 
 static void prefetch_entry(const struct tcp_flow *f, uint32_t ref)
 {
 	const uint8_t *entry = (const uint8_t *)tuple_of(f, ref);
 
-	for (uint32_t at = 0; at < f->arrays[TCP_FLOW_KIND(ref)].stride; at += RTE_CACHE_LINE_SIZE)
+	for (uint32_t at = 0; at < f->arrays[TCP_FLOW_KIND(ref)].n_fetched;
+		at += RTE_CACHE_LINE_SIZE)
 		rte_prefetch0(entry + at);
 }
 

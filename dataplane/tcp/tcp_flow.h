@@ -33,6 +33,7 @@ struct tcp_flow;
 struct tcp_flow_array {
 	const void *base;
 	uint32_t stride;
+	uint32_t n_fetched; /* bytes that are fetched when one is looked for in bulk */
 };
 
 /* Cold. For n entries of all kinds; arrays[kind]. 0 or -ENOMEM. */

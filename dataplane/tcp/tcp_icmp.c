@@ -165,7 +165,7 @@ bool tcp_icmp(struct tcp *t, struct burst *b, unsigned i, uint64_t now_us)
 	c = find(t, &q, rte_be_to_cpu_32(be), &is_ours);
 	if (!is_ours)
 		return false;
-	t->now_us = now_us;
+	tcp_set_now(t, now_us);
 	if (c == NULL || !is_intact(m, p)) {
 		t->stats.icmp_ignored++;
 	} else if (class_of(m, p) == ICMP_TOO_BIG) {

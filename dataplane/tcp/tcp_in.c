@@ -100,6 +100,7 @@ static void in_syn_sent(struct tcb *c, struct tcp_in *in, const struct tcp_link 
 	c->snd_wl2 = in->ack;
 	c->state = TCP_S_ESTABLISHED;
 	wheel_del(&t->wheel, (uint32_t)(c - t->tcbs)); /* it may have to be probed before that */
+	c->armed_ms = tcp_now_ms(t);
 	c->rcvd_ms = tcp_now_ms(t);
 	if (c->n_backoffs == 1) /* it was sent once */
 		tcp_loss_rtt(c, (uint32_t)RTE_MIN(t->now_us - c->stuck_us, (uint64_t)UINT32_MAX));
@@ -112,7 +113,7 @@ static void in_syn_sent(struct tcb *c, struct tcp_in *in, const struct tcp_link 
 }
 
 /* The window of an acceptable segment (RFC 9293 3.10.7.4: WL1, WL2). */
-static void update_window(struct tcb *c, const struct tcp_in *in)
+static inline void update_window(struct tcb *c, const struct tcp_in *in)
 {
 	const uint32_t wnd = (uint32_t)rte_be_to_cpu_16(in->h->rx_win) << c->snd_wscale;
 

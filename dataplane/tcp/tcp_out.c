@@ -25,15 +25,19 @@ static inline void put_ether(
 	const rte_be16_t type = l->n_ip == sizeof(struct rte_ipv4_hdr)
 		? RTE_BE16(RTE_ETHER_TYPE_IPV4)
 		: RTE_BE16(RTE_ETHER_TYPE_IPV6);
-	const struct rte_ether_hdr eh = {.dst_addr = link->mac,
-		.src_addr = t->p.ifaces->of[link->iface].mac,
-		.ether_type = is_tagged ? RTE_BE16(RTE_ETHER_TYPE_VLAN) : type};
-	const struct rte_vlan_hdr vh = {.vlan_tci = link->vlan_tci, .eth_proto = type};
 
 	/* as bytes: what is left of a payload may begin anywhere */
-	memcpy(to, &eh, sizeof(eh));
-	if (is_tagged)
-		memcpy(to + sizeof(eh), &vh, sizeof(vh));
+	memcpy(to, &link->mac, RTE_ETHER_ADDR_LEN);
+	memcpy(to + RTE_ETHER_ADDR_LEN, &t->p.ifaces->of[link->iface].mac, RTE_ETHER_ADDR_LEN);
+	to += (size_t)2 * RTE_ETHER_ADDR_LEN;
+	if (is_tagged) {
+		const rte_be16_t tagged = RTE_BE16(RTE_ETHER_TYPE_VLAN);
+
+		memcpy(to, &tagged, sizeof(tagged));
+		memcpy(to + 2, &link->vlan_tci, sizeof(link->vlan_tci));
+		to += sizeof(struct rte_vlan_hdr);
+	}
+	memcpy(to, &type, sizeof(type));
 }
 
 /* The IPv4 header, n bytes of TCP behind it. */
@@ -161,7 +165,8 @@ static void put_headers_slow(
 	put_headers(t, m, from, h, opts, l);
 }
 
-void tcp_out_frame(
+/* opt: inlined where nearly all segments are sent, so that what the header says need not be written down first. */
+static __rte_always_inline void send_frame(
 	struct tcp *t, struct rte_mbuf *m, const struct tcp_from *from, const struct tcp_head *h)
 {
 	if (likely(from->tuple->family == 4 && !from->link->has_vlan && tcp_wire_is_ts(&h->o)))
@@ -172,6 +177,12 @@ void tcp_out_frame(
 		put_headers_slow(t, m, from, h);
 	t->stats.segments_out++;
 	t->p.ops->output(t->p.ctx, from->link->iface, m, from->profile);
+}
+
+void tcp_out_frame(
+	struct tcp *t, struct rte_mbuf *m, const struct tcp_from *from, const struct tcp_head *h)
+{
+	send_frame(t, m, from, h);
 }
 
 void tcp_out_bare(struct tcp *t, const struct tcp_from *from, const struct tcp_head *h)
@@ -245,7 +256,8 @@ static inline uint16_t take_window(struct tcb *c)
 }
 
 /* A header of the connection; it acknowledges all there is. */
-static inline void head_of(struct tcb *c, uint8_t flags, uint32_t seq, struct tcp_head *h)
+static __rte_always_inline void head_of(
+	struct tcb *c, uint8_t flags, uint32_t seq, struct tcp_head *h)
 {
 	h->seq = seq; /* opt: one by one, as room for SACK blocks need not be cleared */
 	h->ack = c->rcv_nxt;
@@ -255,7 +267,7 @@ static inline void head_of(struct tcb *c, uint8_t flags, uint32_t seq, struct tc
 	tcp_wire_init(&h->o);
 	if (likely(c->flags & TCP_F_TS)) {
 		h->o.has_ts = true;
-		h->o.tsval = tcp_out_ts(c->ts_offset, c->t->now_us);
+		h->o.tsval = c->ts_offset + tcp_now_ms(c->t); /* tcp_out_ts() of now */
 		h->o.tsecr = c->ts_recent;
 	}
 	c->last_ack_sent = c->rcv_nxt;
@@ -320,7 +332,7 @@ static inline struct rte_mbuf *frame_of(struct tcb *c, struct rte_mbuf *m, uint1
 }
 
 /* The segment's payload, no more than mss of it, and headers. */
-static bool transmit(struct tcb *c, struct rte_mbuf *m)
+static __rte_always_inline bool transmit_inline(struct tcb *c, struct rte_mbuf *m)
 {
 	struct tcp_seg *s = tcp_seg(m);
 	struct tcp *t = c->t;
@@ -338,8 +350,13 @@ static bool transmit(struct tcb *c, struct rte_mbuf *m)
 	s->sent_us = (uint32_t)t->now_us;
 	if (c->ooo == NULL || !(c->flags & TCP_F_SACK))
 		is_acked(c);
-	tcp_out_frame(t, out, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
+	send_frame(t, out, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
 	return true;
+}
+
+static bool transmit(struct tcb *c, struct rte_mbuf *m)
+{
+	return transmit_inline(c, m);
 }
 
 /* Cuts the segment behind n bytes: the rest is one of its own, unless queues hold n_max mbufs. */
@@ -409,7 +426,7 @@ static inline bool fits_window(struct tcb *c, struct rte_mbuf *m)
 	return n == len || split(c, m, n, c->t->p.n_bufs / 2);
 }
 
-static bool may_send(struct tcb *c, struct rte_mbuf *m)
+static inline bool may_send(struct tcb *c, struct rte_mbuf *m)
 {
 	const uint32_t n = RTE_MIN((uint32_t)tcp_seg(m)->len, (uint32_t)c->mss);
 
@@ -420,11 +437,11 @@ static bool may_send(struct tcb *c, struct rte_mbuf *m)
 	return fits_window(c, m);
 }
 
-static bool transmit_new(struct tcb *c)
+static inline bool transmit_new(struct tcb *c)
 {
 	struct rte_mbuf *m = c->snd_unsent;
 
-	if (!transmit(c, m))
+	if (!transmit_inline(c, m))
 		return false;
 	c->snd_nxt += tcp_seg_span(m);
 	c->snd_unsent = tcp_seg(m)->next;
@@ -510,7 +527,7 @@ static void send_trains(struct tcb *c, uint32_t n_max)
 		send_train(c, &r);
 }
 
-static void send_new(struct tcb *c)
+static inline void send_new(struct tcb *c)
 {
 	const struct iface *f = &c->t->p.ifaces->of[c->link.iface];
 
@@ -578,7 +595,7 @@ static void queue_fin(struct tcb *c)
 }
 
 /* Deadlines that follow from what is on its way now. */
-static void set_deadlines(struct tcb *c)
+static inline void set_deadlines(struct tcb *c)
 {
 	const uint64_t now_us = c->t->now_us;
 	const bool is_stuck = c->snd_head != NULL;
@@ -599,7 +616,8 @@ static void set_deadlines(struct tcb *c)
 			: TCP_NEVER;
 		c->flags &= (uint16_t)~TCP_F_PERSIST;
 	}
-	tcp_rack_schedule(c);
+	if (c->flags & TCP_F_SACK)
+		tcp_rack_schedule(c);
 	if (!is_stuck)
 		c->stuck_us = TCP_NEVER;
 	else if (c->stuck_us == TCP_NEVER)
@@ -614,7 +632,8 @@ void tcp_out_run(struct tcb *c)
 		return;
 	if ((c->flags & (TCP_F_FIN_WANTED | TCP_F_FIN_QUEUED)) == TCP_F_FIN_WANTED)
 		queue_fin(c);
-	retransmit_lost(c);
+	if (unlikely(c->lost != c->retrans))
+		retransmit_lost(c);
 	if (c->lost == c->retrans)
 		send_new(c);
 	/* a segment has said what the window is */

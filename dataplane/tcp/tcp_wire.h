@@ -69,7 +69,10 @@ static inline uint64_t tcp_wire_put_ts(uint8_t *to, const struct tcp_opts *o)
 	const rte_be32_t w[3] = {
 		RTE_BE32(TCP_WIRE_TS_HEAD), rte_cpu_to_be_32(o->tsval), rte_cpu_to_be_32(o->tsecr)};
 
-	memcpy(to, w, sizeof(w));
+	memcpy(to, &w[0],
+		4); /* opt: one by one, as what is written in pieces is slow to read whole */
+	memcpy(to + 4, &w[1], 4);
+	memcpy(to + 8, &w[2], 4);
 	return (uint64_t)w[0] + w[1] + w[2];
 }
 

@@ -6,18 +6,24 @@
 #include "tcp/tcb.h"
 #include "tcp/tcp.h"
 
-static bool can_write(const struct tcb *c)
+/* Bytes that may be queued beside those that are; 0: none, or not any more. */
+static inline uint32_t room_of(const struct tcb *c)
 {
-	return (c->state == TCP_S_ESTABLISHED || c->state == TCP_S_CLOSE_WAIT)
-		&& !(c->flags & TCP_F_FIN_WANTED) && c->snd_bytes < tcp_snd_max(c->profile);
+	const uint32_t max = tcp_snd_max(c->profile);
+
+	if (unlikely((c->state != TCP_S_ESTABLISHED && c->state != TCP_S_CLOSE_WAIT)
+		    || c->flags & TCP_F_FIN_WANTED || c->snd_bytes >= max))
+		return 0;
+	return max - c->snd_bytes;
 }
 
 bool tcp_write_begin(struct tcb *c, uint8_t **p, uint8_t **end)
 {
 	struct rte_mbuf *m = c->snd_unsent != NULL ? c->snd_tail : NULL;
-	uint32_t room;
+	const uint32_t room = room_of(c);
+	struct tcp_seg *s;
 
-	if (!can_write(c))
+	if (unlikely(room == 0))
 		return false;
 	if (m == NULL || tcp_seg(m)->len >= c->mss) {
 		/* the other half is for what comes */
@@ -30,9 +36,9 @@ bool tcp_write_begin(struct tcb *c, uint8_t **p, uint8_t **end)
 				: c->snd_nxt};
 		c->writing = m;
 	}
-	room = RTE_MIN((uint32_t)c->mss - tcp_seg(m)->len, tcp_snd_max(c->profile) - c->snd_bytes);
-	*p = (uint8_t *)m->buf_addr + tcp_seg(m)->off + tcp_seg(m)->len;
-	*end = *p + room;
+	s = tcp_seg(m);
+	*p = (uint8_t *)m->buf_addr + s->off + s->len;
+	*end = *p + RTE_MIN((uint32_t)c->mss - s->len, room);
 	return true;
 }
 
@@ -97,8 +103,7 @@ uint32_t tcp_write_ref(
 
 	if (c->snd_unsent == NULL || tcp_seg(c->snd_tail)->len < c->mss || !tcp_write_takes_refs(c))
 		return 0;
-	while (end - p >= c->mss && can_write(c)
-		&& tcp_snd_max(c->profile) - c->snd_bytes >= c->mss) {
+	while (end - p >= c->mss && room_of(c) >= c->mss) {
 		struct rte_mbuf *m = tcp_buf_take(c->t, c->t->p.n_bufs / 2 - c->t->p.n_bufs / 64);
 
 		if (m == NULL)

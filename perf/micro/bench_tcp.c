@@ -81,7 +81,8 @@ static void *up(const struct bench_case *c)
 	x->asked = shim_alloc(x->n * sizeof(x->asked[0]));
 	x->idx = shim_shuffled(x->n);
 	x->hash = rte_hash_create(&hp);
-	arrays[TCP_KIND_TCB] = (struct tcp_flow_array){x->tcbs, sizeof(x->tcbs[0])};
+	arrays[TCP_KIND_TCB] =
+		(struct tcp_flow_array){x->tcbs, sizeof(x->tcbs[0]), sizeof(x->tcbs[0])};
 	if (x->hash == NULL || tcp_flow_create(&x->flow, x->n, arrays, SOCKET_ID_ANY) != 0
 		|| !fill(x)) {
 		down(x);

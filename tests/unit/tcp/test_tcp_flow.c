@@ -46,8 +46,9 @@ static void look_for_all(const struct tcp_flow *f)
 
 static void finds_what_is_in(void **state)
 {
-	const struct tcp_flow_array arrays[TCP_N_KINDS] = {[TCP_KIND_TCB] = {tcbs, sizeof(tcbs[0])},
-		[TCP_KIND_WAIT] = {waits, sizeof(waits[0])}};
+	const struct tcp_flow_array arrays[TCP_N_KINDS] = {
+		[TCP_KIND_TCB] = {tcbs, sizeof(tcbs[0]), sizeof(tcbs[0])},
+		[TCP_KIND_WAIT] = {waits, sizeof(waits[0]), sizeof(waits[0])}};
 	struct tcp_flow *f;
 	uint32_t n = 0, n_full = 0;
 
@@ -103,7 +104,7 @@ static void a_million_fit(void **state)
 	const uint32_t n = 1000000;
 	struct tcp_tuple *tuples = calloc(n, sizeof(*tuples));
 	const struct tcp_flow_array arrays[TCP_N_KINDS] = {
-		[TCP_KIND_TCB] = {tuples, sizeof(tuples[0])}};
+		[TCP_KIND_TCB] = {tuples, sizeof(tuples[0]), sizeof(tuples[0])}};
 	struct tcp_flow *f;
 
 	(void)state;
