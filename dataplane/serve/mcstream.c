@@ -166,6 +166,7 @@ static inline void consume(struct mcstream_conn *c)
 {
 	if (c->taken > 0)
 		c->ops->consume(c, c->taken);
+	c->n_unread -= c->taken;
 	c->taken = 0;
 }
 
@@ -385,7 +386,7 @@ static inline void take(struct mcstream_conn *c, uint32_t n)
 }
 
 /* Whether there are unread bytes: c->len of them. */
-static bool peek(struct mcstream_conn *c)
+static inline bool peek(struct mcstream_conn *c)
 {
 	struct mcstream *s = c->s;
 
@@ -393,11 +394,9 @@ static bool peek(struct mcstream_conn *c)
 		uint32_t n;
 
 		if (c->len == 0) {
-			c->p = c->ops->peek(c, c->taken, &c->len);
-			if (c->p == NULL) {
-				c->len = 0;
+			if (c->taken == c->n_unread)
 				return false;
-			}
+			c->p = c->ops->peek(c, c->taken, &c->len);
 		}
 		n = RTE_MIN(s->swallow, c->len);
 		if (likely(n == 0))
@@ -432,6 +431,7 @@ static void drop_front(struct mcstream *s, uint32_t n)
 static void drop_unread(struct mcstream_conn *c, uint32_t n)
 {
 	c->ops->consume(c, c->taken + n);
+	c->n_unread -= c->taken + n;
 	c->taken = 0;
 	c->p = NULL;
 	c->len = 0;

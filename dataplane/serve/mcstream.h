@@ -60,6 +60,7 @@ struct mcstream_conn {
 	struct mc_out out; /* first: what grow() gets */
 	struct mcstream *s;
 	const struct mcstream_ops *ops;
+	uint32_t n_unread; /* bytes that peek() gives in all, as the run begins */
 
 	uint8_t stop;        /* enum mcstream_stop  out */
 	uint32_t n_requests; /* out */

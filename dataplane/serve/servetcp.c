@@ -260,11 +260,15 @@ static bool may_write(struct mcstream_conn *c, uint32_t before, uint32_t n)
 	const uint32_t n_open = r->begin != NULL ? (uint32_t)(r->mc.out.p - r->begin) : 0;
 	const uint32_t n_queued = tcp_queued(r->conn->c);
 	const uint32_t n_bytes = n_queued + n_open + before;
-	const uint64_t n_read = r->conn->n_written - n_queued;
-	const uint32_t left =
-		bufs_left(st, n_read >= READER_TIMES * ((uint64_t)n_bytes + n + BUF_BYTES));
-	const uint32_t n_bufs = n > 0 ? n / BUF_BYTES + 1 : 0;
+	uint32_t left, n_bufs;
+	uint64_t n_read;
 
+	/* opt: what nearly all are asked before they are read */
+	if (likely((n_bytes | n) == 0 && bufs_left(st, false) > 0))
+		return true;
+	n_read = r->conn->n_written - n_queued;
+	left = bufs_left(st, n_read >= READER_TIMES * ((uint64_t)n_bytes + n + BUF_BYTES));
+	n_bufs = n > 0 ? n / BUF_BYTES + 1 : 0;
 	if (n_bytes >= RTE_MIN(FULL_BYTES, left * (BUF_BYTES / LEFT_PART)))
 		return false;
 	/* half of what is left is for others, so that short answers always find some */
@@ -351,6 +355,10 @@ static void settle(struct servetcp *st, struct run_conn *r)
 
 	end_write(r);
 	k->n_requests += r->mc.n_requests;
+	/* opt: nothing, nearly always */
+	if (likely(r->mc.stop == MCSTREAM_EMPTY && k->list == LIST_NONE
+		    && !mcstream_is_waiting(&k->stream) && !tcp_is_eof(k->c)))
+		return;
 	if (unlikely(is_cut_off)) {
 		st->stats.answers_cut++;
 		tcp_abort(k->c);
@@ -454,6 +462,7 @@ static void on_ready(void *ctx, struct tcb *const *c, unsigned n)
 			r->mc.out = (struct mc_out){.grow = grow, .refer = refer};
 			r->mc.s = &conn->stream;
 			r->mc.ops = &stream_ops;
+			r->mc.n_unread = tcp_unread(conn->c);
 			n_run++;
 		}
 		if (n_run > 0)

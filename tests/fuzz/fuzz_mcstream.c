@@ -242,6 +242,10 @@ static void run(struct line *const *some, unsigned n, uint32_t share)
 	for (unsigned i = 0; i < n; i++)
 		if (!some[i]->is_over) {
 			some[i]->n_out_before = some[i]->n_out;
+			some[i]->c.n_unread = 0;
+			for (uint32_t k = some[i]->first; k < some[i]->n_chunks; k++)
+				some[i]->c.n_unread +=
+					some[i]->chunks[k].len - some[i]->chunks[k].used;
 			now[n_now] = some[i];
 			conns[n_now++] = &some[i]->c;
 		}

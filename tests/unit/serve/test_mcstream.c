@@ -157,10 +157,14 @@ static void arrive(struct line *l, uint32_t n)
 static void run(struct line **lines, unsigned n, uint32_t share)
 {
 	const struct mcstream_run r = {.s = &servemc, .stock = stock, .share = share};
-	struct mcstream_conn *conns[LINES_MAX];
+	struct mcstream_conn *conns[LINES_MAX] = {NULL};
 
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		conns[i] = &lines[i]->c;
+		conns[i]->n_unread = 0;
+		for (uint32_t k = lines[i]->first; k < lines[i]->n; k++)
+			conns[i]->n_unread += lines[i]->chunks[k].len - lines[i]->chunks[k].used;
+	}
 	mcstream_run_bulk(&r, conns, n);
 	for (unsigned i = 0; i < n; i++)
 		drain(lines[i]);
