@@ -419,7 +419,7 @@ static int read_repetition(struct reader *r, json_t *b)
 	static const char suffix[] = "/manual_time";
 	const char *metric = r->metric;
 	char name[NAME_MAX_BYTES], *at;
-	double value;
+	double value = 0; /* gcc 12 without link-time optimisation does not see that it is set */
 
 	if (json_is_true(json_object_get(b, "error_occurred"))) {
 		r->d->n_failed++;
