@@ -19,10 +19,13 @@
 
 struct genframe {
 	uint8_t head
-		[GENFRAME_HEAD_MAX]; /* Ethernet, IP and TCP or UDP; lengths, sources and checksums 0 */
+		[GENFRAME_HEAD_MAX]; /* Ethernet, IP and TCP or UDP; lengths, the last four bytes of the source, ports and checksums 0 */
 	uint8_t head_len, l4, family, proto;
-	uint8_t client[16]; /* the first one */
-	uint32_t n_clients;
+	uint8_t client[16];               /* the first one */
+	uint32_t first_client, n_clients; /* the first: its last four bytes */
+	uint64_t
+		reciprocal; /* 2^64 by the clients, rounded up: flows up to flow_max are divided by a multiplication */
+	uint32_t flow_max;
 	uint64_t ip_sum, l4_sum; /* of what is the same in all frames */
 };
 
@@ -50,7 +53,7 @@ struct genframe_text {
 	uint8_t tcp_flags; /* TCP */
 };
 
-/* Hot. Writes the headers of a frame of this flow. Returns the frame's bytes, without padding or frame checksum. */
+/* Hot. Writes the headers of a frame of this flow, head_len bytes. Returns the frame's bytes, without padding or frame checksum. */
 uint32_t genframe_write(
 	const struct genframe *f, uint8_t *to, uint64_t flow, const struct genframe_text *t);
 

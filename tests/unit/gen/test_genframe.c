@@ -139,6 +139,33 @@ static void flows_are_clients_and_ports(void **state)
 	assert_int_equal(genframe_flows_max(&f), ((1u << 24) - 2) * (uint64_t)GENFRAME_PORTS);
 }
 
+/* Flows go through all clients, then to the next port, however many clients there are: against plain division. */
+static void flows_are_split_exactly(void **state)
+{
+	uint64_t random = 9;
+
+	(void)state;
+	for (unsigned len = 8; len <= 32; len++) {
+		init(4, IPPROTO_UDP, (uint8_t)len);
+		for (unsigned k = 0; k < 20000; k++) {
+			const uint64_t r = genzipf_random(&random), near = f.n_clients * (r >> 52);
+			const uint64_t flows[] = {k, r >> 32, r >> 24, near, near - 1, near + 1,
+				UINT32_MAX - (r >> 60), UINT32_MAX + (r >> 60)};
+
+			for (unsigned i = 0; i < sizeof(flows) / sizeof(*flows); i++) {
+				const uint64_t flow = flows[i] % genframe_flows_max(&f);
+				uint32_t address, first;
+				uint16_t port;
+
+				genframe_source(&f, flow, (uint8_t *)&address, &port);
+				memcpy(&first, f.client, 4);
+				assert_int_equal(ntohl(address) - ntohl(first), flow % f.n_clients);
+				assert_int_equal(ntohs(port), 1024 + flow / f.n_clients);
+			}
+		}
+	}
+}
+
 /* Puts headers in front of the packet in `frame`, as a balancer does; returns the bytes. */
 static uint32_t wrap(uint32_t len, bool is_gue, uint8_t outer)
 {
@@ -238,6 +265,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_are_whole_and_found_again),
 		cmocka_unit_test(flows_are_clients_and_ports),
+		cmocka_unit_test(flows_are_split_exactly),
 		cmocka_unit_test(marks_are_found_in_tunnels),
 		cmocka_unit_test(nothing_outside_is_read),
 	};
