@@ -46,6 +46,16 @@ static inline unsigned genpace_count(
 	return n;
 }
 
+/* How many of n frames from number `first` on, n at least 1, were due more than late_cyc before `now`. */
+static inline unsigned genpace_late(
+	const struct genpace *p, uint64_t first, unsigned n, uint64_t now, uint64_t late_cyc)
+{
+	if (now <= genpace_due(p, first)
+			+ late_cyc) /* opt: the first one was due before all others */
+		return 0;
+	return genpace_count(p, first, now - late_cyc - 1, n);
+}
+
 #define GENPACE_SIZES 12
 
 /* Lengths of frames, their checksum (4 bytes) included, as they follow one another. */

@@ -46,6 +46,7 @@ int genrun_init(struct genrun *r)
 {
 	r->hz = rte_get_tsc_hz();
 	r->ns_per_cyc = 1e9 / (double)r->hz;
+	r->ns_mult = (uint64_t)(r->ns_per_cyc * 0x1p32 + 0.5);
 	r->late_cyc = r->hz / 1000000 * r->late_us;
 	r->deadline_cyc =
 		r->deadline_s > 0 ? (uint64_t)(r->deadline_s * (double)r->hz) : UINT64_MAX;
@@ -73,13 +74,24 @@ static inline bool is_stopped(const struct genrun *r)
 
 /* --- what comes in --- */
 
+/* Adds a frame's time, which was due at some moment, to those of this burst's moment. */
+static inline void note_latency(struct genrun *r, uint64_t due)
+{
+	const uint64_t cyc = r->now > due ? r->now - due : 0;
+
+	/* opt: an integer's product, off by less than 2^-31 of it, instead of two conversions */
+	genhist_add(&r->latency_ns, (uint64_t)((unsigned __int128)cyc * r->ns_mult >> 32));
+	if (cyc > r->deadline_cyc)
+		add(&r->counts.too_late, 1);
+}
+
 bool genrun_answered(struct genrun *r, uint64_t number, uint32_t n_bytes)
 {
-	uint64_t *word = &r->seen[number % GENRUN_WINDOW / 64], cyc;
-	const uint64_t bit = 1ull << number % 64;
+	uint64_t *word = &r->seen[number % GENRUN_WINDOW / 64];
+	const uint64_t bit = 1ull << number % 64, at = number - r->first;
 
 	/* what was not sent yet is told by lower bits that came from elsewhere */
-	if (number >= r->next || number < r->first || r->next - number > GENRUN_WINDOW) {
+	if (at >= r->next - r->first || r->next - number > GENRUN_OPEN) {
 		add(&r->counts.overdue, 1);
 		return false;
 	}
@@ -90,11 +102,7 @@ bool genrun_answered(struct genrun *r, uint64_t number, uint32_t n_bytes)
 	*word |= bit;
 	if (number < r->first_counted)
 		return false;
-	cyc = genpace_due(&r->pace, number - r->first);
-	genhist_add(&r->latency_ns,
-		r->now > cyc ? (uint64_t)((double)(r->now - cyc) * r->ns_per_cyc) : 0);
-	if (r->now > cyc && r->now - cyc > r->deadline_cyc)
-		add(&r->counts.too_late, 1);
+	note_latency(r, genpace_due(&r->pace, at));
 	add(&r->counts.received, 1);
 	if (n_bytes > 0)
 		add(&r->counts.received_bytes, n_bytes + GENFRAME_FCS);
@@ -115,30 +123,25 @@ static unsigned send_back(const struct genport *p, struct rte_mbuf **m, unsigned
 	return n_sent;
 }
 
-static void receive_from(struct genrun *r, const struct genport *p, uint16_t queue)
+/* Turns round, answers and gives back what a work has not kept of some frames. */
+static void sort_out(struct genrun *r, const struct genport *p, struct rte_mbuf *const *m,
+	unsigned n, const struct genwork_seen *seen)
 {
-	struct rte_mbuf *m[GENRUN_BURST_MAX], *back[GENRUN_BURST_MAX], *done[GENRUN_BURST_MAX];
-	unsigned n_back = 0, n_done = 0, n_turned, n_sent;
-	const unsigned n = rte_eth_rx_burst(p->id, queue, m, (uint16_t)r->burst);
-	struct genwork_seen seen = {0};
+	struct rte_mbuf *back[GENRUN_BURST_MAX], *done[GENRUN_BURST_MAX];
+	unsigned n_back = 0, n_done = 0, n_sent;
 
-	if (n == 0)
-		return;
-	r->now = r->last_rx_cyc = rte_rdtsc();
-	r->work->input(r->work->ctx, r, m, n, &seen);
 	for (unsigned i = 0; i < n; i++) {
-		if (seen.turned & 1ull << i)
+		if (seen->turned & 1ull << i)
 			back[n_back++] = m[i];
-		else if (seen.taken & 1ull << i)
+		else if (seen->taken & 1ull << i)
 			done[n_done++] = m[i];
 	}
-	n_turned = n_back;
 	n_sent = send_back(p, back, n_back);
 	add(&r->counts.turned, n_sent);
-	add(&r->counts.turn_no_room, n_turned - n_sent);
+	add(&r->counts.turn_no_room, n_back - n_sent);
 	n_back = 0;
 	for (unsigned i = 0; i < n; i++) {
-		if ((seen.taken | seen.turned | seen.kept) & 1ull << i)
+		if ((seen->taken | seen->turned | seen->kept) & 1ull << i)
 			continue;
 		if (gennet_input(r->net, &p->mac, m[i]) == GENNET_ANSWER) {
 			back[n_back++] = m[i];
@@ -151,6 +154,22 @@ static void receive_from(struct genrun *r, const struct genport *p, uint16_t que
 	rte_pktmbuf_free_bulk(done, n_done);
 }
 
+static void receive_from(struct genrun *r, const struct genport *p, uint16_t queue)
+{
+	struct rte_mbuf *m[GENRUN_BURST_MAX];
+	const unsigned n = rte_eth_rx_burst(p->id, queue, m, (uint16_t)r->burst);
+	struct genwork_seen seen = {0};
+
+	if (n == 0)
+		return;
+	r->now = r->last_rx_cyc = rte_rdtsc();
+	r->work->input(r->work->ctx, r, m, n, &seen);
+	if (seen.taken == UINT64_MAX >> (64 - n) && seen.turned == 0) /* opt: nearly always */
+		rte_pktmbuf_free_bulk(m, n);
+	else
+		sort_out(r, p, m, n, &seen);
+}
+
 static inline void receive(struct genrun *r)
 {
 	for (uint16_t q = 0; q < r->rx->n_queues; q++)
@@ -161,35 +180,33 @@ static inline void receive(struct genrun *r)
 
 /* --- what goes out --- */
 
-/* Forgets what was answered a window ago. */
-static inline void open_window(struct genrun *r, unsigned n)
+/* How many of n frames, the first of which has this number, count. */
+static unsigned counted(const struct genrun *r, uint64_t first, unsigned n)
 {
-	for (uint64_t number = r->next; number < r->next + n; number++)
-		if (number % 64 == 0)
-			r->seen[number % GENRUN_WINDOW / 64] = 0;
+	if (first >= r->first_counted)
+		return n;
+	return first + n > r->first_counted ? (unsigned)(first + n - r->first_counted) : 0;
 }
 
 /* n frames that waited have left, or were lost, at this moment. */
 static void account(struct genrun *r, unsigned n, uint64_t now)
 {
-	const uint64_t first = r->next - r->n_waiting;
-	uint64_t n_late = 0, n_bytes = 0, n_counted = 0;
+	const uint64_t end = r->next - r->n_waiting + n;
+	const unsigned n_counted = counted(r, end - n, n);
+	const uint64_t first = end - n_counted;
+	uint64_t n_bytes = 0, due;
 
-	for (unsigned i = 0; i < n; i++) {
-		const uint64_t due = genpace_due(&r->pace, first + i - r->first);
-
-		if (first + i < r->first_counted)
-			continue;
-		n_counted++;
+	if (n_counted == 0)
+		return;
+	for (unsigned i = n - n_counted; i < n; i++)
 		n_bytes += r->waiting_bytes[r->waiting_at + i];
-		n_late += now > due + r->late_cyc;
-		if (now > due)
-			raise_to(&r->counts.late_most_cyc, now - due);
-	}
 	add(&r->counts.offered, n_counted);
 	add(&r->counts.offered_bytes, n_bytes);
-	if (n_late > 0)
-		add(&r->counts.late, n_late);
+	due = genpace_due(&r->pace, first - r->first); /* before all others */
+	if (now <= due)
+		return;
+	raise_to(&r->counts.late_most_cyc, now - due);
+	add(&r->counts.late, genpace_late(&r->pace, first - r->first, n_counted, now, r->late_cyc));
 }
 
 /* Builds what is due, behind what waits. */
@@ -208,21 +225,11 @@ static void build_due(struct genrun *r, uint64_t now)
 		add(&r->counts.no_buffer, 1); /* they are late then */
 		return;
 	}
-	open_window(r, n);
-	r->work->build(r->work->ctx, r->waiting, n, r->next);
+	r->work->build(r->work->ctx, r->waiting, n, genrun_take(r, n));
 	for (unsigned i = 0; i < n; i++)
 		r->waiting_bytes[i] = r->waiting[i]->pkt_len + GENFRAME_FCS;
 	r->waiting_at = 0;
 	r->n_waiting = n;
-	r->next += n;
-}
-
-/* How many of n frames, the first of which has this number, count. */
-static unsigned counted(const struct genrun *r, uint64_t first, unsigned n)
-{
-	if (first >= r->first_counted)
-		return n;
-	return first + n > r->first_counted ? (unsigned)(first + n - r->first_counted) : 0;
 }
 
 void genrun_flush(struct genrun *r)
@@ -267,8 +274,7 @@ static void submit_due(struct genrun *r)
 					     left < r->burst ? (unsigned)left : r->burst);
 
 	if (n > 0) {
-		open_window(r, n);
-		r->next += n;
+		genrun_take(r, n);
 		r->n_waiting = n;
 		memset(r->waiting_bytes, 0, n * sizeof(*r->waiting_bytes));
 		account(r, n, now);

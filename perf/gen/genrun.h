@@ -22,8 +22,9 @@
 #include <semaphore.h>
 
 #define GENRUN_BURST_MAX 64
-#define GENRUN_WINDOW \
-	(1u << 24) /* frames: an answer that comes after so many others were sent is lost */
+/* Frames whose answers are remembered. One that comes after GENRUN_OPEN others were sent is lost: its bit is about to be another's. */
+#define GENRUN_WINDOW (1u << 24)
+#define GENRUN_OPEN (GENRUN_WINDOW - 64)
 #define GENRUN_OUT_MAX 4096u
 #define GENRUN_SAMPLES_MAX 3600u
 #define GENRUN_PAUSES 24u
@@ -130,6 +131,7 @@ struct genrun {
 	uint64_t hz, next, first, first_counted,
 		end; /* numbers: to be sent next; of this trial, [first, end) */
 	uint64_t late_cyc, deadline_cyc, highest, last_rx_cyc, now, begin_cyc, behind_cyc;
+	uint64_t ns_mult; /* nanoseconds of a cycle, in 2^-32 of one */
 	double ns_per_cyc;
 	struct genpace pace;
 	struct genrun_trial trial;
@@ -176,6 +178,19 @@ static inline uint64_t genrun_number(const struct genrun *r, uint64_t low, unsig
 
 	return last - ((last - low) & mask);
 }
+
+/* Hot. The next n numbers, a burst at most, are given away: returns the first of them. What was answered a window ago is forgotten. */
+static inline uint64_t genrun_take(struct genrun *r, unsigned n)
+{
+	const uint64_t first = r->next, word = (first + n - 1) / 64; /* of the last one */
+
+	/* so few begin one word of `seen` at most */
+	if (n > 0 && (first % 64 == 0 || word != first / 64))
+		r->seen[word % (GENRUN_WINDOW / 64)] = 0;
+	r->next += n;
+	return first;
+}
+static_assert(GENRUN_BURST_MAX <= 64, "see genrun_take()");
 
 /* Hot, and between trials. A frame of a work with submit(). Takes m: it waits for room, and is lost when GENRUN_OUT_MAX do. */
 void genrun_send(struct genrun *r, struct rte_mbuf *m);

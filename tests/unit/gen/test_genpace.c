@@ -48,6 +48,40 @@ static void due_ones_are_counted(void **state)
 	assert_int_equal(genpace_count(&p, 1, 1000000, 1), 1);
 }
 
+static void check_late(const struct genpace *p, uint64_t first, uint64_t now, uint64_t late_cyc)
+{
+	for (unsigned n = 1; n <= 64; n += 9) {
+		unsigned n_late = 0;
+
+		for (unsigned i = 0; i < n; i++)
+			n_late += now > genpace_due(p, first + i) + late_cyc;
+		assert_int_equal(genpace_late(p, first, n, now, late_cyc), n_late);
+	}
+}
+
+/* Against each frame's own due time; at the very moment that one becomes late too. */
+static void late_ones_are_counted(void **state)
+{
+	struct genpace p;
+
+	(void)state;
+	genpace_init(&p, 5000, 1000000, 700);
+	for (unsigned group = 1; group < 20; group += 6) {
+		p.group = group;
+		for (uint64_t first = 0; first < 40; first++)
+			for (uint64_t late_cyc = 0; late_cyc < 6000; late_cyc += 900) {
+				for (uint64_t now = 4000; now < 90000; now += 1777)
+					check_late(&p, first, now, late_cyc);
+				for (uint64_t k = 0; k < 64; k++) {
+					const uint64_t at = genpace_due(&p, first + k) + late_cyc;
+
+					check_late(&p, first, at, late_cyc);
+					check_late(&p, first, at + 1, late_cyc);
+				}
+			}
+	}
+}
+
 static void groups_are_due_with_their_first(void **state)
 {
 	struct genpace p;
@@ -104,6 +138,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_are_due_at_even_intervals),
 		cmocka_unit_test(due_ones_are_counted),
+		cmocka_unit_test(late_ones_are_counted),
 		cmocka_unit_test(groups_are_due_with_their_first),
 		cmocka_unit_test(imix_is_7_4_1),
 		cmocka_unit_test(one_size_is_that),
