@@ -13,7 +13,9 @@
 static void build(void *ctx, struct rte_mbuf *const *m, unsigned n, uint64_t first)
 {
 	struct gencache *c = ctx;
+	struct genmc_request q[GENRUN_BURST_MAX];
 
+	genmc_of_bulk(c->mc, first, n, q);
 	for (unsigned i = 0; i < n; i++) {
 		const uint64_t number = first + i, flow = number & ((1ull << c->client_bits) - 1);
 		uint8_t *to = rte_pktmbuf_mtod(m[i], uint8_t *), *text = to + c->frame.head_len;
@@ -22,7 +24,7 @@ static void build(void *ctx, struct rte_mbuf *const *m, unsigned n, uint64_t fir
 		uint32_t len;
 
 		mc_udp_build(text, (uint16_t)(number >> c->client_bits), 0, 1);
-		end = genmc_write(c->mc, text + MC_UDP_HEADER, genmc_of(c->mc, number));
+		end = genmc_write(c->mc, text + MC_UDP_HEADER, q[i]);
 		t.n_bytes = (uint32_t)(end - text);
 		t.sum = csum_words(text, t.n_bytes);
 		len = genframe_write(&c->frame, to, flow, &t);
@@ -60,7 +62,7 @@ static void on_answer(
 		genrun_answered(r, number, n_bytes);
 		return;
 	}
-	a = genmc_judge(c->mc, text, n, genmc_of(c->mc, number), &n_used);
+	a = genmc_judge(c->mc, text, n, genmc_recall(c->mc, number, r->next), &n_used);
 	if (a == GENMC_MORE || (a != GENMC_WRONG && n_used != n)) /* an answer is one datagram */
 		a = GENMC_WRONG;
 	genmc_answered(c->mc, r, number, a, n_bytes);

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * genmc — gets and sets of memcached's text protocol (doc/protocol.txt) for numbers: which key a request is for, whether it stores and what its
- * answer must be follow from its number, so that nothing has to be remembered until the answer comes. Every byte of a value
- * is compared. gencache.h carries them over UDP, genctcp.h over TCP.
+ * answer must be follow from its number, so that nothing has to be remembered until the answer comes (what is remembered of the last ones is a
+ * cache: the table that keys are drawn from is larger than a CPU's). Every byte of a value is compared. gencache.h carries them over UDP, genctcp.h over TCP.
  */
 #include "genonce.h"
 #include "genzipf.h"
@@ -11,6 +11,7 @@
 #define GENMC_KEY 16u
 #define GENMC_REQUEST_MAX (64u + GENOPT_VALUE_MAX)
 #define GENMC_ANSWER_MAX (64u + GENOPT_VALUE_MAX)
+#define GENMC_RECENT 16384u /* requests that are remembered */
 
 /* What answers said. w: lcore  r: main thread, between trials */
 struct genmc_counts {
@@ -33,6 +34,12 @@ struct genmc_request {
 	bool is_set;
 };
 
+/* A length as text, and the end of a line: "32\r\n". */
+struct genmc_len {
+	uint64_t text; /* as bytes; those behind it are 0 */
+	uint32_t n_bytes;
+};
+
 struct genmc {
 	struct genzipf keys;
 	uint32_t n_keys, value_min, value_span; /* span: lengths that there are */
@@ -43,6 +50,8 @@ struct genmc {
 	uint64_t first;  /* number of a trial's first request, when it is not storing */
 	struct genonce stored;
 	struct genmc_counts counts;
+	struct genmc_len lens[GENOPT_VALUE_MAX + 1];
+	uint32_t recent[GENMC_RECENT]; /* of the number modulo that: the key, and IS_SET */
 };
 
 /* 0, or -ENOMEM, told. */
@@ -58,7 +67,13 @@ int genmc_load(struct genmc *c, struct genrun *r, const struct genopt *o);
 /* Hot. Of a number of the trial. */
 struct genmc_request genmc_of(const struct genmc *c, uint64_t number);
 
-/* Hot. At most GENMC_REQUEST_MAX bytes. Returns the end of them. */
+/* Hot. Of n numbers from `first` on, and remembers them. */
+void genmc_of_bulk(struct genmc *c, uint64_t first, unsigned n, struct genmc_request *q);
+
+/* Hot. As genmc_of(), of a number of this trial that genmc_of_bulk() had; next: the one after the last that it had. */
+struct genmc_request genmc_recall(const struct genmc *c, uint64_t number, uint64_t next);
+
+/* Hot. At most GENMC_REQUEST_MAX bytes, of which those behind the request are of no use. Returns the end of it. */
 uint8_t *genmc_write(const struct genmc *c, uint8_t *to, struct genmc_request q);
 
 /* Hot. What the n bytes begin with, and how many bytes of them that is (not with GENMC_MORE; GENMC_WRONG: of no use). */

@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+#define HUGE ((size_t)2 << 20)
 
 /* Cells are filled two at a time: one whose share is below the mean gets the rest of its cell from one above it. */
 static void fill(struct genzipf *z, double *shares, uint32_t *order)
@@ -40,6 +43,21 @@ static void fill(struct genzipf *z, double *shares, uint32_t *order)
 			(struct genzipf_cell){.limit = UINT32_MAX, .alias = order[large_at]};
 }
 
+/* opt: in transparent hugepages where there are any, as a random cell of many is in no TLB else. */
+static struct genzipf_cell *alloc_cells(uint32_t n)
+{
+	const size_t size = n * sizeof(struct genzipf_cell);
+	const size_t whole = (size + HUGE - 1) / HUGE * HUGE;
+	struct genzipf_cell *cells;
+
+	if (size < HUGE)
+		return malloc(size);
+	cells = aligned_alloc(HUGE, whole);
+	if (cells != NULL)
+		madvise(cells, whole, MADV_HUGEPAGE);
+	return cells;
+}
+
 int genzipf_create(struct genzipf *z, uint32_t n, double skew)
 {
 	double *shares, sum = 0;
@@ -50,7 +68,7 @@ int genzipf_create(struct genzipf *z, uint32_t n, double skew)
 		return 0;
 	shares = malloc(n * sizeof(*shares));
 	order = malloc(n * sizeof(*order));
-	z->cells = malloc(n * sizeof(*z->cells));
+	z->cells = alloc_cells(n);
 	if (shares == NULL || order == NULL || z->cells == NULL) {
 		free(shares);
 		free(order);

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct genmc c;
 
@@ -29,7 +30,9 @@ static uint32_t answer_of(uint8_t *to, uint32_t key)
 	int n, head;
 
 	*end = '\0';
-	assert_int_equal(sscanf((const char *)set, "set %16s 0 0 %u\r\n%n", name, &len, &head), 2);
+	assert_int_equal(sscanf((const char *)set, "set %16s 0 0 %u%n", name, &len, &head), 2);
+	assert_memory_equal(set + head, "\r\n", 2);
+	head += 2;
 	snprintf(line, sizeof(line), "key:%012u", key);
 	assert_string_equal(name, line);
 	assert_true(len >= c.value_min && len < c.value_min + c.value_span);
@@ -79,6 +82,36 @@ static void right_answers_are_hits(void **state)
 			GENMC_WRONG);
 	}
 	genmc_fini(&c);
+}
+
+/* Values of each length, of keys of each number of digits; each byte of some of them changed. */
+static void all_lengths_and_keys_are_compared(void **state)
+{
+	/* of just the bytes that there are, so that a sanitizer sees what is read beyond */
+	static uint8_t answer[GENMC_ANSWER_MAX];
+	const uint32_t step[] = {99999999, 10000000, 1234567, 98765432, 7, 0};
+
+	(void)state;
+	for (uint32_t len = 0; len <= GENOPT_VALUE_MAX; len++) {
+		const struct genmc_request q = {.key = step[len % 6] / (1 + len / 6)};
+		uint8_t *copy;
+		uint32_t n, used;
+
+		init(10, len, len, 0);
+		n = answer_of(answer, q.key);
+		copy = malloc(n);
+		memcpy(copy, answer, n);
+		assert_int_equal(genmc_judge(&c, copy, n, q, &used), GENMC_HIT);
+		assert_int_equal(used, n);
+		for (uint32_t k = 0; k < n; k += len < 40 ? 1 : 1 + len % 53) {
+			copy[k] ^= (uint8_t)(1 << k % 8);
+			assert_int_not_equal(genmc_judge(&c, copy, n, q, &used), GENMC_HIT);
+			copy[k] = answer[k];
+		}
+		assert_int_equal(genmc_judge(&c, copy, n - 1, q, &used), GENMC_MORE);
+		free(copy);
+		genmc_fini(&c);
+	}
 }
 
 static void lines_are_told_apart(void **state)
@@ -149,12 +182,46 @@ static void requests_follow_from_numbers(void **state)
 	genmc_fini(&c);
 }
 
+/* All at once they are what each is alone; so they are when they are recalled, and when they were forgotten. */
+static void recent_requests_are_recalled(void **state)
+{
+	const uint64_t end = 3 * GENMC_RECENT + 5;
+	uint64_t next = 700;
+
+	(void)state;
+	init(5000, 1, 9, 30);
+	c.first = next;
+	c.shift_step = 10000;
+	for (unsigned n = 1; next < end; n = n % GENRUN_BURST_MAX + 1) {
+		struct genmc_request q[GENRUN_BURST_MAX];
+
+		genmc_of_bulk(&c, next, n, q);
+		for (unsigned i = 0; i < n; i++) {
+			const struct genmc_request alone = genmc_of(&c, next + i);
+
+			assert_int_equal(q[i].key, alone.key);
+			assert_int_equal(q[i].is_set, alone.is_set);
+		}
+		next += n;
+	}
+	for (uint64_t number = c.first; number < next; number++) {
+		const struct genmc_request q = genmc_recall(&c, number, next),
+					   alone = genmc_of(&c, number);
+
+		assert_int_equal(q.key, alone.key);
+		assert_int_equal(q.is_set, alone.is_set);
+	}
+	genmc_fini(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(right_answers_are_hits),
+		cmocka_unit_test(all_lengths_and_keys_are_compared),
 		cmocka_unit_test(lines_are_told_apart),
 		cmocka_unit_test(requests_follow_from_numbers),
+		cmocka_unit_test(recent_requests_are_recalled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
