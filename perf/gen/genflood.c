@@ -10,59 +10,105 @@
 #include <math.h>
 
 #define BEGIN_RATE 200000.0 /* flows a second */
+#define SHORT 32u           /* bytes behind the header of a frame of 64, and more */
 
-static inline uint64_t choose_flow(struct genflood *f, uint64_t number, bool *is_new)
+/* What a burst's frames are to be. */
+struct choice {
+	uint64_t flow[GENRUN_BURST_MAX];
+	uint64_t is_new; /* a bit each: it is its flow's first one */
+};
+
+/* opt: random numbers first, so that the cells of Zipf's table are fetched all at once. */
+static void choose_mixed(struct genflood *f, unsigned n, struct choice *c)
 {
-	uint64_t r;
+	const uint64_t n_known = f->flows.n, n_others = genframe_flows_max(&f->frame) - n_known;
 
-	*is_new = true;
-	if (f->mode == GENFLOOD_BEGIN)
-		return genonce_of(&f->begun, number);
-	r = genzipf_random(&f->random);
-	if (f->mode == GENFLOOD_PROBE)
-		return genzipf_draw(&f->flows, r);
-	if ((uint32_t)r < f->new_limit) {
-		/* behind the known ones; when all were used, the oldest are new again */
-		const uint64_t n_others = genframe_flows_max(&f->frame) - f->flows.n;
-
-		return f->flows.n + f->n_new++ % n_others;
+	for (unsigned i = 0; i < n; i++) {
+		if (f->new_limit > 0 && (uint32_t)genzipf_random(&f->random) < f->new_limit)
+			c->is_new |= 1ull << i;
+		c->flow[i] = genzipf_random(&f->random);
+		genzipf_prefetch(&f->flows, c->flow[i]);
 	}
-	*is_new = false;
-	return genzipf_draw(&f->flows, genzipf_random(&f->random));
+	for (unsigned i = 0; i < n; i++) {
+		if (c->is_new & 1ull << i)
+			/* behind the known ones; when all were used, the oldest are new again */
+			c->flow[i] = n_known + f->n_new++ % n_others;
+		else
+			c->flow[i] = genzipf_draw(&f->flows, c->flow[i]);
+	}
+}
+
+static void choose(struct genflood *f, unsigned n, uint64_t first, struct choice *c)
+{
+	c->is_new = 0;
+	if (f->mode == GENFLOOD_MIXED) {
+		choose_mixed(f, n, c);
+		return;
+	}
+	c->is_new = UINT64_MAX;
+	for (unsigned i = 0; i < n; i++)
+		c->flow[i] = f->mode == GENFLOOD_BEGIN
+			? genonce_of(&f->begun, first + i)
+			: genzipf_draw(&f->flows, genzipf_random(&f->random));
+}
+
+/* opt: of a length that the compiler knows; there is room, and what is written too much is not sent. */
+static inline void write_zeros(uint8_t *to, uint32_t n)
+{
+	if (n <= SHORT)
+		memset(to, 0, SHORT);
+	else
+		memset(to, 0, n);
 }
 
 static void build(void *ctx, struct rte_mbuf *const *m, unsigned n, uint64_t first)
 {
 	struct genflood *f = ctx;
+	struct choice c;
 
+	choose(f, n, first, &c);
 	for (unsigned i = 0; i < n; i++) {
 		const uint64_t number = first + i;
 		uint32_t n_frame = genpace_size(&f->sizes, number) - GENFRAME_FCS, len;
 		uint8_t *to = rte_pktmbuf_mtod(m[i], uint8_t *), *text = to + f->frame.head_len;
-		struct genframe_text t = {.number = (uint32_t)number};
-		bool is_new;
-		const uint64_t flow = choose_flow(f, number, &is_new);
+		struct genframe_text t = {
+			.number = (uint32_t)number, .tcp_flags = RTE_TCP_ACK_FLAG};
 
-		if (f->is_tcp && is_new) {
+		if (f->is_tcp && c.is_new & 1ull << i) {
 			t.tcp_flags = RTE_TCP_SYN_FLAG;
 			n_frame = f->frame.head_len;
-		} else {
-			t.tcp_flags = RTE_TCP_ACK_FLAG;
 		}
 		t.n_bytes = n_frame > f->frame.head_len ? n_frame - f->frame.head_len : 0;
 		if (f->is_tcp && n_frame == RTE_ETHER_MIN_LEN - GENFRAME_FCS)
 			t.n_bytes = 0; /* no six bytes of data: a bare ACK is padded */
-		memset(text, 0, t.n_bytes);
+		write_zeros(text, t.n_bytes);
 		if (!f->is_tcp)
 			t.sum = genframe_mark(text, (uint32_t)number);
-		len = genframe_write(&f->frame, to, flow, &t);
-		if (len < RTE_ETHER_MIN_LEN - GENFRAME_FCS) {
-			memset(to + len, 0, RTE_ETHER_MIN_LEN - GENFRAME_FCS - len);
+		len = genframe_write(&f->frame, to, c.flow[i], &t);
+		if (len < RTE_ETHER_MIN_LEN - GENFRAME_FCS) /* padding: zeros that are there */
 			len = RTE_ETHER_MIN_LEN - GENFRAME_FCS;
-		}
 		m[i]->data_len = (uint16_t)len;
 		m[i]->pkt_len = len;
 	}
+}
+
+/* Of a frame with a mark: whether it goes back. */
+static inline bool on_mark(struct genflood *f, struct genrun *r, const struct rte_mbuf *m,
+	struct genframe_seen *s, uint32_t low, bool is_back)
+{
+	const uint64_t number = genrun_number(r, low, 32);
+
+	if (!is_back && number >= r->first_counted) {
+		f->n_arrived++;
+		f->n_tunnelled += s->is_tunnelled;
+	}
+	if (f->is_returned && !is_back && !s->is_tunnelled) {
+		genframe_turn(rte_pktmbuf_mtod(m, uint8_t *), s);
+		return true;
+	}
+	if (genrun_answered(r, number, m->pkt_len) && f->mode == GENFLOOD_BEGIN)
+		genonce_answered(&f->begun, number);
+	return false;
 }
 
 static void input(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsigned n,
@@ -80,18 +126,8 @@ static void input(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsign
 			|| !genframe_find_mark(&s, &number, &is_back))
 			continue;
 		seen->taken |= 1ull << i;
-		if (!is_back && genrun_number(r, number, 32) >= r->first_counted) {
-			f->n_arrived++;
-			f->n_tunnelled += s.is_tunnelled;
-		}
-		if (f->is_returned && !is_back && !s.is_tunnelled) {
-			genframe_turn(frame, &s);
+		if (on_mark(f, r, m[i], &s, number, is_back))
 			seen->turned |= 1ull << i;
-			continue;
-		}
-		if (genrun_answered(r, genrun_number(r, number, 32), m[i]->pkt_len)
-			&& f->mode == GENFLOOD_BEGIN)
-			genonce_answered(&f->begun, genrun_number(r, number, 32));
 	}
 }
 
