@@ -268,7 +268,7 @@ void genrun_send(struct genrun *r, struct rte_mbuf *m)
 /* Of a work that sends by itself. */
 static void submit_due(struct genrun *r)
 {
-	const uint64_t now = rte_rdtsc(), left = r->end - r->next, first = r->next;
+	const uint64_t now = r->now = rte_rdtsc(), left = r->end - r->next, first = r->next;
 	const unsigned n = left == 0 ? 0
 				     : genpace_count(&r->pace, first - r->first, now,
 					     left < r->burst ? (unsigned)left : r->burst);
@@ -352,6 +352,7 @@ static void drain(struct genrun *r)
 		&& r->counts.received + r->counts.no_room < r->counts.offered && !is_stopped(r)) {
 		receive(r);
 		if (r->work->poll != NULL) {
+			r->now = now;
 			r->work->poll(r->work->ctx, r);
 			genrun_flush(r);
 		}

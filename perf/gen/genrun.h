@@ -130,7 +130,9 @@ struct genrun {
 	/* the lcore's */
 	uint64_t hz, next, first, first_counted,
 		end; /* numbers: to be sent next; of this trial, [first, end) */
-	uint64_t late_cyc, deadline_cyc, highest, last_rx_cyc, now, begin_cyc, behind_cyc;
+	uint64_t late_cyc, deadline_cyc, highest, last_rx_cyc, begin_cyc, behind_cyc;
+	uint64_t
+		now; /* when the frames in hand came in, or what is due was looked for: the time in input(), submit() and poll() */
 	uint64_t ns_mult; /* nanoseconds of a cycle, in 2^-32 of one */
 	double ns_per_cyc;
 	struct genpace pace;
