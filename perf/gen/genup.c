@@ -93,7 +93,7 @@ static int up_pool(struct genup *u, const struct genopt *o)
 	const unsigned n_ports = o->rx_device[0] != '\0' ? 3 : 2;
 	const bool is_xdp = strncmp(o->device, "net_af_xdp", 10) == 0;
 	const unsigned n = n_ports * o->n_queues * (o->n_rxd + o->n_txd) + (is_xdp ? XDP_RINGS : 0)
-		+ SPARE + (o->work == GENOPT_CACHE_TCP ? genctcp_buffers(o->n_flows) : 0);
+		+ SPARE + (o->work == GENOPT_CACHE_TCP ? genctcp_buffers() : 0);
 
 	u->pool = rte_pktmbuf_pool_create("bench", n, CACHE, BURST_MBUF_PRIV,
 		RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
