@@ -127,6 +127,7 @@ static int try_once(struct bench *b, struct genrun *run, const struct genrun_tri
 	rc = genrun_trial(run, t, &it->result);
 	if (is_work) {
 		it->cache = b->mc.counts;
+		it->tcp = b->ctcp.tcp.stats;
 		it->n_arrived = b->flood.n_arrived;
 		it->n_tunnelled = b->flood.n_tunnelled;
 	} else {
@@ -203,6 +204,7 @@ static int measure(struct bench *b, struct genrun *run, const struct genrun_tria
 		it->n_arrived += b->piece.n_arrived;
 		it->n_tunnelled += b->piece.n_tunnelled;
 		add_cache(&it->cache, &b->piece.cache);
+		gentcp_stats_add(&it->tcp, &b->piece.tcp);
 		if (it->cache.wrong > 0 || seconds - it->result.seconds < 1 / t->rate)
 			break;
 	}
@@ -413,6 +415,7 @@ static enum gensearch_verdict vote(struct bench *b, const struct gensearch_trial
 	it->n_trials = b->piece.result.verdict == GENRUN_DONE;
 	it->result = b->piece.result; /* and its samples */
 	it->cache = b->piece.cache;
+	it->tcp = b->piece.tcp;
 	it->n_arrived = b->piece.n_arrived;
 	it->n_tunnelled = b->piece.n_tunnelled;
 	if (it->cache.wrong > 0) {

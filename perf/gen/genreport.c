@@ -149,6 +149,24 @@ static void print_latency(const char *name, const struct genhist *h)
 	printf(" %9.1f\n", (double)genhist_max(h) / 1e3);
 }
 
+/* What a target on a link that loses nothing has none of. */
+static void print_tcp(const struct gentcp_stats *s)
+{
+	const uint64_t n_ended = s->resets + s->closed, n_odd = s->bad_checksum + s->bad_header;
+
+	if (n_ended + n_odd + s->timeouts + s->retransmits + s->out_of_order + s->unacceptable
+			+ s->duplicates
+		== 0)
+		return;
+	printf("  TCP       %s connections ended by the target, %s time-outs, %s segments sent again\n",
+		gensay_count((double)n_ended), gensay_count((double)s->timeouts),
+		gensay_count((double)s->retransmits));
+	printf("            %s segments out of order, %s twice, %s with wrong checksums or lengths, %s with wrong "
+	       "numbers\n",
+		gensay_count((double)s->out_of_order), gensay_count((double)s->duplicates),
+		gensay_count((double)n_odd), gensay_count((double)s->unacceptable));
+}
+
 static void print_counts(const struct genreport *r, const struct genreport_item *it)
 {
 	const struct genrun_counts *c = &it->result.counts;
@@ -181,6 +199,8 @@ static void print_counts(const struct genreport *r, const struct genreport_item 
 	else
 		printf("  backends  %14s got there, %s of them through a tunnel\n",
 			gensay_count((double)it->n_arrived), gensay_count((double)it->n_tunnelled));
+	if (r->opt->work == GENOPT_CACHE_TCP)
+		print_tcp(&it->tcp);
 	printf("  generator %14s late (%.4f %%, %u us), longest pause %.1f us, %s times without the CPU\n",
 		gensay_count((double)c->late), pct(c->late, c->offered), r->opt->late_us,
 		(double)c->gap_most_cyc * 1e6 / (double)rte_get_tsc_hz(),
@@ -301,6 +321,16 @@ static json_t *json_of_counts(const struct genrun_counts *c)
 	return o;
 }
 
+static json_t *json_of_tcp(const struct gentcp_stats *s)
+{
+	json_t *o = json_object();
+
+#define SET(name, help) json_object_set_new(o, #name, json_integer((json_int_t)s->name));
+	GENTCP_STATS(SET)
+#undef SET
+	return o;
+}
+
 static json_t *json_of_samples(const struct genrun_result *res)
 {
 	json_t *a = json_array();
@@ -380,6 +410,8 @@ static json_t *json_of_item(const struct genreport *r, const struct genreport_it
 		json_object_set_new(o, "backends",
 			json_pack("{s:I, s:I}", "arrived", (json_int_t)it->n_arrived, "tunnelled",
 				(json_int_t)it->n_tunnelled));
+	if (r->opt->work == GENOPT_CACHE_TCP && it->purpose != GENREPORT_BIAS)
+		json_object_set_new(o, "tcp", json_of_tcp(&it->tcp));
 	json_object_set_new(o, "latency_ns", json_of_latency(&res->latency_ns));
 	json_object_set_new(o, "samples", json_of_samples(res));
 	return o;

@@ -7,6 +7,7 @@
 #include "genmc.h"
 #include "genrun.h"
 #include "gensearch.h"
+#include "gentcp.h"
 
 #include <jansson.h>
 
@@ -26,6 +27,7 @@ struct genreport_item {
 	unsigned n_void[GENJUDGE_VERDICTS]; /* and those that were thrown away, by why */
 	struct genrun_result result;
 	struct genmc_counts cache;
+	struct gentcp_stats tcp;
 	uint64_t n_arrived, n_tunnelled; /* flood, at the backends */
 };
 
