@@ -202,9 +202,9 @@ static void send_syn(struct gentcp *t, struct gentcp_conn *k)
 
 /* --- requests --- */
 
-/* Writes what is due and fits into max bytes: whole requests, but for one that alone is longer. Returns the bytes, at least one if one is due. */
-static inline uint32_t fill(
-	struct gentcp *t, struct gentcp_conn *k, uint32_t i, uint8_t *text, uint32_t max)
+/* Writes what is due and fits into max bytes: whole requests, but for a first one that alone is longer, if it may be cut. Returns the bytes. */
+static inline uint32_t fill(struct gentcp *t, struct gentcp_conn *k, uint32_t i, uint8_t *text,
+	uint32_t max, bool may_cut)
 {
 	uint32_t n = 0;
 
@@ -216,7 +216,7 @@ static inline uint32_t fill(
 		const uint32_t left = len - k->out_off;
 		const uint32_t piece = left < max - n ? left : max - n;
 
-		if (piece < left && n > 0)
+		if (piece < left && (n > 0 || !may_cut))
 			break;
 		if (!is_there)
 			memcpy(text + n, t->scratch + k->out_off, piece);
@@ -235,8 +235,9 @@ static inline uint32_t fill(
 static inline bool send_one(struct gentcp *t, struct gentcp_conn *k, uint32_t i)
 {
 	const uint32_t n_on_way = k->snd_nxt - k->snd_una;
+	const uint32_t room = k->snd_wnd - n_on_way;
 	struct rte_mbuf *m;
-	uint32_t max, n;
+	uint32_t n;
 
 	if (k->n_sent == k->n_due || n_on_way >= k->snd_wnd
 		|| k->n_sent - k->n_answered >= t->p.ahead_max)
@@ -244,8 +245,13 @@ static inline bool send_one(struct gentcp *t, struct gentcp_conn *k, uint32_t i)
 	m = begin_frame(t);
 	if (m == NULL)
 		return false;
-	max = k->snd_wnd - n_on_way < k->mss ? k->snd_wnd - n_on_way : k->mss;
-	n = fill(t, k, i, rte_pktmbuf_mtod(m, uint8_t *) + t->frame.l4 + head_len(k), max);
+	/* a window that is nearly full is not filled up with pieces (RFC 9293 3.8.6.2.1) */
+	n = fill(t, k, i, rte_pktmbuf_mtod(m, uint8_t *) + t->frame.l4 + head_len(k),
+		room < k->mss ? room : k->mss, room >= k->mss || n_on_way == 0);
+	if (unlikely(n == 0)) {
+		t->stock[t->n_stock++] = m;
+		return false;
+	}
 	if (n_on_way == 0)
 		k->sent_ms = t->now_ms;
 	send_segment(t, k, m, k->snd_nxt, ACK | PSH, n);
