@@ -16,9 +16,9 @@
 #define MSS_UNSAID 536u /* RFC 9293 3.7.1 */
 #define MSS_MIN 64u     /* whatever the peer says: less is no room for options */
 #define BACKOFF_MAX 6u  /* GENTCP_RTO_MS * 64 */
-#define SWEEP_US (GENTCP_ACK_MS * 1000u)
+#define SWEEP_US (GENTCP_SWEEP_MS * 1000u)
 #define SWEEP_EVERY_US 50u /* opt: not each time for one connection or none */
-#define SWEEP_MAX 256u     /* connections in a call */
+#define SWEEP_MAX 512u     /* connections in a call */
 #define HEAD_COPY 96u      /* opt: a copy of constant length, which the longest head fits into */
 #define NOT_OURS UINT32_MAX
 #define NO_CONN (UINT32_MAX - 1)
@@ -231,7 +231,7 @@ static inline uint32_t fill(struct gentcp *t, struct gentcp_conn *k, uint32_t i,
 	return n;
 }
 
-/* One segment of requests. False: none may go, or there is no buffer. */
+/* One segment of requests, of which some are due. False: none may go, or there is no buffer. */
 static inline bool send_one(struct gentcp *t, struct gentcp_conn *k, uint32_t i)
 {
 	const uint32_t n_on_way = k->snd_nxt - k->snd_una;
@@ -239,8 +239,7 @@ static inline bool send_one(struct gentcp *t, struct gentcp_conn *k, uint32_t i)
 	struct rte_mbuf *m;
 	uint32_t n;
 
-	if (k->n_sent == k->n_due || n_on_way >= k->snd_wnd
-		|| k->n_sent - k->n_answered >= t->p.ahead_max)
+	if (n_on_way >= k->snd_wnd || k->n_sent - k->n_answered >= t->p.ahead_max)
 		return false;
 	m = begin_frame(t);
 	if (m == NULL)
@@ -264,7 +263,7 @@ void gentcp_send(struct gentcp *t, uint32_t i)
 	struct gentcp_conn *k = &t->conns[i];
 
 	if (k->state == GENTCP_OPEN)
-		while (send_one(t, k, i))
+		while (k->n_sent != k->n_due && send_one(t, k, i))
 			;
 }
 
@@ -542,12 +541,13 @@ static inline void take(struct gentcp *t, uint32_t i, struct segment *s)
 {
 	struct gentcp_conn *k = &t->conns[i];
 	const uint8_t *options = (const uint8_t *)(s->h + 1);
-	const uint32_t ts = rte_be_to_cpu_32(get32(options + 4));
+	const uint32_t ts_head = get32(options), ts = rte_be_to_cpu_32(get32(options + 4));
+	const bool is_ts_old = seq_lt(ts, k->ts_recent);
 	/* opt: all of these are one branch */
 	const bool is_next = (k->state == GENTCP_OPEN) & (k->opts == (HAS_TS | HAS_WSCALE))
 		& (s->h->data_off == (sizeof(*s->h) + TCP_WIRE_TS_BYTES) / 4 << 4)
 		& ((s->flags & (FIN | SYN | RST | ACK)) == ACK) & (s->seq == k->rcv_nxt)
-		& (get32(options) == RTE_BE32(TCP_WIRE_TS_HEAD)) & !seq_lt(ts, k->ts_recent)
+		& (ts_head == RTE_BE32(TCP_WIRE_TS_HEAD)) & !is_ts_old
 		& (s->ack - k->snd_una <= k->snd_nxt - k->snd_una);
 
 	if (unlikely(!is_next)) {
@@ -574,6 +574,7 @@ static inline bool locate_v4(
 	const struct gentcp *t, const uint8_t *ip, uint32_t len, struct place *at)
 {
 	const struct rte_ipv4_hdr *h = (const struct rte_ipv4_hdr *)(const void *)ip;
+	const uint32_t target = get32(t->target);
 	uint32_t total;
 
 	if (len < sizeof(*h) + sizeof(struct rte_tcp_hdr))
@@ -581,8 +582,7 @@ static inline bool locate_v4(
 	total = rte_be_to_cpu_16(h->total_length);
 	if ((h->version_ihl != 0x45) | (h->next_proto_id != IPPROTO_TCP)
 		| ((h->fragment_offset & ~RTE_BE16(RTE_IPV4_HDR_DF_FLAG)) != 0) | (total > len)
-		| (total < sizeof(*h) + sizeof(struct rte_tcp_hdr))
-		| (h->src_addr != get32(t->target)))
+		| (total < sizeof(*h) + sizeof(struct rte_tcp_hdr)) | (h->src_addr != target))
 		return false;
 	at->client = h->dst_addr;
 	at->l4_len = total - (uint32_t)sizeof(*h);

@@ -8,7 +8,7 @@
  *
  * What the peer sees is a Linux client: MSS, SACK permitted, timestamps and window scale in the SYN (RFC 9293 3.7.1, RFC 2018, RFC
  * 7323), timestamps in each segment and echoed, a window of 64 KiB, acknowledgements on the next request, or alone for two full
- * segments, or after GENTCP_ACK_MS to twice that. Not as Linux: nothing bounds what is on the way but the peer's window and ahead_max, time-outs are
+ * segments, or after GENTCP_ACK_MS. Not as Linux: nothing bounds what is on the way but the peer's window and ahead_max, time-outs are
  * fixed, from GENTCP_RTO_MS on and doubled, all that was not acknowledged goes again after one, and no SACK block is sent.
  * Checksums of what comes are verified here, as devices may not.
  *
@@ -25,8 +25,9 @@
 
 #define GENTCP_RTO_MS 200u
 #define GENTCP_SYN_RTO_MS 1000u
-#define GENTCP_ACK_MS 20u
-#define GENTCP_STOCK 64u /* buffers that are kept at hand */
+#define GENTCP_ACK_MS 32u  /* with the next line 40 ms, as Linux waits */
+#define GENTCP_SWEEP_MS 8u /* timers run so late at most */
+#define GENTCP_STOCK 64u   /* buffers that are kept at hand */
 #define GENTCP_BURST_MAX 64u
 
 enum gentcp_state { GENTCP_CLOSED, GENTCP_OPENING, GENTCP_OPEN, GENTCP_CLOSING /* FIN sent */ };
@@ -156,5 +157,5 @@ void gentcp_abort(struct gentcp *t, uint32_t i);
  * the caller's as before. */
 uint64_t gentcp_input(struct gentcp *t, struct rte_mbuf *const *m, unsigned n);
 
-/* Hot. Timers: looks at a part of the connections, at all of them in GENTCP_ACK_MS if it is called so often. */
+/* Hot. Timers: looks at a part of the connections, at all of them in GENTCP_SWEEP_MS if it is called often enough. */
 void gentcp_poll(struct gentcp *t);

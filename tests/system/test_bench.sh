@@ -102,12 +102,15 @@ for depth in 1 16; do
 	measures "over TCP, $depth at a time" cache-tcp "${cache[@]:1}" --flows 50 --depth $depth --keys 3000 --value 10-300 --set 30
 	expect "every answer was right, and every get a hit" test "$(doc '(n := (t := a["trials"][0])["answers"])["wrong"] + n["refused"] + n["misses"] == 0
 		and n["hits"] + n["stored"] == t["counts"]["received"] == 500')" = True
+	expect "no connection broke, and no segment was wrong" test "$(doc '(t := a["trials"][0]["tcp"])["resets"] + t["closed"] + t["bad_checksum"]
+		+ t["bad_header"] + t["unacceptable"]')" = 0
 	expect "fifty connections were opened" test $(($(t_cli -o json tcp show | t_json 'a["items"][0]["conns_total"]') - conns)) = 50
 done
 
 conns=$(t_cli -o json tcp show | t_json 'a["items"][0]["conns_total"]')
 measures "over TCP, a connection for each" cache-tcp "${cache[@]:1}" --flows 400 --once --keys 500 --deadline-ms 5000
 expect "every get was a hit" test "$(doc '(n := (t := a["trials"][0])["answers"])["hits"] == t["counts"]["received"] == 500')" = True
+expect "the generator knows of them" test "$(doc '(t := a["trials"][0]["tcp"])["opened"] >= 500 and t["resets"] + t["closed"] == 0')" = True
 expect "as many connections were opened" test $(($(t_cli -o json tcp show | t_json 'a["items"][0]["conns_total"]') - conns)) -ge 500
 
 say "trials that are thrown away"
