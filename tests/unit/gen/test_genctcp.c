@@ -72,6 +72,7 @@ static struct {
 	struct service *services[CONNS_MAX]; /* those in use first */
 	unsigned n_services;
 	uint64_t order, rand;
+	uint32_t n_ahead_most; /* requests without an answer, of a connection */
 } x;
 
 static const struct rte_ether_addr client_mac = {{2, 0, 0, 0, 0, 1}},
@@ -372,6 +373,7 @@ static void step(uint64_t us)
 	for (uint32_t i = 0; i < x.client.n_conns; i++) {
 		const struct gentcp_conn *k = &x.client.tcp.conns[i];
 
+		x.n_ahead_most = RTE_MAX(x.n_ahead_most, k->n_sent - k->n_answered);
 		must(k->n_sent - k->n_answered <= k->n_due - k->n_answered
 				&& k->n_sent - k->n_answered <= x.client.n_ahead,
 			"counts in order");
@@ -537,6 +539,8 @@ static void play(const struct conf *conf)
 		else
 			must(n_given_up() > 0 && s->resets + s->closed > 0,
 				"some lost, as connections were");
+		must(conf->rcv_max < 1u << 20 || x.n_ahead_most == x.client.n_ahead,
+			"all places taken");
 		must(s->bad_header == 0 || conf->corrupt > 0, "right segments");
 		if (conf->loss == 0 && conf->dup == 0 && conf->corrupt == 0 && conf->reorder == 0
 			&& conf->breaks == 0) {
@@ -583,6 +587,13 @@ static void every_request_is_answered(void **state)
 	c.no_ts = true;
 	play(&c);
 	c.no_wscale = true;
+	play(&c);
+	c = plain; /* as many on the way as there may be */
+	c.n_conns = 1;
+	c.rate = 400000;
+	c.n_requests = 20000;
+	c.delay_us = 20000;
+	c.rcv_max = 1u << 20;
 	play(&c);
 }
 
