@@ -7,8 +7,8 @@
  * TCP that it measures.
  *
  * What the peer sees is a Linux client: MSS, SACK permitted, timestamps and window scale in the SYN (RFC 9293 3.7.1, RFC 2018, RFC
- * 7323), timestamps in each segment and echoed, a window of 64 KiB, acknowledgements on the next request, or alone for two full
- * segments, or after GENTCP_ACK_MS. Not as Linux: nothing bounds what is on the way but the peer's window and ahead_max, time-outs are
+ * 7323), timestamps in each segment and echoed, a window of 64 KiB, acknowledgements on the next request, or alone for more than a full
+ * segment, or after GENTCP_ACK_MS. Not as Linux: nothing bounds what is on the way but the peer's window and ahead_max, time-outs are
  * fixed, from GENTCP_RTO_MS on and doubled, all that was not acknowledged goes again after one, and no SACK block is sent.
  * Checksums of what comes are verified here, as devices may not.
  *
