@@ -5,6 +5,7 @@
 #include "base/keyhash.h"
 #include "eal.h"
 #include "net/parse.h"
+#include "tcp/tcb.h"
 #include "tcp/tcp.h"
 #include "tcp/tcp_wire.h"
 #include "unit.h"
@@ -640,6 +641,101 @@ static void numbers_begin_where_nobody_can_tell(void **state)
 	assert_int_equal(x.iss - first, 1000); /* the same flow: a step in 4 microseconds */
 }
 
+/* A conversation as by chance, but each time the same: what came of each step of it. */
+#define N_STEPS 400u
+static struct step {
+	struct tcp_info info;
+	struct tcb c;
+	struct seg out[8];
+	unsigned n_out;
+} by_short_way[N_STEPS], by_general_way[N_STEPS];
+
+/* Returns where what has been sent ends. */
+static uint32_t take_step(struct step *s, uint32_t sent)
+{
+	assert_in_range(x.n_out, 0, 8);
+	for (unsigned i = 0; i < x.n_out; i++)
+		if (seq_lt(sent, x.out[i].seq + x.out[i].len))
+			sent = x.out[i].seq + x.out[i].len;
+	memcpy(s->out, x.out, sizeof(s->out));
+	s->n_out = x.n_out;
+	s->c = *x.c;
+	tcp_info(x.c, &s->info, x.now_us);
+	x.n_out = x.n_taken = 0;
+	return sent;
+}
+
+/* is_general: with a block of SACK that says nothing, which is enough to be none of what is expected. */
+static void converse(struct step *steps, bool has_ts, bool has_sack, bool is_general)
+{
+	uint32_t seq = 1001, sent = 1, acked = 1;
+	struct tcp_opts o = {.has_ts = has_ts, .tsval = 1, .sack_ok = has_sack};
+
+	in_opts(S, 1000, 0, 0, 30000, &o);
+	o = (struct tcp_opts){.has_ts = has_ts, .tsval = 2, .n_sacks = is_general};
+	in_opts(A, 1001, 1, 0, 30000, &o);
+	x.n_out = x.n_taken = 0;
+	srand(5);
+	for (unsigned i = 0; i < N_STEPS; i++) {
+		const unsigned kind = (unsigned)rand() % 16, len = 1 + (unsigned)rand() % 300;
+		const unsigned n = kind == 0 ? 0 : kind == 1 ? 3000 : 1 + (unsigned)rand() % 900;
+
+		wait_us(kind == 2 ? 400000 : (unsigned)rand() % 4000);
+		o.tsval = kind == 3 ? 1 : (uint32_t)(x.now_us / 1000);
+		in_opts(A | P, seq + (kind == 4 ? len : 0), kind == 5 ? acked : sent, len,
+			kind == 6 ? 20000 : 30000, &o);
+		if (kind == 4) /* they overtake each other */
+			in_opts(A | P, seq, sent, len, 30000, &o);
+		seq += kind == 3 ? 0 : kind == 4 ? 2 * len : len;
+		acked = kind == 5 ? acked : sent;
+		if (kind != 7)
+			consume_all();
+		if (n > 0)
+			send_bytes(n);
+		sent = take_step(&steps[i], sent);
+	}
+}
+
+static void assert_same(const struct step *a, const struct step *b)
+{
+	const struct tcb *c = &a->c, *d = &b->c;
+
+	assert_int_equal(a->n_out, b->n_out);
+	for (unsigned i = 0; i < a->n_out; i++) {
+		const struct seg *s = &a->out[i], *t = &b->out[i];
+
+		assert_true(s->flags == t->flags && s->seq == t->seq && s->ack == t->ack
+			&& s->len == t->len && s->wnd == t->wnd && s->at_us == t->at_us
+			&& s->o.has_ts == t->o.has_ts && s->o.n_sacks == t->o.n_sacks);
+		assert_true(!s->o.has_ts || (s->o.tsval == t->o.tsval && s->o.tsecr == t->o.tsecr));
+	}
+	assert_memory_equal(&a->info, &b->info, sizeof(a->info));
+	assert_true(c->flags == d->flags && c->rtx_us == d->rtx_us && c->ack_us == d->ack_us
+		&& c->stuck_us == d->stuck_us && c->rack == d->rack
+		&& c->rack_timer == d->rack_timer && c->rack_due_us == d->rack_due_us);
+	assert_true(c->rttvar_us == d->rttvar_us && c->rtt_min_us == d->rtt_min_us
+		&& c->rack_rtt_us == d->rack_rtt_us && c->max_wnd == d->max_wnd
+		&& c->snd_wl1 == d->snd_wl1 && c->snd_wl2 == d->snd_wl2);
+	assert_true(c->ts_recent == d->ts_recent && c->last_ack_sent == d->last_ack_sent
+		&& c->n_unacked == d->n_unacked && c->mss_seen == d->mss_seen
+		&& c->n_backoffs == d->n_backoffs && c->recover == d->recover);
+	assert_memory_equal(&c->cc, &d->cc, sizeof(c->cc));
+}
+
+static void what_is_expected_changes_what_it_would_by_the_general_way(void **state)
+{
+	for (unsigned way = 0; way < 4; way++) {
+		converse(by_short_way, way & 1, way & 2, false);
+		tcp_destroy(&x.t);
+		up_with(TCP_COOKIES_AUTO);
+		converse(by_general_way, way & 1, way & 2, true);
+		tcp_destroy(&x.t);
+		up_with(TCP_COOKIES_AUTO);
+		for (unsigned i = 0; i < N_STEPS; i++)
+			assert_same(&by_short_way[i], &by_general_way[i]);
+	}
+}
+
 static bool abort_each(void *ctx, struct tcb *c)
 {
 	struct tcp_info info;
@@ -686,6 +782,7 @@ int main(void)
 		T(abort_sends_rst),
 		T(idle_ones_are_probed_and_ended),
 		T(walk_may_abort),
+		T(what_is_expected_changes_what_it_would_by_the_general_way),
 		T(cookie_opens_with_its_options),
 		T(cookie_is_good_for_two_minutes),
 		T(numbers_begin_where_nobody_can_tell),
