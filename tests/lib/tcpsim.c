@@ -19,6 +19,7 @@
 #define N_FRAMES 16384u
 #define FIRST_PORT 20000u
 #define HOUR_US 3600000000ull
+#define STARVED_US 50u
 
 /* A frame on the wire: its bytes as they were given, and the mbuf while its driver has it. */
 struct frame {
@@ -67,6 +68,7 @@ struct sim {
 	enum sim_mode modes[SIM_CONNS_MAX];
 	unsigned n_opened[2], n_closed[2];
 	unsigned n_refs; /* not given back */
+	bool has_starved;
 	uint64_t ref_bytes;
 };
 
@@ -318,6 +320,13 @@ static uint32_t write_ref(struct end *e, const uint8_t *data, uint32_t len)
 	return n;
 }
 
+/* Whoever has none asks at the next poll. Polls that follow each other as fast as they can would take hours. */
+static void wait_for_buffer(struct end *e)
+{
+	tcp_again(e->c);
+	e->sim->has_starved = true;
+}
+
 /* Writes a random part of what is still to be written; closes when there is nothing left. */
 static void send_some(struct end *e)
 {
@@ -350,7 +359,7 @@ static void send_some(struct end *e)
 			if (tcp_queued(e->c) > 0)
 				tcp_want_room(e->c);
 			else
-				tcp_again(e->c); /* there was no buffer */
+				wait_for_buffer(e);
 			return;
 		}
 	}
@@ -548,7 +557,8 @@ static void step(struct sim *s)
 	const uint64_t next_us = next_event(s);
 
 	CHECK(s, next_us != UINT64_MAX);
-	s->now_us = RTE_MAX(next_us, s->now_us + 1);
+	s->now_us = RTE_MAX(next_us, s->now_us + (s->has_starved ? STARVED_US : 1));
+	s->has_starved = false;
 	release(s, s->now_us);
 	for (uint8_t i = 0; i < 2; i++) {
 		deliver(s, i);
