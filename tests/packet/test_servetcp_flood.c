@@ -414,6 +414,33 @@ static void gaps_that_are_never_filled(void **state)
 	assert_true(tcpbox_stats().slow_readers >= n_gaps);
 }
 
+#define FEW_GAPS 30u /* connections: not so many that buffers become short */
+
+/* A byte, a hole of a byte, over all of the window: each would take a buffer for two bytes of it. */
+static void leave_tiny_gaps(unsigned at_ms)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		struct raw r = gaps[i % FEW_GAPS];
+
+		r.seq += 1 + 2 * (rnd() % 16000);
+		r.n = 1;
+		send_raw(&r);
+	}
+}
+
+static void gaps_of_a_byte(void **state)
+{
+	(void)state;
+	n_gaps = 0;
+	tcpbox_is_passed = note_acks;
+	open_bad(800);
+	tcpbox_is_passed = NULL;
+	withstand("gaps of a byte", leave_tiny_gaps);
+	assert_true(tcpbox_tcp_stats().out_of_order_dropped > 100u * flood_ms());
+	assert_true(tcpbox_usage().n_rcv_bufs <= FEW_GAPS * 64 + GOOD * 8);
+	assert_int_equal(tcpbox_stats().slow_readers, 0);
+}
+
 /* --- half requests --- */
 
 static void half_requests(void **state)
@@ -578,6 +605,7 @@ int main(void)
 		TEST(segments_of_no_connection),
 		TEST(segments_of_a_byte),
 		TEST(gaps_that_are_never_filled),
+		TEST(gaps_of_a_byte),
 		TEST(half_requests),
 		TEST(half_requests_that_are_large),
 		TEST(closed_windows),
