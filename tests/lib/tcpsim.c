@@ -19,7 +19,7 @@
 #define N_FRAMES 16384u
 #define FIRST_PORT 20000u
 #define HOUR_US 3600000000ull
-#define STARVED_US 50u
+#define STARVED_US 1000u
 
 /* A frame on the wire: its bytes as they were given, and the mbuf while its driver has it. */
 struct frame {

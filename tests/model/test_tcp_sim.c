@@ -350,6 +350,7 @@ static struct sim_conf conf_of(uint64_t seed)
 	/* so that none takes an hour */
 	c.n_bytes = ONE_OF(1000, 30000, 300000, 2000000) / (c.loss >= 300 ? 8 : 1)
 		/ (c.n_conns >= 16 ? 8 : 1);
+	c.n_bytes = RTE_MIN(c.n_bytes, c.n_bufs * 10000 / c.n_conns);
 	return c;
 }
 
