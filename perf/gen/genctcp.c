@@ -42,7 +42,7 @@ static inline uint32_t *asked_of(const struct genctcp *c, uint32_t i, uint32_t s
 static uint8_t *write_request(void *ctx, uint32_t i, uint32_t s, uint8_t *to)
 {
 	const struct genctcp *c = ctx;
-	const struct genmc_request q = genmc_of(c->mc, number_of(c, i, s));
+	const struct genmc_request q = genmc_recall(c->mc, number_of(c, i, s), c->next_drawn);
 
 	/* one that is written again may have been answered, and its place be another's */
 	if (s - c->tcp.conns[i].n_answered < c->n_ahead)
@@ -199,8 +199,13 @@ static inline void submit_next(struct genctcp *c, bool is_last)
 static void submit(void *ctx, struct genrun *r, unsigned n, uint64_t first)
 {
 	struct genctcp *c = ctx;
+	struct genmc_request q[GENRUN_BURST_MAX];
 
 	tell_time(c, r);
+	if (!c->is_opening) {
+		genmc_of_bulk(c->mc, first, n, q); /* opt: and asks for the next ones' cells */
+		c->next_drawn = first + n;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		if (c->is_opening)
 			submit_open(c, first + i);

@@ -18,6 +18,7 @@ struct genctcp {
 	struct gentcp tcp;
 	uint32_t n_conns, depth;
 	bool is_once; /* each request has a connection of its own, which is closed when it is answered */
+	uint64_t next_drawn;            /* the number whose request has not been drawn yet */
 	uint32_t next_conn, next_place; /* whose the next request is, and which of the depth */
 	/* Of each connection the requests without an answer, as they were sent: request s is at s modulo n_ahead, a power of two. */
 	uint32_t *asked;
