@@ -139,6 +139,8 @@ static void on_all_acked(struct tcb *c)
 		c->state = TCP_S_FIN_WAIT_2;
 	else if (c->state == TCP_S_CLOSING)
 		c->state = TCP_S_TIME_WAIT;
+	else if (c->state == TCP_S_LAST_ACK && c->rcv_bytes > 0)
+		c->state = TCP_S_TIME_WAIT; /* until all is read */
 	else if (c->state == TCP_S_LAST_ACK)
 		tcp_end(c, TCP_WHY_CLOSED);
 }

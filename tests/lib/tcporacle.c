@@ -139,6 +139,8 @@ static bool take_ack(
 		f->state = ORACLE_FIN_WAIT_2;
 	if (f->state == ORACLE_CLOSING && is_fin_acked)
 		f->state = ORACLE_TIME_WAIT;
+	if (f->state == ORACLE_LAST_ACK && is_fin_acked && f->unread > 0)
+		f->state = ORACLE_TIME_WAIT; /* last-ack */
 	if (f->state == ORACLE_LAST_ACK && is_fin_acked) {
 		finish(f, says);
 		return false;

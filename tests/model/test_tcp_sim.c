@@ -346,6 +346,8 @@ static struct sim_conf conf_of(uint64_t seed)
 	c.narrow_us = ONE_OF(0, 30000, 300000);
 	c.rto_min_ms = ONE_OF(0, 5, 1000);
 	c.keepalive_ms = ONE_OF(0, 0, 1000);
+	if (c.loss >= 300) /* all probes may be lost */
+		c.keepalive_ms = 0;
 	c.cc = (enum tcp_cc)pick(TCP_N_CCS);
 	/* so that none takes an hour */
 	c.n_bytes = ONE_OF(1000, 30000, 300000, 2000000) / (c.loss >= 300 ? 8 : 1)
@@ -360,11 +362,13 @@ static void whatever_wire_and_hosts(void **state)
 	const char *n_text = getenv("MILLRACE_RUNS"), *first_text = getenv("MILLRACE_SEED");
 	const uint64_t first = first_text != NULL ? strtoull(first_text, NULL, 10) : 1;
 	const unsigned n = n_text != NULL ? (unsigned)strtoul(n_text, NULL, 10) : 20;
+	/* read after the last acknowledgement */
+	static const uint64_t found[] = {100169, 100333, 100608, 100610};
 	uint64_t end_us = 0, segments = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < n; i++) {
-		const struct sim_conf c = conf_of(first + i);
+	for (unsigned i = 0; i < n + RTE_DIM(found); i++) {
+		const struct sim_conf c = conf_of(i < n ? first + i : found[i - n]);
 		struct sim_result r;
 
 		sim_run(&c, &r);
