@@ -250,7 +250,11 @@ generate() { # generate OPTION... : in the background; its status is that of `wa
 }
 
 # Blocks until the generator says a line like this, or ends. To ask again and again would take the CPU of what is measured.
-until_said() { grep -q -m 1 -- "$1" < <(exec tail -q -n +1 -f --pid="$generator" "$dir/bench.log" 2>/dev/null); }
+# In the background, as a signal to the script waits for what is in the foreground.
+until_said() {
+	grep -q -m 1 -- "$1" < <(exec tail -q -n +1 -f --pid="$generator" "$dir/bench.log" 2>/dev/null) &
+	wait $!
+}
 
 # The worker's counts in the midst of a run at one rate, after everything was measured: to ask for them takes CPU, which makes frames late.
 look_at_worker() {
