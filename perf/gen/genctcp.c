@@ -240,18 +240,40 @@ static void input(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsign
 	r->counts.received_bytes += n_bytes;
 }
 
-/* A trial begins with no request on its way. */
+/* Resets those of the connections that are not fit for a trial, or all. In steps that the link takes: the target still has one whose reset was
+ * lost, and answers its next SYN with an acknowledgement, as often in a second as RFC 5961 has it. */
+static void reset(struct genctcp *c, bool (*is_fit)(const struct gentcp_conn *k))
+{
+	const uint64_t until = rte_rdtsc() + c->run->hz / 2;
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < c->n_conns; i++) {
+		if (is_fit != NULL && is_fit(&c->tcp.conns[i]))
+			continue;
+		gentcp_abort(&c->tcp, i);
+		if (++n % RESETS != 0 && i + 1 < c->n_conns)
+			continue;
+		do
+			genrun_flush(c->run);
+		while (c->run->n_out > 0 && rte_rdtsc() < until);
+	}
+}
+
+/* No request is on its way. One that is still opening would try again later and later. */
+static bool is_idle(const struct gentcp_conn *k)
+{
+	return k->state == GENTCP_OPEN && k->snd_una == k->snd_nxt && k->n_answered == k->n_due
+		&& k->n_partial == 0;
+}
+
 static void begin(void *ctx, struct genrun *r)
 {
 	struct genctcp *c = ctx;
 
+	reset(c, is_idle);
 	for (uint32_t i = 0; i < c->n_conns; i++) {
 		struct gentcp_conn *k = &c->tcp.conns[i];
 
-		/* one that is still opening would try again later and later */
-		if (k->state != GENTCP_OPEN || k->snd_una != k->snd_nxt || k->n_answered != k->n_due
-			|| k->n_partial != 0)
-			gentcp_abort(&c->tcp, i);
 		k->n_due = k->n_sent = k->n_answered = k->n_partial = 0;
 	}
 	c->next_conn = c->next_place = 0;
@@ -278,7 +300,8 @@ static int init_conns(struct genctcp *c, const struct genframe_params *p, uint32
 		.n_conns = c->n_conns,
 		.request_max = 64 + c->mc->value_min + c->mc->value_span,
 		.ahead_max = c->n_ahead,
-		.is_cycling = c->is_once,
+		.is_cycling =
+			true, /* the target may still have one whose reset it did not believe */
 		.seed = seed,
 		.pool = c->run->pool,
 		.ops = &ops,
@@ -326,26 +349,12 @@ int genctcp_init(struct genctcp *c, struct genmc *mc, const struct genopt *o,
 	return rc;
 }
 
-/* The target should not keep them. */
-static void reset_all(struct genctcp *c)
-{
-	const uint64_t until = rte_rdtsc() + c->run->hz / 2;
-
-	for (uint32_t i = 0; i < c->n_conns && rte_rdtsc() < until; i++) {
-		gentcp_abort(&c->tcp, i);
-		if (i % RESETS != 0 && i + 1 < c->n_conns)
-			continue;
-		do
-			genrun_flush(c->run);
-		while (c->run->n_out > 0 && rte_rdtsc() < until);
-	}
-	usleep(TAKEN_US);
-}
-
 void genctcp_fini(struct genctcp *c)
 {
-	if (c->tcp.conns != NULL)
-		reset_all(c);
+	if (c->tcp.conns != NULL) { /* the target should not keep them */
+		reset(c, NULL);
+		usleep(TAKEN_US);
+	}
 	gentcp_fini(&c->tcp);
 	free(c->asked);
 	free(c->partial);

@@ -346,8 +346,13 @@ void gentcp_abort(struct gentcp *t, uint32_t i)
 
 	if (k->state == GENTCP_CLOSED)
 		return;
-	if (k->state != GENTCP_OPENING) /* else its answer will be of no connection */
+	/* RFC 5961 3.2: one is believed at once where it is what is expected next, so if that may have been lost, there are two. While
+	 * it is opening, the answer will be of no connection. */
+	if (k->state != GENTCP_OPENING) {
+		if (k->snd_una != k->snd_nxt)
+			send_rst(t, k, k->snd_una, k->rcv_nxt, RST | ACK);
 		send_rst(t, k, k->snd_nxt, k->rcv_nxt, RST | ACK);
+	}
 	end(t, i, GENTCP_WHY_ABORTED);
 }
 

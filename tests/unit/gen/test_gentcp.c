@@ -623,11 +623,11 @@ static void resets(void **state)
 		.seq = 77, .ack = last()->seq + 1, .flags = SYN | ACK, .o = syn_opts});
 	assert_int_equal(last()->n, 12);
 	assert_int_equal(last()->text[0], 'b');
+	n = n_out + 2; /* of a request that may not have got there */
 	gentcp_abort(&t, 0);
 	assert_int_equal(last()->flags, RST | ACK);
 	assert_int_equal(last()->seq, t.conns[0].snd_nxt);
 	assert_int_equal(why, GENTCP_WHY_ABORTED);
-	n = n_out;
 	gentcp_abort(&t, 0);
 	gentcp_send(&t, 0);
 	assert_int_equal(n_out, n);
