@@ -91,6 +91,8 @@ void genbeside_send(void *ctx, struct genrun *r)
 	n_sent = rte_eth_tx_burst(r->tx->id, 0, m, (uint16_t)n);
 	if (n_sent < n)
 		rte_pktmbuf_free_bulk(m + n_sent, n - n_sent);
+	if (r->next <= r->first_counted) /* the others are warming up */
+		return;
 	r->counts.beside += n_sent;
 	r->counts.beside_no_room += n - n_sent;
 }
