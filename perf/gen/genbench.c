@@ -19,12 +19,16 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define ALONE_SECONDS 1.0
 #define ALONE_WARM_S 0.1
 #define ALONE_CACHE_SIZE "128" /* about a request's */
 #define PROBE_RATE 200.0
 #define TOO_SLOW_MAX 3u
+#define STEP_FROM 5u /* void trials in a row */
+#define STEP_MS 137u /* no part of a second */
+#define STEP_MOST_MS 600u
 #define SEARCH_PHASES 3u
 
 struct bench {
@@ -136,6 +140,14 @@ static int try_once(struct bench *b, struct genrun *run, const struct genrun_tri
 	return rc == 0 && it->result.verdict == GENRUN_STOPPED ? -EINTR : rc;
 }
 
+/* What takes a CPU may come back each second, as what the kernel keeps for others of a thread of SCHED_FIFO does (sched(7),
+ * sched_rt_runtime_us), and trials that take about a second each would meet it every time. */
+static void step_aside(unsigned n_void)
+{
+	if (n_void >= STEP_FROM)
+		usleep(1000 * (n_void * STEP_MS % STEP_MOST_MS));
+}
+
 /* The same, again while it is void; *it counts what was thrown away. After --void-max of them b->piece is the last one. One for which the
  * generator was too slow is tried again as well, but not often: what takes time from it need not show as a pause. */
 static int try_until_it_counts(struct bench *b, struct genrun *run, const struct genrun_trial *t,
@@ -156,6 +168,7 @@ static int try_until_it_counts(struct bench *b, struct genrun *run, const struct
 					      : ++n_slow == TOO_SLOW_MAX)
 			return 0;
 		genrun_result_fini(&b->piece.result);
+		step_aside(n_void);
 	}
 }
 
