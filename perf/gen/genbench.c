@@ -481,9 +481,12 @@ static int check_search(struct bench *b, const struct gensearch_result *s)
 		case GENSEARCH_ABOVE_MAX:
 			break;
 		case GENSEARCH_ABOVE_GENERATOR:
+			if (b->o->takes_bounds)
+				break;
 			return fail(b, GENBENCH_TOO_SLOW,
 				"%s: the target passes all that the generator can send, %s/s: the generator is "
-				"the bottleneck. No figure. Give it a faster CPU of its own (--cpu)",
+				"the bottleneck. No figure. Give it a faster CPU of its own (--cpu), or take "
+				"this as a lower bound (--at-least)",
 				names[g], gensay_rate(s->of[g].lower));
 		case GENSEARCH_BELOW_MIN:
 			return fail(b, GENBENCH_FAILED,

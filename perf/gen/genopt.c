@@ -382,6 +382,9 @@ static const struct def defs[] = {
 		"where it runs: a trial in which a hypervisor took this CPU is thrown away; again for more"},
 	{"width", "PERCENT", REAL(width_pct, 0.01, 50),
 		"how near a search's bounds have to come (default 0.5)"},
+	{"at-least", NULL, FLAG(takes_bounds, 1),
+		"where the target passes all that the generator can send, a search says that rate and that it is a "
+		"lower bound, instead of nothing"},
 	{"steady", "SECONDS", REAL(steady_seconds, 0, 86400),
 		"go on for so long afterwards, at --rate or 90 % of PDR, without a figure: to look at the "
 		"target meanwhile (default 0)"},
@@ -577,6 +580,8 @@ static int check_whole(const struct genopt *o, struct complaint *c)
 	if (o->is_search && o->rate_max <= o->rate_min)
 		return complain(c, "--rate-max %.0f: must be above --rate-min %.0f", o->rate_max,
 			o->rate_min);
+	if (o->takes_bounds && !o->is_search)
+		return complain(c, "--at-least: is of --search");
 	if ((o->beside != GENOPT_BESIDE_NOTHING) != (o->beside_rate != 0))
 		return complain(c, "--beside and --beside-rate: give both, or none of them");
 	if (o->beside != GENOPT_BESIDE_NOTHING && o->target.family != 4)

@@ -59,6 +59,7 @@ struct genopt {
 		n_flows; /* flood: of those that are known; cache: sockets, over UDP a power of two */
 	uint32_t depth; /* cache-tcp: requests at once on a connection */
 	bool is_once;   /* cache-tcp: a connection for each request */
+	bool takes_bounds; /* of a search: what the generator can send is a result, where the target passes it */
 	double skew, new_pct;
 	bool is_returned;          /* what comes to a backend is sent back */
 	enum genopt_beside beside; /* sent too, and not measured */

@@ -91,6 +91,17 @@ static struct genreport_spread spread_of_search(const struct genreport *r, unsig
 	return s;
 }
 
+/* Why a goal's figure is a lower bound; GENSEARCH_FOUND: it is none. */
+static enum gensearch_end bound_of_search(const struct genreport *r, unsigned goal)
+{
+	enum gensearch_end end = GENSEARCH_FOUND;
+
+	for (unsigned i = 0; i < r->n_searches; i++)
+		if (r->searches[i].of[goal].end != GENSEARCH_FOUND)
+			end = r->searches[i].of[goal].end;
+	return end;
+}
+
 double genreport_pdr(const struct genreport *r)
 {
 	return spread_of_search(r, 1).median;
@@ -212,13 +223,14 @@ static void print_search(const struct genreport *r)
 	printf("  %-10s %12s %12s %12s %10s\n", "", "median/s", "lowest", "highest", "spread");
 	for (unsigned g = 0; g < GOALS; g++) {
 		const struct genreport_spread s = spread_of_search(r, g);
-		bool is_at_least = false;
+		const enum gensearch_end end = bound_of_search(r, g);
 
-		for (unsigned i = 0; i < r->n_searches; i++)
-			is_at_least |= r->searches[i].of[g].end == GENSEARCH_ABOVE_MAX;
 		printf("  %-10s %12s %12s %12s %8.1f %%%s\n", goal_names[g], gensay_rate(s.median),
 			gensay_rate(s.low), gensay_rate(s.high), 100 * (s.high - s.low) / s.median,
-			is_at_least ? "  at least: --rate-max passes" : "");
+			end == GENSEARCH_FOUND ? ""
+				: end == GENSEARCH_ABOVE_MAX
+				? "  at least: --rate-max passes"
+				: "  at least: all that the generator can send passes");
 	}
 	printf("  %u searches of %u to %u trials\n", r->n_searches, r->searches[0].n_trials,
 		r->searches[r->n_searches - 1].n_trials);
@@ -431,8 +443,13 @@ static json_t *json_of_figures(const struct genreport *r)
 		return json_null();
 	o = json_object();
 	if (r->opt->is_search) {
-		json_object_set_new(o, "ndr", json_of_spread(spread_of_search(r, 0)));
-		json_object_set_new(o, "pdr", json_of_spread(spread_of_search(r, 1)));
+		for (unsigned g = 0; g < GOALS; g++) {
+			json_t *figure = json_of_spread(spread_of_search(r, g));
+
+			json_object_set_new(figure, "at_least",
+				json_boolean(bound_of_search(r, g) != GENSEARCH_FOUND));
+			json_object_set_new(o, g == 0 ? "ndr" : "pdr", figure);
+		}
 	} else {
 		json_object_set_new(o, "received_rate", json_of_spread(spread_of_measure(r)));
 	}

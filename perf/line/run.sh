@@ -271,7 +271,7 @@ sample() {
 }
 
 one() { # one NAME [OF VALUE] : a scenario, or a point of its sweep
-	local status=0 search=(--search --width "$width") beside="" n_repeats label=$1${3:+-$3}
+	local status=0 search=(--search --at-least --width "$width") beside="" n_repeats label=$1${3:+-$3}
 	line_about="" line_dataplane=() line_generator=() line_rate="" line_workers=1 line_beside="" line_is_fifo=yes line_repeat=3
 	# shellcheck disable=SC1090
 	. "$here/$1.sh"

@@ -79,11 +79,13 @@ def label(doc):
 # --- rates by something that was varied
 
 
+NAMES = {"pdr": "PDR", "ndr": "NDR", "received_rate": "answered"}
+
+
 def rates_of(doc):
-    """{"PDR": (median, lowest, highest) ...} in millions a second."""
-    names = {"pdr": "PDR", "ndr": "NDR", "received_rate": "answered"}
-    return {names[k]: tuple(v[part] / 1e6 for part in ("median", "lowest", "highest"))
-            for k, v in doc["figures"].items() if k in names and isinstance(v, dict)}
+    """{"PDR": (median, lowest, highest, whether it is a lower bound) ...} in millions a second."""
+    return {NAMES[k]: tuple(v[part] / 1e6 for part in ("median", "lowest", "highest")) + (bool(v.get("at_least")),)
+            for k, v in doc["figures"].items() if k in NAMES and isinstance(v, dict)}
 
 
 def swept(doc, what):
@@ -94,14 +96,20 @@ def swept(doc, what):
 
 
 def rates_by(docs, what):
-    """Blocks of x, median, lowest, highest for each scenario that has two points at least."""
+    """Blocks of x, median, lowest, highest for each scenario that has two points at least. The name says which of them are lower bounds."""
     lines = {}
     for doc in docs:
         x = swept(doc, what)
         if x is not None:
-            for goal, rate in rates_of(doc).items():
-                lines.setdefault((doc["name"], goal), []).append((x,) + rate)
-    return [("%s, %s" % key, sorted(rows)) for key, rows in sorted(lines.items()) if len(rows) >= 2]
+            for goal, (median, low, high, is_bound) in rates_of(doc).items():
+                lines.setdefault((doc["name"], goal), []).append((x, median, low, high, is_bound))
+    blocks = []
+    for (name, goal), points in sorted(lines.items()):
+        bounds = ["%g" % p[0] for p in sorted(points) if p[4]]
+        which = "" if not bounds else ", at least" if len(bounds) == len(points) else ", at least at " + " ".join(bounds)
+        if len(points) >= 2:
+            blocks.append(("%s, %s%s" % (name, goal, which), [p[:4] for p in sorted(points)]))
+    return blocks
 
 
 def line_rate(gbit, size):

@@ -56,7 +56,7 @@ static void values_are_read(void **state)
 	assert_int_equal(o.n_eal_args, 1);
 	assert_string_equal(o.eal_args[0], "--single-file-segments");
 	good(CACHE " --search --keys 1M --value 10-300 --set 5 --shift 1 --no-load");
-	assert_true(o.is_search && !o.does_load && o.skew == 0.99);
+	assert_true(o.is_search && !o.does_load && o.skew == 0.99 && !o.takes_bounds);
 	assert_int_equal(o.n_repeats, 5);
 	assert_int_equal(o.n_keys, 1000000);
 	assert_true(o.trial_seconds == 0.5 && o.deadline_ms == 0);
@@ -64,6 +64,8 @@ static void values_are_read(void **state)
 	assert_int_equal(o.n_flows, 1024);
 	assert_int_equal(o.value_min, 10);
 	assert_int_equal(o.value_max, 300);
+	good(CACHE " --search --at-least");
+	assert_true(o.is_search && o.takes_bounds);
 	good(TCP " --rate 1 --flows 10000 --depth 16");
 	assert_int_equal(o.work, GENOPT_CACHE_TCP);
 	assert_int_equal(o.n_flows, 10000);
@@ -118,6 +120,7 @@ static void wrong_ones_are_told(void **state)
 		{GOOD " --rate 5 --once", "--once"},
 		{TCP " --rate 5 --once --depth 2", "--once"},
 		{GOOD " --rate 5 --votes 4", "--votes 4"},
+		{GOOD " --rate 5 --at-least", "--at-least"},
 		{GOOD " --rate 5 --watch-cpu x", "--watch-cpu x"},
 		{GOOD " --rate 5 --size 63", "--size 63"},
 		{GOOD " --rate 5 --proto sctp", "udp or tcp"},

@@ -56,6 +56,14 @@ class Plots(unittest.TestCase):
             blocks = [b.split("\n") for b in file.read().rstrip("\n").split("\n\n\n")]
         return {b[0].strip('"'): [row.split() for row in b[1:]] for b in blocks}
 
+    def test_lower_bounds_are_told(self):
+        for flows, is_bound in ((1, True), (1000, False)):
+            doc = bench("known", pdr=2e6, sweep={"of": "flows", "value": flows})
+            doc["figures"]["ndr"]["at_least"] = is_bound
+            doc["figures"]["pdr"]["at_least"] = True
+            self.put("known-%d" % flows, doc)
+        self.assertEqual(sorted(self.data("rate-by-flows")), ["known, NDR, at least at 1", "known, PDR, at least"])
+
     def test_workers_in_memory(self):
         samples = [{"workers": n, "round": r, "moved_only": moved, "per_second": (10e6 if moved else 3e6) * n * (1 + r / 10)}
                    for n in (1, 2) for r in (-1, 0, 1) for moved in (False, True)]
