@@ -17,8 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BEHIND_MAX_S 1.0 /* sending so far behind is not going to end well */
-#define QUIET_S 0.1      /* after the last frame: nothing came for so long */
+#define BEHIND_MAX_S 1.0     /* sending so far behind is not going to end well */
+#define ANSWER_PAUSE_S 0.001 /* between two answers at the end: the target may have lost its CPU */
+#define QUIET_S 0.1          /* after the last frame: nothing came for so long */
 #define PATIENT_MAX_S 20.0
 #define DRAIN_MAX_S 2.0 /* and at most */
 #define RESOLVE_EVERY_US 100000u
@@ -345,12 +346,16 @@ static void drain(struct genrun *r)
 	const double quiet_s = is_stack ? DRAIN_MAX_S : QUIET_S;
 	const uint64_t begin = rte_rdtsc(), most = (uint64_t)(most_s * (double)r->hz);
 	const uint64_t quiet = (uint64_t)(quiet_s * (double)r->hz);
-	uint64_t now = begin;
+	const uint64_t pause = (uint64_t)(ANSWER_PAUSE_S * (double)r->hz);
+	uint64_t now = begin, last;
 
 	r->last_rx_cyc = begin;
 	while (now - begin < most && (r->last_rx_cyc > now || now - r->last_rx_cyc < quiet)
 		&& r->counts.received + r->counts.no_room < r->counts.offered && !is_stopped(r)) {
+		last = r->last_rx_cyc;
 		receive(r);
+		if (r->last_rx_cyc > last + pause)
+			r->has_paused = true;
 		if (r->work->poll != NULL) {
 			r->now = now;
 			r->work->poll(r->work->ctx, r);
@@ -455,6 +460,7 @@ static void begin(struct genrun *r, const struct genrun_trial *t)
 	r->first_counted = r->first + t->n_warm;
 	r->end = r->first_counted + t->n_frames;
 	r->highest = r->behind_cyc = 0;
+	r->has_paused = false;
 	r->waiting_at = r->n_waiting = 0;
 	if (r->work->begin != NULL)
 		r->work->begin(r->work->ctx, r);
@@ -598,12 +604,15 @@ int genrun_trial(struct genrun *r, const struct genrun_trial *t, struct genrun_r
 	rte_eal_remote_launch(run_trial, r, r->lcore);
 	wait_stage(
 		r, l, out, &start); /* what happens while nothing is sent any more is no matter */
-	if (is_watched && genwatch_look(r->watch, &w1)) {
+	is_watched = is_watched && genwatch_look(r->watch, &w1);
+	wait_stage(r, l, out, &start);
+	rte_eal_wait_lcore(r->lcore);
+	if (is_watched && r->has_paused) /* but for the answers that were still to come */
+		is_watched = genwatch_look(r->watch, &w1);
+	if (is_watched) {
 		out->waited_s = w1.waited_s - w0.waited_s;
 		out->stolen_s = w1.stolen_s - w0.stolen_s;
 	}
-	wait_stage(r, l, out, &start);
-	rte_eal_wait_lcore(r->lcore);
 	seconds = (double)r->sent_cyc / (double)r->hz;
 	if (!t->is_quiet && seconds - l->last.seconds > LOOK_LEAST_S) /* the rest of it */
 		take_sample(r, l, out, seconds);

@@ -134,6 +134,7 @@ struct genrun {
 	uint64_t
 		now; /* when the frames in hand came in, or what is due was looked for: the time in input(), submit() and poll() */
 	uint64_t ns_mult; /* nanoseconds of a cycle, in 2^-32 of one */
+	bool has_paused;  /* between two answers, when all was sent */
 	double ns_per_cyc;
 	struct genpace pace;
 	struct genrun_trial trial;
