@@ -45,6 +45,7 @@ struct bench {
 	struct genreport report;
 	bool is_stopped; /* before there is a run to stop */
 	unsigned round;
+	double kept_rate; /* the highest that the generator kept */
 	struct genwatch watch;
 	struct genreport_item piece; /* the last trial */
 	const struct gensearch_params *search;
@@ -149,23 +150,27 @@ static void step_aside(unsigned n_void)
 }
 
 /* The same, again while it is void; *it counts what was thrown away. After --void-max of them b->piece is the last one. One for which the
- * generator was too slow is tried again as well, but not often: what takes time from it need not show as a pause. */
+ * generator was too slow is tried again as well, as what takes time from it need not show as a pause: not often, but where it has been
+ * fast enough for more before. */
 static int try_until_it_counts(struct bench *b, struct genrun *run, const struct genrun_trial *t,
 	struct genreport_item *it)
 {
+	const unsigned n_slow_max = t->rate <= b->kept_rate ? b->o->n_void_max + 1 : TOO_SLOW_MAX;
 	unsigned n_slow = 0, n_void = 0;
 
 	for (;;) {
 		const int rc = try_once(b, run, t);
 		const struct genrun_result *r = &b->piece.result;
 
+		if (rc == 0 && r->verdict == GENRUN_DONE && run == &b->run)
+			b->kept_rate = fmax(b->kept_rate, t->rate);
 		if (rc != 0 || r->verdict == GENRUN_DONE)
 			return rc;
 		it->n_void[r->why]++;
 		if (!t->is_quiet)
 			gensay_note("thrown away: %s", genjudge_says(r->why));
 		if (r->verdict == GENRUN_VOID ? ++n_void > b->o->n_void_max
-					      : ++n_slow == TOO_SLOW_MAX)
+					      : ++n_slow == n_slow_max)
 			return 0;
 		genrun_result_fini(&b->piece.result);
 		step_aside(n_void);
