@@ -97,7 +97,7 @@ pair_need() { # pair_need TOOL… : or the end, with what to do
 pair_namespaces() { # those of T_NS; they end with the script, and so does all that runs in them
 	local ns
 	T_DIR=$(mktemp -d)
-	trap 't_cleanup; hugepages_back "$T_DIR/hugepages"; rm -rf "$T_DIR"' EXIT
+	trap 'trap "" INT TERM HUP PIPE; t_cleanup; hugepages_back "$T_DIR/hugepages"; rm -rf "$T_DIR"' EXIT
 	trap 'exit 130' INT TERM HUP PIPE
 	pair_memory=""
 	hugepages_take $PAIR_HUGEPAGES "$T_DIR/hugepages" || {

@@ -120,7 +120,7 @@ cleanup() {
 	done
 	pids=()
 }
-trap 'cleanup; hugepages_back "$dir.hugepages"; rm -rf "$dir" "$dir.hugepages"' EXIT
+trap 'trap "" INT TERM HUP; cleanup; hugepages_back "$dir.hugepages"; rm -rf "$dir" "$dir.hugepages"' EXIT
 trap 'exit 130' INT TERM HUP
 
 are_alive() { # every process that was started, but for a generator that is done
