@@ -45,7 +45,8 @@ static inline uint64_t load(const uint64_t *word)
 
 int genrun_init(struct genrun *r)
 {
-	r->hz = rte_get_tsc_hz();
+	if (r->hz == 0)
+		r->hz = rte_get_tsc_hz();
 	r->ns_per_cyc = 1e9 / (double)r->hz;
 	r->ns_mult = (uint64_t)(r->ns_per_cyc * 0x1p32 + 0.5);
 	r->late_cyc = r->hz / 1000000 * r->late_us;

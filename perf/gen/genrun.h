@@ -127,8 +127,10 @@ struct genrun {
 	void (*beside)(void *ctx, struct genrun *r);
 	void *beside_ctx;
 
+	uint64_t hz; /* of the time stamp counter; 0: as DPDK has measured it */
+
 	/* the lcore's */
-	uint64_t hz, next, first, first_counted,
+	uint64_t next, first, first_counted,
 		end; /* numbers: to be sent next; of this trial, [first, end) */
 	uint64_t late_cyc, deadline_cyc, highest, last_rx_cyc, begin_cyc, behind_cyc;
 	uint64_t

@@ -35,6 +35,7 @@ static void init(double set_pct)
 	memset(&r, 0, sizeof(r));
 	assert_int_equal(genmc_init(&mc, &o), 0);
 	assert_int_equal(gencache_init(&cache, &mc, &o, &p), 0);
+	r.hz = 2450000000;
 	assert_int_equal(genrun_init(&r), 0);
 	r.first = r.first_counted = r.next;
 	r.end = UINT64_MAX;

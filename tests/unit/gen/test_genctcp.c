@@ -433,9 +433,8 @@ static void up(const struct conf *conf)
 	assert_int_equal(tcp_create(&x.server, &p), 0);
 	assert_int_equal(genmc_init(&x.mc, &o), 0);
 	x.run = (struct genrun){.pool = pools[1]};
-	assert_int_equal(genrun_init(&x.run), 0);
 	x.run.hz = 1000000; /* a cycle is a microsecond */
-	x.run.ns_per_cyc = 1000;
+	assert_int_equal(genrun_init(&x.run), 0);
 	x.run.now = 1000000;
 	assert_int_equal(genctcp_init(&x.client, &x.mc, &o, &frame, &x.run), 0);
 }

@@ -31,6 +31,7 @@ static void init(uint8_t family, uint8_t proto, const char *size, double new_pct
 	memset(&r, 0, sizeof(r));
 	assert_true(genpace_sizes_parse(&o.sizes, size));
 	assert_int_equal(genflood_init(&flood, &o, &p), 0);
+	r.hz = 2450000000;
 	assert_int_equal(genrun_init(&r), 0);
 	r.first = r.first_counted = r.next;
 	r.end = UINT64_MAX;

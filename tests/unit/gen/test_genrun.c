@@ -15,9 +15,8 @@ static struct genrun r;
 static void init(uint64_t first, uint64_t n_warm)
 {
 	memset(&r, 0, sizeof(r));
-	assert_int_equal(genrun_init(&r), 0);
 	r.hz = HZ;
-	r.ns_mult = (uint64_t)(1e9 / (double)HZ * 0x1p32 + 0.5);
+	assert_int_equal(genrun_init(&r), 0);
 	r.next = r.first = first;
 	r.first_counted = first + n_warm;
 	r.end = UINT64_MAX;
