@@ -71,15 +71,6 @@ static void fail(const char *what)
 	exit(1);
 }
 
-void *shim_alloc(size_t bytes)
-{
-	void *p = calloc(1, bytes);
-
-	if (p == NULL)
-		fail("out of memory");
-	return p;
-}
-
 /* --- what is asked for --- */
 
 /* n gets, behind each other. Returns their bytes. */
