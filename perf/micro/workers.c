@@ -249,29 +249,30 @@ static const struct laneload *load_named(const char *name)
 	for (unsigned i = 0; i < RTE_DIM(loads); i++)
 		if (strcmp(loads[i]->name, name) == 0)
 			return loads[i];
-	usage();
-	return NULL;
+	fprintf(stderr, "workers: --load %s: must be dsr-l2, ipip, full-nat or get\n", name);
+	exit(1);
 }
 
-/* A whole number from low to high. */
-static uint32_t number(const char *text, uint32_t low, uint32_t high)
+static double real(const char *option, const char *text, double low, double high)
 {
 	char *end;
 	const double v = strtod(text, &end);
 
-	if (end == text || *end != '\0' || !(v >= low && v <= high) || v != (uint32_t)v)
-		usage();
-	return (uint32_t)v;
+	if (end != text && *end == '\0' && v >= low && v <= high)
+		return v;
+	fprintf(stderr, "workers: --%s %s: must be a number from %g to %g\n", option, text, low,
+		high);
+	exit(1);
 }
 
-static double real(const char *text, double low, double high)
+static uint32_t number(const char *option, const char *text, uint32_t low, uint32_t high)
 {
-	char *end;
-	const double v = strtod(text, &end);
+	const double v = real(option, text, low, high);
 
-	if (end == text || *end != '\0' || !(v >= low && v <= high))
-		usage();
-	return v;
+	if (v == (uint32_t)v)
+		return (uint32_t)v;
+	fprintf(stderr, "workers: --%s %s: must be a whole number\n", option, text);
+	exit(1);
 }
 
 static void parse(int argc, char **argv)
@@ -280,37 +281,37 @@ static void parse(int argc, char **argv)
 		{"flows", 1, NULL, 'f'}, {"keys", 1, NULL, 'k'}, {"value", 1, NULL, 'v'},
 		{"set", 1, NULL, 's'}, {"zipf", 1, NULL, 'z'}, {"rounds", 1, NULL, 'r'},
 		{"seconds", 1, NULL, 't'}, {"json", 1, NULL, 'j'}, {NULL, 0, NULL, 0}};
-	int c;
+	int c, at;
 
 	o.load = &lane_get;
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "", longs, &at)) != -1) {
 		switch (c) {
 		case 'l':
 			o.load = load_named(optarg);
 			break;
 		case 'w':
-			o.n_max = number(optarg, 1, LANE_MAX);
+			o.n_max = number(longs[at].name, optarg, 1, LANE_MAX);
 			break;
 		case 'f':
-			o.of.n_flows = number(optarg, SHIM_BURST, 1u << 22);
+			o.of.n_flows = number(longs[at].name, optarg, SHIM_BURST, 1u << 22);
 			break;
 		case 'k':
-			o.of.n_keys = number(optarg, 1, 1u << 24);
+			o.of.n_keys = number(longs[at].name, optarg, 1, 1u << 24);
 			break;
 		case 'v':
-			o.of.value_len = number(optarg, 1, 1000);
+			o.of.value_len = number(longs[at].name, optarg, 1, 1000);
 			break;
 		case 's':
-			o.of.set_pct = number(optarg, 0, 100);
+			o.of.set_pct = number(longs[at].name, optarg, 0, 100);
 			break;
 		case 'z':
-			o.of.skew = real(optarg, 0, 10);
+			o.of.skew = real(longs[at].name, optarg, 0, 10);
 			break;
 		case 'r':
-			o.n_rounds = number(optarg, 1, ROUNDS_MAX);
+			o.n_rounds = number(longs[at].name, optarg, 1, ROUNDS_MAX);
 			break;
 		case 't':
-			o.seconds = real(optarg, 0.01, 600);
+			o.seconds = real(longs[at].name, optarg, 0.01, 600);
 			break;
 		case 'j':
 			o.json = optarg;
