@@ -242,12 +242,13 @@ static int too_slow(struct bench *b, const struct genreport_item *it)
 		return fail(b, GENBENCH_TOO_SLOW,
 			"too many trials were thrown away at %s/s: the generator lost its CPU in %u, the target in "
 			"%u, a hypervisor took a CPU in %u, the last %u without one between that counts; in the last "
-			"one the generator paused for %.2f ms at most and lost the CPU %s times, and the target waited "
-			"%.2f ms. No figure. Give both CPUs of their own (--cpu), make trials shorter (--trial), or "
+			"one the generator paused for %.2f ms at most and lost the CPU %s times, the target waited %.2f "
+			"ms, and a hypervisor had its CPU for %.2f ms. No figure. Give both CPUs of their own (--cpu), make trials shorter (--trial), or "
 			"allow more (--void-max)",
 			rate, it->n_void[GENJUDGE_GENERATOR], it->n_void[GENJUDGE_TARGET],
 			it->n_void[GENJUDGE_STOLEN], b->o->n_void_max + 1,
-			(double)c->gap_most_cyc * to_ms, n_switches, r->waited_s * 1e3);
+			(double)c->gap_most_cyc * to_ms, n_switches, r->waited_s * 1e3,
+			r->stolen_s * 1e3);
 	return fail(b, GENBENCH_TOO_SLOW,
 		"the generator is the bottleneck at %s/s: %s of %s frames left more than %u us late (%.2f %%; "
 		"%.1f %% are allowed), the latest by %.1f ms; its loop paused for %.1f ms at most and lost "

@@ -2,6 +2,8 @@
 /* genjudge — see genjudge.h. */
 #include "genjudge.h"
 
+#include <math.h>
+
 /* Whether pauses are why frames were late. */
 static bool is_explained(const struct genjudge_facts *f)
 {
@@ -13,9 +15,11 @@ static bool is_explained(const struct genjudge_facts *f)
 
 enum genjudge_verdict genjudge_trial(const struct genjudge_facts *f)
 {
-	if (f->stolen_s > 0)
+	const double taken_most_s = fmax(GENJUDGE_TAKEN_MAX * f->seconds, GENJUDGE_TAKEN_S);
+
+	if (f->stolen_s > taken_most_s)
 		return GENJUDGE_STOLEN;
-	if (f->waited_s > GENJUDGE_WAITED_MAX * f->seconds)
+	if (f->waited_s > taken_most_s)
 		return GENJUDGE_TARGET;
 	if (f->behind_s > 0 || (double)f->n_late > GENJUDGE_LATE_MAX * (double)f->n_due)
 		return is_explained(f) ? GENJUDGE_GENERATOR : GENJUDGE_TOO_SLOW;

@@ -16,8 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GENJUDGE_LATE_MAX 0.001    /* of the frames may be late */
-#define GENJUDGE_WAITED_MAX 0.0005 /* of the time may the target's threads wait for a CPU */
+#define GENJUDGE_LATE_MAX 0.001 /* of the frames may be late */
+#define GENJUDGE_TAKEN_MAX \
+	0.0005 /* of the time may the target's threads wait for a CPU, or a hypervisor run others */
+#define GENJUDGE_TAKEN_S 0.0001 /* or for so long: rings last for that */
 /* a generator that is fast enough catches up: late frames are those of its pauses and of the time after, */
 #define GENJUDGE_LATE_FACTOR 4.0
 /* and while it runs it sends what is due, but for short pauses that nobody counts */

@@ -611,8 +611,10 @@ int genrun_trial(struct genrun *r, const struct genrun_trial *t, struct genrun_r
 	if (is_watched && r->has_paused) /* but for the answers that were still to come */
 		is_watched = genwatch_look(r->watch, &w1);
 	if (is_watched) {
-		out->waited_s = w1.waited_s - w0.waited_s;
-		out->stolen_s = w1.stolen_s - w0.stolen_s;
+		const struct genwatch_lost lost = genwatch_between(r->watch, &w0, &w1);
+
+		out->waited_s = lost.waited_s;
+		out->stolen_s = lost.stolen_s;
 	}
 	seconds = (double)r->sent_cyc / (double)r->hz;
 	if (!t->is_quiet && seconds - l->last.seconds > LOOK_LEAST_S) /* the rest of it */

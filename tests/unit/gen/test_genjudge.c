@@ -30,7 +30,7 @@ static void a_quiet_trial_counts(void **state)
 	assert_int_equal(genjudge_trial(&f), GENJUDGE_COUNTS);
 	f.n_late = f.n_due / 1000; /* 0.1 % may be */
 	f.paused_s = f.pause_most_s = 0.0003;
-	f.waited_s = SECONDS * GENJUDGE_WAITED_MAX;
+	f.waited_s = SECONDS * GENJUDGE_TAKEN_MAX;
 	assert_int_equal(genjudge_trial(&f), GENJUDGE_COUNTS);
 }
 
@@ -80,10 +80,16 @@ static void a_target_without_its_cpu_is_void(void **state)
 	struct genjudge_facts f = quiet();
 
 	(void)state;
-	f.waited_s = SECONDS * GENJUDGE_WAITED_MAX * 1.01;
+	f.waited_s = SECONDS * GENJUDGE_TAKEN_MAX * 1.01;
 	assert_int_equal(genjudge_trial(&f), GENJUDGE_TARGET);
 	f = quiet();
-	f.stolen_s = 0.01;
+	f.stolen_s = SECONDS * GENJUDGE_TAKEN_MAX * 1.01;
+	assert_int_equal(genjudge_trial(&f), GENJUDGE_STOLEN);
+	f.seconds = GENJUDGE_TAKEN_S / GENJUDGE_TAKEN_MAX
+		/ 10; /* so short a trial that a tenth of what rings last for is more than the share */
+	f.stolen_s = GENJUDGE_TAKEN_S * 0.9;
+	assert_int_equal(genjudge_trial(&f), GENJUDGE_COUNTS);
+	f.stolen_s = GENJUDGE_TAKEN_S * 1.1;
 	assert_int_equal(genjudge_trial(&f), GENJUDGE_STOLEN);
 	/* a generator too slow as well: the CPUs come first, the next trial tells */
 	f.n_late = f.n_due;
