@@ -120,8 +120,20 @@ cleanup() {
 	done
 	pids=()
 }
-trap 'trap "" INT TERM HUP; cleanup; hugepages_back "$dir.hugepages"; rm -rf "$dir" "$dir.hugepages"' EXIT
+trap 'trap "" INT TERM HUP; cleanup; throttle_back; hugepages_back "$dir.hugepages"; rm -rf "$dir" "$dir.hugepages"' EXIT
 trap 'exit 130' INT TERM HUP
+
+# SCHED_FIFO threads lose their CPU for a twentieth of each second, whether others want it or not. Since Linux 6.12 others have that time by
+# another way (the fair server), if they want it, so this one can go meanwhile. With kernels before, a machine would hang that is all polled.
+throttle=/proc/sys/kernel/sched_rt_runtime_us throttle_was=""
+throttle_off() {
+	[ "$(printf '%s\n' 6.12 "$(uname -r)" | sort -V | head -n 1)" = 6.12 ] || return 0
+	throttle_was=$(<$throttle)
+	echo -1 >$throttle || throttle_was=""
+}
+throttle_back() {
+	[ -z "$throttle_was" ] || echo "$throttle_was" >$throttle
+}
 
 are_alive() { # every process that was started, but for a generator that is done
 	local pid
@@ -346,6 +358,7 @@ if [ $is_quick = no ]; then
 		echo "$HUGEPAGES hugepages cannot be had (vm.nr_hugepages=$HUGEPAGES, as root): both programs have 4 KB pages, and are slower"
 	fi
 fi
+[ $is_fifo = no ] || throttle_off
 [ $is_quick = no ] || echo "quick: it works, or not; nothing here is a figure to keep"
 failed=""
 for name in "${chosen[@]}"; do
