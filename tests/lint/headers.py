@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A header compiles alone: one generated file for each, which includes it and nothing else, with the
-compiler and the flags of the compiled file that stands nearest to it in the tree."""
+compiler and the flags of the compiled file that stands nearest to it in the tree. Not for those that
+are the first thing of the file of their name: that one shows it whenever it is built."""
 import os
 import subprocess
 import sys
@@ -34,13 +35,26 @@ def _compile(root, header, unit):
                         "include what it uses")
 
 
+def shown(root, units):
+    """Headers that a unit of the same name includes before anything else."""
+    found = set()
+    for source in {u.source for u in units}:
+        text = lint.read(root, source)
+        line, path, is_quoted = next(lint.includes(text), (1, "", False))
+        is_first = "#" not in "".join(lint.code_of(text).split("\n")[:line - 1])
+        stem = os.path.splitext(source)[0]
+        if is_quoted and is_first and os.path.basename(path) == os.path.basename(stem) + ".h":
+            found.add(stem + ".h")
+    return found
+
+
 def check(root, build):
     units = list(lint.units(root, build))
-    headers = lint.files(root, ".h")
     findings = []
-    for header in headers:
+    for header in lint.files(root, ".h"):
         if "#pragma once" not in lint.code_of(lint.read(root, header)).split("\n"):
             findings.append(lint.Finding(header, 1, "no #pragma once", "one line after SPDX"))
+    headers = sorted(set(lint.files(root, ".h")) - shown(root, units))
     with ThreadPoolExecutor(JOBS) as pool:
         results = pool.map(lambda h: _compile(root, h, _nearest(units, h)), headers)
         return findings + [finding for finding in results if finding]

@@ -157,6 +157,17 @@ class Headers(Tree):
                    ("dataplane/a/bad.h", 1, "uint8_t"), ("dataplane/a/open.h", 1, "no #pragma once"),
                    ("dataplane/a/open.h", 1, "redefinition"))
 
+    def test_what_the_build_shows_is_not_compiled_again(self):
+        self.write("dataplane/a/first.h", C + "#pragma once\n#include <stdint.h>\nextern uint8_t a_first;\n")
+        self.write("dataplane/a/first.c", C + "#include \"first.h\"\n")
+        self.write("dataplane/a/second.h", C + "#pragma once\nuint8_t a_second;\n")
+        self.write("dataplane/a/second.c", C + "#include <stdint.h>\n#include \"second.h\"\n")
+        self.write("dataplane/a/third.h", C + "#pragma once\nuint8_t a_third;\n")
+        self.write("dataplane/a/third.c", C + "#define uint8_t char\nuint8_t a_before;\n#include \"third.h\"\n")
+        build = self.build("dataplane/a/first.c", "dataplane/a/second.c", "dataplane/a/third.c")
+        self.assertEqual(headers.shown(self.root, lint.units(self.root, build)), {"dataplane/a/first.h"})
+        self.finds(headers.check(self.root, build), ("dataplane/a/second.h", 1, "uint8_t"), ("dataplane/a/third.h", 1, "uint8_t"))
+
     def test_without_a_build_it_is_skipped(self):
         self.assertRaises(lint.Skip, headers.check, self.root, self.root)
 
