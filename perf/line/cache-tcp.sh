@@ -12,5 +12,5 @@ line_config() {
 	EOT
 }
 line_dataplane=(--cache-memory 512 --conns 1024 --conns6 1024 --tcp-conns 16384 --tcp-buffers 65536)
-line_generator=(cache-tcp --target 10.1.0.80:11211 --client 10.1.128.0/20 --keys 1000000 --load-rate 400k --flows 10000 --rate-max 4M)
+line_generator=(cache-tcp --target 10.1.0.80:11211 --client 10.1.128.0/20 --keys 1000000 --load-rate 400k --flows 10000 --rate-max 4M --deadline-ms 3)
 line_repeat=1 # after each loss answers are waited for, and connections opened again

@@ -23,7 +23,7 @@ usage() {
 
 		  --rate N      one measurement at this rate, instead of a search for NDR and PDR
 		  --seconds N   of a measurement, and of each latency (default 1)
-		  --trial N     seconds of a search's longest trials, and of the parts of a measurement (default 0.3)
+		  --trial N     seconds of a search's longest trials, and of the parts of a measurement (default 0.1)
 		  --repeat N    searches (default 3; 1 for each point of a sweep, and over TCP), or measurements (default 1)
 		  --width PCT   how near a search's bounds have to come (default 1)
 		  --thorough    10 searches each, trials of 1 s, 10 s for latencies, 0.5 %: hours
@@ -97,7 +97,7 @@ mapfile -t cpus < <(taskset -pc $$ | sed 's/.*: //' | tr , '\n' | awk -F - '{ fo
 if [ $is_thorough = yes ]; then
 	: "${seconds:=10}" "${trial:=1}" "${width:=0.5}" "${repeat:=10}"
 fi
-: "${seconds:=1}" "${trial:=0.3}" "${width:=1}"
+: "${seconds:=1}" "${trial:=0.1}" "${width:=1}"
 [ $is_quick = no ] || steady=0 is_fifo=no
 [ "$(id -u)" = 0 ] || is_fifo=no
 [ -z "$json" ] || mkdir -p "$json"

@@ -12,5 +12,5 @@ line_config() {
 	EOT
 }
 line_dataplane=(--cache-memory 512 --conns 1024 --conns6 1024 --tcp-conns 65536 --tcp-buffers 65536)
-line_generator=(cache-tcp --once --target 10.1.0.80:11211 --client 10.1.128.0/20 --keys 10000 --flows 8192 --load-rate 20k --rate-max 2M)
+line_generator=(cache-tcp --once --target 10.1.0.80:11211 --client 10.1.128.0/20 --keys 10000 --flows 8192 --load-rate 20k --rate-max 2M --deadline-ms 3)
 line_repeat=1 # after each loss answers are waited for, and connections opened again
