@@ -334,6 +334,25 @@ static bool open_all(struct requests *x)
 	return x->n_open == x->n;
 }
 
+/* The clients of the next burst, going round. */
+static const uint32_t *next_clients(struct requests *x)
+{
+	const uint32_t *who = &x->order[x->at];
+
+	x->at = x->at + 2 * SHIM_BURST > x->n ? 0 : x->at + SHIM_BURST;
+	return who;
+}
+
+/* Each has asked before: there is an answer for what is measured to acknowledge, and a round-trip time. */
+static bool ask_all(struct requests *x)
+{
+	for (uint32_t i = 0; i < 2 * x->n; i += SHIM_BURST)
+		if (!give(x, next_clients(x), SHIM_BURST, RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG,
+			    x->depth * REQUEST_BYTES))
+			return false;
+	return true;
+}
+
 static void *requests_up(const struct bench_case *c)
 {
 	struct requests *x = shim_alloc(sizeof(*x));
@@ -363,20 +382,11 @@ static void *requests_up(const struct bench_case *c)
 	x->rx_pool = rte_pktmbuf_pool_create("bench_tcp_rx", 2 * SHIM_MBUFS - 1, 256,
 		BURST_MBUF_PRIV, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (x->pool == NULL || x->rx_pool == NULL || tcp_create(&x->t, &p) != 0
-		|| (x->depth > 0 && !open_all(x))) {
+		|| (x->depth > 0 && !(open_all(x) && ask_all(x)))) {
 		requests_down(x);
 		return NULL;
 	}
 	return x;
-}
-
-/* The clients of the next burst, going round. */
-static const uint32_t *next_clients(struct requests *x)
-{
-	const uint32_t *who = &x->order[x->at];
-
-	x->at = x->at + 2 * SHIM_BURST > x->n ? 0 : x->at + SHIM_BURST;
-	return who;
 }
 
 static unsigned request(void *ctx)
