@@ -11,9 +11,10 @@
  *  I5  sacked, lost, retrans, n_sacked and snd_fack are what the flags of the segments say; a lost one is not sacked; retransmitted
  *      is only a lost one
  *  I6  n_bufs is the number of mbufs in all queues, n_rcv_bufs of those received
+ *  I7  is_sole: the first of the send queue was sent at stuck_us and never again, in no chain; nothing was on its way then
  *
- * Queues are chains of mbufs with a struct tcp_seg in the private area, behind what core/ may write there. A segment to send
- * is one mbuf whose payload begins at RTE_PKTMBUF_HEADROOM; headers are written in front of it, and the driver gets a
+ * Queues are chains of mbufs with a struct tcp_seg in their second cache line, where DPDK leaves room for dynamic fields. A segment to send
+ * is one mbuf whose payload begins at TCP_PAYLOAD_AT; headers are written in front of it, and the driver gets a
  * reference of its own. While it has that, nothing of the mbuf is written: a retransmission is then a copy. One that refers to other memory
  * (tcp_write_ref()) goes behind a mbuf with the headers. Where devices cut frames into segments, several of the queue may go as one. Chains are
  * the driver's affair, the queue frees one at a time.
@@ -27,6 +28,7 @@
 
 #define TCP_NEVER UINT64_MAX
 #define TCP_SPARES_MAX BURST_MAX
+#define TCP_MARKED_MAX BURST_MAX
 #define TCP_RTO_FIRST_US 1000000u
 #define TCP_RTO_MAX_US 60000000u
 #define TCP_ACK_DELAY_US 40000u /* RFC 9293 3.8.6.3 allows 500 ms */
@@ -48,14 +50,17 @@ struct tcp_seg {
 	uint8_t flags;
 	uint8_t pad[3];
 };
-#define TCP_SEG_AT 40u
-_Static_assert(
-	sizeof(struct pkt_note) <= TCP_SEG_AT, "core may write its note of a mbuf in flight");
-_Static_assert(TCP_SEG_AT + sizeof(struct tcp_seg) <= BURST_MBUF_PRIV, "fits behind it");
+/* opt: the private area would be a third line of every mbuf in a queue. tcp_create() reserves the bytes. */
+#define TCP_SEG_AT RTE_ALIGN_CEIL(offsetof(struct rte_mbuf, dynfield1), 8u)
+_Static_assert(TCP_SEG_AT + sizeof(struct tcp_seg) <= sizeof(struct rte_mbuf), "fits in there");
+
+/* Where a frame with an IPv4 header and timestamps begins where one that was received does: in lines that are in the cache when
+ * the answer to the next request takes the buffer of one. Headers of any length find room in front of it. */
+#define TCP_PAYLOAD_AT (RTE_PKTMBUF_HEADROOM + 66u)
 
 static inline struct tcp_seg *tcp_seg(struct rte_mbuf *m)
 {
-	return (struct tcp_seg *)(void *)((uint8_t *)(void *)(m + 1) + TCP_SEG_AT);
+	return (struct tcp_seg *)(void *)((uint8_t *)(void *)m + TCP_SEG_AT);
 }
 
 static inline const uint8_t *tcp_seg_data(struct rte_mbuf *m)
@@ -100,24 +105,6 @@ struct tcp_link {
 #define TCP_F_REMEMBER 0x8000  /* it goes through TIME-WAIT */
 #define TCP_F_PERSIST 0x4000   /* rtx_us is about a probe of the closed window */
 
-#define TCP_RACK_VALID 0x01     /* something of what was on its way has been delivered */
-#define TCP_RACK_REORDERED 0x02 /* segments overtake each other on this path */
-#define TCP_RACK_ROUND 0x04     /* a DSACK came, of before rack_round */
-#define TCP_RACK_MOVED \
-	0x08 /* something was acknowledged or sent anew: the time for a probe begins */
-#define TCP_RACK_PROBED \
-	0x10 /* a probe was sent, and what it is for is not acknowledged: until recover is */
-#define TCP_RACK_PROBED_OLD 0x20 /* by a segment that had been sent */
-#define TCP_CC_LIMITED 0x40      /* cwnd is what keeps it from sending more */
-#define TCP_CC_UNDOABLE 0x80 /* the recovery that begins may be for nothing: prior_cwnd is right */
-
-/* What is to be done at rack_due_us. */
-enum tcp_rack_timer {
-	TCP_RACK_TIMER_NONE,
-	TCP_RACK_TIMER_REO, /* what has not come by then is lost */
-	TCP_RACK_TIMER_PTO, /* a probe */
-};
-
 #define TCB_HOT_BYTES 320u
 
 struct tcb {
@@ -152,10 +139,11 @@ struct tcb {
 	uint8_t rack, rack_timer;         /* TCP_RACK_* and TCP_CC_*; enum tcp_rack_timer */
 	uint8_t reo_mult, reo_persist;
 	uint8_t n_backoffs, n_probes, n_unacked, n_ooo;
+	bool is_sole;
 	struct tcp_link link;
 	const struct tcp_profile *profile;
 	void *app;
-	struct tcb *dirty_next, *ready_next;
+	struct tcb *dirty_next;
 	uint16_t unread_us; /* low bits of the time since when there has been something unread */
 	uint16_t paws_min;  /* minutes, low bits of when ts_recent was set */
 	union {             /* of congestion avoidance, all 0 when it begins */
@@ -209,9 +197,13 @@ struct tcp {
 	uint64_t now_us;
 	uint32_t now_ms; /* the same, low bits */
 	uint16_t now_min;
-	struct tcb *dirty, **dirty_end, *ready, **ready_end;
+	/* Those marked, in the order in which they were. opt: a burst's need no line of their own; more dirty ones are a list. */
+	uint32_t n_ready, n_dirty, dirty_at; /* dirty_at: the next to be sent for */
+	struct tcb *ready[TCP_MARKED_MAX], *dirty[TCP_MARKED_MAX];
+	struct tcb *more_dirty, **more_dirty_end;
 	TAILQ_HEAD(, tcb) agains; /* in the order in which they asked */
-	uint64_t limit_us;        /* of challenge ACKs and RSTs: bucket as a time */
+	uint32_t n_agains;
+	uint64_t limit_us; /* of challenge ACKs and RSTs: bucket as a time */
 	uint16_t port_next;
 };
 
@@ -223,15 +215,6 @@ struct tcp_in {
 	const struct tcp_tuple *tuple;
 	uint32_t seq, ack, len; /* len: payload */
 	uint32_t off;           /* of the payload in the frame */
-	uint8_t flags;
-	struct tcp_opts o;
-};
-
-/* Header of a segment of ours. */
-struct tcp_head {
-	uint32_t seq, ack;
-	uint16_t wnd;
-	uint16_t cut; /* the device cuts the payload into segments of so many bytes; 0: it is one */
 	uint8_t flags;
 	struct tcp_opts o;
 };
@@ -294,4 +277,8 @@ void tcp_end(struct tcb *c, enum tcp_reason why);
 /* For a send queue, unless these hold n_max or the pool is empty (counted). */
 struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max);
 void tcp_buf_free(struct tcp *t, struct rte_mbuf *m);
-void tcp_buf_free_rcv(struct tcp *t, struct rte_mbuf *m); /* one that was received */
+void tcp_buf_free_sole(struct tcp *t, struct rte_mbuf *m); /* one that was in no chain */
+void tcp_buf_free_rcv(struct tcp *t, struct rte_mbuf *m);  /* one that was received */
+
+/* tcp_check.c: I2 to I5 and I7. Adds the mbufs that it sends and has received. */
+bool tcp_check_queues(const struct tcb *c, uint32_t *n_snd, uint32_t *n_rcv);

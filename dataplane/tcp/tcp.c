@@ -15,14 +15,22 @@
 #include "tcp/tcp_out.h"
 #include "tcp/tcp_reass.h"
 
+#include <rte_errno.h>
 #include <rte_malloc.h>
+#include <rte_mbuf_dyn.h>
 #include <rte_prefetch.h>
 
 #include <errno.h>
 
 #define N_DUE_MAX 256u
+#define DUE_AHEAD 8u
 #define N_MIN 16u
 #define N_MAX (1u << 24)
+
+/* Of all stacks of the process: the same name and place is registered once. */
+static const struct rte_mbuf_dynfield seg_field = {.name = "millrace_tcp_seg",
+	.size = sizeof(struct tcp_seg),
+	.align = _Alignof(struct tcp_seg)};
 
 static bool pool_init(struct tcp_pool *p, uint32_t n, int socket_id)
 {
@@ -69,8 +77,10 @@ int tcp_create(struct tcp **out, const struct tcp_params *p)
 
 	if (!is_in_range(p->n_conns) || !is_in_range(p->n_syns) || !is_in_range(p->n_time_waits)
 		|| rte_pktmbuf_priv_size(p->pool) < BURST_MBUF_PRIV
-		|| rte_pktmbuf_data_room_size(p->pool) < RTE_PKTMBUF_HEADROOM + 536)
+		|| rte_pktmbuf_data_room_size(p->pool) < TCP_PAYLOAD_AT + 536)
 		return -EINVAL;
+	if (rte_mbuf_dynfield_register_offset(&seg_field, TCP_SEG_AT) < 0)
+		return -rte_errno;
 	t = rte_zmalloc_socket("tcp", sizeof(*t), 64, p->socket_id);
 	if (t == NULL)
 		return -ENOMEM;
@@ -82,8 +92,7 @@ int tcp_create(struct tcp **out, const struct tcp_params *p)
 	wheel_init(&t->wheel, t->links, p->n_conns + p->n_syns + p->n_time_waits,
 		(uint32_t)(p->now_us / 1000), 0);
 	tcp_set_now(t, p->now_us);
-	t->dirty_end = &t->dirty;
-	t->ready_end = &t->ready;
+	t->more_dirty_end = &t->more_dirty;
 	TAILQ_INIT(&t->agains);
 	*out = t;
 	return 0;
@@ -101,10 +110,12 @@ struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max)
 			m = rte_pktmbuf_alloc(t->p.pool);
 		}
 	}
-	if (likely(m != NULL))
-		t->n_bufs++;
-	else
+	if (unlikely(m == NULL)) {
 		t->stats.no_buffer++;
+		return NULL;
+	}
+	m->data_off = TCP_PAYLOAD_AT;
+	t->n_bufs++;
 	return m;
 }
 
@@ -136,11 +147,18 @@ void tcp_buf_free(struct tcp *t, struct rte_mbuf *m)
 	}
 }
 
+void tcp_buf_free_sole(struct tcp *t, struct rte_mbuf *m)
+{
+	t->n_bufs--;
+	if (unlikely(!spare(t, m)))
+		rte_pktmbuf_free_seg(m);
+}
+
 static inline void free_rcv_buf(struct tcp *t, struct rte_mbuf *m)
 {
 	t->n_rcv_bufs--;
 	t->n_bufs--;
-	if (unlikely(m->next != NULL || !spare(t, m)))
+	if (unlikely(m->nb_segs > 1 || !spare(t, m)))
 		rte_pktmbuf_free(m);
 }
 
@@ -176,19 +194,22 @@ void tcp_mark_dirty(struct tcp *t, struct tcb *c)
 	if (c->flags & TCP_F_DIRTY)
 		return;
 	c->flags |= TCP_F_DIRTY;
+	if (likely(t->n_dirty < TCP_MARKED_MAX && t->more_dirty == NULL)) {
+		t->dirty[t->n_dirty++] = c;
+		return;
+	}
 	c->dirty_next = NULL;
-	*t->dirty_end = c;
-	t->dirty_end = &c->dirty_next;
+	*t->more_dirty_end = c;
+	t->more_dirty_end = &c->dirty_next;
 }
 
 void tcp_mark_ready(struct tcp *t, struct tcb *c)
 {
 	if (c->flags & TCP_F_READY)
 		return;
+	RTE_ASSERT(t->n_ready < TCP_MARKED_MAX);
 	c->flags |= TCP_F_READY;
-	c->ready_next = NULL;
-	*t->ready_end = c;
-	t->ready_end = &c->ready_next;
+	t->ready[t->n_ready++] = c;
 }
 
 struct tcb *tcp_take_tcb(struct tcp *t, const struct tcp_tuple *tuple, const struct tcp_link *link,
@@ -233,6 +254,14 @@ static uint32_t idx_of(const struct tcb *c)
 	return (uint32_t)(c - c->t->tcbs);
 }
 
+/* Out of the list. */
+static void take_again(struct tcp *t, struct tcb *c)
+{
+	TAILQ_REMOVE(&t->agains, c, again);
+	t->n_agains--;
+	c->flags &= (uint16_t)~TCP_F_AGAIN;
+}
+
 /* The end of a connection that tcp_end() has ended. */
 static void take_down(struct tcp *t, struct tcb *c)
 {
@@ -255,7 +284,7 @@ static void take_down(struct tcp *t, struct tcb *c)
 	if (c->flags & TCP_F_OPENED)
 		t->p.ops->on_close(t->p.ctx, c, (enum tcp_reason)c->why);
 	if (c->flags & TCP_F_AGAIN)
-		TAILQ_REMOVE(&t->agains, c, again);
+		take_again(t, c);
 	c->t = NULL;
 	t->tcb_pool.free[t->tcb_pool.n_free++] = idx;
 }
@@ -281,14 +310,27 @@ static void arm(struct tcp *t, struct tcb *c)
 	wheel_add(&t->wheel, idx_of(c), due_ms);
 }
 
+static struct tcb *next_dirty(struct tcp *t)
+{
+	struct tcb *c;
+
+	if (likely(t->dirty_at < t->n_dirty))
+		return t->dirty[t->dirty_at++];
+	t->dirty_at = t->n_dirty = 0;
+	c = t->more_dirty;
+	if (c != NULL) {
+		t->more_dirty = c->dirty_next;
+		if (t->more_dirty == NULL)
+			t->more_dirty_end = &t->more_dirty;
+	}
+	return c;
+}
+
 static void flush(struct tcp *t)
 {
-	while (t->dirty != NULL) {
-		struct tcb *c = t->dirty;
+	struct tcb *c;
 
-		t->dirty = c->dirty_next;
-		if (t->dirty == NULL)
-			t->dirty_end = &t->dirty;
+	while ((c = next_dirty(t)) != NULL) {
 		if (c->state != TCP_S_CLOSED)
 			tcp_out_run(c);
 		if (c->state == TCP_S_TIME_WAIT && c->rcv_bytes == 0)
@@ -306,25 +348,19 @@ static void flush(struct tcp *t)
 
 static void tell_ready(struct tcp *t)
 {
-	struct tcb *some[BURST_MAX];
+	struct tcb *some[TCP_MARKED_MAX];
 	unsigned n = 0;
 
-	while (t->ready != NULL) {
-		struct tcb *c = t->ready;
+	for (unsigned i = 0; i < t->n_ready; i++) {
+		struct tcb *c = t->ready[i];
 
-		t->ready = c->ready_next;
-		if (t->ready == NULL)
-			t->ready_end = &t->ready;
 		c->flags &= (uint16_t)~TCP_F_READY;
-		if (c->state != TCP_S_CLOSED) {
-			rte_prefetch0(c->app);
+		if (c->state != TCP_S_CLOSED)
 			some[n++] = c;
-		}
-		if (n == BURST_MAX || (n > 0 && t->ready == NULL)) {
-			t->p.ops->on_ready(t->p.ctx, some, n);
-			n = 0;
-		}
 	}
+	t->n_ready = 0;
+	if (n > 0)
+		t->p.ops->on_ready(t->p.ctx, some, n);
 }
 
 /* Segment i of the burst; false: its verdict is set. */
@@ -407,25 +443,20 @@ static void take_segment(struct tcp *t, struct tcp_in *in, uint32_t ref)
 	tcp_mark_dirty(t, c);
 }
 
-/* Of a mbuf what is needed to put it into a queue, or to free it: its header, and struct tcp_seg. */
-static inline void prefetch_buf(const struct rte_mbuf *m)
-{
-	rte_prefetch0(m);
-	rte_prefetch0(&m->next);
-	rte_prefetch0(m + 1);
-}
-
-/* What the segments of the burst will probably acknowledge. */
-static void prefetch_sent(const struct tcp *t, const uint32_t *refs, unsigned n)
+/* What the segments of the burst will probably acknowledge, and what the application has of their connections. */
+static void prefetch_behind(const struct tcp *t, const uint32_t *refs, unsigned n)
 {
 	for (unsigned k = 0; k < n; k++) {
-		const struct rte_mbuf *m;
+		const struct tcb *c = &t->tcbs[TCP_FLOW_IDX(refs[k])];
 
 		if (TCP_FLOW_KIND(refs[k]) != TCP_KIND_TCB)
 			continue;
-		m = t->tcbs[TCP_FLOW_IDX(refs[k])].snd_head;
-		if (m != NULL)
-			prefetch_buf(m);
+		rte_prefetch0(c->app);
+		if (likely(c->snd_head != NULL)) {
+			rte_prefetch0(c->snd_head);
+			if (unlikely(!c->is_sole))
+				rte_prefetch0(tcp_seg(c->snd_head));
+		}
 	}
 }
 
@@ -438,7 +469,7 @@ void tcp_input(struct tcp *t, struct burst *b, const uint8_t *sel, unsigned n, u
 
 	tcp_set_now(t, now_us);
 	for (unsigned k = 0; k < n; k++)
-		prefetch_buf(b->m[sel[k]]);
+		rte_prefetch0(tcp_seg(b->m[sel[k]]));
 	for (unsigned k = 0; k < n; k++)
 		if (read_segment(t, b, sel[k], &in[n_in], &tuples[n_in])) {
 			b->p[sel[k]].verdict = PKT_GONE;
@@ -447,7 +478,7 @@ void tcp_input(struct tcp *t, struct burst *b, const uint8_t *sel, unsigned n, u
 	if (n_in == 0)
 		return;
 	tcp_flow_find_bulk(t->flow, tuples, n_in, hashes, refs);
-	prefetch_sent(t, refs, n_in);
+	prefetch_behind(t, refs, n_in);
 	for (unsigned k = 0; k < n_in; k++)
 		take_segment(t, &in[k], refs[k]);
 	tell_ready(t);
@@ -465,26 +496,49 @@ static void on_due(struct tcp *t, uint32_t entry)
 	} else {
 		c = &t->tcbs[entry];
 		c->armed_ms = tcp_now_ms(t);
-		if (c->state != TCP_S_CLOSED && tcp_in_due_us(c) <= t->now_us)
+		if (likely(c->state != TCP_S_CLOSED && tcp_in_due_us(c) > t->now_us)) {
+			arm(t, c);
+			return;
+		}
+		if (c->state != TCP_S_CLOSED)
 			tcp_in_due(c);
 		tcp_mark_dirty(t, c);
 	}
 }
 
+/* What on_due() looks at. */
+static inline void prefetch_due(const struct tcp *t, uint32_t entry)
+{
+	const uint8_t *const c = (const uint8_t *)&t->tcbs[entry];
+
+	if (entry >= t->p.n_conns)
+		return;
+	for (unsigned at = 0; at < TCB_HOT_BYTES; at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(c + at);
+}
+
 void tcp_poll(struct tcp *t, uint64_t now_us)
 {
 	uint32_t due[N_DUE_MAX];
-	struct tcb *c;
 	unsigned n;
 
 	tcp_set_now(t, now_us);
 	n = wheel_due_bulk(&t->wheel, tcp_now_ms(t), due, N_DUE_MAX);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < RTE_MIN(n, DUE_AHEAD); i++)
+		prefetch_due(t, due[i]);
+	for (unsigned i = 0; i < n; i++) {
+		if (i + DUE_AHEAD < n)
+			prefetch_due(t, due[i + DUE_AHEAD]);
 		on_due(t, due[i]);
-	while ((c = TAILQ_FIRST(&t->agains)) != NULL) {
-		TAILQ_REMOVE(&t->agains, c, again);
-		c->flags &= (uint16_t)~TCP_F_AGAIN;
+	}
+	/* not those that ask once more while they are told: they are for the next poll */
+	for (uint32_t left = t->n_agains; left > 0; left--) {
+		struct tcb *c = TAILQ_FIRST(&t->agains);
+
+		take_again(t, c);
 		tcp_mark_ready(t, c);
+		if (t->n_ready == TCP_MARKED_MAX)
+			tell_ready(t);
 	}
 	tell_ready(t);
 	flush(t);
@@ -508,10 +562,10 @@ void tcp_destroy(struct tcp **out)
 	if (t == NULL)
 		return;
 	for (uint32_t i = 0; t->wait_pool.free != NULL && i < t->p.n_conns; i++)
-		if (is_used(&t->tcbs[i]))
+		if (is_used(&t->tcbs[i])) {
 			tcp_end(&t->tcbs[i], TCP_WHY_DESTROYED);
-	for (struct tcb *c = t->dirty; c != NULL; c = c->dirty_next)
-		c->flags &= (uint16_t)~TCP_F_RST;
+			t->tcbs[i].flags &= (uint16_t)~TCP_F_RST;
+		}
 	flush(t);
 	tcp_flow_destroy(&t->flow);
 	rte_free(t->tcb_pool.free);
@@ -540,7 +594,7 @@ uint64_t tcp_next_us(const struct tcp *t)
 {
 	uint64_t next_us = TCP_NEVER;
 
-	if (t->dirty != NULL || !TAILQ_EMPTY(&t->agains))
+	if (t->n_dirty > 0 || t->n_agains > 0)
 		return t->now_us;
 	for (uint32_t i = 0; i < t->p.n_conns; i++)
 		if (is_used(&t->tcbs[i]) && is_armed(t, &t->tcbs[i]))
@@ -687,6 +741,7 @@ void tcp_again(struct tcb *c)
 		return;
 	c->flags |= TCP_F_AGAIN;
 	TAILQ_INSERT_TAIL(&c->t->agains, c, again);
+	c->t->n_agains++;
 }
 
 void tcp_close(struct tcb *c)
@@ -781,59 +836,6 @@ void tcp_limits(const struct tcp *t, struct tcp_usage *max)
 		.n_time_waits = t->p.n_time_waits};
 }
 
-/* The send queue: no gaps, sums are right (I2). Adds its mbufs to *n. */
-static bool check_snd(const struct tcb *c, uint32_t *n)
-{
-	const struct rte_mbuf *fack = NULL;
-	uint32_t seq = c->snd_una, sums[4] = {0}, n_sacked = 0;
-	bool is_sent = true;
-
-	for (struct rte_mbuf *m = c->snd_head; m != NULL; m = tcp_seg(m)->next) {
-		const struct tcp_seg *s = tcp_seg(m);
-		const uint32_t span = tcp_seg_span(m);
-
-		if (m == c->snd_unsent) {
-			is_sent = false;
-			if (seq != c->snd_nxt)
-				return false;
-		}
-		if (s->seq != seq || (s->next == NULL && m != c->snd_tail)
-			|| (!is_sent && s->flags & ~TCP_SEG_FIN)
-			|| (s->flags & TCP_SEG_FIN && s->next != NULL))
-			return false;
-		seq += span;
-		sums[0] += s->len;
-		sums[1] += s->flags & TCP_SEG_SACKED ? span : 0;
-		sums[2] += s->flags & TCP_SEG_LOST ? span : 0;
-		sums[3] += s->flags & TCP_SEG_RETRANS ? span : 0;
-		if (s->flags & TCP_SEG_SACKED) {
-			fack = m;
-			n_sacked++;
-		}
-		(*n)++;
-	}
-	if (c->state == TCP_S_SYN_SENT)
-		return c->snd_head == NULL;
-	return (!is_sent || seq == c->snd_nxt) && sums[0] == c->snd_bytes && sums[2] == c->lost
-		&& sums[3] == c->retrans && c->lost + c->sacked <= tcb_flight(c)
-		&& c->retrans <= c->lost && fack == c->snd_fack
-		&& (!(c->flags & TCP_F_SACK) || (sums[1] == c->sacked && n_sacked == c->n_sacked));
-}
-
-/* What was received (I3). */
-static bool check_rcv(const struct tcb *c, uint32_t *n)
-{
-	uint32_t bytes = 0;
-
-	for (struct rte_mbuf *m = c->rcv_head; m != NULL; m = tcp_seg(m)->next) {
-		bytes += tcp_seg(m)->len;
-		if (tcp_seg(m)->len == 0 || (tcp_seg(m)->next == NULL && m != c->rcv_tail))
-			return false;
-		(*n)++;
-	}
-	return bytes == c->rcv_bytes;
-}
-
 bool tcp_check(const struct tcp *t)
 {
 	uint32_t n_bufs = 0, n_rcv = 0, n_used = 0;
@@ -852,7 +854,7 @@ bool tcp_check(const struct tcp *t)
 			return false; /* I1 */
 		if ((int32_t)(c->armed_ms - tcp_now_ms(t)) > 0 && !is_armed(t, c))
 			return false;
-		if (!check_snd(c, &n_bufs) || !check_rcv(c, &n_rcv) || !tcp_reass_check(c, &n_rcv))
+		if (!tcp_check_queues(c, &n_bufs, &n_rcv))
 			return false;
 	}
 	return n_bufs + n_rcv == t->n_bufs && n_rcv == t->n_rcv_bufs

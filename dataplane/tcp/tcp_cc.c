@@ -8,6 +8,8 @@
  */
 #include "tcp/tcp_cc.h"
 
+#include "tcp/tcp_rack.h"
+
 static void newreno_on_acked(struct tcb *c, uint32_t n)
 {
 	c->cc.acked_bytes += n;

@@ -250,7 +250,7 @@ static bool check(struct tcb *c, struct tcp_in *in)
 static inline bool has_sent_one(const struct tcb *c)
 {
 	return c->snd_unsent == NULL && c->snd_head == c->snd_tail
-		&& (c->snd_head == NULL || tcp_seg(c->snd_head)->flags == 0);
+		&& (c->snd_head == NULL || c->is_sole);
 }
 
 /* Header prediction (Jacobson 1990): the next request of a connection that asks and waits. It begins at rcv_nxt, where all before has been
@@ -276,10 +276,8 @@ static inline void take_expected(struct tcb *c, const struct tcp_in *in)
 	struct rte_mbuf *m = in->m;
 
 	update_window(c, in);
-	if (likely(c->snd_head != NULL)) {
-		tcp_icmp_on_ack(c, in->ack);
+	if (likely(c->snd_head != NULL))
 		tcp_loss_ack_only(c);
-	}
 	*tcp_seg(m) = (struct tcp_seg){
 		.seq = in->seq, .len = (uint16_t)in->len, .off = (uint16_t)(m->data_off + in->off)};
 	t->n_rcv_bufs++;

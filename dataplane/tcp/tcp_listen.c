@@ -39,7 +39,7 @@ static uint16_t own_mss(const struct tcp *t, const struct tcp_tuple *tuple, uint
 	const uint32_t n_ip =
 		tuple->family == 4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
 	const uint32_t mtu = t->p.ifaces->of[iface].mtu_bytes;
-	const uint32_t room = rte_pktmbuf_data_room_size(t->p.pool) - RTE_PKTMBUF_HEADROOM;
+	const uint32_t room = rte_pktmbuf_data_room_size(t->p.pool) - TCP_PAYLOAD_AT;
 
 	return (uint16_t)RTE_MIN(mtu - n_ip - (uint32_t)sizeof(struct rte_tcp_hdr), room);
 }

@@ -232,6 +232,7 @@ static bool on_acked(struct tcb *c, const struct tcp_in *in, uint32_t n_acked)
 	c->rack |= TCP_RACK_MOVED;
 	c->n_backoffs = 0;
 	c->stuck_us = TCP_NEVER; /* anew when there is more */
+	c->is_sole = false;
 	c->rtx_us = TCP_NEVER;
 	if (c->flags & TCP_F_TIMED_OUT || !(c->flags & TCP_F_RECOVERY))
 		tcp_cc_acked(c, n_acked, flight);
@@ -290,7 +291,7 @@ void tcp_loss_ack(struct tcb *c, const struct tcp_in *in, bool is_dup)
 void tcp_loss_ack_only(struct tcb *c)
 {
 	struct rte_mbuf *m = c->snd_head;
-	const uint32_t rtt_us = (uint32_t)c->t->now_us - tcp_seg(m)->sent_us;
+	const uint32_t rtt_us = (uint32_t)(c->t->now_us - c->stuck_us);
 	const uint32_t flight = tcb_flight(c);
 
 	tcp_loss_rtt(c, rtt_us);
@@ -298,9 +299,12 @@ void tcp_loss_ack_only(struct tcb *c)
 		c->rack_rtt_us = rtt_us;
 		c->rack_timer = TCP_RACK_TIMER_NONE;
 	}
+	if (unlikely(flight > c->mss_seen))
+		c->mss_seen = (uint16_t)flight;
 	c->snd_bytes = 0;
+	c->is_sole = false;
 	c->snd_head = c->snd_tail = NULL;
-	tcp_buf_free(c->t, m);
+	tcp_buf_free_sole(c->t, m);
 	c->snd_una = c->snd_nxt;
 	c->rack = (uint8_t)((c->rack & ~TCP_RACK_VALID) | TCP_RACK_MOVED);
 	c->n_backoffs = 0;

@@ -354,8 +354,10 @@ static __rte_always_inline bool transmit_inline(struct tcb *c, struct rte_mbuf *
 	return true;
 }
 
-static bool transmit(struct tcb *c, struct rte_mbuf *m)
+/* Once more. */
+static bool transmit_again(struct tcb *c, struct rte_mbuf *m)
 {
+	c->is_sole = false;
 	return transmit_inline(c, m);
 }
 
@@ -397,7 +399,7 @@ static void retransmit_lost(struct tcb *c)
 		/* the path has become narrow; without a buffer its beginning goes */
 		if (unlikely(s->len > c->mss))
 			split(c, m, c->mss, c->t->p.n_bufs / 2 - c->t->p.n_bufs / 128);
-		if (!transmit(c, m))
+		if (!transmit_again(c, m))
 			return;
 		if (m == c->snd_head)
 			c->rtx_us = TCP_NEVER; /* from now on */
@@ -437,14 +439,21 @@ static inline bool may_send(struct tcb *c, struct rte_mbuf *m)
 	return fits_window(c, m);
 }
 
+/* The next new segment has been sent. Nothing was on its way: the time begins at which what is stuck is given up. */
+static inline void note_new(struct tcb *c, struct rte_mbuf *m)
+{
+	c->is_sole = c->snd_head == m && c->stuck_us == TCP_NEVER;
+	c->snd_nxt += tcp_seg_span(m);
+	c->snd_unsent = tcp_seg(m)->next;
+}
+
 static inline bool transmit_new(struct tcb *c)
 {
 	struct rte_mbuf *m = c->snd_unsent;
 
 	if (!transmit_inline(c, m))
 		return false;
-	c->snd_nxt += tcp_seg_span(m);
-	c->snd_unsent = tcp_seg(m)->next;
+	note_new(c, m);
 	return true;
 }
 
@@ -486,8 +495,7 @@ static bool add_new(struct tcb *c, struct train *r)
 	r->len += s->len;
 	r->n_segs++;
 	s->sent_us = (uint32_t)c->t->now_us;
-	c->snd_nxt += tcp_seg_span(m);
-	c->snd_unsent = s->next;
+	note_new(c, m);
 	c->rack |= TCP_RACK_MOVED;
 	return true;
 }
@@ -565,7 +573,7 @@ void tcp_out_probe(struct tcb *c)
 		return;
 	}
 	m = last_sent(c);
-	if (!transmit(c, m))
+	if (!transmit_again(c, m))
 		return;
 	tcp_seg(m)->flags |= TCP_SEG_EVER;
 	c->n_retransmits++;

@@ -6,6 +6,15 @@
  */
 #include "tcp/tcb.h"
 
+/* Header of a segment of ours. */
+struct tcp_head {
+	uint32_t seq, ack;
+	uint16_t wnd;
+	uint16_t cut; /* the device cuts the payload into segments of so many bytes; 0: it is one */
+	uint8_t flags;
+	struct tcp_opts o;
+};
+
 /* Our timestamp (RFC 7323 4.1): milliseconds, from a start of each flow. */
 static inline uint32_t tcp_out_ts(uint32_t offset, uint64_t now_us)
 {

@@ -8,6 +8,25 @@
  */
 #include "tcp/tcb.h"
 
+/* Of tcb.rack. */
+#define TCP_RACK_VALID 0x01     /* something of what was on its way has been delivered */
+#define TCP_RACK_REORDERED 0x02 /* segments overtake each other on this path */
+#define TCP_RACK_ROUND 0x04     /* a DSACK came, of before rack_round */
+#define TCP_RACK_MOVED \
+	0x08 /* something was acknowledged or sent anew: the time for a probe begins */
+#define TCP_RACK_PROBED \
+	0x10 /* a probe was sent, and what it is for is not acknowledged: until recover is */
+#define TCP_RACK_PROBED_OLD 0x20 /* by a segment that had been sent */
+#define TCP_CC_LIMITED 0x40      /* cwnd is what keeps it from sending more */
+#define TCP_CC_UNDOABLE 0x80 /* the recovery that begins may be for nothing: prior_cwnd is right */
+
+/* What is to be done at rack_due_us. */
+enum tcp_rack_timer {
+	TCP_RACK_TIMER_NONE,
+	TCP_RACK_TIMER_REO, /* what has not come by then is lost */
+	TCP_RACK_TIMER_PTO, /* a probe */
+};
+
 /* Whether the acknowledgement that advances to or over the segment was made by an earlier transmission of it than the last
  * (RFC 3522 3.2); false where nothing tells. For the first of the queue, which is what timestamps echo of. */
 bool tcp_rack_is_of_earlier(const struct tcb *c, const struct tcp_seg *s, const struct tcp_in *in);

@@ -23,7 +23,7 @@
 #define FEW_BUFS 32u
 #define SHARE 2u
 
-/* Of the first mbuf of a range: what core/ notes of a mbuf has been read when its segment is here. */
+/* Of the first mbuf of a range, in its private area: what core/ notes there has been read when its segment is here. */
 struct range {
 	struct rte_mbuf *next; /* first of the next range */
 	struct rte_mbuf *last;
@@ -31,7 +31,7 @@ struct range {
 	uint32_t stamp; /* higher where a segment came later */
 	uint32_t n_bufs;
 };
-_Static_assert(sizeof(struct range) <= TCP_SEG_AT, "in front of struct tcp_seg");
+_Static_assert(sizeof(struct range) <= BURST_MBUF_PRIV, "fits");
 
 static inline struct range *range_of(struct rte_mbuf *first)
 {

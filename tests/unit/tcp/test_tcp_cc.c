@@ -2,6 +2,7 @@
 /* Congestion control on its own: a connection of which only the windows are there, acknowledged in virtual time, against the
  * formulas of RFC 9438 in floating point. */
 #include "tcp/tcp_cc.h"
+#include "tcp/tcp_rack.h"
 #include "unit.h"
 
 #define MSS 1448u
