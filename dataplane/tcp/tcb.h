@@ -9,7 +9,7 @@
  *  I3  bytes of the receive queue are rcv_bytes and end at rcv_nxt, its FIN not counted
  *  I4  the out-of-order store is sorted, without overlaps, beyond rcv_nxt and within its bounds; n_ooo is the number of its ranges
  *  I5  sacked, lost, retrans, n_sacked and snd_fack are what the flags of the segments say; a lost one is not sacked; retransmitted
- *      is only a lost one
+ *      is only a lost one; without has_marks all of them are 0
  *  I6  n_bufs is the number of mbufs in all queues, n_rcv_bufs of those received
  *  I7  is_sole: the first of the send queue was sent at stuck_us and never again, in no chain; nothing was on its way then
  *
@@ -105,48 +105,52 @@ struct tcp_link {
 #define TCP_F_REMEMBER 0x8000  /* it goes through TIME-WAIT */
 #define TCP_F_PERSIST 0x4000   /* rtx_us is about a probe of the closed window */
 
-#define TCB_HOT_BYTES 320u
+#define TCB_HOT_BYTES 256u
 
 struct tcb {
 	struct tcp_tuple tuple;
 	struct tcp *t;
-	/* 48 */
 	uint16_t flags;
-	uint8_t state, why;
+	uint8_t state, rack; /* rack: TCP_RACK_* and TCP_CC_* */
 	uint8_t snd_wscale, rcv_wscale;
-	uint16_t mss;         /* payload of a full segment, timestamps taken off */
-	uint16_t mss_seen;    /* a payload that got through, the longest that was noticed */
-	uint16_t mss_claimed; /* of a path MTU that is not believed yet, 0: none */
+	uint16_t mss; /* payload of a full segment, timestamps taken off */
+	struct rte_mbuf *snd_head;
+	/* 64 */
 	uint32_t snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, max_wnd;
 	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: end of the window that the peer knows of */
 	uint32_t ts_recent, ts_offset, last_ack_sent;
 	uint32_t rcv_bytes, snd_bytes; /* unread; queued */
-	struct rte_mbuf *snd_head, *snd_tail, *snd_unsent;
-	struct rte_mbuf *writing; /* of tcp_write_begin(), not in the queue yet */
-	struct rte_mbuf *rcv_head, *rcv_tail, *ooo;
-	uint64_t rtx_us, ack_us, stuck_us; /* deadlines, and when progress ended; TCP_NEVER: none */
 	uint32_t
 		armed_ms; /* where it is in the wheel: low bits; once that is past, it may be in none */
-	uint32_t rcvd_ms; /* low bits of when the last segment came */
+	uint32_t rcvd_ms;     /* low bits of when the last segment came */
+	uint32_t rack_due_us; /* low bits of the deadline that rack_timer is for */
+	/* 128 */
+	struct rte_mbuf *snd_tail, *snd_unsent;
+	struct rte_mbuf *writing; /* of tcp_write_begin(), not in the queue yet */
+	struct rte_mbuf *rcv_head, *rcv_tail;
+	uint64_t rtx_us, ack_us, stuck_us; /* deadlines, and when progress ended; TCP_NEVER: none */
+	/* 192 */
+	const struct tcp_profile *profile;
+	void *app;
 	uint32_t srtt_us, rttvar_us, rto_us;
 	uint32_t cwnd;
+	uint32_t rack_rtt_us, rtt_min_us; /* of rack_sent_us, below */
+	uint16_t rtt_min_sec;             /* low bits of when rtt_min_us was measured */
+	uint16_t mss_seen;  /* a payload that got through, the longest that was noticed */
+	uint16_t unread_us; /* low bits of the time since when there has been something unread */
+	uint16_t paws_min;  /* minutes, low bits of when ts_recent was set */
+	struct tcp_link link;
+	uint8_t rack_timer; /* enum tcp_rack_timer */
+	uint8_t n_backoffs, n_probes, n_unacked, n_ooo;
+	bool is_sole : 1;
+	/* opt: what is cold need not be looked at: whether any of sacked, lost, retrans, n_sacked, or of cc, may be
+	 * something but 0, and whether there is mss_claimed */
+	bool has_marks : 1, has_cc : 1, has_claim : 1;
+	/* what comes as expected needs no more */
 	uint32_t sacked, lost, retrans; /* bytes of segments with these flags */
 	uint32_t
 		n_sacked; /* segments that are there out of order; without SACK: duplicates that said so */
-	uint32_t rack_rtt_us, rtt_min_us; /* of rack_sent_us, below */
-	uint32_t rack_due_us;             /* low bits of the deadline that rack_timer is for */
-	uint16_t rtt_min_sec;             /* low bits of when rtt_min_us was measured */
-	uint8_t rack, rack_timer;         /* TCP_RACK_* and TCP_CC_*; enum tcp_rack_timer */
-	uint8_t reo_mult, reo_persist;
-	uint8_t n_backoffs, n_probes, n_unacked, n_ooo;
-	bool is_sole;
-	struct tcp_link link;
-	const struct tcp_profile *profile;
-	void *app;
-	struct tcb *dirty_next;
-	uint16_t unread_us; /* low bits of the time since when there has been something unread */
-	uint16_t paws_min;  /* minutes, low bits of when ts_recent was set */
-	union {             /* of congestion avoidance, all 0 when it begins */
+	union {           /* of congestion avoidance, all 0 when it begins */
 		uint32_t acked_bytes; /* NewReno: towards the next segment of cwnd */
 		struct {
 			uint32_t w_est, k_ms, epoch_ms; /* RFC 9438 4.1; w_est 0: no epoch */
@@ -155,21 +159,28 @@ struct tcb {
 	} cc;
 	uint32_t w_max;      /* CUBIC: cwnd when it last was too much, or less (RFC 9438 4.7) */
 	uint32_t limited_ms; /* low bits of when what is out of the window is answered again */
-	/* what comes as expected needs no more */
 	uint32_t mss_claimed_seq;
 	uint32_t n_retransmits;
 	uint32_t ssthresh, recover;
 	uint32_t ooo_stamp; /* segments that came out of order: which range had the last */
 	/* RFC 8985 5.3: of the segment that was sent last among those delivered; low bits of times */
 	uint32_t rack_sent_us, rack_end;
-	uint32_t rack_round;       /* snd_nxt when a DSACK came */
-	uint32_t reduced_us;       /* low bits of when losses last made ssthresh smaller */
-	uint32_t prior_cwnd;       /* before it last became smaller */
+	uint32_t rack_round;  /* snd_nxt when a DSACK came */
+	uint32_t reduced_us;  /* low bits of when losses last made ssthresh smaller */
+	uint32_t prior_cwnd;  /* before it last became smaller */
+	uint16_t mss_claimed; /* with has_claim: of a path MTU that is not believed yet */
+	uint8_t reo_mult, reo_persist;
 	struct rte_mbuf *snd_fack; /* the last segment with TCP_SEG_SACKED; NULL: none */
+	struct rte_mbuf *ooo;
+	struct tcb *dirty_next;
 	TAILQ_ENTRY(tcb) again;
+	uint8_t why;
 };
 _Static_assert(sizeof(struct tcb) <= 384, "six cache lines");
-_Static_assert(offsetof(struct tcb, mss_claimed_seq) == TCB_HOT_BYTES, "and five");
+_Static_assert(offsetof(struct tcb, snd_una) == 64 && offsetof(struct tcb, snd_tail) == 128
+		&& offsetof(struct tcb, profile) == 192
+		&& offsetof(struct tcb, sacked) == TCB_HOT_BYTES,
+	"of which a request takes four, and finds the next one's address in the first");
 
 /* Free entries of an array, and which come next for reuse. */
 struct tcp_pool {
@@ -245,7 +256,7 @@ static inline uint32_t tcb_flight(const struct tcb *c)
 /* Bytes that are thought to be on their way (RFC 6675 4). */
 static inline uint32_t tcb_pipe(const struct tcb *c)
 {
-	return tcb_flight(c) - c->sacked - c->lost + c->retrans;
+	return tcb_flight(c) - (unlikely(c->has_marks) ? c->sacked + c->lost - c->retrans : 0);
 }
 
 /* Of those before the last segment that is there out of order, the ones that are not. */

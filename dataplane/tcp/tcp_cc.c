@@ -33,7 +33,9 @@ static const struct tcp_cc_ops *ops_of(const struct tcb *c)
 
 static void begin_avoidance(struct tcb *c)
 {
-	memset(&c->cc, 0, sizeof(c->cc));
+	if (unlikely(c->has_cc))
+		memset(&c->cc, 0, sizeof(c->cc));
+	c->has_cc = false;
 }
 
 void tcp_cc_init(struct tcb *c)
@@ -54,6 +56,7 @@ void tcp_cc_acked(struct tcb *c, uint32_t n, uint32_t flight)
 			n = RTE_MIN(n, (uint32_t)c->mss);
 		c->cwnd += RTE_MIN(n, c->ssthresh - c->cwnd);
 	} else {
+		c->has_cc = true;
 		ops_of(c)->on_acked(c, n);
 	}
 	c->cwnd = RTE_MIN(c->cwnd, TCP_CC_CWND_MAX);
@@ -67,8 +70,10 @@ static void reduce(struct tcb *c, uint32_t n)
 	c->prior_cwnd = c->cwnd;
 	c->reduced_us = (uint32_t)c->t->now_us;
 	begin_avoidance(c);
-	if (c->rack & TCP_CC_UNDOABLE)
+	if (c->rack & TCP_CC_UNDOABLE) {
+		c->has_cc = true;
 		c->cc.prior_ssthresh = prior_ssthresh;
+	}
 }
 
 void tcp_cc_lost(struct tcb *c, uint32_t n)

@@ -101,7 +101,7 @@ static void lower_mss(struct tcb *c, uint16_t mss)
 {
 	c->mss = mss;
 	c->mss_seen = RTE_MIN(c->mss_seen, mss);
-	c->mss_claimed = 0;
+	c->has_claim = false;
 	c->t->stats.mss_lowered++;
 	tcp_loss_too_big(c);
 	tcp_mark_dirty(c->t, c);
@@ -114,6 +114,7 @@ static void on_too_big(struct tcb *c, uint32_t mtu, uint32_t seq)
 	if (c->state == TCP_S_SYN_SENT || mss >= c->mss) {
 		c->t->stats.icmp_soft++;
 	} else if (mss < c->mss_seen) {
+		c->has_claim = true;
 		c->mss_claimed = (uint16_t)mss;
 		c->mss_claimed_seq = seq;
 		c->t->stats.mss_claimed++;
@@ -124,11 +125,11 @@ static void on_too_big(struct tcb *c, uint32_t mtu, uint32_t seq)
 
 void tcp_icmp_on_timeout(struct tcb *c)
 {
-	const uint16_t mss = c->mss_claimed;
+	const bool has_claim = c->has_claim;
 
-	c->mss_claimed = 0;
-	if (mss != 0 && mss < c->mss)
-		lower_mss(c, mss);
+	c->has_claim = false;
+	if (has_claim && c->mss_claimed < c->mss)
+		lower_mss(c, c->mss_claimed);
 }
 
 /* The connection of the quoted segment, whose number is on its way (RFC 5927 4.1); NULL: none. */

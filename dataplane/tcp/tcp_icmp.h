@@ -14,8 +14,8 @@ static inline void tcp_icmp_on_ack(struct tcb *c, uint32_t ack)
 
 	if (s->len > c->mss_seen && seq_leq(s->seq + s->len, ack))
 		c->mss_seen = s->len;
-	if (unlikely(c->mss_claimed != 0) && seq_lt(c->mss_claimed_seq, ack))
-		c->mss_claimed = 0; /* that segment has got there */
+	if (unlikely(c->has_claim) && seq_lt(c->mss_claimed_seq, ack))
+		c->has_claim = false; /* that segment has got there */
 }
 
 /* The retransmission time-out has come. */

@@ -193,7 +193,7 @@ static void on_fin(struct tcb *c)
 /* Payload and FIN. Takes the mbuf. */
 static void take_data(struct tcb *c, struct tcp_in *in)
 {
-	const bool had_holes = c->ooo != NULL;
+	const bool had_holes = c->n_ooo > 0;
 	bool is_in_order;
 
 	tcp_reass_add(c, in, &is_in_order);
@@ -263,10 +263,10 @@ static inline bool is_expected(const struct tcb *c, const struct tcp_in *in)
 	return in->seq == c->rcv_nxt && in->ack == c->snd_nxt
 		&& in->len - 1 < c->rcv_adv - c->rcv_nxt && (in->flags & flags) == RTE_TCP_ACK_FLAG
 		&& c->state == TCP_S_ESTABLISHED && !(c->flags & UNUSUAL_FLAGS)
-		&& !(c->rack & UNUSUAL_RACK) && (c->n_sacked | c->lost | c->mss_claimed) == 0
-		&& in->o.n_sacks == 0 && in->o.has_ts == !!(c->flags & TCP_F_TS)
+		&& !(c->rack & UNUSUAL_RACK) && !(c->has_marks | c->has_claim) && in->o.n_sacks == 0
+		&& in->o.has_ts == !!(c->flags & TCP_F_TS)
 		&& (!in->o.has_ts || seq_leq(c->ts_recent, in->o.tsval)) && c->rcv_head == NULL
-		&& c->ooo == NULL && has_sent_one(c) && c->t->n_rcv_bufs < c->t->p.n_bufs / 2;
+		&& c->n_ooo == 0 && has_sent_one(c) && c->t->n_rcv_bufs < c->t->p.n_bufs / 2;
 }
 
 /* The same comes of it as below, by the shortest way. */

@@ -123,6 +123,7 @@ static void mark_sacked(struct tcb *c, struct rte_mbuf *m, const struct tcp_in *
 	uncount(c, s->flags, tcp_seg_span(m));
 	s->flags &= (uint8_t) ~(TCP_SEG_LOST | TCP_SEG_RETRANS);
 	s->flags |= TCP_SEG_SACKED;
+	c->has_marks = true;
 	c->sacked += tcp_seg_span(m);
 	c->n_sacked++;
 	if (c->snd_fack == NULL || seq_lt(tcp_seg(c->snd_fack)->seq, s->seq))
@@ -171,6 +172,7 @@ void tcp_loss_mark(struct tcb *c, struct rte_mbuf *m)
 {
 	struct tcp_seg *s = tcp_seg(m);
 
+	c->has_marks = true;
 	if (s->flags & TCP_SEG_RETRANS)
 		c->retrans -= tcp_seg_span(m);
 	if (!(s->flags & TCP_SEG_LOST))
@@ -183,6 +185,7 @@ static void count_duplicate(struct tcb *c, bool is_dup)
 {
 	if (c->snd_head == c->snd_unsent)
 		return;
+	c->has_marks |= is_dup;
 	c->n_sacked += is_dup;
 	if (!(tcp_seg(c->snd_head)->flags & TCP_SEG_LOST)
 		&& (c->n_sacked == DUP_THRESHOLD || c->flags & TCP_F_RECOVERY))
@@ -227,6 +230,7 @@ static bool on_acked(struct tcb *c, const struct tcp_in *in, uint32_t n_acked)
 	c->snd_una = in->ack;
 	if (c->snd_head != NULL && tcp_seg(c->snd_head)->flags & TCP_SEG_SACKED)
 		forget_sacks(c);
+	c->has_marks = (c->sacked | c->n_sacked | c->lost | c->retrans) != 0;
 	if (tcb_flight(c) == 0)
 		c->rack &= (uint8_t)~TCP_RACK_VALID;
 	c->rack |= TCP_RACK_MOVED;

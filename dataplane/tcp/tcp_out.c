@@ -285,7 +285,7 @@ void tcp_out_control(struct tcb *c, uint8_t flags, uint32_t seq)
 	struct tcp_head h;
 
 	head_of(c, flags, seq, &h);
-	if (c->flags & TCP_F_SACK && !(flags & RTE_TCP_RST_FLAG))
+	if (c->n_ooo > 0 && c->flags & TCP_F_SACK && !(flags & RTE_TCP_RST_FLAG))
 		tcp_reass_sacks(c, &h.o);
 	is_acked(c);
 	tcp_out_bare(c->t, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
@@ -348,7 +348,7 @@ static __rte_always_inline bool transmit_inline(struct tcb *c, struct rte_mbuf *
 			| (len > 0 ? RTE_TCP_PSH_FLAG : 0)),
 		s->seq, &h);
 	s->sent_us = (uint32_t)t->now_us;
-	if (c->ooo == NULL || !(c->flags & TCP_F_SACK))
+	if (c->n_ooo == 0 || !(c->flags & TCP_F_SACK))
 		is_acked(c);
 	send_frame(t, out, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
 	return true;
@@ -515,7 +515,7 @@ static void send_train(struct tcb *c, struct train *r)
 		c->t->stats.frames_cut++;
 		c->t->stats.segments_out += r->n_segs - 1;
 	}
-	if (c->ooo == NULL || !(c->flags & TCP_F_SACK))
+	if (c->n_ooo == 0 || !(c->flags & TCP_F_SACK))
 		is_acked(c);
 	tcp_out_frame(c->t, r->head, &(struct tcp_from){&c->tuple, &c->link, c->profile}, &h);
 	*r = (struct train){.head = NULL};
@@ -640,9 +640,9 @@ void tcp_out_run(struct tcb *c)
 		return;
 	if ((c->flags & (TCP_F_FIN_WANTED | TCP_F_FIN_QUEUED)) == TCP_F_FIN_WANTED)
 		queue_fin(c);
-	if (unlikely(c->lost != c->retrans))
+	if (unlikely(c->has_marks && c->lost != c->retrans))
 		retransmit_lost(c);
-	if (c->lost == c->retrans)
+	if (likely(!c->has_marks) || c->lost == c->retrans)
 		send_new(c);
 	/* a segment has said what the window is */
 	if (c->flags & TCP_F_ACK_NOW || (c->t->stats.segments_out == n_before && opens_window(c)))

@@ -196,8 +196,8 @@ void tcp_rack_schedule(struct tcb *c)
 
 	c->rack &= (uint8_t)~TCP_RACK_MOVED;
 	if (has_moved && (c->flags & (TCP_F_SACK | TCP_F_RECOVERY)) == TCP_F_SACK
-		&& tcb_flight(c) > 0 && c->n_sacked == 0 && !(c->rack & TCP_RACK_PROBED)
-		&& c->rack_timer != TCP_RACK_TIMER_REO)
+		&& tcb_flight(c) > 0 && (!c->has_marks || c->n_sacked == 0)
+		&& !(c->rack & TCP_RACK_PROBED) && c->rack_timer != TCP_RACK_TIMER_REO)
 		set_timer(c, TCP_RACK_TIMER_PTO, pto_us(c));
 }
 

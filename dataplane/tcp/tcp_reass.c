@@ -336,7 +336,7 @@ void tcp_reass_add(struct tcb *c, struct tcp_in *in, bool *is_in_order)
 	}
 	*is_in_order = true;
 	append(c, m);
-	if (unlikely(c->ooo != NULL))
+	if (unlikely(c->n_ooo > 0))
 		drain(c);
 }
 
