@@ -222,10 +222,11 @@ struct tcp {
 struct tcp_in {
 	struct rte_mbuf *m;
 	const struct pkt *p;
-	const struct rte_tcp_hdr *h;
 	const struct tcp_tuple *tuple;
 	uint32_t seq, ack, len; /* len: payload */
 	uint32_t off;           /* of the payload in the frame */
+	struct tcp_link link;
+	uint16_t wnd; /* as it is in the header */
 	uint8_t flags;
 	struct tcp_opts o;
 };

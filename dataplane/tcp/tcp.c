@@ -24,6 +24,7 @@
 
 #define N_DUE_MAX 256u
 #define DUE_AHEAD 8u
+#define SPARES_AHEAD 3u
 #define N_MIN 16u
 #define N_MAX (1u << 24)
 
@@ -98,6 +99,19 @@ int tcp_create(struct tcp **out, const struct tcp_params *p)
 	return 0;
 }
 
+/* What will be written of a spare, once those in front of it are. */
+static inline void prefetch_spare(const struct tcp *t)
+{
+	if (t->n_spares > SPARES_AHEAD) {
+		struct rte_mbuf *m = t->spares[t->n_spares - 1 - SPARES_AHEAD];
+		const uint8_t *data = (const uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
+
+		rte_prefetch0(tcp_seg(m));
+		rte_prefetch0(data);
+		rte_prefetch0(data + RTE_CACHE_LINE_SIZE);
+	}
+}
+
 struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max)
 {
 	struct rte_mbuf *m = NULL;
@@ -105,6 +119,7 @@ struct rte_mbuf *tcp_buf_take(struct tcp *t, uint32_t n_max)
 	if (likely(t->n_bufs - t->n_rcv_bufs < n_max)) {
 		if (likely(t->n_spares > 0)) {
 			m = t->spares[--t->n_spares];
+			prefetch_spare(t);
 			rte_pktmbuf_reset(m);
 		} else {
 			m = rte_pktmbuf_alloc(t->p.pool);
@@ -363,6 +378,18 @@ static void tell_ready(struct tcp *t)
 		t->p.ops->on_ready(t->p.ctx, some, n);
 }
 
+static inline struct tcp_link link_of(const struct rte_mbuf *m, const struct pkt *p)
+{
+	const struct rte_ether_hdr *eh = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	struct tcp_link link = {.mac = eh->src_addr, .iface = p->in_iface};
+
+	if (p->flags & PKT_F_VLAN) {
+		link.has_vlan = 1;
+		link.vlan_tci = ((const struct rte_vlan_hdr *)(const void *)(eh + 1))->vlan_tci;
+	}
+	return link;
+}
+
 /* Segment i of the burst; false: its verdict is set. */
 static bool read_segment(
 	struct tcp *t, struct burst *b, unsigned i, struct tcp_in *in, struct tcp_tuple *tuple)
@@ -391,33 +418,21 @@ static bool read_segment(
 	}
 	in->m = m; /* opt: one by one, as room for SACK blocks need not be cleared */
 	in->p = p;
-	in->h = h;
 	in->tuple = tuple;
 	in->seq = rte_be_to_cpu_32(h->sent_seq);
 	in->ack = rte_be_to_cpu_32(h->recv_ack);
 	in->len = p->l4_len - n_header;
 	in->off = p->l4_off + n_header;
+	in->link = link_of(m, p);
+	in->wnd = rte_be_to_cpu_16(h->rx_win);
 	in->flags = h->tcp_flags;
 	tcp_wire_parse(&in->o, h);
 	tcp_flow_tuple(tuple, p);
 	return true;
 }
 
-static struct tcp_link link_of(const struct rte_mbuf *m, const struct pkt *p)
-{
-	const struct rte_ether_hdr *eh = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	struct tcp_link link = {.mac = eh->src_addr, .iface = p->in_iface};
-
-	if (p->flags & PKT_F_VLAN) {
-		link.has_vlan = 1;
-		link.vlan_tci = ((const struct rte_vlan_hdr *)(const void *)(eh + 1))->vlan_tci;
-	}
-	return link;
-}
-
 static void take_segment(struct tcp *t, struct tcp_in *in, uint32_t ref)
 {
-	const struct tcp_link link = link_of(in->m, in->p);
 	struct tcb *c;
 
 	/* what is no connection may have become one since the burst was looked up */
@@ -428,18 +443,18 @@ static void take_segment(struct tcp *t, struct tcp_in *in, uint32_t ref)
 		c = &t->tcbs[TCP_FLOW_IDX(ref)];
 		break;
 	case TCP_KIND_SYN:
-		c = tcp_listen_syn(t, TCP_FLOW_IDX(ref), in, &link);
+		c = tcp_listen_syn(t, TCP_FLOW_IDX(ref), in);
 		break;
 	case TCP_KIND_WAIT:
-		c = tcp_listen_wait(t, TCP_FLOW_IDX(ref), in, &link);
+		c = tcp_listen_wait(t, TCP_FLOW_IDX(ref), in);
 		break;
 	default:
-		c = tcp_listen_input(t, in, &link);
+		c = tcp_listen_input(t, in);
 		break;
 	}
 	if (c == NULL)
 		return;
-	tcp_in_segment(c, in, &link);
+	tcp_in_segment(c, in);
 	tcp_mark_dirty(t, c);
 }
 

@@ -64,14 +64,14 @@ static void answer_unacceptable(struct tcb *c, const struct tcp_in *in)
 }
 
 /* Our SYN is answered (RFC 9293 3.10.7.3). There is no simultaneous open: a SYN alone is ignored. */
-static void in_syn_sent(struct tcb *c, struct tcp_in *in, const struct tcp_link *link)
+static void in_syn_sent(struct tcb *c, struct tcp_in *in)
 {
 	struct tcp *t = c->t;
 
 	if (!(in->flags & RTE_TCP_ACK_FLAG))
 		return;
 	if (in->ack != c->snd_nxt) {
-		tcp_out_rst(t, in, link);
+		tcp_out_rst(t, in, &in->link);
 		return;
 	}
 	if (in->flags & RTE_TCP_RST_FLAG) {
@@ -95,7 +95,7 @@ static void in_syn_sent(struct tcb *c, struct tcp_in *in, const struct tcp_link 
 	c->snd_una = in->ack;
 	c->rcv_nxt = c->last_ack_sent = in->seq + 1;
 	c->rcv_adv = c->rcv_nxt + RTE_MIN(tcp_rcv_max(c->profile), (uint32_t)UINT16_MAX);
-	c->snd_wnd = c->max_wnd = rte_be_to_cpu_16(in->h->rx_win);
+	c->snd_wnd = c->max_wnd = in->wnd;
 	c->snd_wl1 = in->seq;
 	c->snd_wl2 = in->ack;
 	c->state = TCP_S_ESTABLISHED;
@@ -115,7 +115,7 @@ static void in_syn_sent(struct tcb *c, struct tcp_in *in, const struct tcp_link 
 /* The window of an acceptable segment (RFC 9293 3.10.7.4: WL1, WL2). */
 static inline void update_window(struct tcb *c, const struct tcp_in *in)
 {
-	const uint32_t wnd = (uint32_t)rte_be_to_cpu_16(in->h->rx_win) << c->snd_wscale;
+	const uint32_t wnd = (uint32_t)in->wnd << c->snd_wscale;
 
 	if (!seq_lt(c->snd_wl1, in->seq)
 		&& !(c->snd_wl1 == in->seq && seq_leq(c->snd_wl2, in->ack)))
@@ -148,7 +148,7 @@ static void on_all_acked(struct tcb *c)
 /* false: the segment goes no further. */
 static bool take_ack(struct tcb *c, const struct tcp_in *in)
 {
-	const uint32_t wnd = (uint32_t)rte_be_to_cpu_16(in->h->rx_win) << c->snd_wscale;
+	const uint32_t wnd = (uint32_t)in->wnd << c->snd_wscale;
 	bool is_dup;
 
 	if (seq_lt(c->snd_nxt, in->ack)) {
@@ -294,7 +294,7 @@ static inline void take_expected(struct tcb *c, const struct tcp_in *in)
 }
 
 /* An acceptable segment has come. */
-static inline void note_segment(struct tcb *c, const struct tcp_in *in, const struct tcp_link *link)
+static inline void note_segment(struct tcb *c, const struct tcp_in *in)
 {
 	const struct tcp *t = c->t;
 
@@ -303,20 +303,20 @@ static inline void note_segment(struct tcb *c, const struct tcp_in *in, const st
 		c->ts_recent = in->o.tsval;
 		c->paws_min = tcp_now_min(t);
 	}
-	c->link = *link;
+	c->link = in->link;
 	c->rcvd_ms = tcp_now_ms(t);
 	c->n_probes = 0;
 }
 
-void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *link)
+void tcp_in_segment(struct tcb *c, struct tcp_in *in)
 {
 	if (likely(is_expected(c, in))) {
-		note_segment(c, in, link);
+		note_segment(c, in);
 		take_expected(c, in);
 		return;
 	}
 	if (c->state == TCP_S_SYN_SENT) {
-		in_syn_sent(c, in, link);
+		in_syn_sent(c, in);
 		rte_pktmbuf_free(in->m);
 		return;
 	}
@@ -324,7 +324,7 @@ void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *lin
 		rte_pktmbuf_free(in->m);
 		return;
 	}
-	note_segment(c, in, link);
+	note_segment(c, in);
 	if (in->len > 0 || in->flags & RTE_TCP_FIN_FLAG)
 		take_data(c, in);
 	else

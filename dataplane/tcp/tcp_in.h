@@ -7,7 +7,7 @@
 #include "tcp/tcb.h"
 
 /* Takes in->m. The connection is to be marked dirty by the caller. */
-void tcp_in_segment(struct tcb *c, struct tcp_in *in, const struct tcp_link *link);
+void tcp_in_segment(struct tcb *c, struct tcp_in *in);
 
 /* When the connection has something to do. */
 uint64_t tcp_in_due_us(const struct tcb *c);

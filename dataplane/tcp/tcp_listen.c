@@ -167,10 +167,10 @@ static bool syn_keep(struct tcp *t, const struct tcp_syn *s)
 	return true;
 }
 
-static void on_syn(struct tcp *t, const struct tcp_in *in, const struct tcp_link *link)
+static void on_syn(struct tcp *t, const struct tcp_in *in)
 {
 	struct tcp_syn s = {.tuple = *in->tuple,
-		.link = *link,
+		.link = in->link,
 		.irs = in->seq,
 		.mss = in->o.has_mss             ? in->o.mss
 			: in->tuple->family == 4 ? 536
@@ -256,16 +256,16 @@ static bool read_cookie(struct tcp *t, const struct tcp_in *in, struct tcp_syn *
 	return true;
 }
 
-struct tcb *tcp_listen_input(struct tcp *t, struct tcp_in *in, const struct tcp_link *link)
+struct tcb *tcp_listen_input(struct tcp *t, struct tcp_in *in)
 {
 	const uint8_t flags = in->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG);
 	struct tcb *c = NULL;
 	struct tcp_syn s;
 
 	if (flags == RTE_TCP_SYN_FLAG) {
-		on_syn(t, in, link);
+		on_syn(t, in);
 	} else if (flags == RTE_TCP_ACK_FLAG && read_cookie(t, in, &s)) {
-		s.link = *link;
+		s.link = in->link;
 		s.profile = t->p.ops->on_syn(t->p.ctx, in->p);
 		t->stats.cookies_good++;
 		if (s.profile != NULL)
@@ -280,15 +280,14 @@ struct tcb *tcp_listen_input(struct tcp *t, struct tcp_in *in, const struct tcp_
 		t->stats.cookies_bad += may_be_cookie;
 		/* the ACK that would have opened it may be lost: it or its like will come again */
 		if (!may_be_cookie)
-			tcp_out_rst(t, in, link);
+			tcp_out_rst(t, in, &in->link);
 	}
 	if (c == NULL)
 		rte_pktmbuf_free(in->m);
 	return c;
 }
 
-struct tcb *tcp_listen_syn(
-	struct tcp *t, uint32_t idx, struct tcp_in *in, const struct tcp_link *link)
+struct tcb *tcp_listen_syn(struct tcp *t, uint32_t idx, struct tcp_in *in)
 {
 	struct tcp_syn *s = &t->syns[idx], done;
 	const bool is_next = in->seq == s->irs + 1;
@@ -300,7 +299,7 @@ struct tcb *tcp_listen_syn(
 	} else if (in->flags & RTE_TCP_SYN_FLAG) {
 		if (in->seq != s->irs && !(in->flags & RTE_TCP_ACK_FLAG)) {
 			syn_free(t, idx); /* the client has begun anew */
-			on_syn(t, in, link);
+			on_syn(t, in);
 		} else if (!(in->flags & RTE_TCP_ACK_FLAG)) {
 			send_syn_ack(t, s, tcp_out_ts(s->ts_offset, t->now_us));
 			s->n_tries = RTE_MAX(s->n_tries, 2);
@@ -310,14 +309,14 @@ struct tcb *tcp_listen_syn(
 		if (in->ack == s->iss + 1) {
 			done = *s;
 			syn_free(t, idx);
-			done.link = *link;
+			done.link = in->link;
 			c = establish(t, &done, in);
 		} else if (read_cookie(t, in, &done)) {
 			/* a first SYN was answered by a cookie, and a copy of it by the entry */
 			syn_free(t, idx);
-			return tcp_listen_input(t, in, link);
+			return tcp_listen_input(t, in);
 		} else if (t->now_us >= t->cookies_until_us) {
-			tcp_out_rst(t, in, link);
+			tcp_out_rst(t, in, &in->link);
 		}
 	}
 	if (c == NULL)
@@ -350,8 +349,7 @@ static void wait_free(struct tcp *t, uint32_t idx)
 	t->wait_pool.free[t->wait_pool.n_free++] = idx;
 }
 
-struct tcb *tcp_listen_wait(
-	struct tcp *t, uint32_t idx, struct tcp_in *in, const struct tcp_link *link)
+struct tcb *tcp_listen_wait(struct tcp *t, uint32_t idx, struct tcp_in *in)
 {
 	struct tcp_wait *w = &t->waits[idx];
 	const bool is_syn = (in->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG))
@@ -367,7 +365,7 @@ struct tcb *tcp_listen_wait(
 	if (is_syn && is_later) { /* RFC 6191 */
 		wait_free(t, idx);
 		t->stats.time_wait_reuses++;
-		return tcp_listen_input(t, in, link);
+		return tcp_listen_input(t, in);
 	}
 	/* RST is ignored (RFC 1337); anything but a pure ACK of all is answered */
 	if (!(in->flags & RTE_TCP_RST_FLAG)
@@ -377,7 +375,7 @@ struct tcb *tcp_listen_wait(
 		h.o.has_ts = w->has_ts;
 		h.o.tsval = tcp_out_ts(w->ts_offset, t->now_us);
 		h.o.tsecr = w->ts_recent;
-		tcp_out_bare(t, &(struct tcp_from){&w->tuple, link, NULL}, &h);
+		tcp_out_bare(t, &(struct tcp_from){&w->tuple, &in->link, NULL}, &h);
 		if (in->flags & RTE_TCP_FIN_FLAG && in->seq + in->len + 1 == w->rcv_nxt)
 			w->due_us = t->now_us + TCP_TIME_WAIT_US;
 	}

@@ -39,17 +39,15 @@ uint16_t tcp_listen_mss(const struct tcp *t, const struct tcp_tuple *tuple, uint
 	uint16_t peer_mss, bool has_ts);
 
 /* A segment of no flow. A connection: it completes the handshake of a cookie. */
-struct tcb *tcp_listen_input(struct tcp *t, struct tcp_in *in, const struct tcp_link *link);
+struct tcb *tcp_listen_input(struct tcp *t, struct tcp_in *in);
 
 /* A segment of SYN entry idx. A connection: it completes the handshake. */
-struct tcb *tcp_listen_syn(
-	struct tcp *t, uint32_t idx, struct tcp_in *in, const struct tcp_link *link);
+struct tcb *tcp_listen_syn(struct tcp *t, uint32_t idx, struct tcp_in *in);
 /* Its deadline: SYN+ACK again, or no longer. */
 void tcp_listen_syn_due(struct tcp *t, uint32_t idx);
 
 /* A segment of a flow in TIME-WAIT. A connection: as of tcp_listen_input(). */
-struct tcb *tcp_listen_wait(
-	struct tcp *t, uint32_t idx, struct tcp_in *in, const struct tcp_link *link);
+struct tcb *tcp_listen_wait(struct tcp *t, uint32_t idx, struct tcp_in *in);
 void tcp_listen_wait_due(struct tcp *t, uint32_t idx);
 
 /* The connection, which has ended and left the flow table, is remembered for TCP_TIME_WAIT_US. */
