@@ -143,8 +143,7 @@ struct tcb {
 	uint8_t rack_timer; /* enum tcp_rack_timer */
 	uint8_t n_backoffs, n_probes, n_unacked, n_ooo;
 	bool is_sole : 1;
-	/* opt: what is cold need not be looked at: whether any of sacked, lost, retrans, n_sacked, or of cc, may be
-	 * something but 0, and whether there is mss_claimed */
+	/* opt: whether any of sacked, lost, retrans, n_sacked, or of cc, may not be 0, and there is mss_claimed */
 	bool has_marks : 1, has_cc : 1, has_claim : 1;
 	/* what comes as expected needs no more */
 	uint32_t sacked, lost, retrans; /* bytes of segments with these flags */
@@ -280,7 +279,12 @@ static inline uint32_t tcp_snd_max(const struct tcp_profile *p)
 }
 
 /* tcp.c */
-void tcp_mark_dirty(struct tcp *t, struct tcb *c);
+void tcp_put_dirty(struct tcp *t, struct tcb *c);
+static inline void tcp_mark_dirty(struct tcp *t, struct tcb *c)
+{
+	if (!(c->flags & TCP_F_DIRTY))
+		tcp_put_dirty(t, c);
+}
 void tcp_mark_ready(struct tcp *t, struct tcb *c);
 struct tcb *tcp_take_tcb(struct tcp *t, const struct tcp_tuple *tuple, const struct tcp_link *link,
 	const struct tcp_profile *profile);

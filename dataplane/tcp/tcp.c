@@ -204,10 +204,8 @@ static void free_snd(struct tcp *t, struct rte_mbuf **queue)
 	}
 }
 
-void tcp_mark_dirty(struct tcp *t, struct tcb *c)
+void tcp_put_dirty(struct tcp *t, struct tcb *c)
 {
-	if (c->flags & TCP_F_DIRTY)
-		return;
 	c->flags |= TCP_F_DIRTY;
 	if (likely(t->n_dirty < TCP_MARKED_MAX && t->more_dirty == NULL)) {
 		t->dirty[t->n_dirty++] = c;
@@ -378,16 +376,18 @@ static void tell_ready(struct tcp *t)
 		t->p.ops->on_ready(t->p.ctx, some, n);
 }
 
-static inline struct tcp_link link_of(const struct rte_mbuf *m, const struct pkt *p)
+static inline void read_link(struct tcp_link *to, const struct rte_mbuf *m, const struct pkt *p)
 {
 	const struct rte_ether_hdr *eh = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	struct tcp_link link = {.mac = eh->src_addr, .iface = p->in_iface};
 
-	if (p->flags & PKT_F_VLAN) {
-		link.has_vlan = 1;
-		link.vlan_tci = ((const struct rte_vlan_hdr *)(const void *)(eh + 1))->vlan_tci;
+	to->mac = eh->src_addr;
+	to->iface = p->in_iface;
+	to->has_vlan = 0;
+	to->vlan_tci = 0;
+	if (unlikely(p->flags & PKT_F_VLAN)) {
+		to->has_vlan = 1;
+		to->vlan_tci = ((const struct rte_vlan_hdr *)(const void *)(eh + 1))->vlan_tci;
 	}
-	return link;
 }
 
 /* Segment i of the burst; false: its verdict is set. */
@@ -423,7 +423,7 @@ static bool read_segment(
 	in->ack = rte_be_to_cpu_32(h->recv_ack);
 	in->len = p->l4_len - n_header;
 	in->off = p->l4_off + n_header;
-	in->link = link_of(m, p);
+	read_link(&in->link, m, p);
 	in->wnd = rte_be_to_cpu_16(h->rx_win);
 	in->flags = h->tcp_flags;
 	tcp_wire_parse(&in->o, h);
@@ -466,7 +466,8 @@ static void prefetch_behind(const struct tcp *t, const uint32_t *refs, unsigned 
 
 		if (TCP_FLOW_KIND(refs[k]) != TCP_KIND_TCB)
 			continue;
-		rte_prefetch0(c->app);
+		if (likely(c->app != NULL)) /* opt: that of NULL is looked for in page tables */
+			rte_prefetch0(c->app);
 		if (likely(c->snd_head != NULL)) {
 			rte_prefetch0(c->snd_head);
 			if (unlikely(!c->is_sole))

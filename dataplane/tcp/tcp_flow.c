@@ -128,12 +128,20 @@ static inline uint32_t likely_ref(const struct bucket *b, uint32_t hash)
 }
 _Static_assert(SLOTS == 8, "two registers of hashes");
 
-static void prefetch_entry(const struct tcp_flow *f, uint32_t ref)
+/* Whole lines from the entry's first. opt: those of a connection without a loop. */
+static inline void prefetch_entry(const struct tcp_flow *f, uint32_t ref)
 {
 	const uint8_t *entry = (const uint8_t *)tuple_of(f, ref);
+	const uint32_t n = f->arrays[TCP_FLOW_KIND(ref)].n_fetched;
 
-	for (uint32_t at = 0; at < f->arrays[TCP_FLOW_KIND(ref)].n_fetched;
-		at += RTE_CACHE_LINE_SIZE)
+	rte_prefetch0(entry);
+	if (likely(n == 4 * RTE_CACHE_LINE_SIZE)) {
+		rte_prefetch0(entry + RTE_CACHE_LINE_SIZE);
+		rte_prefetch0(entry + 2 * RTE_CACHE_LINE_SIZE);
+		rte_prefetch0(entry + 3 * RTE_CACHE_LINE_SIZE);
+		return;
+	}
+	for (uint32_t at = RTE_CACHE_LINE_SIZE; at < n; at += RTE_CACHE_LINE_SIZE)
 		rte_prefetch0(entry + at);
 }
 
