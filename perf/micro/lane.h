@@ -17,9 +17,11 @@ struct lane {
 
 /* What all loads are told. */
 struct lane_options {
-	uint32_t n_flows; /* of a worker */
-	uint32_t n_keys, value_len, set_pct;
-	double skew; /* of Zipf */
+	uint32_t n_flows;   /* of a worker */
+	uint32_t memory_mb; /* of the cache */
+	uint32_t n_keys, set_pct;
+	uint32_t value_min, value_max; /* bytes of what is set */
+	double skew;                   /* of Zipf */
 };
 
 struct laneload {

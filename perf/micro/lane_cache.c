@@ -18,7 +18,7 @@
 #define VALUE_MAX 1000u
 #define N_CLIENTS 1000u
 #define N_ASKS (1u << 20)
-#define CACHE_MB 600u /* 512 of them are the cache's */
+#define CACHE_MB 600u /* 512 of them may be the cache's */
 
 /* A frame with all but client, port and key. */
 struct frame {
@@ -28,8 +28,10 @@ struct frame {
 
 struct ask {
 	uint8_t digits[8];
-	bool is_set;
+	uint16_t set_at; /* which frame of `sets`; NO_SET: it is a get */
 };
+
+#define NO_SET UINT16_MAX
 
 /* A lane's client. */
 struct asker {
@@ -38,12 +40,11 @@ struct asker {
 };
 
 static struct harness h;
-static struct frame get, set;
+static struct frame get, *sets; /* one for each length of a value */
 static struct ask *asks;
 static uint32_t answer_len; /* of a hit, at least */
 static bool has_sets;
-static uint16_t client_sums[N_CLIENTS]; /* of gets' IP headers */
-static uint16_t client_set_sums[N_CLIENTS];
+static uint16_t client_sums[N_CLIENTS]; /* of IP headers, but for their length */
 
 /* --- requests --- */
 
@@ -52,7 +53,7 @@ static rte_be32_t client_ip(uint32_t i)
 	return rte_cpu_to_be_32(RTE_IPV4(172, 16, 0, 1) + i);
 }
 
-static void frame_init(struct frame *f, uint16_t *sums, const char *line, uint32_t value_len)
+static void frame_init(struct frame *f, const char *line, uint32_t value_len)
 {
 	const struct rte_ether_hdr eth = {.dst_addr = {SHIM_MAC},
 		.src_addr = {{2, 0, 0, 0, 0xc, 1}},
@@ -74,11 +75,11 @@ static void frame_init(struct frame *f, uint16_t *sums, const char *line, uint32
 	f->key_at = (unsigned)TEXT + 4 + (unsigned)strlen(KEYLOAD_FIXED);
 	mc_udp_build(f->bytes + TEXT - MC_UDP_HEADER, 7, 0, 1);
 	udp.dgram_len = rte_cpu_to_be_16((uint16_t)(f->len - L4));
-	ip.total_length = rte_cpu_to_be_16((uint16_t)(f->len - L3));
 	for (uint32_t i = 0; i < N_CLIENTS; i++) {
 		ip.src_addr = client_ip(i);
-		sums[i] = csum_of(&ip, sizeof(ip));
+		client_sums[i] = (uint16_t)~csum_of(&ip, sizeof(ip));
 	}
+	ip.total_length = rte_cpu_to_be_16((uint16_t)(f->len - L3));
 	memcpy(f->bytes, &eth, sizeof(eth));
 	memcpy(f->bytes + L3, &ip, sizeof(ip));
 	memcpy(f->bytes + L4, &udp, sizeof(udp));
@@ -88,9 +89,12 @@ static void frames_init(const struct lane_options *o)
 {
 	char line[64];
 
-	frame_init(&get, client_sums, "get " KEYLOAD_FIXED "00000000\r\n", 0);
-	snprintf(line, sizeof(line), "set " KEYLOAD_FIXED "00000000 0 0 %u\r\n", o->value_len);
-	frame_init(&set, client_set_sums, line, o->value_len);
+	frame_init(&get, "get " KEYLOAD_FIXED "00000000\r\n", 0);
+	sets = shim_alloc((o->value_max - o->value_min + 1) * sizeof(*sets));
+	for (uint32_t n = o->value_min; n <= o->value_max; n++) {
+		snprintf(line, sizeof(line), "set " KEYLOAD_FIXED "00000000 0 0 %u\r\n", n);
+		frame_init(&sets[n - o->value_min], line, n);
+	}
 }
 
 static void draw(const struct lane_options *o)
@@ -101,7 +105,10 @@ static void draw(const struct lane_options *o)
 	asks = shim_alloc(N_ASKS * sizeof(*asks));
 	for (uint32_t i = 0; i < N_ASKS; i++) {
 		keyload_digits(asks[i].digits, keys[i]);
-		asks[i].is_set = shim_random(&seed) % 100 < o->set_pct;
+		asks[i].set_at = NO_SET;
+		if (shim_random(&seed) % 100 < o->set_pct)
+			asks[i].set_at = (uint16_t)((shim_random(&seed) >> 32)
+				% (o->value_max - o->value_min + 1));
 	}
 	free(keys);
 }
@@ -110,16 +117,17 @@ static void emit_one(struct lane *l, struct rte_mbuf *m)
 {
 	struct asker *x = l->ctx;
 	const struct ask *a = &asks[x->ask_at];
-	const struct frame *f = a->is_set ? &set : &get;
+	const struct frame *f = a->set_at == NO_SET ? &get : &sets[a->set_at];
 	const uint32_t client = (x->ask_at * 7919u) % N_CLIENTS;
 	const rte_be32_t ip = client_ip(client);
 	const rte_be16_t port = rte_cpu_to_be_16((uint16_t)(20000 + x->ask_at % 1000));
+	const uint16_t ip_csum = (uint16_t)~csum_fold(
+		(uint64_t)client_sums[client] + rte_cpu_to_be_16((uint16_t)(f->len - L3)));
 	uint8_t *to = rte_pktmbuf_mtod(m, uint8_t *);
 
 	memcpy(to, f->bytes, f->len);
 	memcpy(to + L3 + offsetof(struct rte_ipv4_hdr, src_addr), &ip, sizeof(ip));
-	memcpy(to + L3 + offsetof(struct rte_ipv4_hdr, hdr_checksum),
-		a->is_set ? &client_set_sums[client] : &client_sums[client], 2);
+	memcpy(to + L3 + offsetof(struct rte_ipv4_hdr, hdr_checksum), &ip_csum, sizeof(ip_csum));
 	memcpy(to + L4, &port, sizeof(port));
 	memcpy(to + f->key_at, a->digits, sizeof(a->digits));
 	m->data_len = (uint16_t)f->len;
@@ -127,7 +135,7 @@ static void emit_one(struct lane *l, struct rte_mbuf *m)
 	m->ol_flags = RTE_MBUF_F_RX_RSS_HASH; /* one whose owner this worker is */
 	m->hash.rss = l->id;
 	x->ask_at = (x->ask_at + 1) % N_ASKS;
-	x->n_gets += !a->is_set;
+	x->n_gets += a->set_at == NO_SET;
 }
 
 static void emit(struct lane *l, struct rte_mbuf **m)
@@ -173,9 +181,9 @@ static bool configure(const struct lane_options *o)
 			.prefix_len = 16}});
 	put((struct mr_object){.type = MR_OBJ_CACHE,
 		.cache = {.name = "cache",
-			.memory_bytes = 1ull << 29,
+			.memory_bytes = (uint64_t)o->memory_mb << 20,
 			.eviction = MR_EVICTION_S3FIFO,
-			.item_bytes = KEYLOAD_LEN + o->value_len}});
+			.item_bytes = KEYLOAD_LEN + (o->value_min + o->value_max) / 2}});
 	put((struct mr_object){.type = MR_OBJ_SERVICE,
 		.service = {.name = "cached",
 			.vip = {.family = 4, .bytes = {10, 9, 200, 1}},
@@ -205,20 +213,21 @@ static struct harness *up(const struct lane_options *o, unsigned n_lanes)
 		.cache_mb = CACHE_MB,
 		.seed = 7};
 
-	if (o->value_len > VALUE_MAX) {
-		fprintf(stderr, "workers: values of %u bytes: %u at most\n", o->value_len,
+	if (o->value_max > VALUE_MAX) {
+		fprintf(stderr, "workers: values of %u bytes: %u at most\n", o->value_max,
 			VALUE_MAX);
 		return NULL;
 	}
 	harness_init(&h, &p);
 	if (!configure(o))
 		return NULL;
-	if (!keyload_fill(&h, o->n_keys, o->value_len)) {
+	if (!keyload_fill(&h, o->n_keys, (o->value_min + o->value_max) / 2)) {
 		fprintf(stderr,
-			"workers: the cache of 512 MB has no room for all keys; fewer, or shorter values (--keys, --value)\n");
+			"workers: the cache of %u MB has no room for all keys; fewer, or shorter values (--keys, --value)\n",
+			o->memory_mb);
 		return NULL;
 	}
-	answer_len = (uint32_t)TEXT + 6 + KEYLOAD_LEN + o->value_len;
+	answer_len = (uint32_t)TEXT + 6 + KEYLOAD_LEN + o->value_min;
 	has_sets = o->set_pct > 0;
 	frames_init(o);
 	draw(o);

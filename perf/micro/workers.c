@@ -3,9 +3,13 @@
  * workers — what more workers bring: the whole packet path in memory, by one worker and by more, each on a CPU of its own. Each is given the
  * packets of its own flows, as a device would that spreads them by their hash. In the same run the same threads only move the frames:
  * two CPUs of one machine are seldom twice one.
+ *
+ * With --bursts, also how long one turn of a worker's loop took, of all the turns: a mean rate hides that a few are a thousand times as long.
+ * Turns in which the thread lost the CPU, as the kernel counts it, are left out.
  */
 #include "../gen/genident.h"
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "base/keyhash.h"
 #include "lane.h"
 #include "pages.h"
@@ -15,6 +19,7 @@
 
 #include <getopt.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,7 +34,13 @@ static struct {
 	uint32_t n_rounds, n_max; /* workers; 0: all CPUs */
 	double seconds;
 	const char *json;
-} o = {.of = {.n_flows = 100000, .n_keys = 1000000, .value_len = 32, .skew = 0.99},
+	bool has_bursts;
+} o = {.of = {.n_flows = 100000,
+	       .n_keys = 1000000,
+	       .memory_mb = 512,
+	       .value_min = 32,
+	       .value_max = 32,
+	       .skew = 0.99},
 	.n_rounds = 5,
 	.seconds = 1};
 
@@ -44,6 +55,8 @@ struct pair {
 	unsigned queue[HARNESS_IFACES]; /* that the worker receives from */
 	uint64_t n_done;
 	double seconds;
+	long n_lost;             /* times that the thread lost the CPU */
+	struct histogram bursts; /* cycles */
 } __rte_cache_aligned;
 
 static struct harness *h;
@@ -92,6 +105,31 @@ static void take(struct pair *x)
 	x->sent_at = (x->sent_at + SHIM_BURST) % SHIM_MBUFS;
 }
 
+static long times_lost(void)
+{
+	struct rusage use;
+
+	getrusage(RUSAGE_THREAD, &use);
+	return use.ru_nivcsw + use.ru_nvcsw;
+}
+
+static void poll_once(struct pair *x)
+{
+	const uint64_t now_us = h->now_ms * 1000ull + clock_us(); /* after the setting up */
+	const uint64_t begun = rte_rdtsc();
+	uint64_t took;
+	long n_lost;
+
+	worker_poll(h->workers[x->lane.id], now_us);
+	if (!o.has_bursts)
+		return;
+	took = rte_rdtsc() - begun;
+	n_lost = times_lost();
+	if (n_lost == x->n_lost)
+		histogram_add(&x->bursts, took);
+	x->n_lost = n_lost;
+}
+
 static void turn(struct pair *x)
 {
 	feed(x);
@@ -103,8 +141,7 @@ static void turn(struct pair *x)
 
 		rte_eth_tx_burst(ifaces[x->lane.out].nics[0], (uint16_t)x->lane.id, m, n);
 	} else {
-		worker_poll(h->workers[x->lane.id],
-			h->now_ms * 1000ull + clock_us()); /* after the setting up */
+		poll_once(x);
 	}
 	take(x);
 }
@@ -182,8 +219,10 @@ static double median(const double *of, unsigned n)
 static void about(char *to, size_t size)
 {
 	if (o.load == &lane_get)
-		snprintf(to, size, "%s: %u keys by Zipf %.2f, values of %u bytes, %u %% sets",
-			o.load->about, o.of.n_keys, o.of.skew, o.of.value_len, o.of.set_pct);
+		snprintf(to, size,
+			"%s: %u MB, %u keys by Zipf %.2f, values of %u to %u bytes, %u %% sets",
+			o.load->about, o.of.memory_mb, o.of.n_keys, o.of.skew, o.of.value_min,
+			o.of.value_max, o.of.set_pct);
 	else
 		snprintf(
 			to, size, "%s: %u known flows of each worker", o.load->about, o.of.n_flows);
@@ -206,6 +245,20 @@ static void print(void)
 			rate / median(rates[0][0], o.n_rounds), moved,
 			moved / median(rates[1][0], o.n_rounds));
 	}
+}
+
+static void print_bursts(void)
+{
+	struct histogram *all = shim_alloc(sizeof(*all));
+
+	for (unsigned i = 0; i < n_pairs; i++)
+		histogram_sum(all, &pairs[i].bursts);
+	printf("cycles of a turn with %u packets, %lu turns: mean %.0f  p50 %lu  p90 %lu  p99 %lu  p99.9 %lu  p99.99 %lu  max %lu\n",
+		SHIM_BURST, histogram_count(all), histogram_mean(all), histogram_quantile(all, 0.5),
+		histogram_quantile(all, 0.9), histogram_quantile(all, 0.99),
+		histogram_quantile(all, 0.999), histogram_quantile(all, 0.9999),
+		histogram_max(all));
+	free(all);
 }
 
 static json_t *samples(void)
@@ -241,7 +294,7 @@ static void write_json(const char *time_text, json_t *machine)
 static void usage(void)
 {
 	fail("usage: workers [--load dsr-l2|ipip|full-nat|get] [--workers MOST (1 to 16)] [--rounds N (1 to 99)] [--seconds S] [--json FILE]\n"
-	     "       [--flows N of each worker] [--keys N] [--value BYTES] [--set PERCENT] [--zipf EXPONENT]");
+	     "       [--flows N of each worker] [--memory MB (32 to 512)] [--keys N] [--value BYTES[-MOST]] [--set PERCENT] [--zipf EXPONENT] [--bursts]");
 }
 
 static const struct laneload *load_named(const char *name)
@@ -275,12 +328,25 @@ static uint32_t number(const char *option, const char *text, uint32_t low, uint3
 	exit(1);
 }
 
+/* Lengths of values: N, or N-M. */
+static void lengths(const char *text)
+{
+	char low[16];
+	const char *dash = strchr(text, '-');
+
+	snprintf(low, sizeof(low), "%.*s", dash != NULL ? (int)(dash - text) : 15, text);
+	o.of.value_min = number("value", low, 1, 1000);
+	o.of.value_max =
+		dash != NULL ? number("value", dash + 1, o.of.value_min, 1000) : o.of.value_min;
+}
+
 static void parse(int argc, char **argv)
 {
 	static const struct option longs[] = {{"load", 1, NULL, 'l'}, {"workers", 1, NULL, 'w'},
 		{"flows", 1, NULL, 'f'}, {"keys", 1, NULL, 'k'}, {"value", 1, NULL, 'v'},
-		{"set", 1, NULL, 's'}, {"zipf", 1, NULL, 'z'}, {"rounds", 1, NULL, 'r'},
-		{"seconds", 1, NULL, 't'}, {"json", 1, NULL, 'j'}, {NULL, 0, NULL, 0}};
+		{"set", 1, NULL, 's'}, {"memory", 1, NULL, 'm'}, {"bursts", 0, NULL, 'b'},
+		{"zipf", 1, NULL, 'z'}, {"rounds", 1, NULL, 'r'}, {"seconds", 1, NULL, 't'},
+		{"json", 1, NULL, 'j'}, {NULL, 0, NULL, 0}};
 	int c, at;
 
 	o.load = &lane_get;
@@ -299,7 +365,13 @@ static void parse(int argc, char **argv)
 			o.of.n_keys = number(longs[at].name, optarg, 1, 1u << 24);
 			break;
 		case 'v':
-			o.of.value_len = number(longs[at].name, optarg, 1, 1000);
+			lengths(optarg);
+			break;
+		case 'm':
+			o.of.memory_mb = number(longs[at].name, optarg, 32, 512);
+			break;
+		case 'b':
+			o.has_bursts = true;
 			break;
 		case 's':
 			o.of.set_pct = number(longs[at].name, optarg, 0, 100);
@@ -392,11 +464,18 @@ int main(int argc, char **argv)
 			fail("no packet buffers");
 	}
 	snapshot_reader_down(); /* the set-up made this thread one */
+	if (o.has_bursts) {
+		measure(n_pairs, false); /* until the cache is as it then stays */
+		for (unsigned i = 0; i < n_pairs; i++)
+			histogram_init(&pairs[i].bursts);
+	}
 	for (uint32_t r = 0; r < o.n_rounds; r++)
 		for (unsigned is_move = 0; is_move < 2; is_move++)
 			for (unsigned n = 1; n <= n_pairs; n++)
 				rates[is_move][n - 1][r] = measure(n, is_move);
 	print();
+	if (o.has_bursts)
+		print_bursts();
 	if (o.json != NULL)
 		write_json(time_text, machine);
 	else
