@@ -153,6 +153,8 @@ static struct bucket *take_spare(struct assoc *a)
 	if (a->spare != a->spare_end)
 		b = a->spare++;
 	rte_ticketlock_unlock(&a->spare_lock);
+	if (b != NULL)
+		memset(b, 0, sizeof(*b));
 	return b;
 }
 

@@ -97,7 +97,7 @@ static inline uint8_t assoc_state(const union assoc_slot *slot)
 /* Whether there are overflow buckets left. Any thread. */
 bool assoc_has_spare(struct assoc *a);
 
-/* Memory for overflow buckets, zeroed, inside that of the items, for as long as the index is. There are none left, and one
+/* Memory for overflow buckets, inside that of the items, for as long as the index is. There are none left, and one
  * thread at a time gives. */
 void assoc_give(struct assoc *a, void *memory, uint64_t size);
 

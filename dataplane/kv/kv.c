@@ -121,6 +121,7 @@ int kv_create(struct kv **out, const struct kv_params *params, struct rte_rcu_qs
 		w->random = i + 1;
 		memset(w->open, 0xff, sizeof(w->open)); /* SEG_NONE */
 		w->victim = SEG_NONE;
+		w->kept = SEG_NONE;
 		w->sweep_at = UINT32_MAX;
 		w->look.at = SEG_NONE;
 		w->sweep.no = SEG_NONE;
@@ -174,6 +175,7 @@ void kv_writer_begin(struct kv_writer *w, uint32_t now, int64_t unix_now, uint64
 	w->unix_now = unix_now;
 	w->now_ms = now_ms;
 	kvget_begin(w);
+	kvroom_begin(w);
 	kvsweep_flush(w);
 	/* pairs(kv-era): the list of purges that made it */
 	w->era = __atomic_load_n(&w->kv->era, __ATOMIC_ACQUIRE);

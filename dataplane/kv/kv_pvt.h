@@ -58,6 +58,15 @@ struct kv_drop {
 	uint64_t at, n_done; /* buckets; atomic */
 };
 
+#define KV_AHEAD 8u
+
+/* Items of the victim whose keys have been read, and whose buckets are on their way. */
+struct kv_ahead {
+	uint64_t hashes[KV_AHEAD]; /* from first % KV_AHEAD on */
+	uint32_t first, n;
+	uint32_t at; /* bytes: the item behind them */
+};
+
 struct kv_writer {
 	struct kv *kv;
 	uint32_t id;
@@ -73,6 +82,10 @@ struct kv_writer {
 	uint64_t random;                        /* not 0 */
 	uint32_t open[SEG_QUEUES][SEG_CLASSES]; /* SEG_NONE: none yet */
 	uint32_t victim, victim_at;             /* the walked segment and how far; SEG_NONE: none */
+	struct kv_ahead ahead;
+	int64_t room;         /* bytes left in open segments */
+	int64_t walk_due;     /* bytes to be walked; below 0: walked before it was due */
+	uint32_t urgent_left; /* units, in this loop */
 	bool is_cleaning;  /* the victim is walked for what is dead in it: all that lives stays */
 	uint32_t clean_at; /* where the search for such segments goes on */
 	uint32_t number, number_end, number_era; /* numbers taken and not used, of which era */
@@ -81,7 +94,9 @@ struct kv_writer {
 	uint32_t sweep_at, swept_s; /* the round: how far, and of which second */
 	bool is_own_swept;          /* in this round */
 	struct kv_sweep sweep;
-	struct kv_look look;   /* of writer 0 */
+	struct kv_look look; /* of writer 0 */
+	uint32_t kept,
+		kept_at; /* of writer 0: a segment that was dropped and where something lives, and how far; SEG_NONE: none */
 	struct kv_stats stats; /* w: owner, relaxed  r: manager */
 } __rte_cache_aligned;
 

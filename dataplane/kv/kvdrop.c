@@ -153,6 +153,11 @@ static void retire_some(struct kv_writer *w)
 	struct kv *kv = w->kv;
 	struct seg_pool *p = &kv->pool;
 
+	if (w->kept != SEG_NONE) {
+		if (kvroom_empty(w, w->kept, &w->kept_at))
+			w->kept = SEG_NONE;
+		return;
+	}
 	for (unsigned i = 0; i < TAKE_SEGS; i++) {
 		const uint32_t no = seg_take_dropped(p);
 
@@ -163,7 +168,8 @@ static void retire_some(struct kv_writer *w)
 		if (likely(is_over(&p->segs[no], kv->drop.limit))) {
 			seg_retire(p, no);
 		} else {
-			kvroom_empty(w, no);
+			w->kept = no;
+			w->kept_at = 0;
 			return;
 		}
 	}

@@ -5,19 +5,37 @@
  * period. A segment of which much is dead (replaced, deleted, expired) is walked first, and what lives in it
  * copied on: nothing that lives is given up while the dead can make room.
  *
- * A writer walks a part of a segment before each of its writes, in proportion to what it writes, and more as free segments become
- * few; so the work of a write is bounded, and there is no moment in which much is given up at once.
+ * A writer walks before each of its writes, so many bytes for each that it writes as there is a lack of: the share grows from 0, where
+ * the reserve is whole, to WALK_SHARE, where half of it is gone. What is there is reckoned in bytes and not in segments, with what is left of
+ * the one that is written to and what was walked of the victim. So the share comes to rest where as much is gained as is
+ * written, and all writes bear the same. (To walk at one pace from when segments are few until one more is free made nine of ten sets of
+ * 140 bytes quick and the tenth ten times as dear, a millisecond of them in a row.)
+ *
+ * The work of a write is bounded, in units of about 5 ns: UNITS_WRITE, and in proportion to what it writes. When half of the reserve is
+ * gone the pace was too slow, as where all that was walked is to stay; then a write walks as far as that bound, but all of a loop
+ * together as far as UNITS_URGENT, unless three quarters are gone: then a set would be refused else. The rest of a debt is for the next
+ * writes.
+ *
+ * An item of the victim costs its bucket of the index, which is fetched some items ahead, while other things are done.
  */
 #include "kv/kvroom.h"
 
 #include "kv/kvdrop.h"
 
 #include <rte_branch_prediction.h>
+#include <rte_prefetch.h>
 
-#define WALK_SHARE 4u  /* bytes walked for each that is written, as long as there is a reserve */
-#define WALK_MIN 1024u /* and at least so many */
-#define CLEAN_SHARE 4u /* a segment is cleaned when a fourth of it is dead */
-#define CLEAN_LOOK 16u /* segments looked at for one */
+#define WALK_SHARE 16u      /* bytes walked for each that is written, at most */
+#define HEAD_BYTES 16u      /* of an item, about */
+#define UNITS_WRITE 8192u   /* 40 us */
+#define UNITS_URGENT 40960u /* 200 us in a millisecond */
+#define UNITS_ITEM 16u      /* and one for each cache line */
+#define UNITS_VICTIM 64u    /* to choose one */
+#define DUE_MAX 2u          /* segments */
+#define AHEAD_BYTES 512u    /* of the victim, that are fetched before they are looked at */
+#define HELP_BYTES 1024u    /* written for each part of a drop's walk */
+#define CLEAN_SHARE 4u      /* a segment is cleaned when a fourth of it is dead */
+#define CLEAN_LOOK 16u      /* segments looked at for one */
 
 /* Classes of times to live: as many as leave the segments that all writers may have open in all of them within this part of all. */
 #define OPEN_SHARE 4u
@@ -65,14 +83,17 @@ struct item *kvroom_reserve(struct kv_writer *w, uint8_t queue, uint32_t when, u
 	const uint8_t class = class_of(w->kv, w, when);
 	uint32_t *no = &w->open[queue][class];
 
-	if (*no != SEG_NONE && p->segs[*no].fill + size > seg_size(p)) {
+	if (*no != SEG_NONE && unlikely(p->segs[*no].fill + size > seg_size(p))) {
+		w->room -= seg_size(p) - p->segs[*no].fill;
 		seg_seal(p, *no);
 		*no = SEG_NONE;
 	}
-	if (*no == SEG_NONE)
+	if (unlikely(*no == SEG_NONE)) {
 		*no = seg_open(p, queue, class, w->era);
-	if (unlikely(*no == SEG_NONE))
-		return NULL;
+		if (*no == SEG_NONE)
+			return NULL;
+		w->room += seg_size(p);
+	}
 	return (struct item *)(void *)((uint8_t *)seg_memory(p, *no) + p->segs[*no].fill);
 }
 
@@ -82,6 +103,7 @@ void kvroom_commit(struct kv_writer *w, const struct item *it, uint32_t size)
 	struct seg *s = &p->segs[seg_of(p, it)];
 
 	s->fill += size;
+	w->room -= size;
 	__atomic_fetch_add(&s->live, (int32_t)size, __ATOMIC_RELAXED);
 	kvroom_note_when(w->kv, it, item_when(it));
 }
@@ -136,11 +158,11 @@ static bool copy_on(struct kv_writer *w, union assoc_slot *slot, const struct it
 	return true;
 }
 
-/* One item of the victim. */
-static void judge(struct kv_writer *w, const struct item *it, uint32_t size, uint8_t queue)
+/* One item of a VICTIM. */
+static void judge(
+	struct kv_writer *w, const struct item *it, uint64_t hash, uint8_t queue, bool is_cleaning)
 {
 	struct kv *kv = w->kv;
-	const uint64_t hash = assoc_hash(item_key(it), item_key_len(it));
 	struct evict_verdict v = {.is_kept = true, .queue = queue};
 	union assoc_slot *slot;
 
@@ -158,11 +180,11 @@ static void judge(struct kv_writer *w, const struct item *it, uint32_t size, uin
 		KV_COUNT(w, purged, 1);
 		goto out;
 	}
-	if (w->is_cleaning)
+	if (is_cleaning)
 		v.state = assoc_state(slot);
 	else
 		v = kv->evict.ops->decide(&kv->evict, queue, hash, assoc_state(slot));
-	if (!v.is_kept || !copy_on(w, slot, it, size, &v)) {
+	if (!v.is_kept || !copy_on(w, slot, it, kv_item_size(it), &v)) {
 		kvroom_remove(w, slot, it);
 		KV_COUNT(w, evicted, 1);
 	}
@@ -170,15 +192,42 @@ out:
 	assoc_unlock(kv->index, hash);
 }
 
+static const struct item *item_at(const struct seg_pool *p, uint32_t no, uint32_t at)
+{
+	return (const struct item *)(const void *)((const uint8_t *)seg_memory(p, no) + at);
+}
+
+/* Reads the heads of the victim's next items, and fetches what they will be judged by. */
+static void look_ahead(struct kv_writer *w)
+{
+	const struct seg_pool *p = &w->kv->pool;
+	const uint32_t fill = p->segs[w->victim].fill;
+	struct kv_ahead *a = &w->ahead;
+
+	while (a->n < KV_AHEAD && a->at < fill) {
+		const struct item *it = item_at(p, w->victim, a->at);
+		const uint64_t hash = assoc_hash(item_key(it), item_key_len(it));
+
+		assoc_prefetch(w->kv->index, hash);
+		a->hashes[(a->first + a->n++) % KV_AHEAD] = hash;
+		a->at += kv_item_size(it);
+		if (a->at + AHEAD_BYTES < fill)
+			rte_prefetch0(item_at(p, w->victim, a->at + AHEAD_BYTES));
+	}
+}
+
 /* The next one of the victim; returns its size. */
 static uint32_t judge_next(struct kv_writer *w)
 {
 	const struct seg_pool *p = &w->kv->pool;
-	const uint8_t *begin = seg_memory(p, w->victim);
-	const struct item *it = (const struct item *)(const void *)(begin + w->victim_at);
+	const struct item *it = item_at(p, w->victim, w->victim_at);
 	const uint32_t size = kv_item_size(it);
+	struct kv_ahead *a = &w->ahead;
 
-	judge(w, it, size, p->segs[w->victim].queue);
+	look_ahead(w);
+	judge(w, it, a->hashes[a->first % KV_AHEAD], p->segs[w->victim].queue, w->is_cleaning);
+	a->first++;
+	a->n--;
 	w->victim_at += size;
 	return size;
 }
@@ -213,6 +262,7 @@ static bool take_victim(struct kv_writer *w)
 	uint8_t queue;
 
 	w->victim_at = 0;
+	w->ahead = (struct kv_ahead){0};
 	w->victim = find_dead(w);
 	w->is_cleaning = w->victim != SEG_NONE;
 	if (w->is_cleaning)
@@ -222,38 +272,87 @@ static bool take_victim(struct kv_writer *w)
 	return w->victim != SEG_NONE;
 }
 
-/* Walks about so many bytes, as far as there is something to walk. */
-static void walk(struct kv_writer *w, uint32_t n_bytes)
+/* Walks so many bytes, or units, as far as there is something to walk; returns how many units. What it walked comes off the debt. */
+static uint32_t walk(struct kv_writer *w, int64_t n_bytes, uint32_t n_units)
 {
 	struct seg_pool *p = &w->kv->pool;
-	uint32_t n_walked = 0;
+	uint32_t units = 0;
 
-	while (n_walked < n_bytes) {
-		if (w->victim == SEG_NONE && !take_victim(w))
-			return;
+	while (n_bytes > 0 && units < n_units) {
+		uint32_t size;
+
+		if (w->victim == SEG_NONE) {
+			units += UNITS_VICTIM;
+			if (!take_victim(w)) {
+				w->walk_due = 0;
+				break;
+			}
+		}
 		if (w->victim_at == p->segs[w->victim].fill) {
 			seg_retire(p, w->victim);
 			w->victim = SEG_NONE;
+			w->victim_at = 0;
 			continue;
 		}
-		n_walked += judge_next(w);
+		size = judge_next(w);
+		n_bytes -= size;
+		w->walk_due -= size;
+		units += UNITS_ITEM + size / RTE_CACHE_LINE_SIZE;
 	}
+	return units;
 }
 
-void kvroom_empty(struct kv_writer *w, uint32_t no)
+bool kvroom_empty(struct kv_writer *w, uint32_t no, uint32_t *at)
 {
-	const uint32_t victim = w->victim, at = w->victim_at;
-	const bool is_cleaning = w->is_cleaning;
+	struct seg_pool *p = &w->kv->pool;
+	uint32_t units = 0;
 
-	w->victim = no;
-	w->victim_at = 0;
-	w->is_cleaning = true;
-	while (w->victim_at < w->kv->pool.segs[no].fill)
-		judge_next(w);
-	seg_retire(&w->kv->pool, no);
-	w->victim = victim;
-	w->victim_at = at;
-	w->is_cleaning = is_cleaning;
+	for (; *at < p->segs[no].fill && units < UNITS_WRITE; units += UNITS_ITEM) {
+		const struct item *it = item_at(p, no, *at);
+		const uint32_t size = kv_item_size(it);
+
+		judge(w, it, assoc_hash(item_key(it), item_key_len(it)), p->segs[no].queue, true);
+		*at += size;
+		units += size / RTE_CACHE_LINE_SIZE;
+	}
+	if (*at < p->segs[no].fill)
+		return false;
+	seg_retire(p, no);
+	return true;
+}
+
+/* Bytes that are not there of those that shall be. */
+static int64_t lack_of(const struct kv_writer *w, uint32_t n_soon)
+{
+	const uint32_t shift = w->kv->pool.shift;
+	const int64_t there =
+		((int64_t)n_soon << shift) + w->victim_at + RTE_MIN(w->room, (int64_t)1 << shift);
+
+	return ((int64_t)(w->kv->n_reserve + 1) << shift) - there;
+}
+
+static void pay(struct kv_writer *w, uint32_t size, uint32_t n_soon)
+{
+	const struct kv *kv = w->kv;
+	const uint32_t n_may_lack = kv->n_reserve - kv->n_reserve / 2 + 1;
+	const uint32_t n_units = UNITS_WRITE + size / HEAD_BYTES;
+	const int64_t lack = lack_of(w, n_soon);
+	uint64_t share; /* of WALK_SHARE, in 256ths */
+
+	if (lack <= 0)
+		return;
+	share = RTE_MIN(((uint64_t)lack >> (kv->pool.shift - 8)) / n_may_lack, 256u);
+	w->walk_due += (int64_t)((size + HEAD_BYTES) * share * WALK_SHARE >> 8);
+	w->walk_due = RTE_MIN(w->walk_due, (int64_t)DUE_MAX << kv->pool.shift);
+	if (unlikely(n_soon <= kv->n_reserve / 2)
+		&& (w->urgent_left > 0 || n_soon <= kv->n_reserve / 4)) {
+		const uint32_t units = walk(w, seg_size(&kv->pool), n_units);
+
+		w->urgent_left -= RTE_MIN(units, w->urgent_left);
+		w->walk_due = 0;
+		return;
+	}
+	walk(w, w->walk_due, n_units);
 }
 
 void kvroom_make(struct kv_writer *w, uint32_t size)
@@ -266,12 +365,15 @@ void kvroom_make(struct kv_writer *w, uint32_t size)
 	if (likely(n_soon > kv->n_reserve))
 		return;
 	if (n_soon > kv->n_reserve / 2 && kvdrop_help(w))
-		while (size > WALK_MIN && kvdrop_help(w))
-			size -= WALK_MIN;
-	else if (n_soon > kv->n_reserve / 2)
-		walk(w, WALK_MIN + size * WALK_SHARE);
-	else /* the pace is too slow for what is written: a whole segment */
-		walk(w, seg_size(p));
+		while (size > HELP_BYTES && kvdrop_help(w))
+			size -= HELP_BYTES;
+	else
+		pay(w, size, n_soon);
+}
+
+void kvroom_begin(struct kv_writer *w)
+{
+	w->urgent_left = UNITS_URGENT;
 }
 
 int kvroom_give_index(struct kv *kv)
@@ -284,10 +386,8 @@ int kvroom_give_index(struct kv *kv)
 	has_spare = assoc_has_spare(kv->index);
 	if (!has_spare)
 		no = seg_give(&kv->pool);
-	if (no != SEG_NONE) {
-		memset(seg_memory(&kv->pool, no), 0, seg_size(&kv->pool));
+	if (no != SEG_NONE)
 		assoc_give(kv->index, seg_memory(&kv->pool, no), seg_size(&kv->pool));
-	}
 	rte_ticketlock_unlock(&kv->index_lock);
 	return has_spare || no != SEG_NONE ? 0 : -ENOMEM;
 }

@@ -67,6 +67,7 @@ static void count(uint32_t *n, uint32_t by)
 
 #define HELD_LOOK 8u
 #define PASSED_MAX 32u
+#define FREED_MAX 64u
 
 static void make_free(struct seg_pool *p, uint32_t no)
 {
@@ -104,11 +105,11 @@ static void free_held(struct seg_pool *p)
 	}
 }
 
-/* Limbo whose grace period is over becomes free, or is held. */
+/* Limbo whose grace period is over becomes free, or is held, as much as is done under the lock at once. */
 static void free_some(struct seg_pool *p)
 {
 	free_held(p);
-	while (p->limbo.head != SEG_NONE) {
+	for (unsigned i = 0; i < FREED_MAX && p->limbo.head != SEG_NONE; i++) {
 		const uint32_t no = p->limbo.head;
 
 		if (!has_passed(p, no))
