@@ -43,6 +43,11 @@ uint64_t keyhash(const void *key, uint32_t len)
 	return XXH3_64bits_withSecret(key, len, secret, sizeof(secret));
 }
 
+uint64_t keyhash_4(const void *key)
+{
+	return XXH3_64bits_withSecret(key, 4, secret, sizeof(secret));
+}
+
 uint32_t keyhash_rte(const void *key, uint32_t len, uint32_t unused)
 {
 	(void)unused;

@@ -15,6 +15,9 @@ void keyhash_init_seed(uint64_t seed);
 /* 64-bit hash of len bytes. Any thread after init. */
 uint64_t keyhash(const void *key, uint32_t len);
 
+/* The same of four bytes. opt: without asking how many they are. */
+uint64_t keyhash_4(const void *key);
+
 /* A word, for tables to which strangers cannot add: they may look for what they like, and find runs as long as those who
  * fill the table have made them. One multiplication; flipping bits of words flips the same bits of no hash. */
 extern uint64_t keyhash_word_key[2];

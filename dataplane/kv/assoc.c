@@ -363,38 +363,40 @@ static inline void prefetch_value(const struct item *it)
 
 void assoc_find_bulk(const struct assoc *a, struct assoc_probe *probes, unsigned n)
 {
+	const union assoc_slot *slots
+		[ASSOC_BULK]; /* the bucket's, then the one in which the key may be; NULL: none */
 	uint64_t words[ASSOC_BULK];
-	uint8_t at[ASSOC_BULK];
 
-	for (unsigned i = 0; i < n; i++)
-		rte_prefetch0(bucket_of(a, probes[i].hash));
 	for (unsigned i = 0; i < n; i++) {
-		const struct bucket *b = bucket_of(a, probes[i].hash);
+		slots[i] = bucket_of(a, probes[i].hash)->slots;
+		rte_prefetch0(slots[i]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		const union assoc_slot *slot = slots[i], *const end = slot + ASSOC_SLOTS;
 		const uint64_t tag = tag_of(probes[i].hash);
-		unsigned s = 0;
+		const uint8_t *it;
 
 		do {
-			words[i] = load(&b->slots[s]);
-		} while (!has_tag(words[i], tag) && ++s < ASSOC_SLOTS);
-		at[i] = (uint8_t)s;
+			words[i] = load(slot);
+		} while (!has_tag(words[i], tag) && ++slot < end);
+		slots[i] = slot < end ? slot : NULL;
 		/* the last word is a key with this tag, a link, or nothing: the first two are worth fetching */
-		rte_prefetch0(item_of(a, words[i]));
-		rte_prefetch0((const uint8_t *)item_of(a, words[i]) + sizeof(struct item)
-			+ probes[i].key_len);
+		it = (const uint8_t *)item_of(a, words[i]);
+		rte_prefetch0(it);
+		rte_prefetch0(it + sizeof(struct item) + probes[i].key_len);
 	}
 	for (unsigned i = 0; i < n; i++) {
 		struct assoc_probe *p = &probes[i];
-		const struct bucket *b = bucket_of(a, p->hash);
 		const struct item *it = item_of(a, words[i]);
 
-		if (likely(at[i] < ASSOC_SLOTS && item_has_key(it, p->key, p->key_len))) {
+		if (likely(slots[i] != NULL && item_has_key(it, p->key, p->key_len))) {
 			p->item = it;
 			prefetch_value(it);
-			p->slot = (union assoc_slot *)(uintptr_t)&b->slots[at[i]];
+			p->slot = (union assoc_slot *)(uintptr_t)slots[i];
 			p->state = (uint8_t)words[i];
 		} else {
 			/* again from the first slot: words that were passed over may have changed since */
-			find_on(a, b, 0, p);
+			find_on(a, bucket_of(a, p->hash), 0, p);
 		}
 	}
 }

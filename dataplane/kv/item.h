@@ -103,10 +103,17 @@ static inline uint64_t item_cas(const struct item *it)
 /* opt: a call of memcmp() takes as long as what it does for a usual key. */
 static inline bool item_is_same(const uint8_t *a, const uint8_t *b, uint32_t n)
 {
-	uint64_t x, y;
+	uint64_t x, y, z, w;
 
 	if (n < sizeof(x))
 		return memcmp(a, b, n) == 0;
+	if (n <= 2 * sizeof(x)) {
+		memcpy(&x, a, sizeof(x));
+		memcpy(&y, b, sizeof(y));
+		memcpy(&z, a + n - sizeof(z), sizeof(z));
+		memcpy(&w, b + n - sizeof(w), sizeof(w));
+		return ((x ^ y) | (z ^ w)) == 0;
+	}
 	for (uint32_t at = 0; at < n - sizeof(x); at += sizeof(x)) {
 		memcpy(&x, a + at, sizeof(x));
 		memcpy(&y, b + at, sizeof(y));

@@ -90,6 +90,18 @@ static inline uint32_t mc_get_bytes_max(uint32_t key_len, uint32_t value_len)
 	return MC_GET_HIT_WORD + key_len + 1 + 10 + 1 + 10 + 2 + value_len + 7 + 1;
 }
 
+/* Copies n bytes that do not overlap. opt: without a call where they are as few as they mostly are. */
+static inline void mc_get_copy(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+	if (n < 16 || n > 128) {
+		memcpy(to, from, n);
+		return;
+	}
+	for (uint32_t at = 0; at < n - 16; at += 16)
+		memcpy(to + at, from + at, 16);
+	memcpy(to + n - 16, from + n - 16, 16);
+}
+
 /* Hot. Writes the answer of a hit, mc_get_bytes_max() at most, and returns its end. The key may be where the answer goes. */
 uint8_t *mc_get_hit(uint8_t *to, const uint8_t *key, uint32_t key_len, uint32_t flags,
 	const uint8_t *value, uint32_t value_len);

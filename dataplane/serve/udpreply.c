@@ -10,12 +10,9 @@
 #include "serve/udpreply.h"
 
 #include "base/csum.h"
-#include "net/reply.h"
-#include "proto/mc_udp.h"
 
 #include <rte_ip.h>
 #include <rte_prefetch.h>
-#include <rte_udp.h>
 
 void udpreply_stock_take(struct udpreply_stock *s, struct rte_mempool *pool, unsigned n)
 {
@@ -93,17 +90,6 @@ uint16_t udpreply_room(const struct iface *iface, uint8_t family)
 	return (uint16_t)(RTE_MIN(MC_UDP_DATAGRAM_MAX, iface->mtu_bytes - n_l3) - MC_UDP_HEADER);
 }
 
-bool udpreply_takes(const struct rte_mbuf *m, const struct pkt *p, uint16_t room)
-{
-	const uint32_t n_l3 = reply_ip_bytes(p->family);
-
-	return p->l4_off == p->l3_off + n_l3
-		&& m->data_off + p->l4_off + (uint32_t)sizeof(struct rte_udp_hdr) + MC_UDP_HEADER
-			+ room
-		<= m->buf_len
-		&& m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m);
-}
-
 static void turn_ether(struct udpreply *a, const struct rte_ether_addr *mac)
 {
 	const struct rte_ether_hdr *eh = rte_pktmbuf_mtod(a->request, const struct rte_ether_hdr *);
@@ -171,8 +157,9 @@ void udpreply_free(struct udpreply *a)
 	a->first = NULL;
 }
 
-/* Headers but Ethernet's of a frame that has its bytes. n_headers: of all of them. */
-static inline void seal(struct rte_mbuf *m, const struct pkt *p, uint32_t n_headers)
+/* Headers but Ethernet's of a frame that has its bytes. n_headers: of all of them. opt: made for each family, as all of IPv6 is longer. */
+static inline __attribute__((always_inline)) void seal_family(
+	struct rte_mbuf *m, const struct pkt *p, uint32_t n_headers, uint32_t ip_len)
 {
 	uint8_t *to = rte_pktmbuf_mtod(m, uint8_t *);
 	const uint16_t n_udp = (uint16_t)(m->data_len - n_headers + sizeof(struct rte_udp_hdr));
@@ -181,7 +168,7 @@ static inline void seal(struct rte_mbuf *m, const struct pkt *p, uint32_t n_head
 	uint16_t csum;
 
 	reply_write_ip(to + p->l3_off, p, IPPROTO_UDP, n_udp);
-	sum = csum_pseudo(p->dst, p->src, p->family == 4 ? 4 : 16, IPPROTO_UDP, n_udp);
+	sum = csum_pseudo(p->dst, p->src, ip_len, IPPROTO_UDP, n_udp);
 	sum += (uint64_t)p->dport + p->sport + length; /* opt: as reply_write_ip() */
 	sum += csum_words(to + n_headers, n_udp - (uint32_t)sizeof(struct rte_udp_hdr));
 	csum = (uint16_t)~csum_fold(sum);
@@ -190,6 +177,14 @@ static inline void seal(struct rte_mbuf *m, const struct pkt *p, uint32_t n_head
 	header = p->dport | (uint32_t)p->sport << 16 | (uint64_t)length << 32
 		| (uint64_t)csum << 48; /* a word's first bytes are its lowest */
 	memcpy(to + n_headers - sizeof(header), &header, sizeof(header));
+}
+
+static void seal(struct rte_mbuf *m, const struct pkt *p, uint32_t n_headers)
+{
+	if (likely(p->family == 4))
+		seal_family(m, p, n_headers, 4);
+	else
+		seal_family(m, p, n_headers, 16);
 }
 
 void udpreply_turn(

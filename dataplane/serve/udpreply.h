@@ -6,7 +6,11 @@
  * copied. Headers are written when the answer is to leave. Context: worker.
  */
 #include "core/worker.h"
+#include "net/reply.h"
 #include "proto/mc.h"
+#include "proto/mc_udp.h"
+
+#include <rte_udp.h>
 
 /* Buffers that were taken at once, for answers to a burst. */
 struct udpreply_stock {
@@ -77,7 +81,16 @@ uint16_t udpreply_room(const struct iface *iface, uint8_t family);
 
 /* Hot. Whether the request's buffer, whose bytes are no longer needed, takes an answer of one frame: its headers lie where theirs will
  * be, and there is room. */
-bool udpreply_takes(const struct rte_mbuf *m, const struct pkt *p, uint16_t room);
+static inline bool udpreply_takes(const struct rte_mbuf *m, const struct pkt *p, uint16_t room)
+{
+	const uint32_t n_l3 = reply_ip_bytes(p->family);
+
+	return p->l4_off == p->l3_off + n_l3
+		&& m->data_off + p->l4_off + (uint32_t)sizeof(struct rte_udp_hdr) + MC_UDP_HEADER
+			+ room
+		<= m->buf_len
+		&& m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m);
+}
 
 /* Hot. The request's frame becomes its answer's, whose length it has and whose bytes are where the request's were: headers, checksums and
  * numbers. mac: our own. */

@@ -127,6 +127,30 @@ class Requests(Cache):
             self.assertEqual(p[UDP].dport, 20000 + i)
             self.assertEqual(body[HEADER:], b"VALUE k%d 0 4\r\n%04d\r\nEND\r\n" % (i, i))
 
+    def test_looks_of_all_kinds_between_others(self):
+        """Those that are answered in their own buffer, and those that are not, of one burst."""
+        for i in range(16):
+            self.say(b"set k%d %d 0 4\r\n%04d\r\n" % (i, i, i))
+        self.say(b"set long 0 0 1350\r\n" + b"x" * 1350 + b"\r\n")
+        kinds = [(b"get k%(i)d\r\n", [b"VALUE k%(i)d %(i)d 4\r\n%(i)04d\r\nEND\r\n"]),
+                 (b"mg k%(i)d v\r\n", [b"VA 4\r\n%(i)04d\r\n"]),
+                 (b"mg k%(i)d\r\n", [b"HD\r\n"]),
+                 (b"mg k%(i)d Oo%(i)d q k f t s\r\n", [b"HD Oo%(i)d kk%(i)d f%(i)d t-1 s4\r\n"]),
+                 (b"mg none%(i)d v k q\r\n", []),
+                 (b"mg none%(i)d v k O%(i)d\r\n", [b"EN knone%(i)d O%(i)d\r\n"]),
+                 (b"get none%(i)d\r\n", [b"END\r\n"]),
+                 (b"set n%(i)d 0 0 1\r\ny\r\n", [b"STORED\r\n"]),
+                 (b"mg k%(i)d v\r\nmn\r\n", [b"VA 4\r\n%(i)04d\r\n", b"MN\r\n"]),
+                 (b"mg k%(i)d v v\r\n", [b"CLIENT_ERROR duplicate flag\r\n"]),
+                 (b"mg long k v Oab\r\n", [b"VA 1350 klong Oab\r\n" + b"x" * 1350 + b"\r\n"])]
+        for turn in range(8):
+            asked = [(kinds[(i * 7 + turn) % len(kinds)], (i * 5 + turn) % 16) for i in range(64)]
+            out = self.box.run(*(ask(text % {b"i": i}, sport=20000 + at) for at, ((text, _), i) in enumerate(asked)))
+            for at, ((text, answers), i) in enumerate(asked):
+                mine = [x for x in out if Ether(x[2])[UDP].dport == 20000 + at]
+                with self.subTest(text=text, i=i):
+                    self.assertEqual(self.answers(mine, sport=20000 + at), [a % {b"i": i} for a in answers])
+
     def test_all_protocols_have_the_same_cache(self):
         def binary(opcode, key=b"", extras=b"", value=b"", cas=0):
             return struct.pack("!BBHBBHIIQ", 0x80, opcode, len(key), len(extras), 0, 0,
@@ -284,8 +308,9 @@ class Refused(Cache):
     def test_a_request_above_the_rate_is_captured_as_it_came(self):
         """Its answer had been written over it."""
         self.test_answers_above_the_reply_rate()
-        for family in 4, 6:
-            request = ask(b"get big\r\n" * 8, family)
+        for family, text in [(f, t) for f in (4, 6)
+                             for t in (b"get big\r\n" * 8, b"get big\r\n", b"mg big v k Ocafe\r\n")]:
+            request = ask(text, family)
             self.box.capture(8)  # drops
             for _ in range(20):
                 self.box.run(request)
