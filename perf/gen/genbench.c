@@ -5,13 +5,8 @@
  */
 #include "genbench.h"
 
-#include "genbeside.h"
-#include "gencache.h"
-#include "genctcp.h"
-#include "genflood.h"
-#include "genreport.h"
+#include "gencrew.h"
 #include "gensay.h"
-#include "genup.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -23,7 +18,6 @@
 
 #define ALONE_SECONDS 1.0
 #define ALONE_WARM_S 0.1
-#define ALONE_CACHE_SIZE "128" /* about a request's */
 #define PROBE_RATE 200.0
 #define TOO_SLOW_MAX 3u
 #define STEP_FROM 5u /* void trials in a row */
@@ -33,15 +27,9 @@
 
 struct bench {
 	const struct genopt *o;
-	struct genopt alone_opt;
 	struct genup up;
-	struct gennet net;
-	struct genflood flood, alone_flood;
-	struct genmc mc;
-	struct gencache cache;
-	struct genctcp ctcp;
-	struct genbeside beside;
-	struct genrun run, alone;
+	struct gencrew crew;
+	struct genrun *run, *alone; /* the crew's, by which trials are run */
 	struct genreport report;
 	bool is_stopped; /* before there is a run to stop */
 	unsigned round;
@@ -56,8 +44,7 @@ static struct bench *stoppable; /* what a signal ends */
 static void on_signal(int number)
 {
 	__atomic_store_n(&stoppable->is_stopped, true, __ATOMIC_RELAXED);
-	genrun_stop(&stoppable->run);
-	genrun_stop(&stoppable->alone);
+	gencrew_stop(&stoppable->crew);
 }
 
 static void catch_signals(struct bench *b)
@@ -119,25 +106,20 @@ static struct genrun_trial trial_of(
 /* One trial, of the work or of the generator alone, into b->piece. 0 or -errno; -EINTR: stopped. */
 static int try_once(struct bench *b, struct genrun *run, const struct genrun_trial *t)
 {
-	const bool is_work = run == &b->run;
+	const bool is_work = run == b->run;
 	struct genreport_item *it = &b->piece;
-	int rc = is_work && is_tcp(b) ? genctcp_connect(&b->ctcp) : 0;
+	int rc = is_work ? gencrew_connect(&b->crew) : 0;
 
 	memset(it, 0, sizeof(*it));
 	if (rc != 0)
 		return rc;
-	if (is_work && is_cache(b))
-		genmc_begin(&b->mc, run, t->rate, b->o->shift_seconds);
-	b->flood.n_arrived = b->flood.n_tunnelled = 0;
+	if (is_work)
+		gencrew_begin(&b->crew, t->rate, b->o->shift_seconds);
 	rc = genrun_trial(run, t, &it->result);
-	if (is_work) {
-		it->cache = b->mc.counts;
-		it->tcp = b->ctcp.tcp.stats;
-		it->n_arrived = b->flood.n_arrived;
-		it->n_tunnelled = b->flood.n_tunnelled;
-	} else {
+	if (is_work)
+		gencrew_collect(&b->crew, it);
+	else
 		it->n_arrived = it->result.counts.received;
-	}
 	return rc == 0 && it->result.verdict == GENRUN_STOPPED ? -EINTR : rc;
 }
 
@@ -162,7 +144,7 @@ static int try_until_it_counts(struct bench *b, struct genrun *run, const struct
 		const int rc = try_once(b, run, t);
 		const struct genrun_result *r = &b->piece.result;
 
-		if (rc == 0 && r->verdict == GENRUN_DONE && run == &b->run)
+		if (rc == 0 && r->verdict == GENRUN_DONE && run == b->run)
 			b->kept_rate = fmax(b->kept_rate, t->rate);
 		if (rc != 0 || r->verdict == GENRUN_DONE)
 			return rc;
@@ -175,15 +157,6 @@ static int try_until_it_counts(struct bench *b, struct genrun *run, const struct
 		genrun_result_fini(&b->piece.result);
 		step_aside(n_void);
 	}
-}
-
-static void add_cache(struct genmc_counts *to, const struct genmc_counts *from)
-{
-	to->hits += from->hits;
-	to->misses += from->misses;
-	to->stored += from->stored;
-	to->refused += from->refused;
-	to->wrong += from->wrong;
 }
 
 /*
@@ -221,7 +194,7 @@ static int measure(struct bench *b, struct genrun *run, const struct genrun_tria
 		it->n_trials++;
 		it->n_arrived += b->piece.n_arrived;
 		it->n_tunnelled += b->piece.n_tunnelled;
-		add_cache(&it->cache, &b->piece.cache);
+		genmc_counts_add(&it->cache, &b->piece.cache);
 		gentcp_stats_add(&it->tcp, &b->piece.tcp);
 		if (it->cache.wrong > 0 || seconds - it->result.seconds < 1 / t->rate)
 			break;
@@ -234,7 +207,7 @@ static int too_slow(struct bench *b, const struct genreport_item *it)
 {
 	const struct genrun_result *r = &b->piece.result;
 	const struct genrun_counts *c = &r->counts;
-	const double to_ms = 1e3 / (double)b->run.hz;
+	const double to_ms = 1e3 / (double)b->run->hz;
 	const char *rate = gensay_rate(r->trial.rate),
 		   *n_switches = gensay_count((double)r->n_switches);
 
@@ -249,6 +222,12 @@ static int too_slow(struct bench *b, const struct genreport_item *it)
 			it->n_void[GENJUDGE_STOLEN], b->o->n_void_max + 1,
 			(double)c->gap_most_cyc * to_ms, n_switches, r->waited_s * 1e3,
 			r->stolen_s * 1e3);
+	if (c->hand_no_room > 0 && (double)c->late <= GENJUDGE_LATE_MAX * (double)c->offered)
+		return fail(b, GENBENCH_TOO_SLOW,
+			"the generator is the bottleneck at %s/s: %s of %s answers, which came to another thread than had "
+			"asked, found no room on their way to it. No figure. Lower the rate, or raise --rxd",
+			rate, gensay_count((double)c->hand_no_room),
+			gensay_count((double)(c->handed + c->hand_no_room)));
 	return fail(b, GENBENCH_TOO_SLOW,
 		"the generator is the bottleneck at %s/s: %s of %s frames left more than %u us late (%.2f %%; "
 		"%.1f %% are allowed), the latest by %.1f ms; its loop paused for %.1f ms at most and lost "
@@ -296,7 +275,7 @@ static int connect_target(struct bench *b)
 			"cable right? --wait gives it longer",
 			name, b->o->wait_seconds);
 	if (rc == 0)
-		rc = genrun_resolve(&b->run, b->o->wait_seconds);
+		rc = genrun_resolve(b->run, b->o->wait_seconds);
 	if (rc == -ETIMEDOUT)
 		return fail(b, GENBENCH_FAILED,
 			"%s: nobody answered %s for it in %u s; is it the target's address, and has the target its "
@@ -307,34 +286,6 @@ static int connect_target(struct bench *b)
 	return rc == 0 ? GENBENCH_DONE : fail_with(b, rc);
 }
 
-static int init_work(struct bench *b)
-{
-	const struct genframe_params p = {.client = &b->o->client,
-		.target = &b->o->target,
-		.target_port = (uint16_t)b->o->target_port,
-		.proto = is_tcp(b) || (!is_cache(b) && b->o->proto == GENOPT_TCP) ? IPPROTO_TCP
-										  : IPPROTO_UDP,
-		.src_mac = b->up.tx.mac,
-		.dst_mac = b->net.next_hop_mac};
-	int rc = is_cache(b) ? genmc_init(&b->mc, b->o) : genflood_init(&b->flood, b->o, &p);
-
-	if (rc == 0 && is_tcp(b))
-		rc = genctcp_init(&b->ctcp, &b->mc, b->o, &p, &b->run);
-	else if (rc == 0 && is_cache(b))
-		rc = gencache_init(&b->cache, &b->mc, b->o, &p);
-	if (rc != 0) {
-		snprintf(b->report.error, sizeof(b->report.error), "the work could not begin");
-		return GENBENCH_FAILED;
-	}
-	if (b->o->beside != GENOPT_BESIDE_NOTHING) {
-		genbeside_init(&b->beside, b->o, &p);
-		b->run.beside = genbeside_send;
-		b->run.beside_ctx = &b->beside;
-	}
-	b->run.work = is_tcp(b) ? &b->ctcp.work : is_cache(b) ? &b->cache.work : &b->flood.work;
-	return GENBENCH_DONE;
-}
-
 /* Asks slowly until something comes back: a dead target is told here, not as 100 % of loss. */
 static int probe(struct bench *b)
 {
@@ -343,20 +294,21 @@ static int probe(struct bench *b)
 	uint64_t n_sent = 0, n_refused = 0;
 
 	t.is_quiet = t.is_loose = true;
-	b->flood.mode = GENFLOOD_PROBE;
+	gencrew_set_mode(&b->crew, GENFLOOD_PROBE);
 	for (double seconds = 0; seconds < b->o->wait_seconds; seconds += 0.2) {
+		struct genreport_item it = {0};
 		struct genrun_result r;
 		int rc;
 
-		if (is_cache(b))
-			genmc_begin(&b->mc, &b->run, t.rate, 0);
-		rc = genrun_trial(&b->run, &t, &r);
+		gencrew_begin(&b->crew, t.rate, 0);
+		rc = genrun_trial(b->run, &t, &r);
 		genrun_result_fini(&r);
+		gencrew_collect(&b->crew, &it);
 		n_sent += r.counts.offered;
-		n_refused += b->mc.counts.refused;
+		n_refused += it.cache.refused;
 		/* what was stored by others, with another length, is no answer but tells that somebody is there */
-		if (rc == 0 && r.counts.received + b->mc.counts.wrong > 0) {
-			b->flood.mode = GENFLOOD_MIXED;
+		if (rc == 0 && r.counts.received + it.cache.wrong > 0) {
+			gencrew_set_mode(&b->crew, GENFLOOD_MIXED);
 			return GENBENCH_DONE;
 		}
 		if (rc != 0 || r.verdict == GENRUN_STOPPED)
@@ -374,19 +326,19 @@ static int prepare(struct bench *b)
 {
 	int status = connect_target(b), rc;
 
-	if (status == GENBENCH_DONE)
-		status = init_work(b);
-	if (status == GENBENCH_DONE && is_tcp(b)) {
-		rc = genctcp_connect(&b->ctcp);
-		status = rc == 0 ? GENBENCH_DONE : fail_with(b, rc);
+	if (status != GENBENCH_DONE)
+		return status;
+	if (gencrew_init_work(&b->crew, &b->up) != 0) {
+		snprintf(b->report.error, sizeof(b->report.error), "the work could not begin");
+		return GENBENCH_FAILED;
 	}
-	if (status == GENBENCH_DONE)
-		status = probe(b);
+	rc = gencrew_connect(&b->crew);
+	status = rc == 0 ? probe(b) : fail_with(b, rc);
 	if (status != GENBENCH_DONE)
 		return status;
 	if (is_cache(b) ? !b->o->does_load : b->o->new_pct >= 100)
 		return GENBENCH_DONE;
-	rc = is_cache(b) ? genmc_load(&b->mc, &b->run, b->o) : genflood_begin(&b->flood, &b->run);
+	rc = gencrew_load(&b->crew);
 	return rc == 0 ? GENBENCH_DONE : fail_with(b, rc);
 }
 
@@ -399,7 +351,7 @@ static int measure_rate(struct bench *b)
 
 	for (b->round = 0; b->round < b->o->n_repeats; b->round++) {
 		struct genreport_item *it;
-		const int rc = measure(b, &b->run, &t, GENREPORT_MEASURE, &it);
+		const int rc = measure(b, b->run, &t, GENREPORT_MEASURE, &it);
 		int status;
 
 		if (rc != 0)
@@ -423,7 +375,7 @@ static enum gensearch_verdict vote(struct bench *b, const struct gensearch_trial
 
 	trial.is_quiet = true;
 	if (rc == 0)
-		rc = try_until_it_counts(b, &b->run, &trial, it);
+		rc = try_until_it_counts(b, b->run, &trial, it);
 	if (rc != 0) {
 		genrun_result_fini(&b->piece.result);
 		fail_with(b, rc);
@@ -519,7 +471,7 @@ static int latency_at_shares(struct bench *b)
 		const struct genrun_trial t = trial_of(
 			pdr * shares[i] / 100, b->o->seconds, b->o->warm_seconds, "latency");
 		struct genreport_item *it;
-		const int rc = measure(b, &b->run, &t, GENREPORT_LATENCY, &it);
+		const int rc = measure(b, b->run, &t, GENREPORT_LATENCY, &it);
 		int status;
 
 		if (rc != 0)
@@ -575,10 +527,9 @@ static int stay(struct bench *b)
 	if (b->o->steady_seconds == 0)
 		return GENBENCH_DONE;
 	t.is_loose = true;
-	if (is_cache(b))
-		genmc_begin(&b->mc, &b->run, rate, b->o->shift_seconds);
+	gencrew_begin(&b->crew, rate, b->o->shift_seconds);
 	gensay_note("steady: %s/s for %g s", gensay_rate(rate), b->o->steady_seconds);
-	rc = genrun_trial(&b->run, &t, &r);
+	rc = genrun_trial(b->run, &t, &r);
 	genrun_result_fini(&r);
 	if (rc != 0 || r.verdict == GENRUN_STOPPED)
 		return fail_with(b, rc != 0 ? rc : -EINTR);
@@ -587,37 +538,14 @@ static int stay(struct bench *b)
 
 /* --- the generator alone --- */
 
-static int init_alone(struct bench *b)
-{
-	struct genopt *o = &b->alone_opt;
-	struct genframe_params p = {.client = &b->o->client,
-		.target = &b->o->target,
-		.target_port = (uint16_t)b->o->target_port,
-		.proto = IPPROTO_UDP};
-	int rc = genup_open_alone(&b->up, b->o);
-
-	if (rc != 0)
-		return rc;
-	*o = *b->o;
-	o->new_pct = 0;
-	o->is_returned = false;
-	if (is_cache(b)) {
-		o->skew = 0;
-		genpace_sizes_parse(&o->sizes, ALONE_CACHE_SIZE);
-	}
-	p.src_mac = p.dst_mac = b->up.alone.mac;
-	rc = genflood_init(&b->alone_flood, o, &p);
-	b->alone.tx = b->alone.rx = &b->up.alone;
-	b->alone.work = &b->alone_flood.work;
-	return rc;
-}
-
 /* The same rates over a ring that gives the frames back: what the generator itself adds to the latencies above. */
 static int measure_alone(struct bench *b)
 {
 	const unsigned n = b->report.n_items;
-	int rc = init_alone(b);
+	int rc = genup_open_alone(&b->up, b->o);
 
+	if (rc == 0)
+		rc = gencrew_init_alone(&b->crew, &b->up);
 	if (rc != 0)
 		return fail(b, GENBENCH_FAILED, "%s: the generator alone cannot be measured: %s",
 			GENUP_ALONE, strerror(-rc));
@@ -633,7 +561,7 @@ static int measure_alone(struct bench *b)
 		t = trial_of(it->result.trial.rate, fmin(ALONE_SECONDS, b->o->seconds),
 			ALONE_WARM_S, "alone");
 		t.is_quiet = true;
-		rc = measure(b, &b->alone, &t, GENREPORT_BIAS, &own);
+		rc = measure(b, b->alone, &t, GENREPORT_BIAS, &own);
 		if (rc != 0)
 			return fail_with(b, rc);
 		own->share_pct = share_pct;
@@ -662,23 +590,6 @@ static bool read_pid(const char *text, long *pid)
 	return *pid > 0 && *pid <= INT_MAX;
 }
 
-static int init_run(struct genrun *r, struct bench *b)
-{
-	r->tx = &b->up.tx;
-	r->rx = b->up.rx;
-	r->pool = b->up.pool;
-	r->net = &b->net;
-	r->burst = b->o->burst;
-	r->late_us = b->o->late_us;
-	r->lcore = genup_lcore();
-	r->n_ring = b->o->is_returned ? b->o->n_rxd / 2 : b->o->n_rxd;
-	r->is_fifo = b->o->is_fifo;
-	r->deadline_s = b->o->deadline_ms / 1e3;
-	r->loses_when_full = b->o->full == GENOPT_FULL_LOSE
-		|| (b->o->full == GENOPT_FULL_AUTO && b->up.tx.is_memory);
-	return genrun_init(r);
-}
-
 /* Now that the target is there. */
 static int watch_target(struct bench *b)
 {
@@ -697,7 +608,7 @@ static int watch_target(struct bench *b)
 			"count (/proc/PID/schedstat)?",
 			strerror(-rc), pid);
 	if (pid != 0 || o->n_watch_cpus > 0)
-		b->run.watch = &b->watch;
+		b->run->watch = &b->watch;
 	return GENBENCH_DONE;
 }
 
@@ -711,11 +622,8 @@ static int run_up(struct bench *b)
 	if (rc == 0 && b->o->is_fifo && genrun_may_fifo() != 0)
 		return fail(b, GENBENCH_FAILED,
 			"--fifo: this process may not; it needs root (CAP_SYS_NICE)");
-	gennet_init(&b->net, b->o);
 	if (rc == 0)
-		rc = init_run(&b->run, b);
-	if (rc == 0)
-		rc = init_run(&b->alone, b);
+		rc = gencrew_init(&b->crew, b->o, &b->up);
 	if (rc != 0)
 		return fail_with(b, rc);
 	snprintf(b->report.port, sizeof(b->report.port), "%s%s%s", b->up.tx.name,
@@ -744,6 +652,8 @@ int genbench_run(const struct genopt *o, int argc, char *const *argv)
 		return GENBENCH_FAILED;
 	}
 	b->o = o;
+	b->run = gencrew_run(&b->crew);
+	b->alone = gencrew_alone(&b->crew);
 	catch_signals(b);
 	status = run_up(b);
 	b->report.argc = argc;
@@ -760,13 +670,8 @@ int genbench_run(const struct genopt *o, int argc, char *const *argv)
 		}
 	}
 	genreport_fini(&b->report);
-	genflood_fini(&b->flood);
-	genflood_fini(&b->alone_flood);
-	genctcp_fini(&b->ctcp);
-	genmc_fini(&b->mc);
+	gencrew_fini(&b->crew);
 	genwatch_fini(&b->watch);
-	genrun_fini(&b->run);
-	genrun_fini(&b->alone);
 	genup_down(&b->up);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);

@@ -20,8 +20,9 @@ void genbeside_init(struct genbeside *b, const struct genopt *o, const struct ge
 	struct genframe_params own = *p;
 
 	*b = (struct genbeside){.kind = o->beside,
-		.rate = o->beside_rate,
-		.random = o->seed * 0x9e3779b97f4a7c15ull | 1};
+		.rate = o->beside_rate / genopt_threads(o),
+		.lag_s = p->thread / o->beside_rate,
+		.random = (o->seed + ((uint64_t)p->thread << 32)) * 0x9e3779b97f4a7c15ull | 1};
 	own.client = &sources;
 	own.proto = o->beside == GENOPT_BESIDE_SYN ? IPPROTO_TCP : IPPROTO_UDP;
 	own.is_unmarked = true;
@@ -79,7 +80,8 @@ void genbeside_send(void *ctx, struct genrun *r)
 	unsigned n, n_sent;
 
 	if (b->begun_cyc != r->begin_cyc) {
-		genpace_init(&b->pace, r->begin_cyc, r->hz, b->rate);
+		genpace_init(&b->pace, r->begin_cyc + (uint64_t)(b->lag_s * (double)r->hz), r->hz,
+			b->rate);
 		b->begun_cyc = r->begin_cyc;
 		b->n = 0;
 	}
@@ -88,7 +90,7 @@ void genbeside_send(void *ctx, struct genrun *r)
 		return;
 	for (unsigned i = 0; i < n; i++)
 		build(b, m[i]);
-	n_sent = rte_eth_tx_burst(r->tx->id, 0, m, (uint16_t)n);
+	n_sent = rte_eth_tx_burst(r->tx->id, r->tx_first, m, (uint16_t)n);
 	if (n_sent < n)
 		rte_pktmbuf_free_bulk(m + n_sent, n - n_sent);
 	if (r->next <= r->first_counted) /* the others are warming up */

@@ -12,7 +12,7 @@ struct genbeside {
 	enum genopt_beside kind;
 	struct genframe frame;
 	struct genpace pace;
-	double rate;
+	double rate, lag_s;    /* the thread's own; of its first one */
 	uint64_t begun_cyc, n; /* of the trial that pace is of; frames so far */
 	uint64_t random;
 };

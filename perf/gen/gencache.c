@@ -33,22 +33,20 @@ static void build(void *ctx, struct rte_mbuf *const *m, unsigned n, uint64_t fir
 	}
 }
 
-/* The number of the request that this answers; false: it is no answer. */
+/* The number of the request that this answers, which came to this socket; false: it is no answer. */
 static bool read_number(const struct gencache *c, const struct genrun *r,
-	const struct genframe_seen *s, uint64_t *number)
+	const struct genframe_seen *s, uint64_t flow, uint64_t *number)
 {
-	const uint64_t flow = genframe_flow_of(&c->frame, s);
 	uint16_t id;
 
-	if (s->proto != IPPROTO_UDP || flow >= 1ull << c->client_bits
-		|| mc_udp_parse(s->text, s->n_text, &id) != MC_UDP_REQUEST)
+	if (s->proto != IPPROTO_UDP || mc_udp_parse(s->text, s->n_text, &id) != MC_UDP_REQUEST)
 		return false;
 	*number = genrun_number(r, (uint64_t)id << c->client_bits | flow, ID_BITS + c->client_bits);
 	return true;
 }
 
-static void on_answer(
-	struct gencache *c, struct genrun *r, const struct genframe_seen *s, uint32_t n_bytes)
+static void on_answer(struct gencache *c, struct genrun *r, const struct genframe_seen *s,
+	uint64_t flow, uint32_t n_bytes)
 {
 	const uint8_t *text = s->text + MC_UDP_HEADER;
 	const uint32_t n = s->n_text - MC_UDP_HEADER;
@@ -56,7 +54,7 @@ static void on_answer(
 	uint32_t n_used = 0;
 	uint64_t number;
 
-	if (!read_number(c, r, s, &number))
+	if (!read_number(c, r, s, flow, &number))
 		return;
 	if (number < r->first) { /* given up in an earlier trial */
 		genrun_answered(r, number, n_bytes);
@@ -75,26 +73,43 @@ static void input(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsign
 
 	for (unsigned i = 0; i < n; i++) {
 		struct genframe_seen s;
+		uint64_t flow;
 
 		if (m[i]->nb_segs != 1
 			|| !genframe_read(rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len, &s))
 			continue;
+		flow = genframe_flow_of(&c->frame, &s);
+		if (flow >= 1ull << c->client_bits) /* no socket of this thread's */
+			continue;
 		seen->taken |= 1ull << i;
-		on_answer(c, r, &s, m[i]->pkt_len);
+		on_answer(c, r, &s, flow, m[i]->pkt_len);
 	}
+}
+
+static int owner(const void *ctx, const struct rte_mbuf *m)
+{
+	const struct gencache *c = ctx;
+	struct genframe_seen s;
+
+	if (m->nb_segs != 1 || !genframe_read(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, &s))
+		return -1;
+	return genframe_slice_of(&c->frame, &s);
 }
 
 int gencache_init(struct gencache *c, struct genmc *mc, const struct genopt *o,
 	const struct genframe_params *p)
 {
+	const uint32_t n_flows = o->n_flows / genopt_threads(o);
+
 	*c = (struct gencache){.mc = mc,
-		.client_bits = (unsigned)__builtin_ctz(o->n_flows),
-		.work = {.build = build, .input = input}};
+		.client_bits = (unsigned)__builtin_ctz(n_flows),
+		.work = {.build = build, .input = input, .owner = owner}};
 	c->work.ctx = c;
 	genframe_init(&c->frame, p);
-	if (genframe_flows_max(&c->frame) >= o->n_flows)
+	if (genframe_flows_max(&c->frame) >= n_flows)
 		return 0;
 	gensay_error("--flows %u: the addresses of --client make %s sockets; give a larger network",
-		o->n_flows, gensay_count((double)genframe_flows_max(&c->frame)));
+		o->n_flows,
+		gensay_count((double)genframe_flows_max(&c->frame) * genopt_threads(o)));
 	return -EINVAL;
 }

@@ -10,10 +10,10 @@
 struct gencache {
 	struct genmc *mc;
 	struct genframe frame;
-	unsigned client_bits; /* log2 of the clients */
+	unsigned client_bits; /* log2 of the thread's clients */
 	struct genwork work;
 };
 
-/* 0, or -EINVAL: more clients than the network has, told. */
+/* p: with the thread's part of the network, where there are several. 0, or -EINVAL: more clients than that has, told. */
 int gencache_init(struct gencache *c, struct genmc *mc, const struct genopt *o,
 	const struct genframe_params *p);

@@ -142,7 +142,10 @@ static const struct gentcp_ops ops = {write_request, on_open, read_answers, on_e
 
 static inline void tell_time(struct genctcp *c, const struct genrun *r)
 {
-	gentcp_at(&c->tcp, (uint64_t)((double)r->now * r->ns_per_cyc / 1000));
+	const uint64_t now_us = (uint64_t)((double)r->now * r->ns_per_cyc / 1000);
+
+	/* what was handed over came in before what has been looked at since */
+	gentcp_at(&c->tcp, RTE_MAX(now_us, c->tcp.now_us));
 }
 
 static void submit_open(struct genctcp *c, uint64_t number)
@@ -310,14 +313,26 @@ static int init_conns(struct genctcp *c, const struct genframe_params *p, uint32
 	return gentcp_init(&c->tcp, &t);
 }
 
+static int owner(const void *ctx, const struct rte_mbuf *m)
+{
+	const struct genctcp *c = ctx;
+	struct genframe_seen s;
+
+	if (m->nb_segs != 1 || !genframe_read(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, &s))
+		return -1;
+	return genframe_slice_of(&c->tcp.frame, &s);
+}
+
 int genctcp_init(struct genctcp *c, struct genmc *mc, const struct genopt *o,
 	const struct genframe_params *p, struct genrun *run)
 {
+	const uint32_t n_threads = genopt_threads(o);
+	const uint32_t n_conns = o->n_flows / n_threads + (p->slice < o->n_flows % n_threads);
 	int rc;
 
 	*c = (struct genctcp){.mc = mc,
 		.run = run,
-		.n_conns = o->n_flows,
+		.n_conns = n_conns,
 		.depth = o->depth,
 		.is_once = o->is_once,
 		.n_ahead = ahead_of(o->n_flows, o->depth),
@@ -325,6 +340,7 @@ int genctcp_init(struct genctcp *c, struct genmc *mc, const struct genopt *o,
 			.poll = run_timers,
 			.input = input,
 			.begin = begin,
+			.owner = owner,
 			.group = o->depth}};
 	c->work.ctx = c;
 	c->asked = calloc((size_t)c->n_conns * c->n_ahead, sizeof(*c->asked));
@@ -337,15 +353,16 @@ int genctcp_init(struct genctcp *c, struct genmc *mc, const struct genopt *o,
 	}
 	rc = c->asked == NULL || c->partial == NULL || c->open_number == NULL || c->idle == NULL
 		? -ENOMEM
-		: genonce_create(&c->opened, c->n_conns);
+		: genonce_create(&c->opened, c->n_conns, 0, 1);
 	if (rc == 0)
-		rc = init_conns(c, p, o->seed);
+		rc = init_conns(c, p, o->seed + p->slice);
 	if (rc == -EINVAL)
 		gensay_error(
 			"--flows %u: the addresses of --client make %s connections; give a larger network",
-			c->n_conns, gensay_count((double)genframe_flows_max(&c->tcp.frame)));
+			o->n_flows,
+			gensay_count((double)genframe_flows_max(&c->tcp.frame) * n_threads));
 	else if (rc != 0)
-		gensay_error("--flows %u: no memory for so many connections: lower it", c->n_conns);
+		gensay_error("--flows %u: no memory for so many connections: lower it", o->n_flows);
 	return rc;
 }
 
@@ -366,28 +383,43 @@ void genctcp_fini(struct genctcp *c)
 	c->open_number = NULL;
 }
 
-int genctcp_connect(struct genctcp *c)
+/* Makes it ready to open its connections. */
+static void begin_opening(struct genctcp *c)
 {
-	const struct genonce_params p = {.rate = OPEN_RATE, .what = "opening connections"};
-	uint32_t n_missing;
-	int rc;
-
-	begin(c, c->run);
-	if (c->is_once)
-		return 0;
 	memset(c->opened.is_done, 0, (c->n_conns + 63) / 64 * sizeof(*c->opened.is_done));
 	for (uint32_t i = 0; i < c->n_conns; i++)
 		if (c->tcp.conns[i].state == GENTCP_OPEN)
 			c->opened.is_done[i / 64] |= 1ull << i % 64;
 	c->is_opening = true;
 	c->work.group = 1;
-	rc = genonce_run(&c->opened, c->run, &p, &n_missing);
-	c->is_opening = false;
-	c->work.group = c->depth;
+}
+
+int genctcp_connect(struct genctcp *const *c, struct genrun *r)
+{
+	const struct genonce_params p = {.rate = OPEN_RATE, .what = "opening connections"};
+	const unsigned n_threads = genrun_threads(r);
+	struct genonce *opened[GENTEAM_MAX] = {NULL};
+	uint32_t n_missing, n_conns = 0;
+	int rc;
+
+	for (unsigned i = 0; i < n_threads; i++) {
+		begin(c[i], c[i]->run);
+		opened[i] = &c[i]->opened;
+		n_conns += c[i]->n_conns;
+		if (!c[i]->is_once)
+			begin_opening(c[i]);
+	}
+	if (c[0]->is_once)
+		return 0;
+	rc = genonce_run(opened, r, &p, &n_missing);
+	for (unsigned i = 0; i < n_threads; i++) {
+		c[i]->is_opening = false;
+		c[i]->work.group = c[i]->depth;
+	}
 	if (rc == -EIO)
 		gensay_error(
 			"opening connections: %s of %s do not open, tried again and again; does the service "
 			"let these clients in, and has the target room for them (--tcp-conns)?",
-			gensay_count(n_missing), gensay_count(c->n_conns));
+			gensay_count(n_missing), gensay_count(n_conns));
 	return rc;
 }

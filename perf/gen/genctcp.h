@@ -33,14 +33,15 @@ struct genctcp {
 	struct genwork work;
 };
 
-/* 0 or -errno, told. */
+/* Of thread p->slice, with its part of the clients and of --flows connections. 0 or -errno, told. */
 int genctcp_init(struct genctcp *c, struct genmc *mc, const struct genopt *o,
 	const struct genframe_params *p, struct genrun *run);
 /* Resets the connections and frees all; NULL-safe for one that was never made. */
 void genctcp_fini(struct genctcp *c);
 
-/* Opens what is not open; connections on which something is still to come are reset first. 0 or -errno, told. Between trials. */
-int genctcp_connect(struct genctcp *c);
+/* Opens what is not open; connections on which something is still to come are reset first. c: of each thread of r. 0 or -errno, told.
+ * Between trials. */
+int genctcp_connect(struct genctcp *const *c, struct genrun *r);
 
 /* Packet buffers that it may hold. */
 uint32_t genctcp_buffers(void);

@@ -30,11 +30,13 @@ static void choose_mixed(struct genflood *f, unsigned n, struct choice *c)
 		genzipf_prefetch(&f->flows, c->flow[i]);
 	}
 	for (unsigned i = 0; i < n; i++) {
-		if (c->is_new & 1ull << i)
-			/* behind the known ones; when all were used, the oldest are new again */
-			c->flow[i] = n_known + f->n_new++ % n_others;
-		else
+		if (!(c->is_new & 1ull << i)) {
 			c->flow[i] = genzipf_draw(&f->flows, c->flow[i]);
+			continue;
+		}
+		/* behind the known ones; when all were used, the oldest are new again */
+		c->flow[i] = n_known + f->n_new % n_others;
+		f->n_new += f->n_threads;
 	}
 }
 
@@ -83,7 +85,7 @@ static void build(void *ctx, struct rte_mbuf *const *m, unsigned n, uint64_t fir
 			t.n_bytes = 0; /* no six bytes of data: a bare ACK is padded */
 		write_zeros(text, t.n_bytes);
 		if (!f->is_tcp)
-			t.sum = genframe_mark(text, (uint32_t)number);
+			t.sum = genframe_mark(&f->frame, text, (uint32_t)number);
 		len = genframe_write(&f->frame, to, c.flow[i], &t);
 		if (len < RTE_ETHER_MIN_LEN - GENFRAME_FCS) /* padding: zeros that are there */
 			len = RTE_ETHER_MIN_LEN - GENFRAME_FCS;
@@ -123,7 +125,7 @@ static void input(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsign
 		bool is_back;
 
 		if (m[i]->nb_segs != 1 || !genframe_read(frame, m[i]->data_len, &s)
-			|| !genframe_find_mark(&s, &number, &is_back))
+			|| !genframe_find_mark(&f->frame, &s, &number, &is_back))
 			continue;
 		seen->taken |= 1ull << i;
 		if (on_mark(f, r, m[i], &s, number, is_back))
@@ -131,16 +133,30 @@ static void input(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsign
 	}
 }
 
-int genflood_init(struct genflood *f, const struct genopt *o, const struct genframe_params *p)
+static int owner(const void *ctx, const struct rte_mbuf *m)
 {
-	int rc;
+	struct genframe_seen s;
+
+	if (m->nb_segs != 1 || !genframe_read(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, &s))
+		return -1;
+	return genframe_marker(&s);
+}
+
+int genflood_init(struct genflood *f, const struct genopt *o, const struct genframe_params *p,
+	const struct genflood *first)
+{
+	const uint32_t n_threads = genopt_threads(o);
+	int rc = 0;
 
 	*f = (struct genflood){.sizes = o->sizes,
 		.is_tcp = p->proto == IPPROTO_TCP,
 		.is_returned = o->is_returned,
-		.random = o->seed * 0x9e3779b97f4a7c15ull | 1,
+		.random = (o->seed + ((uint64_t)p->thread << 32)) * 0x9e3779b97f4a7c15ull | 1,
+		.n_new = p->thread,
+		.n_threads = n_threads,
+		.has_flows_of_first = first != NULL,
 		.new_limit = (uint32_t)fmin(o->new_pct / 100 * 0x1p32, 0x1p32 - 1),
-		.work = {.build = build, .input = input}};
+		.work = {.build = build, .input = input, .owner = owner}};
 	f->work.ctx = f;
 	genframe_init(&f->frame, p);
 	if (genframe_flows_max(&f->frame) < o->n_flows + (o->new_pct > 0 ? 1ull : 0)) {
@@ -151,9 +167,12 @@ int genflood_init(struct genflood *f, const struct genopt *o, const struct genfr
 			GENFRAME_PORTS);
 		return -EINVAL;
 	}
-	rc = genzipf_create(&f->flows, o->n_flows, o->skew);
+	if (first != NULL)
+		f->flows = first->flows;
+	else
+		rc = genzipf_create(&f->flows, o->n_flows, o->skew);
 	if (rc == 0)
-		rc = genonce_create(&f->begun, o->n_flows);
+		rc = genonce_create(&f->begun, o->n_flows, p->thread, n_threads);
 	if (rc != 0)
 		gensay_error("--flows %u --zipf %g: not enough memory: 25 bytes for each",
 			o->n_flows, o->skew);
@@ -162,23 +181,30 @@ int genflood_init(struct genflood *f, const struct genopt *o, const struct genfr
 
 void genflood_fini(struct genflood *f)
 {
-	genzipf_destroy(&f->flows);
+	if (!f->has_flows_of_first)
+		genzipf_destroy(&f->flows);
 	genonce_destroy(&f->begun);
 }
 
-int genflood_begin(struct genflood *f, struct genrun *r)
+int genflood_begin(struct genflood *const *f, struct genrun *r)
 {
 	const struct genonce_params p = {.rate = BEGIN_RATE, .what = "beginning flows"};
+	const unsigned n_threads = genrun_threads(r);
+	struct genonce *begun[GENTEAM_MAX] = {NULL};
 	uint32_t n_missing;
 	int rc;
 
-	f->mode = GENFLOOD_BEGIN;
-	rc = genonce_run(&f->begun, r, &p, &n_missing);
-	f->mode = GENFLOOD_MIXED;
+	for (unsigned i = 0; i < n_threads; i++) {
+		f[i]->mode = GENFLOOD_BEGIN;
+		begun[i] = &f[i]->begun;
+	}
+	rc = genonce_run(begun, r, &p, &n_missing);
+	for (unsigned i = 0; i < n_threads; i++)
+		f[i]->mode = GENFLOOD_MIXED;
 	if (rc == -EIO)
 		gensay_error(
 			"beginning flows: of %s of %s no frame came back, tried again and again; are the "
 			"backends among --own, and is the target's connection table large enough?",
-			gensay_count(n_missing), gensay_count(f->begun.n));
+			gensay_count(n_missing), gensay_count(f[0]->begun.n));
 	return rc;
 }

@@ -22,16 +22,21 @@ struct genflood {
 	bool is_tcp, is_returned;
 	enum genflood_mode mode; /* set between trials */
 	struct genonce begun;
-	uint64_t random, n_new; /* flows that were begun beside the known ones */
-	uint32_t new_limit;     /* of 2^32 draws, so many begin one */
+	uint64_t random,
+		n_new; /* beside the known flows, the next one that is begun; of n_threads each n-th is this one's */
+	uint32_t n_threads;
+	bool has_flows_of_first; /* the table is another's */
+	uint32_t new_limit;      /* of 2^32 draws, so many begin one */
 	uint64_t n_arrived;   /* frames at the backends  w: lcore  r: main thread, between trials */
 	uint64_t n_tunnelled; /* of these, behind outer headers */
 	struct genwork work;
 };
 
-/* 0, or -ENOMEM, or -EINVAL: more flows than the clients have addresses and ports for, told. */
-int genflood_init(struct genflood *f, const struct genopt *o, const struct genframe_params *p);
+/* p->thread: of genopt_threads() threads. All draw from the same flows, with the table of the first, which stays until they are gone; for
+ * that one `first` is NULL. 0, or -ENOMEM, or -EINVAL: more flows than the clients have addresses and ports for, told. */
+int genflood_init(struct genflood *f, const struct genopt *o, const struct genframe_params *p,
+	const struct genflood *first);
 void genflood_fini(struct genflood *f);
 
-/* Begins the known flows, each until its frame came back. 0 or -errno, told. Between trials. */
-int genflood_begin(struct genflood *f, struct genrun *r);
+/* Begins the known flows, each until its frame came back. f: of each thread of r. 0 or -errno, told. Between trials. */
+int genflood_begin(struct genflood *const *f, struct genrun *r);

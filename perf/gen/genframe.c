@@ -10,17 +10,12 @@
 
 #include <endian.h>
 
-#define MAGIC 0x4d72626eu /* and one more in a frame that was turned round */
+#define MAGIC 0x4d72626eu   /* of the first thread; and one more in a frame that was turned round */
+#define MAGIC_STEP 0x10000u /* to the next thread's: the half that turning round leaves alone */
 #define CLIENTS_MAX (1u << 24)
 
-struct mark {
-	rte_be32_t magic, number;
-	rte_be16_t is_back;
-} __attribute__((packed));
-static_assert(sizeof(struct mark) == GENFRAME_MARK, "what stands in the payload");
-
 /* Without the network's and the broadcast address where there are more than two. */
-static uint32_t count_clients(const struct genopt_net *n)
+uint32_t genframe_clients(const struct genopt_net *n)
 {
 	const unsigned bits = (n->family == 4 ? 32u : 128u) - n->len;
 
@@ -54,18 +49,22 @@ static void init_ip(struct genframe *f, const struct genframe_params *p)
 	}
 }
 
-/* The clients, one after the other. */
-static void init_clients(struct genframe *f, const struct genopt_net *n)
+/* The clients of a part of the network, one after the other. */
+static void init_clients(struct genframe *f, const struct genframe_params *p)
 {
+	const struct genopt_net *n = p->client;
 	const unsigned tail = f->family == 4 ? 0 : 12;
 	rte_be32_t word;
 
-	f->n_clients = count_clients(n);
+	f->slice = p->slice;
+	f->n_slices = p->n_slices > 0 ? p->n_slices : 1;
+	f->n_clients = genframe_clients(n) / f->n_slices;
 	memcpy(f->client, n->ip, 16);
 	memcpy(&word, f->client + tail, 4);
 	f->first_client = be32toh(word);
 	if (n->len + 1 < (f->family == 4 ? 32 : 128))
 		f->first_client++;
+	f->first_client += f->slice * f->n_clients;
 	word = htobe32(f->first_client);
 	memcpy(f->client + tail, &word, 4);
 	/* with one client it would be 2^64, which 0 is; the quotient of a flow 0 is right all the same */
@@ -87,7 +86,8 @@ void genframe_init(struct genframe *f, const struct genframe_params *p)
 	f->proto = p->proto;
 	f->l4 = (uint8_t)(RTE_ETHER_HDR_LEN
 		+ (f->family == 4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)));
-	init_clients(f, p->client);
+	f->magic = htobe32(MAGIC + p->thread * MAGIC_STEP);
+	init_clients(f, p);
 	memcpy(f->head, &eh, sizeof(eh));
 	init_ip(f, p);
 	l4 = f->head + f->l4;
@@ -98,7 +98,7 @@ void genframe_init(struct genframe *f, const struct genframe_params *p)
 		f->head_len = (uint8_t)(f->l4 + sizeof(h));
 	} else {
 		const struct rte_tcp_hdr h = {.dst_port = htobe16(p->target_port),
-			.recv_ack = p->is_unmarked ? 0 : RTE_BE32(MAGIC),
+			.recv_ack = p->is_unmarked ? 0 : f->magic,
 			.data_off = sizeof(h) / 4 << 4,
 			.rx_win = RTE_BE16(65535)};
 
@@ -204,14 +204,6 @@ uint32_t genframe_write(
 			      : write_as(f, to, flow, t, 6, IPPROTO_TCP);
 }
 
-uint64_t genframe_mark(uint8_t *to, uint32_t number)
-{
-	const struct mark m = {.magic = RTE_BE32(MAGIC), .number = htobe32(number)};
-
-	memcpy(to, &m, sizeof(m));
-	return (uint64_t)m.magic + m.number;
-}
-
 /* One IP header: its payload and what that is. Lengths of outer headers are checked as well, as a wrong one is not what was sent. */
 static inline bool read_ip(uint8_t *at, uint32_t len, uint8_t family, struct genframe_seen *s)
 {
@@ -302,26 +294,59 @@ bool genframe_read(uint8_t *frame, uint32_t len, struct genframe_seen *s)
 	return true;
 }
 
-bool genframe_find_mark(const struct genframe_seen *s, uint32_t *number, bool *is_back)
+/* What stands where a thread's magic number would. */
+static inline bool read_magic(const struct genframe_seen *s, uint32_t *magic, bool *is_back)
 {
-	rte_be32_t magic, be_number;
+	rte_be32_t word;
 
 	if (s->proto == IPPROTO_UDP) {
-		struct mark m;
+		struct genframe_mark m;
 
 		if (s->n_text < sizeof(m))
 			return false;
 		memcpy(&m, s->text, sizeof(m));
-		if (m.magic != RTE_BE32(MAGIC))
+		*magic = be32toh(m.magic);
+		*is_back = m.is_back != 0;
+		return true;
+	}
+	memcpy(&word, s->l4 + offsetof(struct rte_tcp_hdr, recv_ack), 4);
+	*is_back = (be32toh(word) & 1) != (MAGIC & 1);
+	*magic = be32toh(word) - *is_back;
+	return true;
+}
+
+int genframe_marker(const struct genframe_seen *s)
+{
+	uint32_t magic;
+	bool is_back;
+
+	if (!read_magic(s, &magic, &is_back) || (magic - MAGIC) % MAGIC_STEP != 0
+		|| (magic - MAGIC) / MAGIC_STEP >= GENFRAME_THREADS_MAX)
+		return -1;
+	return (int)((magic - MAGIC) / MAGIC_STEP);
+}
+
+bool genframe_find_mark(
+	const struct genframe *f, const struct genframe_seen *s, uint32_t *number, bool *is_back)
+{
+	rte_be32_t magic, be_number;
+
+	if (s->proto == IPPROTO_UDP) {
+		struct genframe_mark m;
+
+		if (s->n_text < sizeof(m))
+			return false;
+		memcpy(&m, s->text, sizeof(m));
+		if (m.magic != f->magic)
 			return false;
 		be_number = m.number;
 		*is_back = m.is_back != 0;
 	} else {
 		memcpy(&magic, s->l4 + offsetof(struct rte_tcp_hdr, recv_ack), 4);
 		memcpy(&be_number, s->l4 + offsetof(struct rte_tcp_hdr, sent_seq), 4);
-		if (magic != RTE_BE32(MAGIC) && magic != RTE_BE32(MAGIC + 1))
+		if (magic != f->magic && magic != f->magic + RTE_BE32(1))
 			return false;
-		*is_back = magic == RTE_BE32(MAGIC + 1);
+		*is_back = magic != f->magic;
 	}
 	*number = be32toh(be_number);
 	return true;
@@ -355,7 +380,7 @@ void genframe_turn(uint8_t *frame, const struct genframe_seen *s)
 	swap(s->l4, s->l4 + 2, 2); /* ports */
 	if (s->proto == IPPROTO_UDP) {
 		change16(s->l4 + offsetof(struct rte_udp_hdr, dgram_cksum),
-			s->text + offsetof(struct mark, is_back), RTE_BE16(1), true);
+			s->text + offsetof(struct genframe_mark, is_back), RTE_BE16(1), true);
 	} else {
 		uint8_t *flags = s->l4 + offsetof(struct rte_tcp_hdr, data_off);
 		uint8_t *csum = s->l4 + offsetof(struct rte_tcp_hdr, cksum);
@@ -384,4 +409,16 @@ uint64_t genframe_flow_of(const struct genframe *f, const struct genframe_seen *
 	if (client >= f->n_clients || port < GENFRAME_PORT_FIRST)
 		return UINT64_MAX;
 	return (uint64_t)(port - GENFRAME_PORT_FIRST) * f->n_clients + client;
+}
+
+int genframe_slice_of(const struct genframe *f, const struct genframe_seen *s)
+{
+	rte_be32_t address;
+	uint32_t client;
+
+	if (s->family != f->family || (f->family != 4 && memcmp(f->client, s->dst, 12) != 0))
+		return -1;
+	memcpy(&address, s->dst + (f->family == 4 ? 0 : 12), 4);
+	client = be32toh(address) - (f->first_client - f->slice * f->n_clients);
+	return client < f->n_slices * f->n_clients ? (int)(client / f->n_clients) : -1;
 }

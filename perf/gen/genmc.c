@@ -270,13 +270,24 @@ void genmc_answered(
 	}
 }
 
-int genmc_init(struct genmc *c, const struct genopt *o)
+void genmc_counts_add(struct genmc_counts *to, const struct genmc_counts *from)
 {
+	to->hits += from->hits;
+	to->misses += from->misses;
+	to->stored += from->stored;
+	to->refused += from->refused;
+	to->wrong += from->wrong;
+}
+
+int genmc_init(struct genmc *c, const struct genopt *o, unsigned thread, const struct genmc *first)
+{
+	int rc;
+
 	memset(c, 0, sizeof(*c));
 	c->n_keys = o->n_keys;
 	c->value_min = o->value_min;
 	c->value_span = o->value_max - o->value_min + 1;
-	c->seed = o->seed;
+	c->seed = mix(thread) + o->seed; /* of the first thread it is --seed */
 	c->set_limit = (uint32_t)fmin(o->set_pct / 100 * 0x1p32, 0x1p32 - 1);
 	for (uint32_t len = c->value_min; len <= o->value_max; len++) {
 		char text[16] = "";
@@ -284,8 +295,13 @@ int genmc_init(struct genmc *c, const struct genopt *o)
 		c->lens[len].n_bytes = (uint32_t)snprintf(text, sizeof(text), "%u\r\n", len);
 		memcpy(&c->lens[len].text, text, 8);
 	}
-	if (genonce_create(&c->stored, o->n_keys) == 0
-		&& genzipf_create(&c->keys, o->n_keys, o->skew) == 0)
+	c->has_keys_of_first = first != NULL;
+	rc = genonce_create(&c->stored, o->n_keys, thread, genopt_threads(o));
+	if (rc == 0 && first == NULL)
+		rc = genzipf_create(&c->keys, o->n_keys, o->skew);
+	if (first != NULL)
+		c->keys = first->keys;
+	if (rc == 0)
 		return 0;
 	genmc_fini(c);
 	gensay_error("--keys %u: not enough memory: 25 bytes for each", o->n_keys);
@@ -294,7 +310,8 @@ int genmc_init(struct genmc *c, const struct genopt *o)
 
 void genmc_fini(struct genmc *c)
 {
-	genzipf_destroy(&c->keys);
+	if (!c->has_keys_of_first)
+		genzipf_destroy(&c->keys);
 	genonce_destroy(&c->stored);
 }
 
@@ -306,23 +323,32 @@ void genmc_begin(struct genmc *c, const struct genrun *r, double rate, double sh
 	memset(&c->counts, 0, sizeof(c->counts));
 }
 
-int genmc_load(struct genmc *c, struct genrun *r, const struct genopt *o)
+int genmc_load(struct genmc *const *c, struct genrun *r, const struct genopt *o)
 {
 	const struct genonce_params p = {.rate = o->load_rate, .what = "storing"};
+	const unsigned n_threads = genrun_threads(r);
+	struct genonce *stored[GENTEAM_MAX] = {NULL};
+	uint64_t n_refused = 0, n_wrong = 0;
 	uint32_t n_missing;
 	int rc;
 
-	memset(&c->counts, 0, sizeof(c->counts));
-	c->is_storing = true;
-	rc = genonce_run(&c->stored, r, &p, &n_missing);
-	c->is_storing = false;
+	for (unsigned i = 0; i < n_threads; i++) {
+		memset(&c[i]->counts, 0, sizeof(c[i]->counts));
+		c[i]->is_storing = true;
+		stored[i] = &c[i]->stored;
+	}
+	rc = genonce_run(stored, r, &p, &n_missing);
+	for (unsigned i = 0; i < n_threads; i++) {
+		c[i]->is_storing = false;
+		n_refused += c[i]->counts.refused;
+		n_wrong += c[i]->counts.wrong;
+	}
 	if (rc == -EIO)
 		gensay_error(
 			"storing: %s of %s keys were not stored, tried again and again: %s refused, %s "
 			"wrong, others not answered; is the cache large enough, and does the service let "
 			"these clients in?",
-			gensay_count(n_missing), gensay_count(c->n_keys),
-			gensay_count((double)c->counts.refused),
-			gensay_count((double)c->counts.wrong));
+			gensay_count(n_missing), gensay_count(c[0]->n_keys),
+			gensay_count((double)n_refused), gensay_count((double)n_wrong));
 	return rc;
 }

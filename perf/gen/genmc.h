@@ -20,6 +20,8 @@ struct genmc_counts {
 	uint64_t wrong;   /* another key's, another length, other bytes */
 };
 
+void genmc_counts_add(struct genmc_counts *to, const struct genmc_counts *from);
+
 enum genmc_answer {
 	GENMC_MORE, /* not whole yet */
 	GENMC_HIT,
@@ -42,6 +44,7 @@ struct genmc_len {
 
 struct genmc {
 	struct genzipf keys;
+	bool has_keys_of_first;                 /* the table is another's */
 	uint32_t n_keys, value_min, value_span; /* span: lengths that there are */
 	uint64_t seed;
 	uint32_t set_limit;  /* of 2^32 */
@@ -54,15 +57,16 @@ struct genmc {
 	uint32_t recent[GENMC_RECENT]; /* of the number modulo that: the key, and IS_SET */
 };
 
-/* 0, or -ENOMEM, told. */
-int genmc_init(struct genmc *c, const struct genopt *o);
+/* Of a thread of genopt_threads(), each of which draws other keys, all from the table of the first, which stays until they are gone; for that
+ * one `first` is NULL. 0, or -ENOMEM, told. */
+int genmc_init(struct genmc *c, const struct genopt *o, unsigned thread, const struct genmc *first);
 void genmc_fini(struct genmc *c);
 
-/* Begins a mixed trial of that rate. */
+/* Begins a mixed trial of that rate, which is the thread's own. */
 void genmc_begin(struct genmc *c, const struct genrun *r, double rate, double shift_seconds);
 
-/* Stores all keys. 0, or -errno, told. Between trials. */
-int genmc_load(struct genmc *c, struct genrun *r, const struct genopt *o);
+/* Stores all keys. c: of each thread of r. 0, or -errno, told. Between trials. */
+int genmc_load(struct genmc *const *c, struct genrun *r, const struct genopt *o);
 
 /* Hot. Of a number of the trial. */
 struct genmc_request genmc_of(const struct genmc *c, uint64_t number);

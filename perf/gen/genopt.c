@@ -298,14 +298,48 @@ static int set_value(struct genopt *o, const struct def *d, const char *value, s
 	return 0;
 }
 
+static int add_cpu(struct genopt *o, unsigned cpu, struct complaint *c)
+{
+	for (unsigned i = 0; i < o->n_cpus; i++)
+		if (o->cpus[i] == cpu)
+			return complain(c,
+				"--cpu: %u is there twice; each thread needs one of its own", cpu);
+	if (o->n_cpus == GENOPT_CPUS_MAX)
+		return complain(c, "--cpu: more than %d of them", GENOPT_CPUS_MAX);
+	o->cpus[o->n_cpus++] = (uint16_t)cpu;
+	return 0;
+}
+
+/* "3", "3,5", "3-5,8": the last option of its kind is what counts, as with others. */
 static int set_cpu(struct genopt *o, const struct def *d, const char *value, struct complaint *c)
 {
-	double v;
+	const char *at = value;
 
-	if (!read_number(value, d->min, d->max, &v) || v != floor(v))
-		return complain_range(c, d, value);
-	o->cpu = (int)v;
-	return 0;
+	o->n_cpus = 0;
+	for (;;) {
+		const size_t len = strcspn(at, ",");
+		char item[16], low[16], *dash;
+		double first, last;
+		int rc = 0;
+
+		if (len >= sizeof(item) || !copy_before(item, sizeof(item), at, at + len))
+			break;
+		dash = strchr(item, '-');
+		if (!copy_before(low, sizeof(low), item, dash)
+			|| !read_number(low, d->min, d->max, &first)
+			|| !read_number(dash != NULL ? dash + 1 : low, first, d->max, &last)
+			|| first != floor(first) || last != floor(last))
+			break;
+		for (unsigned cpu = (unsigned)first; rc == 0 && cpu <= (unsigned)last; cpu++)
+			rc = add_cpu(o, cpu, c);
+		if (rc != 0)
+			return rc;
+		if (at[len] == '\0')
+			return 0;
+		at += len + 1;
+	}
+	return complain(
+		c, "--cpu %s: must be the number of a CPU, or several such as 3,4,5 or 3-5", value);
 }
 
 static int set_watch_cpu(
@@ -441,7 +475,8 @@ static const struct def defs[] = {
 
 	{"seed", "N", WHOLE(seed, 1, UINT32_MAX), "of the random numbers (default 1)"},
 	{"json", "FILE", TEXT(json_path), "write everything there as a JSON document; - is stdout"},
-	{"cpu", "N", set_cpu, 0, 0, CPU_SETSIZE - 1, "where it sends and receives (default: any)"},
+	{"cpu", "LIST", set_cpu, 0, 0, CPU_SETSIZE - 1,
+		"where it sends and receives: a thread on each, as 3 or 3-5,8, up to 16 (default: one, on any)"},
 	{"fifo", NULL, FLAG(is_fifo, 1),
 		"there, during each trial, before all other threads (SCHED_FIFO; needs root). The kernel gives "
 		"those a twentieth of each second all the same: trials have to be shorter"},
@@ -450,7 +485,10 @@ static const struct def defs[] = {
 	{"rxd", "N", WHOLE(n_rxd, 32, 32768), "descriptors of the receive queue (default 1024)"},
 	{"txd", "N", WHOLE(n_txd, 32, 32768), "descriptors of the transmit queue (default 1024)"},
 	{"queues", "N", WHOLE(n_queues, 1, 16),
-		"of each port, each way; frames go to them in turn, a burst to each (default 1)"},
+		"of each port, each way; frames of a thread go to its own in turn, a burst to each (default: one "
+		"for each of --cpu)"},
+	{"rx-queues", "N", WHOLE(n_rx_queues, 1, 16),
+		"to receive, where that is another number (default: as --queues)"},
 	{"burst", "N", WHOLE(burst, 1, 64), "frames sent or received at once (default 32)"},
 	{"version", NULL, OTHER(print_version), "print the version"},
 	{"help", NULL, OTHER(print_help), "print this"},
@@ -509,12 +547,10 @@ static void set_defaults(struct genopt *o)
 		.load_rate = 100000,
 		.depth = 1,
 		.seed = 1,
-		.cpu = -1,
 		.is_huge = true,
 		.memory_mb = 256,
 		.n_rxd = 1024,
 		.n_txd = 1024,
-		.n_queues = 1,
 		.burst = 32};
 	genpace_sizes_parse(&o->sizes, "64");
 	snprintf(o->sizes_text, sizeof(o->sizes_text), "64");
@@ -529,8 +565,14 @@ static void complete(struct genopt *o)
 		o->skew = is_cache ? 0.99 : 0;
 	if (o->deadline_ms < 0)
 		o->deadline_ms = o->work == GENOPT_CACHE_TCP ? 10 : 0;
-	if (o->n_flows == 0)
-		o->n_flows = is_cache ? 1024 : 1000;
+	if (o->n_flows == 0) /* see check_cache() */
+		o->n_flows = is_cache
+			? rte_align32prevpow2(1024 / genopt_threads(o)) * genopt_threads(o)
+			: 1000;
+	if (o->n_queues == 0)
+		o->n_queues = genopt_threads(o);
+	if (o->n_rx_queues == 0)
+		o->n_rx_queues = o->n_queues;
 	if (o->n_repeats == 0)
 		o->n_repeats = o->is_search ? 5 : 1;
 	if (o->next_hop.family == 0)
@@ -552,15 +594,26 @@ static int check_flood(const struct genopt *o, struct complaint *c)
 
 static int check_cache(const struct genopt *o, struct complaint *c)
 {
+	const uint32_t n = genopt_threads(o);
+
+	if (o->work == GENOPT_CACHE_TCP && o->n_flows < n)
+		return complain(c,
+			"--flows %u: each of %u CPUs (--cpu) needs a connection of its own",
+			o->n_flows, n);
 	if (o->work == GENOPT_CACHE_TCP)
 		return o->n_flows <= 65536
 			? 0
 			: complain(
 				c, "--flows %u: with cache-tcp, must be at most 65536", o->n_flows);
-	if (o->n_flows > 65536 || (o->n_flows & (o->n_flows - 1)) != 0)
-		return complain(c, "--flows %u: with cache-udp, must be a power of two up to 65536",
-			o->n_flows);
-	return 0;
+	if (o->n_flows <= 65536 && o->n_flows % n == 0 && rte_is_power_of_2(o->n_flows / n))
+		return 0;
+	if (n > 1)
+		return complain(c,
+			"--flows %u: with cache-udp, must be a power of two for each of %u CPUs (%u, %u), "
+			"up to 65536 in all",
+			o->n_flows, n, 256 * n, 512 * n);
+	return complain(
+		c, "--flows %u: with cache-udp, must be a power of two up to 65536", o->n_flows);
 }
 
 static int check_whole(const struct genopt *o, struct complaint *c)
@@ -586,6 +639,10 @@ static int check_whole(const struct genopt *o, struct complaint *c)
 		return complain(c, "--beside and --beside-rate: give both, or none of them");
 	if (o->beside != GENOPT_BESIDE_NOTHING && o->target.family != 4)
 		return complain(c, "--beside: goes to an IPv4 target only");
+	if (o->n_queues < genopt_threads(o))
+		return complain(c,
+			"--queues %u: each of the %u CPUs (--cpu) needs one of its own to send, so at least %u",
+			o->n_queues, genopt_threads(o), genopt_threads(o));
 	if (o->is_once && (o->work != GENOPT_CACHE_TCP || o->depth != 1))
 		return complain(c, "--once: is of cache-tcp, with --depth 1");
 	if (o->n_votes % 2 == 0)

@@ -14,6 +14,7 @@
 #define GENOPT_DEVICE_MAX 256
 #define GENOPT_OWN_MAX 16
 #define GENOPT_WATCH_MAX 64
+#define GENOPT_CPUS_MAX 16
 #define GENOPT_VALUE_MAX \
 	1300u /* an answer is one datagram of at most 1,400 bytes, and a request one frame */
 #define GENOPT_KEYS_MAX 100000000u
@@ -72,11 +73,13 @@ struct genopt {
 
 	uint32_t seed;
 	char json_path[256]; /* "": none */
-	int cpu;             /* -1: any */
+	uint16_t cpus[GENOPT_CPUS_MAX];
+	unsigned n_cpus; /* 0: one thread, anywhere; else one on each */
 	bool is_fifo;
 	bool is_huge;
-	uint32_t memory_mb, n_rxd, n_txd, n_queues, burst;
-	char *const *eal_args; /* after "--" */
+	uint32_t memory_mb, n_rxd, n_txd, burst;
+	uint32_t n_queues, n_rx_queues; /* of each port: to send, to receive */
+	char *const *eal_args;          /* after "--" */
 	unsigned n_eal_args;
 };
 
@@ -86,6 +89,12 @@ struct genopt {
 int genopt_parse(struct genopt *o, int argc, char *const *argv, char *err, size_t err_size);
 
 void genopt_help(FILE *out);
+
+/* How many send and receive. */
+static inline unsigned genopt_threads(const struct genopt *o)
+{
+	return o->n_cpus > 1 ? o->n_cpus : 1;
+}
 
 const char *genopt_work_name(enum genopt_work work);
 

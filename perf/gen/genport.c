@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <net/if.h>
 
+#define SPREAD_BY (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP)
+
 int genport_check(const char *device)
 {
 	char name[OPT_DEVICE_MAX], iface[OPT_DEVICE_MAX];
@@ -78,28 +80,46 @@ static void get_mac(struct genport *p)
 	rte_eth_dev_default_mac_addr_set(p->id, &p->mac); /* where it can */
 }
 
-static int start(const struct genport *p, const struct genport_params *params)
+/* Whether it has as many queues. */
+static int check_queues(const struct genport *p, const struct rte_eth_dev_info *info)
 {
-	const struct rte_eth_conf conf = {0};
+	if (p->n_tx_queues <= info->max_tx_queues && p->n_rx_queues <= info->max_rx_queues)
+		return 0;
+	gensay_error(
+		"--port %s: has at most %u queues to send and %u to receive, and %u and %u are needed: one "
+		"to send for each of --cpu, or as many as --queues and --rx-queues say",
+		p->name, info->max_tx_queues, info->max_rx_queues, p->n_tx_queues, p->n_rx_queues);
+	return -EINVAL;
+}
+
+static int start(const struct genport *p, const struct genport_params *params,
+	const struct rte_eth_dev_info *info)
+{
+	const uint64_t spread = info->flow_type_rss_offloads & SPREAD_BY;
+	struct rte_eth_conf conf = {0};
 	const int socket = rte_eth_dev_socket_id(p->id);
 	uint16_t n_rxd = params->n_rxd, n_txd = params->n_txd;
-	int rc = rte_eth_dev_configure(p->id, params->n_queues, params->n_queues, &conf);
+	int rc;
 
+	if (p->n_rx_queues > 1 && spread != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = spread;
+	}
+	rc = rte_eth_dev_configure(p->id, p->n_rx_queues, p->n_tx_queues, &conf);
 	if (rc == 0)
 		rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &n_rxd, &n_txd);
-	for (uint16_t q = 0; rc == 0 && q < params->n_queues; q++) {
+	for (uint16_t q = 0; rc == 0 && q < p->n_rx_queues; q++)
 		rc = rte_eth_rx_queue_setup(
 			p->id, q, n_rxd, socket < 0 ? 0 : (unsigned)socket, NULL, params->pool);
-		if (rc == 0)
-			rc = rte_eth_tx_queue_setup(
-				p->id, q, n_txd, socket < 0 ? 0 : (unsigned)socket, NULL);
-	}
+	for (uint16_t q = 0; rc == 0 && q < p->n_tx_queues; q++)
+		rc = rte_eth_tx_queue_setup(
+			p->id, q, n_txd, socket < 0 ? 0 : (unsigned)socket, NULL);
 	if (rc == 0)
 		rc = rte_eth_dev_start(p->id);
 	if (rc != 0)
 		gensay_error(
-			"--port %s: does not start: %s; its own message is above: check --rxd, --txd and "
-			"--queues, and that the other side is there where this one is the client",
+			"--port %s: does not start: %s; its own message is above: check --rxd, --txd, "
+			"--queues and --rx-queues, and that the other side is there where this one is the client",
 			p->name, strerror(-rc));
 	return rc;
 }
@@ -108,7 +128,7 @@ int genport_open(struct genport *out, const struct genport_params *params)
 {
 	static const char *const memories[] = {
 		"net_memif", "net_virtio_user", "net_vhost", "net_ring"};
-	struct genport p = {.n_queues = params->n_queues};
+	struct genport p = {.n_rx_queues = params->n_rx_queues, .n_tx_queues = params->n_tx_queues};
 	struct rte_eth_dev_info info;
 	int rc = probe(&p.id, params->device);
 
@@ -120,7 +140,10 @@ int genport_open(struct genport *out, const struct genport_params *params)
 	rc = rte_eth_dev_info_get(p.id, &info);
 	snprintf(p.driver, sizeof(p.driver), "%s",
 		rc == 0 && info.driver_name != NULL ? info.driver_name : "?");
-	rc = start(&p, params);
+	if (rc == 0)
+		rc = check_queues(&p, &info);
+	if (rc == 0)
+		rc = start(&p, params, &info);
 	if (rc != 0) {
 		rte_eth_dev_close(p.id);
 		return rc;

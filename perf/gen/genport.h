@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * genport — a DPDK port of the generator: as many queues each way as asked for, no offloads, so that the bytes sent are those that were built. Main thread.
+ * genport — a DPDK port of the generator: as many queues each way as asked for, no offloads, so that the bytes sent are those that were built.
+ * A device that can spreads what it receives over its queues. Main thread.
  */
 #include <rte_ether.h>
 #include <rte_mempool.h>
@@ -11,7 +12,7 @@
 
 struct genport {
 	uint16_t id;
-	uint16_t n_queues; /* each way */
+	uint16_t n_rx_queues, n_tx_queues;
 	bool is_open;
 	bool is_memory; /* shared memory: room on it is what the other side has read */
 	char name[64], driver[32];
@@ -20,7 +21,7 @@ struct genport {
 
 struct genport_params {
 	const char *device;
-	uint16_t n_rxd, n_txd, n_queues;
+	uint16_t n_rxd, n_txd, n_rx_queues, n_tx_queues;
 	struct rte_mempool *pool;
 };
 

@@ -212,6 +212,9 @@ static void print_counts(const struct genreport *r, const struct genreport_item 
 			gensay_count((double)it->n_arrived), gensay_count((double)it->n_tunnelled));
 	if (r->opt->work == GENOPT_CACHE_TCP)
 		print_tcp(&it->tcp);
+	if (genopt_threads(r->opt) > 1)
+		printf("  threads   %14u of the generator; %s answers came to another one than had asked\n",
+			genopt_threads(r->opt), gensay_count((double)c->handed));
 	printf("  generator %14s late (%.4f %%, %u us), longest pause %.1f us, %s times without the CPU\n",
 		gensay_count((double)c->late), pct(c->late, c->offered), r->opt->late_us,
 		(double)c->gap_most_cyc * 1e6 / (double)rte_get_tsc_hz(),
@@ -326,7 +329,8 @@ static json_t *json_of_counts(const struct genrun_counts *c)
 		{"turn_no_room", c->turn_no_room}, {"others", c->others},
 		{"neighbours", c->neighbours}, {"no_buffer", c->no_buffer},
 		{"too_late", c->too_late}, {"beside", c->beside},
-		{"beside_no_room", c->beside_no_room}};
+		{"beside_no_room", c->beside_no_room}, {"handed", c->handed},
+		{"hand_no_room", c->hand_no_room}};
 
 	for (unsigned i = 0; i < RTE_DIM(rows); i++)
 		json_object_set_new(o, rows[i].name, json_integer((json_int_t)rows[i].value));
@@ -487,6 +491,9 @@ static json_t *json_of_config(const struct genreport *r)
 		o->warm_seconds, "late_us", (int)o->late_us, "flows", (int)o->n_flows, "burst",
 		(int)o->burst, "seed", (int)o->seed);
 
+	if (genopt_threads(o)
+		> 1) /* not with one, as in documents from before there could be more */
+		json_object_set_new(c, "threads", json_integer(genopt_threads(o)));
 	json_object_set_new(c, "beside_rate", json_real(o->beside_rate));
 	json_object_set_new(c, "trial_seconds", json_real(o->trial_seconds));
 	json_object_set_new(c, "votes", json_integer(o->n_votes));

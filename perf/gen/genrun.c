@@ -53,6 +53,7 @@ int genrun_init(struct genrun *r)
 	r->deadline_cyc =
 		r->deadline_s > 0 ? (uint64_t)(r->deadline_s * (double)r->hz) : UINT64_MAX;
 	r->next = 1; /* so that there is a last one */
+	r->tx_queue = r->tx_first;
 	sem_init(&r->stage, 0, 0);
 	r->seen = calloc(GENRUN_WINDOW / 64, sizeof(*r->seen));
 	return r->seen == NULL ? -ENOMEM : 0;
@@ -64,14 +65,25 @@ void genrun_fini(struct genrun *r)
 	r->seen = NULL;
 }
 
+static void stop(struct genrun *r, uint8_t how)
+{
+	for (unsigned i = 0; i < genrun_threads(r); i++)
+		__atomic_fetch_or(&genrun_thread(r, i)->stop, how, __ATOMIC_RELAXED);
+}
+
 void genrun_stop(struct genrun *r)
 {
-	__atomic_store_n(&r->is_stopped, true, __ATOMIC_RELAXED);
+	stop(r, GENRUN_STOP_ALL);
+}
+
+static inline uint8_t stop_of(const struct genrun *r)
+{
+	return __atomic_load_n(&r->stop, __ATOMIC_RELAXED);
 }
 
 static inline bool is_stopped(const struct genrun *r)
 {
-	return __atomic_load_n(&r->is_stopped, __ATOMIC_RELAXED);
+	return stop_of(r) & GENRUN_STOP_ALL;
 }
 
 /* --- what comes in --- */
@@ -116,13 +128,31 @@ bool genrun_answered(struct genrun *r, uint64_t number, uint32_t n_bytes)
 }
 
 /* Sends some frames by the port where they came in; what it does not take is lost. Returns how many it took. */
-static unsigned send_back(const struct genport *p, struct rte_mbuf **m, unsigned n)
+static unsigned send_back(
+	const struct genrun *r, const struct genport *p, struct rte_mbuf **m, unsigned n)
 {
-	const unsigned n_sent = n > 0 ? rte_eth_tx_burst(p->id, 0, m, (uint16_t)n) : 0;
+	const unsigned n_sent = n > 0 ? rte_eth_tx_burst(p->id, r->tx_first, m, (uint16_t)n) : 0;
 
 	if (n_sent < n)
 		rte_pktmbuf_free_bulk(m + n_sent, n - n_sent);
 	return n_sent;
+}
+
+/* To the thread whose frame it is. False: it is nobody else's. */
+static bool hand_over(struct genrun *r, const struct genport *p, struct rte_mbuf *m)
+{
+	const int owner = r->work->owner(r->work->ctx, m);
+
+	if (owner < 0 || (unsigned)owner >= r->team->n || (unsigned)owner == r->member)
+		return false;
+	*genteam_note(m) = (struct genteam_note){.rx_cyc = r->now, .port = p};
+	if (genteam_give(r->team, r->member, (unsigned)owner, m)) {
+		add(&r->counts.handed, 1);
+	} else {
+		add(&r->counts.hand_no_room, 1);
+		rte_pktmbuf_free(m);
+	}
+	return true;
 }
 
 /* Turns round, answers and gives back what a work has not kept of some frames. */
@@ -138,12 +168,14 @@ static void sort_out(struct genrun *r, const struct genport *p, struct rte_mbuf 
 		else if (seen->taken & 1ull << i)
 			done[n_done++] = m[i];
 	}
-	n_sent = send_back(p, back, n_back);
+	n_sent = send_back(r, p, back, n_back);
 	add(&r->counts.turned, n_sent);
 	add(&r->counts.turn_no_room, n_back - n_sent);
 	n_back = 0;
 	for (unsigned i = 0; i < n; i++) {
 		if ((seen->taken | seen->turned | seen->kept) & 1ull << i)
+			continue;
+		if (r->team != NULL && hand_over(r, p, m[i]))
 			continue;
 		if (gennet_input(r->net, &p->mac, m[i]) == GENNET_ANSWER) {
 			back[n_back++] = m[i];
@@ -152,19 +184,15 @@ static void sort_out(struct genrun *r, const struct genport *p, struct rte_mbuf 
 			done[n_done++] = m[i];
 		}
 	}
-	add(&r->counts.neighbours, send_back(p, back, n_back));
+	add(&r->counts.neighbours, send_back(r, p, back, n_back));
 	rte_pktmbuf_free_bulk(done, n_done);
 }
 
-static void receive_from(struct genrun *r, const struct genport *p, uint16_t queue)
+/* n frames, at least one, that came in at r->now. */
+static inline void take(struct genrun *r, const struct genport *p, struct rte_mbuf **m, unsigned n)
 {
-	struct rte_mbuf *m[GENRUN_BURST_MAX];
-	const unsigned n = rte_eth_rx_burst(p->id, queue, m, (uint16_t)r->burst);
 	struct genwork_seen seen = {0};
 
-	if (n == 0)
-		return;
-	r->now = r->last_rx_cyc = rte_rdtsc();
 	r->work->input(r->work->ctx, r, m, n, &seen);
 	if (seen.taken == UINT64_MAX >> (64 - n) && seen.turned == 0) /* opt: nearly always */
 		rte_pktmbuf_free_bulk(m, n);
@@ -172,12 +200,43 @@ static void receive_from(struct genrun *r, const struct genport *p, uint16_t que
 		sort_out(r, p, m, n, &seen);
 }
 
+static void receive_from(struct genrun *r, const struct genport *p, uint16_t queue)
+{
+	struct rte_mbuf *m[GENRUN_BURST_MAX];
+	const unsigned n = rte_eth_rx_burst(p->id, queue, m, (uint16_t)r->burst);
+
+	if (n == 0)
+		return;
+	r->now = r->last_rx_cyc = rte_rdtsc();
+	take(r, p, m, n);
+}
+
+/* What others have received: as many at once as came together. */
+static void receive_handed(struct genrun *r)
+{
+	struct rte_mbuf *m[GENRUN_BURST_MAX];
+	const unsigned n = genteam_take(r->team, r->member, m, r->burst);
+
+	for (unsigned i = 0, end; i < n; i = end) {
+		const struct genteam_note note = *genteam_note(m[i]);
+
+		for (end = i + 1; end < n && genteam_note(m[end])->rx_cyc == note.rx_cyc
+			&& genteam_note(m[end])->port == note.port;)
+			end++;
+		r->now = note.rx_cyc;
+		r->last_rx_cyc = RTE_MAX(r->last_rx_cyc, note.rx_cyc);
+		take(r, note.port, m + i, end - i);
+	}
+}
+
 static inline void receive(struct genrun *r)
 {
-	for (uint16_t q = 0; q < r->rx->n_queues; q++)
+	for (uint16_t q = r->rx_first; q < r->rx_end; q++)
 		receive_from(r, r->rx, q);
-	for (uint16_t q = 0; r->rx != r->tx && q < r->tx->n_queues; q++)
+	for (uint16_t q = r->rx_first; r->rx != r->tx && q < r->rx_end; q++)
 		receive_from(r, r->tx, q);
+	if (r->team != NULL)
+		receive_handed(r);
 }
 
 /* --- what goes out --- */
@@ -239,7 +298,7 @@ void genrun_flush(struct genrun *r)
 	while (r->out_at < r->n_out) {
 		const unsigned n = RTE_MIN(r->n_out - r->out_at, (unsigned)GENRUN_BURST_MAX);
 		const unsigned n_sent =
-			rte_eth_tx_burst(r->tx->id, 0, r->out + r->out_at, (uint16_t)n);
+			rte_eth_tx_burst(r->tx->id, r->tx_first, r->out + r->out_at, (uint16_t)n);
 
 		r->out_at += n_sent;
 		if (n_sent < n)
@@ -309,8 +368,8 @@ static void send_due(struct genrun *r)
 	account(r, n, now);
 	r->waiting_at += n;
 	r->n_waiting -= n;
-	if (++r->tx_queue >= r->tx->n_queues)
-		r->tx_queue = 0;
+	if (++r->tx_queue >= r->tx_end)
+		r->tx_queue = r->tx_first;
 }
 
 /* --- a trial --- */
@@ -338,7 +397,17 @@ static bool has_failed(struct genrun *r, uint64_t now)
 	return true;
 }
 
-/* Until everything is answered, or nothing comes any more. */
+static void drain_round(struct genrun *r, uint64_t now)
+{
+	receive(r);
+	if (r->work->poll == NULL)
+		return;
+	r->now = now;
+	r->work->poll(r->work->ctx, r);
+	genrun_flush(r);
+}
+
+/* Until everything is answered, or nothing comes any more, of all threads. */
 static void drain(struct genrun *r)
 {
 	/* a stack sends again what was lost, and before a measurement there is time for that */
@@ -348,22 +417,23 @@ static void drain(struct genrun *r)
 	const uint64_t begin = rte_rdtsc(), most = (uint64_t)(most_s * (double)r->hz);
 	const uint64_t quiet = (uint64_t)(quiet_s * (double)r->hz);
 	const uint64_t pause = (uint64_t)(ANSWER_PAUSE_S * (double)r->hz);
+	struct genrun *first = genrun_thread(r, 0);
 	uint64_t now = begin, last;
 
 	r->last_rx_cyc = begin;
 	while (now - begin < most && (r->last_rx_cyc > now || now - r->last_rx_cyc < quiet)
 		&& r->counts.received + r->counts.no_room < r->counts.offered && !is_stopped(r)) {
 		last = r->last_rx_cyc;
-		receive(r);
+		drain_round(r, now);
 		if (r->last_rx_cyc > last + pause)
-			r->has_paused = true;
-		if (r->work->poll != NULL) {
-			r->now = now;
-			r->work->poll(r->work->ctx, r);
-			genrun_flush(r);
-		}
+			__atomic_store_n(&first->has_paused, true, __ATOMIC_RELAXED);
 		now = rte_rdtsc();
 	}
+	if (r->team == NULL)
+		return;
+	genteam_arrive(r->team, &r->team->n_answered);
+	while (!genteam_has_all(r->team, &r->team->n_answered)) /* T3 */
+		drain_round(r, rte_rdtsc());
 }
 
 static uint64_t switches_so_far(void)
@@ -400,6 +470,13 @@ int genrun_may_fifo(void)
 	return rc != 0 ? rc : set_fifo(false);
 }
 
+/* Tells the main thread when the last one has come so far. */
+static void post_stage(struct genrun *r, uint32_t *counter)
+{
+	if (r->team == NULL || genteam_arrive(r->team, counter))
+		sem_post(&genrun_thread(r, 0)->stage);
+}
+
 static int run_trial(void *arg)
 {
 	struct genrun *r = arg;
@@ -409,8 +486,9 @@ static int run_trial(void *arg)
 
 	if (is_fifo)
 		set_fifo(true);
-	before = r->begin_cyc = rte_rdtsc();
-	genpace_init(&r->pace, before, r->hz, r->trial.rate);
+	r->begin_cyc = r->team == NULL ? rte_rdtsc() : genteam_start(r->team);
+	before = rte_rdtsc();
+	genpace_init(&r->pace, r->begin_cyc + (uint64_t)(r->lag_s * (double)r->hz), r->hz, r->rate);
 	r->pace.group = r->work->group;
 	r->verdict = GENRUN_DONE;
 	while (r->next < r->end || r->n_waiting > 0) {
@@ -429,42 +507,87 @@ static int run_trial(void *arg)
 		before = now;
 		if (has_failed(r, now)) {
 			r->verdict = GENRUN_VOID;
+			stop(r, GENRUN_STOP_TRIAL);
 			break;
 		}
-		if (is_stopped(r)) {
-			r->verdict = GENRUN_STOPPED;
+		if (stop_of(r) != 0) {
+			r->verdict = is_stopped(r) ? GENRUN_STOPPED : GENRUN_VOID;
 			break;
 		}
 	}
 	r->sent_cyc = before - r->begin_cyc;
 	r->n_sent = r->next - r->first - r->n_waiting;
-	sem_post(&r->stage);
+	post_stage(r, r->team != NULL ? &r->team->n_sent : NULL);
 	rte_pktmbuf_free_bulk(r->waiting + r->waiting_at, r->n_waiting);
 	r->n_waiting = 0;
 	drain(r);
 	if (is_fifo)
 		set_fifo(false);
 	r->n_switches = switches_so_far() - n_switches;
-	sem_post(&r->stage);
+	post_stage(r, r->team != NULL ? &r->team->n_done : NULL);
 	return 0;
 }
 
 /* --- the main thread --- */
 
-static void begin(struct genrun *r, const struct genrun_trial *t)
+/* Of n frames, which go to n_threads threads in turn, a group to each: how many thread i has. */
+static uint64_t share_of(uint64_t n, uint32_t group, unsigned i, unsigned n_threads)
 {
+	const uint64_t round = (uint64_t)group * n_threads, rest = n % round, before = i * group;
+
+	return n / round * group + (rest > before ? RTE_MIN(rest - before, group) : 0);
+}
+
+static void begin_thread(struct genrun *r, const struct genrun_trial *t, unsigned i, unsigned n)
+{
+	const uint32_t group = RTE_MAX(r->work->group, 1u);
+
 	r->trial = *t;
+	r->trial.n_each = NULL;
+	r->rate = t->rate / n;
+	r->lag_s = i * group / t->rate;
+	__atomic_fetch_and(&r->stop, (uint8_t)~GENRUN_STOP_TRIAL, __ATOMIC_RELAXED);
 	memset(&r->counts, 0, sizeof(r->counts));
 	genhist_init(&r->latency_ns);
 	memset(r->seen, 0, GENRUN_WINDOW / 8);
 	r->first = r->next;
-	r->first_counted = r->first + t->n_warm;
-	r->end = r->first_counted + t->n_frames;
+	r->first_counted = r->first + share_of(t->n_warm, group, i, n);
+	r->end = r->first
+		+ (t->n_each != NULL ? t->n_each[i]
+				     : share_of(t->n_warm + t->n_frames, group, i, n));
 	r->highest = r->behind_cyc = 0;
 	r->has_paused = false;
 	r->waiting_at = r->n_waiting = 0;
 	if (r->work->begin != NULL)
 		r->work->begin(r->work->ctx, r);
+}
+
+/* Makes all threads ready; those but the first are launched, and wait for it. */
+static void begin(struct genrun *r, const struct genrun_trial *t)
+{
+	const unsigned n = genrun_threads(r);
+
+	for (unsigned i = 0; i < n; i++)
+		begin_thread(genrun_thread(r, i), t, i, n);
+	if (r->team != NULL)
+		genteam_begin(r->team);
+	for (unsigned i = 1; i < n; i++)
+		rte_eal_remote_launch(run_trial, r->team->of[i], r->team->of[i]->lcore);
+}
+
+static void add_counts(struct genrun_counts *to, const struct genrun_counts *from)
+{
+	const size_t n_sums = offsetof(struct genrun_counts, late_most_cyc) / sizeof(uint64_t);
+	const uint64_t *more = (const uint64_t *)from;
+	uint64_t *words = (uint64_t *)to;
+
+	for (size_t i = 0; i < n_sums; i++)
+		words[i] += more[i];
+	to->late_most_cyc = RTE_MAX(to->late_most_cyc, from->late_most_cyc);
+	to->gap_most_cyc = RTE_MAX(to->gap_most_cyc, from->gap_most_cyc);
+	to->paused_cyc += from->paused_cyc;
+	for (unsigned i = 0; i < GENRUN_PAUSES; i++)
+		to->pauses[i] += from->pauses[i];
 }
 
 /* What a second of a trial was like. `before`: the totals of the second before, which become those of now. */
@@ -473,23 +596,27 @@ struct look {
 	struct genhist so_far, before, second;
 };
 
-static void look(const struct genrun *r, struct look *l, double seconds)
+static void look(struct genrun *r, struct look *l, double seconds)
 {
 	const struct genrun_sample before = l->last;
 	struct genrun_sample *s = &l->last;
 	const double d = seconds - before.seconds;
 
 	genhist_init(&l->so_far);
-	genhist_sum(&l->so_far, &r->latency_ns);
+	*s = (struct genrun_sample){.seconds = seconds};
+	for (unsigned i = 0; i < genrun_threads(r); i++) {
+		const struct genrun *one = genrun_thread(r, i);
+
+		genhist_sum(&l->so_far, &one->latency_ns);
+		s->offered += load(&one->counts.offered);
+		s->received += load(&one->counts.received);
+		s->late += load(&one->counts.late);
+	}
 	genhist_since(&l->second, &l->so_far, &l->before);
 	l->before = l->so_far;
-	*s = (struct genrun_sample){.seconds = seconds,
-		.offered = load(&r->counts.offered),
-		.received = load(&r->counts.received),
-		.late = load(&r->counts.late),
-		.p50_ns = genhist_quantile(&l->second, 0.5),
-		.p99_ns = genhist_quantile(&l->second, 0.99),
-		.max_ns = genhist_max(&l->so_far)};
+	s->p50_ns = genhist_quantile(&l->second, 0.5);
+	s->p99_ns = genhist_quantile(&l->second, 0.99);
+	s->max_ns = genhist_max(&l->so_far);
 	/* once a second, of parts of a measurement too */
 	if (r->trial.is_quiet
 		|| (seconds < 1 && floor(r->trial.before_s + seconds) == floor(r->trial.before_s)))
@@ -503,15 +630,14 @@ static void look(const struct genrun *r, struct look *l, double seconds)
 }
 
 /* Looks at a trial that has lasted so long, and keeps what it sees. */
-static void take_sample(
-	const struct genrun *r, struct look *l, struct genrun_result *out, double seconds)
+static void take_sample(struct genrun *r, struct look *l, struct genrun_result *out, double seconds)
 {
 	look(r, l, seconds);
 	if (out->n_samples < GENRUN_SAMPLES_MAX)
 		out->samples[out->n_samples++] = l->last;
 }
 
-/* Waits for the lcore's next stage, and looks each second meanwhile. To wake more often would take the lcore's CPU where there are few. */
+/* Waits for the lcores' next stage, and looks each second meanwhile. To wake more often would take the lcore's CPU where there are few. */
 static void wait_stage(
 	struct genrun *r, struct look *l, struct genrun_result *out, const struct timespec *start)
 {
@@ -527,20 +653,20 @@ static void wait_stage(
 	}
 }
 
-/* What came of it. */
+/* What came of one thread. */
 static struct genjudge_facts facts_of(const struct genrun *r, const struct genrun_result *out)
 {
 	const struct genrun_counts *c = &r->counts;
 	const double hz = (double)r->hz;
 
-	return (struct genjudge_facts){.rate = r->trial.rate,
+	return (struct genjudge_facts){.rate = r->rate,
 		.n_due = r->end - r->first_counted,
 		.n_late = c->late,
 		.behind_s = (double)r->behind_cyc / hz,
 		.n_sent = (double)r->n_sent,
 		.elapsed_s = (double)r->sent_cyc / hz,
 		.n_ring = r->n_ring,
-		.seconds = (double)(r->end - r->first) / r->trial.rate,
+		.seconds = (double)(r->end - r->first) / r->rate,
 		.paused_s = (double)c->paused_cyc / hz,
 		.pause_most_s = (double)c->gap_most_cyc / hz,
 		.waited_s = out->waited_s,
@@ -557,7 +683,22 @@ static void derive(struct genrun_result *out)
 	out->loss_ratio = c->offered > 0 ? 1 - n_good / (double)c->offered : 1;
 }
 
-static void finish(const struct genrun *r, struct genrun_result *out)
+/* As the worst that one thread was. A frame that one had no room for was lost here. */
+static enum genjudge_verdict judge(struct genrun *r, const struct genrun_result *out)
+{
+	enum genjudge_verdict worst = GENJUDGE_COUNTS;
+
+	for (unsigned i = 0; i < genrun_threads(r); i++) {
+		const struct genjudge_facts f = facts_of(genrun_thread(r, i), out);
+
+		worst = RTE_MAX(worst, genjudge_trial(&f));
+	}
+	if (worst == GENJUDGE_COUNTS && out->counts.hand_no_room > 0)
+		return GENJUDGE_TOO_SLOW;
+	return worst;
+}
+
+static void finish(struct genrun *r, struct genrun_result *out)
 {
 	struct genrun_sample *fitting =
 		realloc(out->samples, (out->n_samples + 1) * sizeof(*out->samples));
@@ -565,19 +706,23 @@ static void finish(const struct genrun *r, struct genrun_result *out)
 	if (fitting != NULL)
 		out->samples = fitting;
 	out->trial = r->trial;
-	out->verdict = r->verdict;
-	out->counts = r->counts;
-	out->latency_ns = r->latency_ns;
-	out->n_switches = r->n_switches;
-	out->seconds = (double)r->counts.offered / r->trial.rate;
-	derive(out);
-	if (r->verdict == GENRUN_STOPPED || r->trial.is_loose)
-		return;
-	{
-		const struct genjudge_facts f = facts_of(r, out);
+	out->verdict = GENRUN_DONE;
+	for (unsigned i = 0; i < genrun_threads(r); i++) {
+		struct genrun *one = genrun_thread(r, i);
 
-		out->why = genjudge_trial(&f);
+		if (i > 0)
+			rte_eal_wait_lcore(one->lcore);
+		add_counts(&out->counts, &one->counts);
+		genhist_sum(&out->latency_ns, &one->latency_ns);
+		out->n_switches += one->n_switches;
+		if (one->verdict == GENRUN_STOPPED)
+			out->verdict = GENRUN_STOPPED;
 	}
+	out->seconds = (double)out->counts.offered / r->trial.rate;
+	derive(out);
+	if (out->verdict == GENRUN_STOPPED || r->trial.is_loose)
+		return;
+	out->why = judge(r, out);
 	out->verdict = out->why == GENJUDGE_COUNTS ? GENRUN_DONE
 		: genjudge_is_void(out->why)       ? GENRUN_VOID
 						   : GENRUN_TOO_SLOW;
@@ -626,11 +771,7 @@ int genrun_trial(struct genrun *r, const struct genrun_trial *t, struct genrun_r
 
 int genrun_result_add(struct genrun_result *to, struct genrun_result *from)
 {
-	const struct genrun_counts *f = &from->counts;
 	struct genrun_counts *c = &to->counts;
-	const size_t n_sums = offsetof(struct genrun_counts, late_most_cyc) / sizeof(uint64_t);
-	uint64_t *words = (uint64_t *)c;
-	const uint64_t *more = (const uint64_t *)f;
 	struct genrun_sample *all =
 		realloc(to->samples, (to->n_samples + from->n_samples + 1) * sizeof(*all));
 
@@ -646,13 +787,7 @@ int genrun_result_add(struct genrun_result *to, struct genrun_result *from)
 		s.late += c->late;
 		all[to->n_samples++] = s;
 	}
-	for (size_t i = 0; i < n_sums; i++)
-		words[i] += more[i];
-	c->late_most_cyc = RTE_MAX(c->late_most_cyc, f->late_most_cyc);
-	c->gap_most_cyc = RTE_MAX(c->gap_most_cyc, f->gap_most_cyc);
-	c->paused_cyc += f->paused_cyc;
-	for (unsigned i = 0; i < GENRUN_PAUSES; i++)
-		c->pauses[i] += f->pauses[i];
+	add_counts(c, &from->counts);
 	to->trial = from->trial;
 	to->verdict = from->verdict;
 	to->waited_s += from->waited_s;
@@ -677,12 +812,12 @@ static void listen_once(struct genrun *r)
 	const struct genport *ports[2] = {r->tx, r->rx};
 
 	for (unsigned k = 0; k < (r->rx != r->tx ? 2u : 1u); k++) {
-		for (uint16_t q = 0; q < ports[k]->n_queues; q++) {
+		for (uint16_t q = 0; q < ports[k]->n_rx_queues; q++) {
 			const unsigned n = rte_eth_rx_burst(ports[k]->id, q, m, (uint16_t)r->burst);
 
 			for (unsigned i = 0; i < n; i++) {
 				if (gennet_input(r->net, &ports[k]->mac, m[i]) == GENNET_ANSWER)
-					send_back(ports[k], &m[i], 1);
+					send_back(r, ports[k], &m[i], 1);
 				else
 					rte_pktmbuf_free(m[i]);
 			}
@@ -706,7 +841,7 @@ static void ask(struct genrun *r)
 		return;
 	}
 	memcpy(to, frame, n);
-	send_back(r->tx, &m, 1);
+	send_back(r, r->tx, &m, 1);
 }
 
 int genrun_resolve(struct genrun *r, unsigned seconds)

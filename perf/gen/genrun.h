@@ -2,7 +2,8 @@
 #pragma once
 /*
  * genrun — the open loop: on one lcore, sends frames when they are due and takes what comes back, for one trial of so many frames. What
- * the frames are and what is an answer is the work's (struct genwork). The main thread waits, and looks at the counts each second.
+ * the frames are and what is an answer is the work's (struct genwork). The main thread waits, and looks at the counts each second. Several
+ * of them, on an lcore each, make a team (genteam.h), and what is asked of the first is then done by all.
  *
  * Honesty. A frame's time counts from when it was due, so what a stalled generator or a full ring delays is in the figures (no
  * coordinated omission); frames sent too long after that are counted as late, and a trial with too many of them
@@ -17,6 +18,7 @@
 #include "gennet.h"
 #include "genpace.h"
 #include "genport.h"
+#include "genteam.h"
 #include "genwatch.h"
 
 #include <semaphore.h>
@@ -50,6 +52,8 @@ struct genwork {
 		struct genwork_seen *seen);
 	/* Main thread, before each trial, when r->first is known; may be NULL. */
 	void (*begin)(void *ctx, struct genrun *r);
+	/* Of a team, of a frame that input() did not want: whose it is, or -1. May be asked of any thread's. */
+	int (*owner)(const void *ctx, const struct rte_mbuf *m);
 	uint32_t group; /* of struct genpace */
 	void *ctx;
 };
@@ -67,6 +71,7 @@ struct genrun_counts {
 	uint64_t no_buffer;              /* times that the pool was empty */
 	uint64_t beside, beside_no_room; /* of those that are not measured: sent, and not */
 	uint64_t too_late; /* of those received: after the deadline, and lost therefore */
+	uint64_t handed, hand_no_room; /* to other threads; and those that they had no room for */
 	uint64_t late_most_cyc, gap_most_cyc; /* longest between two rounds of the loop */
 	uint64_t paused_cyc; /* of rounds that were long enough to make frames late */
 	uint64_t pauses
@@ -89,10 +94,11 @@ enum genrun_verdict {
 struct genrun_trial {
 	double rate; /* frames a second */
 	uint64_t n_warm, n_frames;
-	double before_s;  /* measured before, of the same: for progress lines and samples */
-	bool is_quiet;    /* no progress lines */
-	bool is_loose;    /* lateness does not matter: a warm-up, not a measurement */
-	const char *what; /* in progress lines */
+	double before_s;        /* measured before, of the same: for progress lines and samples */
+	bool is_quiet;          /* no progress lines */
+	bool is_loose;          /* lateness does not matter: a warm-up, not a measurement */
+	const char *what;       /* in progress lines */
+	const uint64_t *n_each; /* frames of each thread, where there is no warm-up; NULL: evenly */
 };
 
 struct genrun_result {
@@ -116,6 +122,10 @@ struct genrun {
 	struct rte_mempool *pool;
 	struct gennet *net;
 	const struct genwork *work;
+	struct genteam *team; /* NULL: it is alone */
+	unsigned member;      /* which of the team */
+	uint16_t rx_first, rx_end, tx_first,
+		tx_end; /* its queues of each port, [first, end); to send there is one */
 	unsigned burst, lcore;
 	uint32_t late_us;
 	uint32_t n_ring; /* sent frames whose answers the receive ring holds */
@@ -139,12 +149,14 @@ struct genrun {
 	bool has_paused;  /* between two answers, when all was sent */
 	double ns_per_cyc;
 	struct genpace pace;
-	struct genrun_trial trial;
+	struct genrun_trial trial; /* of all threads together */
+	double rate,
+		lag_s; /* its own: frames a second, and how long after the beginning the first one is due */
 	enum genrun_verdict verdict;
 	uint64_t n_switches;
 	uint16_t tx_queue;         /* of the next burst */
 	uint64_t sent_cyc, n_sent; /* how long sending took, and of how many */
-	sem_t stage;               /* posted twice by the lcore: all is sent; all is done */
+	sem_t stage;               /* posted twice by the last lcore: all is sent; all is done */
 	struct genrun_counts counts;
 	struct genhist latency_ns;
 	struct rte_mbuf *waiting[GENRUN_BURST_MAX]; /* built, and not taken by the port yet */
@@ -152,28 +164,42 @@ struct genrun {
 	unsigned waiting_at, n_waiting;
 	struct rte_mbuf *out[GENRUN_OUT_MAX]; /* of genrun_send(), [out_at, n_out) */
 	unsigned out_at, n_out;
-	uint64_t *seen;  /* a bit for each number of the window */
-	bool is_stopped; /* w: any thread, a signal handler too  r: lcore */
+	uint64_t *seen; /* a bit for each number of the window */
+	uint8_t stop;   /* GENRUN_STOP_*  w: any thread, a signal handler too  r: lcore */
 };
 
-/* 0, or -ENOMEM. r's first part is set; the lcore exists and waits. */
+#define GENRUN_STOP_ALL 1u   /* and every trial after this one */
+#define GENRUN_STOP_TRIAL 2u /* as another thread has failed */
+
+/* 0, or -ENOMEM. r's first part is set, but for the team; the lcore exists and waits. */
 int genrun_init(struct genrun *r);
 void genrun_fini(struct genrun *r);
 
 /* Whether is_fifo is something that this process may ask for. 0 or -errno. */
 int genrun_may_fifo(void);
 
-/* Main thread. Blocks until the trial has ended, which it does within its own time and a few seconds. 0, or -ENOMEM. */
+/* Main thread; r is alone, or the first of its team. Blocks until the trial has ended, which it does within its own time and a few
+ * seconds. The result is of all threads; what one of them is judged to be all are. 0, or -ENOMEM. */
 int genrun_trial(struct genrun *r, const struct genrun_trial *t, struct genrun_result *out);
 void genrun_result_fini(struct genrun_result *out);
 /* Adds another trial's at the same rate, which ended well too, and takes its samples. 0, or -ENOMEM. */
 int genrun_result_add(struct genrun_result *to, struct genrun_result *from);
 
+/* How many threads there are, and each; r is alone, or the first. */
+static inline unsigned genrun_threads(const struct genrun *r)
+{
+	return r->team != NULL ? r->team->n : 1;
+}
+static inline struct genrun *genrun_thread(struct genrun *r, unsigned i)
+{
+	return r->team != NULL ? r->team->of[i] : r;
+}
+
 /* Main thread, no trial runs. Asks for the next hop's MAC address, answering others meanwhile, until it has it. 0, -ETIMEDOUT, or
  * -EINTR after genrun_stop(). */
 int genrun_resolve(struct genrun *r, unsigned seconds);
 
-/* Any thread, signal handlers too: the trial ends, and every one after it. */
+/* Any thread, signal handlers too: the trial of all threads ends, and every one after it. */
 void genrun_stop(struct genrun *r);
 
 /* Hot. The whole number of a frame of which `bits` bits came back. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* genup — see genup.h. Arguments of EAL are made as millraced's are (core/ealargs.h): lcore 0 is the main thread, 1 sends and receives. */
+/* genup — see genup.h. Arguments of EAL are made as millraced's are (core/ealargs.h): lcore 0 is the main thread, the others send and receive. */
 #include "genup.h"
 
 #include "core/burst.h"
@@ -23,7 +23,7 @@
 #define CACHE 256u
 #define LINK_EVERY_US 20000u
 
-/* "0@(0-3),1@2": the main thread anywhere, as it sleeps nearly always; the other one where --cpu says. */
+/* "0@(0-3),1@2,2@3": the main thread anywhere, as it sleeps nearly always; the others where --cpu says. */
 static int write_lcores(char *to, size_t size, const struct genopt *o)
 {
 	cpu_set_t allowed;
@@ -35,17 +35,21 @@ static int write_lcores(char *to, size_t size, const struct genopt *o)
 		if (CPU_ISSET(cpu, &allowed))
 			len += (size_t)snprintf(
 				all + len, sizeof(all) - len, "%s%u", len ? "," : "", cpu);
-	if (o->cpu < 0) {
+	if (o->n_cpus == 0) {
 		snprintf(to, size, "(0-1)@(%s)", all);
 		return 0;
 	}
-	if (!CPU_ISSET(o->cpu, &allowed)) {
-		gensay_error(
-			"--cpu %d: is not one this process may use; `taskset -pc $$` shows those it may",
-			o->cpu);
-		return -EINVAL;
+	len = (size_t)snprintf(to, size, "0@(%s)", all);
+	for (unsigned i = 0; i < o->n_cpus; i++) {
+		if (!CPU_ISSET(o->cpus[i], &allowed)) {
+			gensay_error(
+				"--cpu %u: is not there, is offline, or is not one this process may use; "
+				"`taskset -pc $$` shows those it may",
+				o->cpus[i]);
+			return -EINVAL;
+		}
+		len += (size_t)snprintf(to + len, size - len, ",%u@%u", i + 1, o->cpus[i]);
 	}
-	snprintf(to, size, "0@(%s),1@%d", all, o->cpu);
 	return 0;
 }
 
@@ -92,8 +96,12 @@ static int up_pool(struct genup *u, const struct genopt *o)
 {
 	const unsigned n_ports = o->rx_device[0] != '\0' ? 3 : 2;
 	const bool is_xdp = strncmp(o->device, "net_af_xdp", 10) == 0;
-	const unsigned n = n_ports * o->n_queues * (o->n_rxd + o->n_txd) + (is_xdp ? XDP_RINGS : 0)
-		+ SPARE + (o->work == GENOPT_CACHE_TCP ? genctcp_buffers() : 0);
+	const unsigned n_threads = genopt_threads(o);
+	const unsigned n = n_ports * (o->n_rx_queues * o->n_rxd + o->n_queues * o->n_txd)
+		+ (is_xdp ? XDP_RINGS : 0) + SPARE
+		+ (n_threads - 1) * (2 * CACHE + 2 * GENRUN_BURST_MAX)
+		+ genteam_buffers(n_threads, o->n_rxd)
+		+ (o->work == GENOPT_CACHE_TCP ? n_threads * genctcp_buffers() : 0);
 
 	u->pool = rte_pktmbuf_pool_create("bench", n, CACHE, BURST_MBUF_PRIV,
 		RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
@@ -110,8 +118,10 @@ static int up_pool(struct genup *u, const struct genopt *o)
 static int open_port(
 	struct genport *p, const char *device, const struct genup *u, const struct genopt *o)
 {
+	const bool is_alone = strcmp(device, GENUP_ALONE) == 0;
 	const struct genport_params params = {.device = device,
-		.n_queues = strcmp(device, GENUP_ALONE) != 0 ? (uint16_t)o->n_queues : 1,
+		.n_rx_queues = (uint16_t)(is_alone ? genopt_threads(o) : o->n_rx_queues),
+		.n_tx_queues = (uint16_t)(is_alone ? genopt_threads(o) : o->n_queues),
 		.n_rxd = (uint16_t)o->n_rxd,
 		.n_txd = (uint16_t)o->n_txd,
 		.pool = u->pool};
@@ -180,7 +190,11 @@ int genup_wait_links(
 	}
 }
 
-unsigned genup_lcore(void)
+unsigned genup_lcore(unsigned thread)
 {
-	return rte_get_next_lcore((unsigned)-1, 1, 0);
+	unsigned lcore = rte_get_next_lcore((unsigned)-1, 1, 0);
+
+	while (thread-- > 0)
+		lcore = rte_get_next_lcore(lcore, 1, 0);
+	return lcore;
 }

@@ -26,5 +26,5 @@ int genup_wait_links(
 /* Opens u->alone. 0 or -errno. */
 int genup_open_alone(struct genup *u, const struct genopt *o);
 
-/* The lcore that is no main one. */
-unsigned genup_lcore(void);
+/* The lcore of a thread. */
+unsigned genup_lcore(unsigned thread);

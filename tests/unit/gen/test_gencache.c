@@ -15,26 +15,33 @@
 static uint8_t room[GENRUN_BURST_MAX][RTE_PKTMBUF_HEADROOM + ROOM];
 static struct rte_mbuf bufs[GENRUN_BURST_MAX], *m[GENRUN_BURST_MAX];
 static struct genmc mc;
-static struct gencache cache;
+static struct gencache cache, other;
 static struct genrun r;
 
-static void init(double set_pct)
+static void init_thread(double set_pct, unsigned thread, unsigned n_threads)
 {
 	const struct genopt_net client = {.family = 4, .len = 24, .ip = {10, 1, 128, 0}},
 				target = {.family = 4, .len = 32, .ip = {10, 1, 0, 80}};
-	const struct genframe_params p = {
-		.client = &client, .target = &target, .target_port = 11211, .proto = IPPROTO_UDP};
+	struct genframe_params p = {.client = &client,
+		.target = &target,
+		.target_port = 11211,
+		.proto = IPPROTO_UDP,
+		.slice = thread,
+		.n_slices = n_threads};
 	const struct genopt o = {.n_keys = 3000,
 		.value_min = 5,
 		.value_max = 300,
 		.set_pct = set_pct,
 		.skew = 0.99,
 		.seed = 7,
+		.n_cpus = n_threads,
 		.n_flows = 1024};
 
 	memset(&r, 0, sizeof(r));
-	assert_int_equal(genmc_init(&mc, &o), 0);
+	assert_int_equal(genmc_init(&mc, &o, thread, NULL), 0);
 	assert_int_equal(gencache_init(&cache, &mc, &o, &p), 0);
+	p.slice = (thread + 1) % n_threads;
+	assert_int_equal(gencache_init(&other, &mc, &o, &p), 0);
 	r.hz = 2450000000;
 	assert_int_equal(genrun_init(&r), 0);
 	r.first = r.first_counted = r.next;
@@ -48,6 +55,11 @@ static void init(double set_pct)
 			.nb_segs = 1};
 		m[i] = &bufs[i];
 	}
+}
+
+static void init(double set_pct)
+{
+	init_thread(set_pct, 0, 1);
 }
 
 static void fini(void)
@@ -215,12 +227,38 @@ static void late_answers_are_judged(void **state)
 	fini();
 }
 
+/* Another thread takes none of them, and knows whose they are. */
+static void answers_are_their_threads(void **state)
+{
+	(void)state;
+	for (unsigned thread = 0; thread < 4; thread++) {
+		struct genwork_seen seen = {0};
+
+		init_thread(0, thread, 4);
+		assert_int_equal(cache.client_bits, 8);
+		for (unsigned round = 0; round < 2000; round++) {
+			send_some(20);
+			other.work.input(&other, &r, m, 20, &seen);
+			assert_int_equal(seen.taken | seen.turned | seen.kept, 0);
+			for (unsigned i = 0; i < 20; i++) {
+				assert_int_equal(other.work.owner(&other, m[i]), thread);
+				assert_int_equal(cache.work.owner(&cache, m[i]), thread);
+			}
+			assert_int_equal(receive(m, 20), (1u << 20) - 1);
+		}
+		assert_int_equal(r.counts.received, 40000);
+		assert_int_equal(mc.counts.hits, 40000);
+		fini();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_are_found_again),
 		cmocka_unit_test(changed_answers_are_told),
 		cmocka_unit_test(late_answers_are_judged),
+		cmocka_unit_test(answers_are_their_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -431,7 +431,7 @@ static void up(const struct conf *conf)
 	profile = (struct tcp_profile){
 		.rcv_max = conf->rcv_max, .idle_ms = 3600000, .user_timeout_ms = 3600000};
 	assert_int_equal(tcp_create(&x.server, &p), 0);
-	assert_int_equal(genmc_init(&x.mc, &o), 0);
+	assert_int_equal(genmc_init(&x.mc, &o, 0, NULL), 0);
 	x.run = (struct genrun){.pool = pools[1]};
 	x.run.hz = 1000000; /* a cycle is a microsecond */
 	assert_int_equal(genrun_init(&x.run), 0);

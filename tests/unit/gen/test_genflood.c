@@ -30,7 +30,7 @@ static void init(uint8_t family, uint8_t proto, const char *size, double new_pct
 
 	memset(&r, 0, sizeof(r));
 	assert_true(genpace_sizes_parse(&o.sizes, size));
-	assert_int_equal(genflood_init(&flood, &o, &p), 0);
+	assert_int_equal(genflood_init(&flood, &o, &p, NULL), 0);
 	r.hz = 2450000000;
 	assert_int_equal(genrun_init(&r), 0);
 	r.first = r.first_counted = r.next;
@@ -75,7 +75,7 @@ static uint64_t check(const struct rte_mbuf *b, uint64_t number)
 
 	assert_int_equal(b->pkt_len, b->data_len);
 	assert_true(genframe_read(frame, b->data_len, &s));
-	assert_true(genframe_find_mark(&s, &got, &is_back));
+	assert_true(genframe_find_mark(&flood.frame, &s, &got, &is_back));
 	assert_int_equal(got, (uint32_t)number);
 	assert_false(is_back);
 	if (s.family == 4)

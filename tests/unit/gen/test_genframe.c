@@ -28,7 +28,7 @@ static struct genopt_net net_of(const char *ip, uint8_t len)
 	return n;
 }
 
-static void init(uint8_t family, uint8_t proto, uint8_t len)
+static void init_part(uint8_t family, uint8_t proto, uint8_t len, unsigned part, unsigned n_parts)
 {
 	const struct genopt_net client =
 		family == 4 ? net_of("10.2.0.0", len) : net_of("fd00:2::", len);
@@ -38,10 +38,18 @@ static void init(uint8_t family, uint8_t proto, uint8_t len)
 		.target = &target,
 		.target_port = 8080,
 		.proto = proto,
+		.thread = part,
+		.slice = part,
+		.n_slices = n_parts,
 		.src_mac = mac_a,
 		.dst_mac = mac_b};
 
 	genframe_init(&f, &p);
+}
+
+static void init(uint8_t family, uint8_t proto, uint8_t len)
+{
+	init_part(family, proto, len, 0, 0);
 }
 
 /* Writes one with a mark and a tail of zeros. */
@@ -52,7 +60,7 @@ static uint32_t write_one(uint64_t flow, uint32_t number, uint32_t n_text)
 
 	memset(frame, 0, sizeof(frame));
 	if (f.proto == IPPROTO_UDP)
-		t.sum = genframe_mark(frame + f.head_len, number);
+		t.sum = genframe_mark(&f, frame + f.head_len, number);
 	return genframe_write(&f, frame, flow, &t);
 }
 
@@ -91,7 +99,7 @@ static void frames_are_whole_and_found_again(void **state)
 				assert_int_equal(s.n_text, n_text);
 				assert_false(s.is_tunnelled);
 				sums_are_right(&s);
-				assert_true(genframe_find_mark(&s, &got, &is_back));
+				assert_true(genframe_find_mark(&f, &s, &got, &is_back));
 				assert_int_equal(got, number);
 				assert_false(is_back);
 				/* turned round: the addresses change places and the sums stay right */
@@ -99,11 +107,54 @@ static void frames_are_whole_and_found_again(void **state)
 				assert_true(genframe_read(frame, len, &s));
 				sums_are_right(&s);
 				assert_memory_equal(frame, &mac_a, 6);
-				assert_true(genframe_find_mark(&s, &got, &is_back));
+				assert_true(genframe_find_mark(&f, &s, &got, &is_back));
 				assert_int_equal(got, number);
 				assert_true(is_back);
 				assert_int_equal(genframe_flow_of(&f, &s), flow);
 			}
+}
+
+/* A thread's marks are no other's, there and back, and everybody can tell whose they are. So are its clients, which are as many as each other
+ * thread's, and where answers go to. */
+static void threads_have_marks_and_clients(void **state)
+{
+	static struct genframe of[GENFRAME_THREADS_MAX];
+
+	(void)state;
+	for (unsigned k = 0; k < 4 * GENFRAME_THREADS_MAX; k++) {
+		const uint8_t family = k & 1 ? 6 : 4, proto = k & 2 ? IPPROTO_TCP : IPPROTO_UDP;
+		const unsigned thread = k / 4;
+		uint32_t len, got;
+		struct genframe_seen s;
+		bool is_back;
+
+		for (unsigned i = 0; i < GENFRAME_THREADS_MAX; i++) {
+			init_part(family, proto, family == 4 ? 24 : 120, i, GENFRAME_THREADS_MAX);
+			of[i] = f;
+			assert_int_equal(f.n_clients, 254 / GENFRAME_THREADS_MAX);
+		}
+		f = of[thread];
+		for (uint64_t flow = 0; flow < 2ull * f.n_clients; flow++) {
+			len = write_one(flow, 99, 18);
+			for (unsigned turned = 0; turned < 2; turned++) {
+				assert_true(genframe_read(frame, len, &s));
+				assert_int_equal(genframe_marker(&s), thread);
+				for (unsigned i = 0; i < GENFRAME_THREADS_MAX; i++) {
+					assert_int_equal(
+						genframe_find_mark(&of[i], &s, &got, &is_back),
+						i == thread);
+					assert_int_equal(genframe_slice_of(&of[i], &s),
+						turned ? (int)thread : -1);
+					assert_true((genframe_flow_of(&of[i], &s) == flow)
+						== (turned && i == thread));
+				}
+				assert_true(genframe_find_mark(&f, &s, &got, &is_back));
+				assert_int_equal(got, 99);
+				assert_int_equal(is_back, turned);
+				genframe_turn(frame, &s);
+			}
+		}
+	}
 }
 
 /* Addresses and ports of the first and the last flow of a network, and none outside of it. */
@@ -217,7 +268,7 @@ static void marks_are_found_in_tunnels(void **state)
 		assert_true(genframe_read(frame, len, &s));
 		assert_true(s.is_tunnelled);
 		sums_are_right(&s);
-		assert_true(genframe_find_mark(&s, &number, &is_back));
+		assert_true(genframe_find_mark(&f, &s, &number, &is_back));
 		assert_int_equal(number, 77 + k);
 		/* none of its beginnings is taken for a whole one */
 		for (uint32_t n = 0; n < len; n++)
@@ -253,7 +304,9 @@ static void nothing_outside_is_read(void **state)
 			assert_true(s.l4 >= copy && s.l4 + s.l4_len <= copy + n);
 			assert_true(s.text + s.n_text == s.l4 + s.l4_len);
 			genframe_flow_of(&f, &s);
-			if (genframe_find_mark(&s, &number, &is_back) && !s.is_tunnelled)
+			genframe_slice_of(&f, &s);
+			genframe_marker(&s);
+			if (genframe_find_mark(&f, &s, &number, &is_back) && !s.is_tunnelled)
 				genframe_turn(copy, &s);
 		}
 		free(copy);
@@ -264,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_are_whole_and_found_again),
+		cmocka_unit_test(threads_have_marks_and_clients),
 		cmocka_unit_test(flows_are_clients_and_ports),
 		cmocka_unit_test(flows_are_split_exactly),
 		cmocka_unit_test(marks_are_found_in_tunnels),

@@ -17,7 +17,7 @@ static void init(uint32_t n_keys, uint32_t min, uint32_t max, double set_pct)
 		.skew = 0.99,
 		.seed = 5};
 
-	assert_int_equal(genmc_init(&c, &o), 0);
+	assert_int_equal(genmc_init(&c, &o, 0, NULL), 0);
 }
 
 /* The answer to a get, as a server has it that was sent the set. Returns its bytes. */

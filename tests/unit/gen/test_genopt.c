@@ -50,11 +50,19 @@ static void values_are_read(void **state)
 	assert_int_equal(o.n_own, 2);
 	assert_int_equal(o.own[0].len, 32);
 	assert_int_equal(o.n_repeats, 1);
-	assert_int_equal(o.cpu, 3);
+	assert_int_equal(o.n_cpus, 1);
+	assert_int_equal(o.cpus[0], 3);
 	assert_false(o.is_huge);
 	assert_true(o.is_returned);
 	assert_int_equal(o.n_eal_args, 1);
 	assert_string_equal(o.eal_args[0], "--single-file-segments");
+	assert_true(o.n_queues == 1 && o.n_rx_queues == 1);
+	good(GOOD " --rate 1 --cpu 9,3-5,7 --rx-queues 2");
+	assert_int_equal(o.n_cpus, 5);
+	assert_memory_equal(o.cpus, ((const uint16_t[]){9, 3, 4, 5, 7}), 5 * sizeof(*o.cpus));
+	assert_true(genopt_threads(&o) == 5 && o.n_queues == 5 && o.n_rx_queues == 2);
+	good(CACHE " --rate 1 --cpu 0-2");
+	assert_true(o.n_flows == 768 && o.n_queues == 3 && o.n_rx_queues == 3);
 	good(CACHE " --search --keys 1M --value 10-300 --set 5 --shift 1 --no-load");
 	assert_true(o.is_search && !o.does_load && o.skew == 0.99 && !o.takes_bounds);
 	assert_int_equal(o.n_repeats, 5);
@@ -122,6 +130,17 @@ static void wrong_ones_are_told(void **state)
 		{GOOD " --rate 5 --votes 4", "--votes 4"},
 		{GOOD " --rate 5 --at-least", "--at-least"},
 		{GOOD " --rate 5 --watch-cpu x", "--watch-cpu x"},
+		{GOOD " --rate 5 --cpu x", "--cpu x"},
+		{GOOD " --rate 5 --cpu 3,", "--cpu 3,"},
+		{GOOD " --rate 5 --cpu ,3", "--cpu ,3"},
+		{GOOD " --rate 5 --cpu 5-3", "--cpu 5-3"},
+		{GOOD " --rate 5 --cpu -3", "--cpu -3"},
+		{GOOD " --rate 5 --cpu 1.5", "--cpu 1.5"},
+		{GOOD " --rate 5 --cpu 3,2-4", "3 is there twice"},
+		{GOOD " --rate 5 --cpu 0-16", "more than 16"},
+		{GOOD " --rate 5 --cpu 3-5 --queues 2", "at least 3"},
+		{CACHE " --rate 5 --cpu 0-2 --flows 1024", "(768, 1536)"},
+		{TCP " --rate 5 --cpu 0-2 --flows 2", "each of 3 CPUs"},
 		{GOOD " --rate 5 --size 63", "--size 63"},
 		{GOOD " --rate 5 --proto sctp", "udp or tcp"},
 		{GOOD " --rate 5 --full maybe", "auto, lose or wait"},
