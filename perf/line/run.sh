@@ -27,6 +27,7 @@ usage() {
 		  --repeat N    searches (default 3; 1 for each point of a sweep, and over TCP), or measurements (default 1)
 		  --width PCT   how near a search's bounds have to come (default 1)
 		  --thorough    10 searches each, trials of 1 s, 10 s for latencies, 0.5 %: hours
+		  --generators N  CPUs that send and receive (default 1): where one is what limits
 		  --link NAME   memif (default), memif-zc (the dataplane does not copy), virtio
 		  --json DIR    also write DIR/NAME.json for each, DIR/NAME-VALUE.json for the points of a sweep
 		  --no-fifo     even as root: generator and workers are threads as others are (not SCHED_FIFO)
@@ -42,10 +43,10 @@ die() {
 	exit 1
 }
 
-build="" rate="" seconds="" trial="" repeat="" width="" link=memif json="" is_quick=no is_thorough=no is_fifo=yes is_list=no steady=2 chosen=() more=()
+build="" rate="" seconds="" trial="" repeat="" width="" link=memif generators=1 json="" is_quick=no is_thorough=no is_fifo=yes is_list=no steady=2 chosen=() more=()
 while [ $# -gt 0 ]; do
 	case $1 in
-	--rate | --seconds | --trial | --repeat | --width | --link | --json)
+	--rate | --seconds | --trial | --repeat | --width | --link | --json | --generators)
 		[ $# -ge 2 ] || die "$1 needs a value"
 		printf -v "${1#--}" %s "$2"
 		shift
@@ -79,6 +80,7 @@ case $link in
 memif | memif-zc | virtio) ;;
 *) die "--link $link: must be memif, memif-zc or virtio" ;;
 esac
+[[ $generators =~ ^([1-9]|1[0-6])$ ]] || die "--generators $generators: must be a number from 1 to 16"
 [ -n "$build" ] || {
 	usage >&2
 	exit 2
@@ -93,7 +95,9 @@ for name in "${chosen[@]}"; do
 	[ -f "$here/$name.sh" ] && [ "$name" != run ] || die "there is no scenario '$name'; --list names them"
 done
 mapfile -t cpus < <(taskset -pc $$ | sed 's/.*: //' | tr , '\n' | awk -F - '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
-[ $is_quick = yes ] || [ ${#cpus[@]} -ge 2 ] || die "the generator and the worker need a CPU each; there is one (--quick works)"
+[ $is_quick = yes ] || [ ${#cpus[@]} -gt "$generators" ] ||
+	die "$generators CPUs of the generator and one of the worker are needed; there are ${#cpus[@]} (--quick works with fewer)"
+[ "$generators" = 1 ] || [ ${#cpus[@]} -ge "$generators" ] || die "--generators $generators: there are ${#cpus[@]} CPUs"
 if [ $is_thorough = yes ]; then
 	: "${seconds:=10}" "${trial:=1}" "${width:=0.5}" "${repeat:=10}"
 fi
@@ -164,9 +168,12 @@ is_in_sync() {
 limit_s() { python3 -c 'import sys; s, t, r, is_search = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == ""
 print(int(180 + (r * 60 * 4 * (t + 0.3) + 3 * (s + 3) if is_search else r * (s + 5)) * 3))' "$seconds" "$trial" "$n_repeats" "$line_rate"; }
 
-# The generator's end is there first; zero copy is a memif client's. Both ends have as many queues. A generator without copies makes the
-# dataplane slower, which then reads buffers that are all over memory.
+# The generator's end is there first; zero copy is a memif client's. One end has as many queues to send as the other has to receive (a server of
+# memif with more than its client reads memory that is not there): to the dataplane one for each worker and for each thread that generates,
+# from it one for each worker, as it has no more to send. A generator without copies makes the dataplane slower, which then reads buffers that
+# are all over memory.
 devices() {
+	queues=$((line_workers > generators ? line_workers : generators))
 	local memif=socket=$dir/line.s,socket-abstract=no,rsize=11
 	far_eal=()
 	case $link in
@@ -180,22 +187,22 @@ devices() {
 		far_eal=(--single-file-segments)
 		;;
 	virtio) # the generator copies, for both
-		near=net_vhost0,iface=$dir/line.s,queues=$line_workers
-		far=net_virtio_user0,path=$dir/line.s,queues=$line_workers,queue_size=1024,packed_vq=1
+		near=net_vhost0,iface=$dir/line.s,queues=$queues
+		far=net_virtio_user0,path=$dir/line.s,queues=$queues,queue_size=1024,packed_vq=1
 		;;
 	esac
 }
 
-# Who runs where: the generator on the first CPU, the workers on the next ones, all that sleeps nearly always (the dataplane's manager, the
+# Who runs where: the generator on the first CPUs, the workers on the next ones, all that sleeps nearly always (the dataplane's manager, the
 # control daemon, this script) on one more, or else beside the generator, which is faster than a worker.
 place() {
 	local i
 	helper=${cpus[0]} lcores="" watched=()
-	[ ${#cpus[@]} -lt $((line_workers + 2)) ] || helper=${cpus[line_workers + 1]}
+	[ ${#cpus[@]} -le $((line_workers + generators)) ] || helper=${cpus[line_workers + generators]}
 	lcores="0@$helper"
 	for ((i = 1; i <= line_workers; i++)); do
-		lcores+=",$i@${cpus[i]}"
-		watched+=(--watch-cpu "${cpus[i]}")
+		lcores+=",$i@${cpus[i + generators - 1]}"
+		watched+=(--watch-cpu "${cpus[i + generators - 1]}")
 	done
 	taskset -pc "$helper" $$ >/dev/null
 }
@@ -225,7 +232,7 @@ up() { # the dataplane
 	[ $is_quick = yes ] || eal=(--lcores "$lcores")
 	line_config >"$dir/line.yaml"
 	# shellcheck disable=SC2046
-	taskset -c "$(IFS=,; echo "${cpus[*]}")" timeout -k 20 "$(limit_s)" "$dataplane" --port "p=$far" --workers "$line_workers" \
+	taskset -c "$(IFS=,; echo "${cpus[*]}")" timeout -k 20 "$(limit_s)" "$dataplane" --port "p=$far" --workers "$line_workers" --rx-queues "$queues" \
 		--kernel-if none "${memory[@]}" --socket "$dir/dataplane.sock" $([ $is_quick = no ] || echo --idle sleep) "${line_dataplane[@]}" \
 		-- "${eal[@]}" "${far_eal[@]}" >"$dir/millraced.log" 2>&1 </dev/null &
 	pids+=($!)
@@ -247,15 +254,18 @@ configure() {
 has_socket() { [ -S "$dir/line.s" ] || ! kill -0 "$generator"; }
 
 generate() { # generate OPTION... : in the background; its status is that of `wait $generator`
-	local pin=() on=()
+	local pin=() on=() n=1 own
+	own=$(IFS=,; echo "${cpus[*]:0:generators}")
 	if [ $is_quick = yes ]; then
-		pin=(--late-us 10000000 --keys 20000 --flows 1024)
+		while [ $((n * 2 * generators)) -le 1024 ]; do n=$((n * 2)); done
+		pin=(--late-us 10000000 --keys 20000 --flows $((n * generators)))
+		[ "$generators" = 1 ] || pin+=(--cpu "$own")
 	else
-		pin=(--cpu "${cpus[0]}" --watch-pid "$dir/millraced.pid" "${watched[@]}")
+		pin=(--cpu "$own" --watch-pid "$dir/millraced.pid" "${watched[@]}")
 		[ $is_fifo = no ] || [ $line_is_fifo = no ] || pin+=(--fifo)
-		on=(taskset -c "${cpus[0]},$helper")
+		on=(taskset -c "$own,$helper")
 	fi
-	"${on[@]}" timeout -k 20 "$(limit_s)" "$bench" "${line_generator[0]}" --rate-max 16M "${line_generator[@]:1}" --port "$near" --rxd 2048 --queues "$line_workers" --wait 60 "${memory[@]}" "${pin[@]}" "$@" \
+	"${on[@]}" timeout -k 20 "$(limit_s)" "$bench" "${line_generator[0]}" --rate-max 16M "${line_generator[@]:1}" --port "$near" --rxd 2048 --queues "$queues" --rx-queues "$line_workers" --wait 60 "${memory[@]}" "${pin[@]}" "$@" \
 		"${more[@]}" >"$dir/table" 2>"$dir/bench.log" </dev/null &
 	generator=$!
 	pids+=("$generator")
@@ -294,8 +304,8 @@ one() { # one NAME [OF VALUE] : a scenario, or a point of its sweep
 	[ $is_quick = no ] || line_rate=5000
 	[ -z "$line_rate" ] || n_repeats=${repeat:-1} search=(--rate "$line_rate")
 	echo "== $label: $line_about${2:+; $2: $3}"
-	if [ $is_quick = no ] && [ ${#cpus[@]} -le "$line_workers" ]; then
-		echo "   not measured: the generator and $line_workers workers need $((line_workers + 1)) CPUs, and there are ${#cpus[@]}"
+	if [ $is_quick = no ] && [ ${#cpus[@]} -lt $((line_workers + generators)) ]; then
+		echo "   not measured: the generator and $line_workers workers need $((line_workers + generators)) CPUs, and there are ${#cpus[@]}"
 		return 0
 	fi
 	[ $is_quick = yes ] || place
