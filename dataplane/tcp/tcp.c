@@ -462,10 +462,11 @@ static void take_segment(struct tcp *t, struct tcp_in *in, uint32_t ref)
 static void prefetch_behind(const struct tcp *t, const uint32_t *refs, unsigned n)
 {
 	for (unsigned k = 0; k < n; k++) {
-		const struct tcb *c = &t->tcbs[TCP_FLOW_IDX(refs[k])];
+		const struct tcb *c;
 
 		if (TCP_FLOW_KIND(refs[k]) != TCP_KIND_TCB)
 			continue;
+		c = &t->tcbs[TCP_FLOW_IDX(refs[k])];
 		if (likely(c->app != NULL)) /* opt: that of NULL is looked for in page tables */
 			rte_prefetch0(c->app);
 		if (likely(c->snd_head != NULL)) {
@@ -525,12 +526,10 @@ static void on_due(struct tcp *t, uint32_t entry)
 /* What on_due() looks at. */
 static inline void prefetch_due(const struct tcp *t, uint32_t entry)
 {
-	const uint8_t *const c = (const uint8_t *)&t->tcbs[entry];
-
 	if (entry >= t->p.n_conns)
 		return;
 	for (unsigned at = 0; at < TCB_HOT_BYTES; at += RTE_CACHE_LINE_SIZE)
-		rte_prefetch0(c + at);
+		rte_prefetch0((const uint8_t *)&t->tcbs[entry] + at);
 }
 
 void tcp_poll(struct tcp *t, uint64_t now_us)
