@@ -54,14 +54,13 @@ static inline bool is_balanced(const struct pkt *p)
 
 /* A fragment that may be of a flow. The protocol of a later one over IPv6 may be that of a header
  * which only the first one has. */
-static bool is_piece(const struct pkt *p)
+static inline bool is_piece(const struct pkt *p)
 {
-	if (likely(!pkt_is_piece(p)))
-		return false;
-	return is_balanced(p)
-		|| (p->family == 6 && (p->flags & PKT_F_LATER)
-			&& (p->proto == IPPROTO_DSTOPTS || p->proto == IPPROTO_HOPOPTS
-				|| p->proto == IPPROTO_ROUTING || p->proto == IPPROTO_AH));
+	return unlikely(pkt_is_piece(p))
+		&& (is_balanced(p)
+			|| (p->family == 6 && (p->flags & PKT_F_LATER)
+				&& (p->proto == IPPROTO_DSTOPTS || p->proto == IPPROTO_HOPOPTS
+					|| p->proto == IPPROTO_ROUTING || p->proto == IPPROTO_AH)));
 }
 
 /* A packet to nobody of ours that may be a DNAT backend's answer to its client. */
@@ -134,39 +133,41 @@ static void classify_other(const struct rte_mbuf *m, struct pkt *p, const struct
 	}
 }
 
+/* One that is not just a whole packet to a service. */
+static void classify_rare(const struct rte_mbuf *m, struct pkt *p, const struct lb_conf *lb,
+	const struct addr_conf *ac, uint8_t *kind)
+{
+	if (p->flags & PKT_F_VLAN)
+		to_kernel(p, PUNT_OTHER); /* the ports are untagged */
+	else if (p->service_idx == VIP_NONE)
+		classify_other(m, p, lb, ac, kind);
+	else if (pkt_is_piece(p))
+		p->verdict = PKT_FRAG;
+	else
+		p->verdict = PKT_LB;
+}
+
 /* Gives every packet that parse left open its verdict. Returns the set of those in the burst. */
 static unsigned classify(
 	struct burst *b, const struct lb_conf *lb, const struct addr_conf *ac, uint8_t *kinds)
 {
-	uint8_t ip[BURST_MAX];
-	unsigned n = 0, verdicts = 0;
+	const bool *const is_served = lb->is_served;
+	const unsigned n = b->n;
+	unsigned verdicts = 0;
 
-	for (unsigned i = 0; i < b->n; i++) {
+	vip_find_bulk(lb->vips, b->p, n);
+	for (unsigned i = 0; i < n; i++) {
 		struct pkt *p = &b->p[i];
 
-		if (unlikely(p->verdict != PKT_UNSEEN))
-			verdicts |= SET(p->verdict);
-		else if (unlikely(p->flags & PKT_F_VLAN))
-			to_kernel(p, PUNT_OTHER); /* the ports are untagged */
-		else
-			ip[n++] = (uint8_t)i;
-	}
-	if (likely(n > 0))
-		vip_find_bulk(lb->vips, b->p, ip, n);
-	for (unsigned k = 0; k < n; k++) {
-		struct pkt *p = &b->p[ip[k]];
-
-		if (likely(p->service_idx != VIP_NONE && !pkt_is_piece(p))) {
-			p->verdict = PKT_LB;
-			if (unlikely(lb->is_served != NULL && lb->is_served[p->service_idx]))
+		if (likely(p->verdict == PKT_UNSEEN)) {
+			if (likely(p->service_idx != VIP_NONE
+				    && !(p->flags & (PKT_F_FRAGMENT | PKT_F_VLAN))))
+				p->verdict = PKT_LB;
+			else
+				classify_rare(b->m[i], p, lb, ac, &kinds[i]);
+			if (is_served != NULL && p->verdict == PKT_LB && is_served[p->service_idx])
 				p->verdict = PKT_SERVE;
-			verdicts |= SET(p->verdict);
-			continue;
 		}
-		if (p->service_idx == VIP_NONE)
-			classify_other(b->m[ip[k]], p, lb, ac, &kinds[ip[k]]);
-		else
-			p->verdict = PKT_FRAG;
 		verdicts |= SET(p->verdict);
 	}
 	return verdicts;
@@ -287,25 +288,20 @@ static void answer(
 static void balance(struct worker *w, const struct lb_conf *lb, const struct addr_conf *ac,
 	struct burst *b, const uint8_t *kinds, unsigned verdicts)
 {
-	uint8_t at[BURST_MAX];
-	unsigned n;
+	for (unsigned i = 0; unlikely(verdicts & SET(PKT_ICMP_ERROR)) && i < b->n; i++) {
+		const enum addr_kind kind = (enum addr_kind)kinds[i];
 
-	if (unlikely(verdicts & SET(PKT_ICMP_ERROR))) {
-		n = pick(b, PKT_ICMP_ERROR, at);
-		for (unsigned k = 0; k < n; k++) {
-			const enum addr_kind kind = (enum addr_kind)kinds[at[k]];
-
-			if (kind != ADDR_VIP
-				|| !serve_icmp_error(w, serve_conf_of(w->snap), lb, b, at[k]))
-				icmperr_input(w, lb, ac, b, at[k], kind);
-		}
+		if (b->p[i].verdict == PKT_ICMP_ERROR
+			&& (kind != ADDR_VIP
+				|| !serve_icmp_error(w, serve_conf_of(w->snap), lb, b, i)))
+			icmperr_input(w, lb, ac, b, i, kind);
 	}
-	if (verdicts & SET(PKT_LB) && (n = pick(b, PKT_LB, at)) > 0)
-		lb_balance(w, lb, ac, b, at, n);
-	if (verdicts & SET(PKT_RETURN) && (n = pick(b, PKT_RETURN, at)) > 0)
-		lb_return(w, lb, ac, b, at, n);
-	if (verdicts & SET(PKT_REVERT) && (n = pick(b, PKT_REVERT, at)) > 0)
-		lb_revert(w, lb, ac, b, at, n);
+	if (verdicts & SET(PKT_LB))
+		lb_balance(w, lb, ac, b);
+	if (verdicts & SET(PKT_RETURN))
+		lb_return(w, lb, ac, b);
+	if (verdicts & SET(PKT_REVERT))
+		lb_revert(w, lb, ac, b);
 }
 
 static void serve(struct worker *w, const struct lb_conf *lb, struct burst *b)

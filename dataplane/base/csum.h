@@ -6,6 +6,7 @@
  * it is one. A *delta* is a 16-bit one's-complement sum of ~old + new over the words that change: to be
  * applied to any number of packets with csum_apply(). Pure, any thread.
  */
+#include <rte_branch_prediction.h>
 #include <rte_byteorder.h>
 
 #include <stdbool.h>
@@ -17,14 +18,15 @@
 
 /* Folds a sum of 16-bit words to 16 bits. opt: adding the halves the other way round brings the carry of the low half
  * to where the sum is. */
+static inline uint16_t csum_fold_half(uint32_t sum)
+{
+	return (uint16_t)((sum + (sum << 16 | sum >> 16)) >> 16);
+}
+
+/* The same of more. */
 static inline uint16_t csum_fold(uint64_t sum)
 {
-	uint32_t half;
-
-	sum += sum << 32 | sum >> 32;
-	half = (uint32_t)(sum >> 32);
-	half += half << 16 | half >> 16;
-	return (uint16_t)(half >> 16);
+	return csum_fold_half((uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32));
 }
 
 /* Sum of fewer than eight bytes. */
@@ -109,21 +111,30 @@ static inline uint16_t csum_delta(const void *old, const void *new_, uint32_t le
 /* Sum of two deltas. */
 static inline uint16_t csum_add(uint16_t a, uint16_t b)
 {
-	return csum_fold((uint64_t)a + b);
+	return csum_fold_half((uint32_t)a + b);
 }
 
 /* The checksum field after a change (RFC 1624, equation 3). Several deltas may be given as their plain sum. */
 static inline uint16_t csum_apply(uint16_t field, uint32_t delta)
 {
-	return (uint16_t)~csum_fold((uint64_t)(uint16_t)~field + delta);
+	return (uint16_t)~csum_fold_half((uint16_t)~field + delta);
 }
 
-/* The IPv4 header's field after its time to live went down by one: as csum_apply() with CSUM_TTL_DELTA. */
-static inline uint16_t csum_apply_ttl(uint16_t field)
+/* Takes one from an IPv4 header's time to live, with its checksum: ttl[0..4) are that byte, the protocol, and the checksum.
+ * False when it has run out; nothing is changed then. opt: one word, read and written once. Adding 1 to a checksum that is
+ * 0xfffe or 0xffff brings another 1 around, as csum_apply() with CSUM_TTL_DELTA does. */
+static inline bool csum_step_ttl(uint8_t *ttl)
 {
-	const uint32_t sum = (uint32_t)field + RTE_BE16(0x0100);
+	uint32_t word, field;
 
-	return (uint16_t)(sum + (sum >= 0xffff));
+	memcpy(&word, ttl, sizeof(word));
+	word = rte_le_to_cpu_32(word);
+	if (unlikely((uint8_t)word <= 1))
+		return false;
+	field = word >= 0xfffe0000 ? 0x20000 : 0x10000;
+	word = rte_cpu_to_le_32(word - 1 + field);
+	memcpy(ttl, &word, sizeof(word));
+	return true;
 }
 
 /* csum_apply() for a UDP field: 0 means no checksum (IPv4) and stays; a result of 0 is sent as 0xffff. */

@@ -6,23 +6,36 @@
 #include <xxhash.h>
 
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 
 /* w: manager at start  r: all */
 static uint8_t secret[XXH3_SECRET_SIZE_MIN + 56];
 uint64_t keyhash_word_key[2]; /* w: manager at start  r: all */
+uint64_t keyhash_pair_key[2]; /* w: manager at start  r: all */
 
-static void set_word_key(void)
+/* Eight bytes of the secret, little-endian as XXH3 reads them. */
+static uint64_t secret_at(size_t at)
+{
+	uint64_t v;
+
+	memcpy(&v, secret + at, sizeof(v));
+	return v;
+}
+
+static void set_inline_keys(void)
 {
 	keyhash_word_key[0] = keyhash("add", 3);
 	keyhash_word_key[1] = keyhash("multiply", 8) | 1;
+	keyhash_pair_key[0] = secret_at(24) ^ secret_at(32);
+	keyhash_pair_key[1] = secret_at(40) ^ secret_at(48);
 }
 
 int keyhash_init(void)
 {
 	if (getrandom(secret, sizeof(secret), 0) != (ssize_t)sizeof(secret))
 		return -EIO;
-	set_word_key();
+	set_inline_keys();
 	return 0;
 }
 
@@ -30,7 +43,7 @@ void keyhash_init_seed(uint64_t seed)
 {
 	for (uint32_t i = 0; i < sizeof(secret); i++)
 		secret[i] = (uint8_t)XXH64(&i, sizeof(i), seed);
-	set_word_key();
+	set_inline_keys();
 }
 
 uint64_t keyhash(const void *key, uint32_t len)

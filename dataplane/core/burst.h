@@ -10,9 +10,14 @@
 #include <rte_mbuf.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define BURST_MAX 64
+
+/* opt: before a loop over a burst that does so little for a packet that its own instructions are most of it */
+#define BURST_UNROLL _Pragma("GCC unroll 4")
 
 /* What happens next to a packet. A stage only looks at packets whose verdict is its own. */
 enum pkt_verdict {
@@ -51,9 +56,7 @@ struct pkt {
 	uint8_t verdict; /* enum pkt_verdict */
 	uint8_t drop;    /* enum pkt_drop, with PKT_DROP */
 	uint8_t punt_class;
-	uint8_t family; /* 4, 6; 0 = not IP */
-	uint8_t proto;  /* of layer 4, after extension headers */
-	uint8_t flags;  /* PKT_F_* */
+	uint8_t flags; /* PKT_F_* */
 	uint8_t tcp_flags;
 	uint8_t in_iface;
 	uint8_t out_iface;
@@ -61,22 +64,32 @@ struct pkt {
 	uint16_t l4_off;
 	uint16_t l4_len; /* bytes from the layer 4 header to the end of the IP packet */
 	uint16_t snat_slot;
+	rte_be16_t ether_type;
 	rte_be16_t sport; /* ICMP: 0 */
 	rte_be16_t dport;
-	rte_be16_t ether_type;
+	uint8_t proto;  /* of layer 4, after extension headers */
+	uint8_t family; /* 4, 6; 0 = not IP */
+	uint8_t spare[2];
 	uint32_t service_idx; /* in the running lb_conf */
 	uint32_t neigh_ref; /* with PKT_HOLD: neigh.h, or NEIGH_NONE and the note has the address */
 	uint8_t src[16];    /* IPv4: first four bytes, the rest 0 */
 	uint8_t dst[16];
 };
 _Static_assert(sizeof(struct pkt) == 64, "one cache line each");
+_Static_assert(offsetof(struct pkt, sport) % 8 == 0
+		&& offsetof(struct pkt, dport) == offsetof(struct pkt, sport) + 2
+		&& offsetof(struct pkt, proto) == offsetof(struct pkt, sport) + 4
+		&& offsetof(struct pkt, family) == offsetof(struct pkt, sport) + 5,
+	"read as one word");
+_Static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the first byte of a word is its lowest");
 
 struct burst {
+	/* opt: first, so that an index is all of an offset */
+	struct pkt p[BURST_MAX] __rte_cache_aligned;
 	uint16_t n;
 	uint8_t in_iface; /* logical port all packets of the burst came in by */
 	uint8_t has_rss;  /* mbuf hash.rss is our Toeplitz over addresses and ports */
 	struct rte_mbuf *m[BURST_MAX];
-	struct pkt p[BURST_MAX] __rte_cache_aligned;
 };
 
 /* What a packet carries across a mailbox or to the manager, in the mbuf's private area. */
@@ -114,6 +127,15 @@ static inline struct pkt_note *pkt_note(struct rte_mbuf *m)
 static inline const struct pkt_note *pkt_note_of(const struct rte_mbuf *m)
 {
 	return (const struct pkt_note *)(const void *)(m + 1); /* where rte_mbuf_to_priv() points */
+}
+
+/* From the low bits: sport and dport in network order, proto, family, spare. */
+static inline uint64_t pkt_ports(const struct pkt *p)
+{
+	uint64_t word;
+
+	memcpy(&word, (const uint8_t *)p + offsetof(struct pkt, sport), sizeof(word));
+	return word;
 }
 
 /* Whether it is a fragment whose flow is not known. */

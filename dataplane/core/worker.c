@@ -79,7 +79,8 @@ static void flush_txq(struct worker *w, struct worker_txq *q)
 			&(struct capture_at){MR_POINT_TX, (uint8_t)(q - w->tx), 0});
 	if (unlikely(w->ifaces->of[q - w->tx].tso_mbufs > 0) && has_cut(q, n))
 		n = prepare(w, q, n);
-	for (uint16_t i = 0; i < n; i++)
+	BURST_UNROLL
+	for (unsigned i = 0; i < n; i++)
 		n_bytes += q->m[i]->pkt_len;
 	n_sent = rte_eth_tx_burst(q->nic, q->queue, q->m, n);
 	w->tally->tx += n_sent;
@@ -144,6 +145,7 @@ static unsigned poll_queue(struct worker *w, const struct worker_queue *q)
 	}
 	b->in_iface = q->iface;
 	b->has_rss = q->has_rss;
+	BURST_UNROLL
 	for (unsigned i = 0; i < b->n; i++)
 		n_bytes += b->m[i]->pkt_len;
 	w->tally->rx += b->n;

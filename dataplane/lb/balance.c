@@ -69,17 +69,26 @@ static inline void follow_tcp(struct call *x, uint32_t idx, struct conn *e,
 }
 
 /* Adds the batch's packets, but those the mode had to drop, to their backends. */
-static void count_batch(struct call *x, const struct fwd_batch *batch, enum connfsm_dir dir)
+static __rte_always_inline void count_batch(
+	struct call *x, const struct fwd_batch *batch, enum connfsm_dir dir)
 {
-	for (unsigned k = 0; k < batch->n; k++) {
-		const unsigned i = batch->sel[k];
-		struct lb_backend_tally *t =
-			&x->lw->backends[batch->backend[k] - x->conf->backends];
-		const uint32_t n_bytes = rte_pktmbuf_pkt_len(x->b->m[i]);
+	/* opt: what the counters below cannot change, which the compiler does not know */
+	struct lb_backend_tally *const tallies = x->lw->backends;
+	const struct lb_backend *const backends = x->conf->backends;
+	const struct burst *const b = x->b;
+	const unsigned n = batch->n;
+	unsigned n_other = 0;
 
-		if (unlikely(x->b->p[i].verdict != PKT_TX && x->b->p[i].verdict != PKT_HOLD))
+	for (unsigned k = 0; k < n; k++) {
+		const unsigned i = batch->sel[k];
+		struct lb_backend_tally *t = &tallies[batch->backend[k] - backends];
+		const uint32_t n_bytes = rte_pktmbuf_pkt_len(b->m[i]);
+
+		if (unlikely(b->p[i].verdict != PKT_TX && b->p[i].verdict != PKT_HOLD)) {
+			n_other++;
 			continue;
-		if (batch->conn[k] != NULL)
+		}
+		if (likely(batch->conn[k] != NULL))
 			batch->conn[k]->n_packets++;
 		if (dir == CONNFSM_CLIENT) {
 			add(&t->rx_packets, 1);
@@ -89,6 +98,7 @@ static void count_batch(struct call *x, const struct fwd_batch *batch, enum conn
 			add(&t->tx_bytes, n_bytes);
 		}
 	}
+	x->n_sent += n - n_other;
 }
 
 static void trace_batch(const struct call *x, const struct fwd_batch *batch, unsigned mode)
@@ -109,11 +119,13 @@ void balance_run_batches(struct call *x, enum connfsm_dir dir)
 			continue;
 		if (unlikely(x->w->capture != NULL))
 			trace_batch(x, &x->batch[mode], mode);
-		if (dir == CONNFSM_CLIENT)
+		if (dir == CONNFSM_CLIENT) {
 			fwd_modes[mode]->send(&env, &x->batch[mode]);
-		else
+			count_batch(x, &x->batch[mode], CONNFSM_CLIENT);
+		} else {
 			fwd_modes[mode]->ret(&env, &x->batch[mode]);
-		count_batch(x, &x->batch[mode], dir);
+			count_batch(x, &x->batch[mode], CONNFSM_BACKEND);
+		}
 		x->batch[mode].n = 0;
 	}
 }
@@ -167,33 +179,6 @@ static bool leave_backend(struct call *x, const struct flows *f, unsigned k, str
 	return false;
 }
 
-/* opt: nothing but one more segment of an established flow, or datagram, to a backend that is there: on_other_packet()
- * would leave the flow as it is, too. */
-static inline bool goes_on(const struct conn *e, const struct lb_backend *be, const struct pkt *p)
-{
-	if (e->service_idx != p->service_idx || be->on_packet != MR_DOWN_KEEP)
-		return false;
-	return p->proto == MR_PROTO_TCP
-		? e->state == MR_CONN_ESTABLISHED && !(p->tcp_flags & TCP_TURNS)
-		: !be->is_out && !be->is_quic;
-}
-
-static void on_other_packet(struct call *x, const struct flows *f, unsigned k);
-
-static inline void on_client_packet(struct call *x, const struct flows *f, unsigned k)
-{
-	const unsigned i = f->sel[k];
-	struct conn *e = conn_at(x->lw->conns, f->idx[k]);
-	const struct lb_backend *be = &x->conf->backends[e->backend_idx];
-
-	if (unlikely(!goes_on(e, be, &x->b->p[i]))) {
-		on_other_packet(x, f, k);
-		return;
-	}
-	e->last_seen_ms = x->now_ms;
-	forward(x, i, e, be, e->mode);
-}
-
 static void on_other_packet(struct call *x, const struct flows *f, unsigned k)
 {
 	const unsigned i = f->sel[k];
@@ -226,6 +211,29 @@ static void on_other_packet(struct call *x, const struct flows *f, unsigned k)
 	forward(x, i, e, be, e->mode);
 }
 
+/* opt: nothing but one more segment of an established flow, or datagram, to a backend that is there: on_other_packet()
+ * would leave the flow as it is, too. */
+static inline bool goes_on(const struct conn *e, const struct lb_backend *be, const struct pkt *p)
+{
+	if (e->service_idx != p->service_idx || be->on_packet != MR_DOWN_KEEP)
+		return false;
+	return p->proto == MR_PROTO_TCP
+		? e->state == MR_CONN_ESTABLISHED && !(p->tcp_flags & TCP_TURNS)
+		: !be->is_out && !be->is_quic;
+}
+
+/* Packet k, *p, of the flow that has the entry *e. */
+static inline void on_client_packet(struct call *x, const struct flows *f, unsigned k,
+	struct conn *e, const struct lb_backend *be, const struct pkt *p)
+{
+	if (unlikely(!goes_on(e, be, p))) {
+		on_other_packet(x, f, k);
+		return;
+	}
+	e->last_seen_ms = x->now_ms;
+	forward(x, f->sel[k], e, be, e->mode);
+}
+
 static bool same_key(const struct flows *f, unsigned a, unsigned b)
 {
 	return f->is_v6 ? memcmp(&f->k6[a], &f->k6[b], sizeof(f->k6[a])) == 0
@@ -243,7 +251,7 @@ static void follow_first(struct call *x, struct flows *f, unsigned k, uint32_t i
 	}
 	f->idx[k] = idx;
 	x->n_hits++;
-	on_client_packet(x, f, k);
+	on_other_packet(x, f, k);
 }
 
 /* Fills in the hashes of misses. What newflow_open() reads of their services and tables comes into the cache meanwhile,
@@ -312,19 +320,25 @@ static inline void find_flows(const struct call *x, struct flows *f)
 
 static void run_flows(struct call *x, struct flows *f)
 {
+	struct conn *const entries = conn_entries(x->lw->conns, f->is_v6);
+	const struct lb_backend *const backends = x->conf->backends;
+	const struct pkt *const p = x->b->p;
 	uint8_t miss[BURST_MAX];
-	unsigned n_miss = 0;
+	unsigned n, n_miss = 0;
 
 	find_flows(x, f);
 	if (unlikely(x->conf->is_policed != NULL))
 		guard_police(x, f);
-	for (unsigned k = 0; k < f->n; k++) {
+	n = f->n;
+	for (unsigned k = 0; k < n; k++) {
+		struct conn *e = &entries[f->idx[k] & ~CONN_V6];
+
 		if (likely(f->idx[k] != CONN_NONE))
-			on_client_packet(x, f, k);
+			on_client_packet(x, f, k, e, &backends[e->backend_idx], &p[f->sel[k]]);
 		else
 			miss[n_miss++] = (uint8_t)k;
 	}
-	x->n_hits += f->n - n_miss;
+	x->n_hits += n - n_miss;
 	if (n_miss > 0)
 		on_misses(x, f, miss, n_miss);
 }
@@ -362,21 +376,23 @@ static inline void add_key(struct families *f, unsigned i, const struct pkt *p)
 		add_key6(&f->v6, i, p);
 }
 
-/* The same for the packets of the burst, each of its own flow. */
-static inline void add_keys(
-	struct families *f, const struct burst *b, const uint8_t *sel, unsigned n)
+/* The same for the packets of the burst that are to be balanced, each of its own flow. */
+static inline void add_keys(struct families *f, const struct burst *b)
 {
+	const unsigned n = b->n;
 	unsigned n4 = 0, n6 = 0;
 
-	for (unsigned k = 0; k < n; k++) {
-		const struct pkt *p = &b->p[sel[k]];
+	for (unsigned i = 0; i < n; i++) {
+		const struct pkt *p = &b->p[i];
 
+		if (unlikely(p->verdict != PKT_LB))
+			continue;
 		if (likely(p->family == 4)) {
 			flow_key4(&f->v4.k4[n4], p);
-			f->v4.sel[n4++] = sel[k];
+			f->v4.sel[n4++] = (uint8_t)i;
 		} else {
 			flow_key6(&f->v6.k6[n6], p);
-			f->v6.sel[n6++] = sel[k];
+			f->v6.sel[n6++] = (uint8_t)i;
 		}
 	}
 	f->v4.n = n4;
@@ -393,6 +409,7 @@ static void call_init(struct call *x, struct worker *w, const struct lb_conf *c,
 	x->b = b;
 	x->now_ms = w->now_ms;
 	x->n_hits = 0;
+	x->n_sent = 0;
 	for (unsigned mode = 0; mode < FWD_N; mode++)
 		x->batch[mode].n = 0;
 }
@@ -408,22 +425,25 @@ static void count_drops(struct lb_worker *lw, const struct burst *b, const uint8
 	}
 }
 
-void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
-	struct burst *b, const uint8_t *sel, unsigned n)
+void lb_balance(
+	struct worker *w, const struct lb_conf *c, const struct addr_conf *ac, struct burst *b)
 {
 	struct families f;
 	struct call x;
 
 	call_init(&x, w, c, ac, b);
 	families_init(&f);
-	add_keys(&f, b, sel, n);
+	add_keys(&f, b);
 	if (f.v4.n > 0)
 		run_flows(&x, &f.v4);
 	if (f.v6.n > 0)
 		run_flows(&x, &f.v6);
 	balance_run_batches(&x, CONNFSM_CLIENT);
 	w->tally->conn_hits += x.n_hits;
-	count_drops(w->lb, b, sel, n);
+	if (unlikely(x.n_sent != f.v4.n + f.v6.n)) {
+		count_drops(w->lb, b, f.v4.sel, f.v4.n);
+		count_drops(w->lb, b, f.v6.sel, f.v6.n);
+	}
 }
 
 /* --- without a packet --- */
@@ -481,51 +501,73 @@ static inline void on_answer(
 	forward(x, i, e, be, e->mode);
 }
 
-static inline void on_backend_packet(struct call *x, unsigned i, uint32_t idx)
+/* Where the packets' ports say which flow they are of. Returns how many they are; sel: which. */
+static unsigned find_ports(
+	const struct natport *ports, const struct burst *b, uint8_t *sel, const uint32_t **at)
 {
-	struct conn *e = conn_at(x->lw->conns, idx);
-	const struct lb_backend *be = &x->conf->backends[e->backend_idx];
+	const unsigned n_packets = b->n;
+	unsigned n = 0;
 
-	if (likely(is_of_flow(e, be, &x->b->p[i])))
-		on_answer(x, i, idx, e, be);
-	else
-		pkt_drop(&x->b->p[i], PKT_DROP_snat_unknown);
+	for (unsigned i = 0; i < n_packets; i++) {
+		const struct pkt *p = &b->p[i];
+
+		if (unlikely(p->verdict != PKT_RETURN))
+			continue;
+		at[n] = natport_at(ports, p->snat_slot, p->proto, rte_be_to_cpu_16(p->dport));
+		rte_prefetch0(at[n]);
+		sel[n++] = (uint8_t)i;
+	}
+	return n;
 }
 
-void lb_return(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
-	struct burst *b, const uint8_t *sel, unsigned n)
+/* Packets sel[0..n) are of these entries; CONN_NONE: of none. */
+static void on_backend_packets(struct call *x, const uint8_t *sel, const uint32_t *idx, unsigned n)
 {
-	struct lb_worker *lw = w->lb;
+	const struct conn_table *const conns = x->lw->conns;
+	const struct lb_backend *const backends = x->conf->backends;
+	struct pkt *const p = x->b->p;
+
+	for (unsigned k = 0; k < n; k++) {
+		const unsigned i = sel[k];
+		struct conn *e = conn_at(conns, idx[k]);
+		const struct lb_backend *be;
+
+		if (likely(idx[k] != CONN_NONE)) {
+			be = &backends[e->backend_idx];
+			if (likely(is_of_flow(e, be, &p[i]))) {
+				on_answer(x, i, idx[k], e, be);
+				continue;
+			}
+		}
+		pkt_drop(&p[i], PKT_DROP_snat_unknown);
+	}
+}
+
+void lb_return(
+	struct worker *w, const struct lb_conf *c, const struct addr_conf *ac, struct burst *b)
+{
+	const struct conn_table *const conns = w->lb->conns;
+	const uint32_t *at[BURST_MAX];
 	uint32_t idx[BURST_MAX];
+	uint8_t sel[BURST_MAX];
 	struct call x;
+	unsigned n;
 
 	call_init(&x, w, c, ac, b);
+	n = find_ports(w->lb->ports, b, sel, at);
 	for (unsigned k = 0; k < n; k++) {
-		const struct pkt *p = &b->p[sel[k]];
-
-		natport_prefetch(lw->ports, p->snat_slot, p->proto, rte_be_to_cpu_16(p->dport));
-	}
-	for (unsigned k = 0; k < n; k++) {
-		const struct pkt *p = &b->p[sel[k]];
-
-		idx[k] =
-			natport_find(lw->ports, p->snat_slot, p->proto, rte_be_to_cpu_16(p->dport));
+		idx[k] = *at[k];
 		if (likely(idx[k] != CONN_NONE))
-			rte_prefetch0(conn_at(lw->conns, idx[k]));
+			rte_prefetch0(conn_at(conns, idx[k]));
 	}
-	for (unsigned k = 0; k < n; k++) {
-		if (likely(idx[k] != CONN_NONE))
-			on_backend_packet(&x, sel[k], idx[k]);
-		else
-			pkt_drop(&b->p[sel[k]], PKT_DROP_snat_unknown);
-	}
+	on_backend_packets(&x, sel, idx, n);
 	balance_run_batches(&x, CONNFSM_BACKEND);
 	w->tally->conn_hits += x.n_hits;
-	for (unsigned k = 0; k < n; k++) {
+	for (unsigned k = 0; unlikely(x.n_sent != n) && k < n; k++) {
 		const struct pkt *p = &b->p[sel[k]];
 
-		if (unlikely(p->verdict == PKT_DROP && p->drop != PKT_DROP_snat_unknown))
-			add(&lw->services[p->service_idx].drops, 1);
+		if (p->verdict == PKT_DROP && p->drop != PKT_DROP_snat_unknown)
+			add(&w->lb->services[p->service_idx].drops, 1);
 	}
 }
 
@@ -568,19 +610,21 @@ static void revert_flows(struct call *x, struct flows *f)
 	}
 }
 
-void lb_revert(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
-	struct burst *b, const uint8_t *sel, unsigned n)
+void lb_revert(
+	struct worker *w, const struct lb_conf *c, const struct addr_conf *ac, struct burst *b)
 {
 	struct families f;
 	struct call x;
 
 	call_init(&x, w, c, ac, b);
 	families_init(&f);
-	for (unsigned k = 0; k < n; k++) {
+	for (unsigned i = 0; i < b->n; i++) {
 		struct pkt as;
 
-		lb_revert_client(c, &b->p[sel[k]], &as);
-		add_key(&f, sel[k], &as);
+		if (b->p[i].verdict != PKT_REVERT)
+			continue;
+		lb_revert_client(c, &b->p[i], &as);
+		add_key(&f, i, &as);
 	}
 	if (f.v4.n > 0)
 		revert_flows(&x, &f.v4);
@@ -588,7 +632,10 @@ void lb_revert(struct worker *w, const struct lb_conf *c, const struct addr_conf
 		revert_flows(&x, &f.v6);
 	balance_run_batches(&x, CONNFSM_BACKEND);
 	w->tally->conn_hits += x.n_hits;
-	count_drops(w->lb, b, sel, n);
+	if (unlikely(x.n_sent != f.v4.n + f.v6.n)) {
+		count_drops(w->lb, b, f.v4.sel, f.v4.n);
+		count_drops(w->lb, b, f.v6.sel, f.v6.n);
+	}
 }
 
 /* --- the end of an entry --- */

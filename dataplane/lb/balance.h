@@ -35,19 +35,18 @@ struct lb_worker_params {
 int lb_worker_create(struct lb_worker **out, const struct lb_worker_params *p);
 void lb_worker_destroy(struct lb_worker **lw);
 
-/* Hot. Packets sel[0..n) have PKT_LB and service_idx. Afterwards each is PKT_TX, PKT_REPLY, PKT_HOLD or
- * PKT_DROP. */
-void lb_balance(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
-	struct burst *b, const uint8_t *sel, unsigned n);
+/* Hot. The packets that are PKT_LB, with service_idx. Afterwards each is PKT_TX, PKT_REPLY, PKT_HOLD or PKT_DROP. */
+void lb_balance(
+	struct worker *w, const struct lb_conf *c, const struct addr_conf *ac, struct burst *b);
 
-/* Hot. Packets sel[0..n) have PKT_RETURN and snat_slot. Afterwards as above. */
-void lb_return(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
-	struct burst *b, const uint8_t *sel, unsigned n);
+/* Hot. The packets that are PKT_RETURN, with snat_slot. Afterwards as above. */
+void lb_return(
+	struct worker *w, const struct lb_conf *c, const struct addr_conf *ac, struct burst *b);
 
-/* Hot. Packets sel[0..n) have PKT_REVERT and service_idx. Afterwards as above; or, where they are of no flow of the
+/* Hot. The packets that are PKT_REVERT, with service_idx. Afterwards as above; or, where they are of no flow of the
  * service, what they were without it: PKT_PUNT, somebody else's to route. */
-void lb_revert(struct worker *w, const struct lb_conf *c, const struct addr_conf *ac,
-	struct burst *b, const uint8_t *sel, unsigned n);
+void lb_revert(
+	struct worker *w, const struct lb_conf *c, const struct addr_conf *ac, struct burst *b);
 
 /* Hot. The client's packet that this PKT_REVERT packet answers: addresses and ports of *as; what nic_softrss()
  * makes of it is the owner's hash. */

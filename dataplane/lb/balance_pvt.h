@@ -34,6 +34,7 @@ struct call {
 	struct burst *b;
 	uint32_t now_ms;
 	uint32_t n_hits;
+	uint32_t n_sent; /* became PKT_TX or PKT_HOLD */
 	struct fwd_batch batch[FWD_N];
 };
 
@@ -49,25 +50,29 @@ struct flows {
 	};
 };
 
-/* The key of the client's packet. */
+#define FLOW_TAIL 0xffffffffffu /* of pkt_ports(): ports and protocol */
+
+/* The key of the client's packet. opt: made of words, as it is hashed; reading bytes back that were just written one by one
+ * would stall. */
 static inline void flow_key4(struct conn_key4 *key, const struct pkt *p)
 {
-	memcpy(&key->src, p->src, 4);
-	memcpy(&key->dst, p->dst, 4);
-	key->sport = p->sport;
-	key->dport = p->dport;
-	key->proto = p->proto;
-	memset(key->zero, 0, sizeof(key->zero));
+	uint32_t src, dst;
+	uint64_t words[2];
+
+	memcpy(&src, p->src, 4);
+	memcpy(&dst, p->dst, 4);
+	words[0] = src | (uint64_t)dst << 32;
+	words[1] = pkt_ports(p) & FLOW_TAIL;
+	memcpy(key, words, sizeof(*key));
 }
 
 static inline void flow_key6(struct conn_key6 *key, const struct pkt *p)
 {
+	const uint64_t tail = pkt_ports(p) & FLOW_TAIL;
+
 	memcpy(key->src, p->src, 16);
 	memcpy(key->dst, p->dst, 16);
-	key->sport = p->sport;
-	key->dport = p->dport;
-	key->proto = p->proto;
-	memset(key->zero, 0, sizeof(key->zero));
+	memcpy((uint8_t *)key + offsetof(struct conn_key6, sport), &tail, sizeof(tail));
 }
 
 /* Plain increment by the owner; the manager reads relaxed. */
@@ -111,7 +116,7 @@ bool guard_allows(const struct call *x, const struct lb_service *s, const struct
 bool guard_admits(const struct call *x, const struct lb_service *s, const struct pkt *p,
 	enum pkt_drop *reason);
 
-/* Where a service has packets_per_second: packets of known flows that are above it are dropped and leave f; what the
+/* Where a service has packets_per_second: packets of known flows that are above it are dropped, counted, and leave f; what the
  * table says of f is known. Packets of other flows are asked for where the service admits them (newflow.c). */
 void guard_police(struct call *x, struct flows *f);
 

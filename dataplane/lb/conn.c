@@ -58,13 +58,17 @@ struct half {
 	uint32_t addr_len; /* 4 or 16 */
 };
 
-struct conn_table {
+struct table {
+	struct conn_table shown; /* first: what others have a pointer to */
 	struct half v4, v6;
 };
 
-/* A key as bytes: client, VIP, both ports, protocol, padding. Of an entry, the ports are these four bytes. */
+/* A key as bytes: client, VIP, both ports, protocol, padding. Of an entry, ports and protocol are these five bytes. */
 #define PORTS_AT offsetof(struct conn, client_port)
-_Static_assert(offsetof(struct conn, vip_port) == PORTS_AT + 2, "compared at once");
+#define TAIL_BYTES 5u
+_Static_assert(offsetof(struct conn, vip_port) == PORTS_AT + 2
+		&& offsetof(struct conn, proto) == PORTS_AT + 4 && PORTS_AT % 8 == 0,
+	"compared at once");
 _Static_assert(offsetof(struct conn_key4, dst) == 4 && offsetof(struct conn_key4, sport) == 8
 		&& offsetof(struct conn_key4, proto) == 12,
 	"layout of keys");
@@ -72,9 +76,19 @@ _Static_assert(offsetof(struct conn_key6, dst) == 16 && offsetof(struct conn_key
 		&& offsetof(struct conn_key6, proto) == 36,
 	"layout of keys");
 
+static inline struct table *table_of(struct conn_table *t)
+{
+	return (struct table *)(void *)t;
+}
+
+static inline const struct table *table_in(const struct conn_table *t)
+{
+	return (const struct table *)(const void *)t;
+}
+
 static struct half *half_of(struct conn_table *t, uint32_t idx)
 {
-	return idx & CONN_V6 ? &t->v6 : &t->v4;
+	return idx & CONN_V6 ? &table_of(t)->v6 : &table_of(t)->v4;
 }
 
 static void *alloc(size_t n, size_t size, int socket_id)
@@ -118,35 +132,42 @@ static void half_fini(struct half *h)
 
 int conn_table_create(struct conn_table **out, const struct conn_params *p)
 {
-	struct conn_table *t = calloc(1, sizeof(*t));
+	struct table *t = calloc(1, sizeof(*t));
+	struct conn_table *shown;
 	int rc;
 
 	if (t == NULL)
 		return -ENOMEM;
+	shown = &t->shown;
 	rc = half_init(&t->v4, p, false);
 	if (rc == 0)
 		rc = half_init(&t->v6, p, true);
-	if (rc != 0) {
-		conn_table_destroy(&t);
-		return rc;
-	}
-	*out = t;
-	return 0;
+	t->shown = (struct conn_table){.entries4 = t->v4.entries, .entries6 = t->v6.entries};
+	if (rc == 0)
+		*out = shown;
+	else
+		conn_table_destroy(&shown);
+	return rc;
 }
 
 void conn_table_destroy(struct conn_table **t)
 {
 	if (*t == NULL)
 		return;
-	half_fini(&(*t)->v4);
-	half_fini(&(*t)->v6);
+	half_fini(&table_of(*t)->v4);
+	half_fini(&table_of(*t)->v6);
 	free(*t);
 	*t = NULL;
 }
 
 static inline uint64_t hash_of(const uint8_t *key, uint32_t addr_len)
 {
-	return keyhash(key, addr_len == 4 ? sizeof(struct conn_key4) : sizeof(struct conn_key6));
+	uint64_t v[2];
+
+	if (addr_len != 4)
+		return keyhash(key, sizeof(struct conn_key6));
+	memcpy(v, key, sizeof(v));
+	return keyhash_pair(v[0], v[1]);
 }
 
 static inline struct bucket *bucket_of(const struct half *h, uint64_t hash)
@@ -187,22 +208,34 @@ static inline uint8_t *vip_at(const struct half *h, uint32_t position, uint32_t 
 			     : h->vips + (size_t)position * VIP_BYTES;
 }
 
+static inline uint64_t load64(const void *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
 static inline bool has_key(
 	const struct half *h, uint32_t position, const uint8_t *key, uint32_t addr_len)
 {
 	const struct conn *e = &h->entries[position];
 	const uint32_t n = addr_len == 4 ? 8 : addr_len;
+	const uint64_t differ =
+		load64((const uint8_t *)e + PORTS_AT) ^ load64(key + (size_t)2 * addr_len);
 
+	/* opt: the first of the bytes in memory; an entry's others are no part of the key */
+	if (rte_cpu_to_le_64(differ) << (64 - 8 * TAIL_BYTES) != 0)
+		return false;
 	return memcmp(e->client_ip, key, n) == 0
-		&& memcmp((const uint8_t *)e + PORTS_AT, key + (size_t)2 * addr_len, 4) == 0
-		&& e->proto == key[2 * addr_len + 4]
 		&& (addr_len == 4
 			|| memcmp(vip_at(h, position, 16), key + addr_len, VIP_BYTES) == 0);
 }
 
 /* All slots with the tag, then the chain. */
-static uint32_t find_slow(const struct half *h, const uint8_t *key, uint64_t hash)
+static __rte_noinline uint32_t find_slow(const struct half *h, const uint8_t *key)
 {
+	const uint64_t hash = hash_of(key, h->addr_len);
 	const struct bucket *b = bucket_of(h, hash);
 	uint32_t at;
 
@@ -223,29 +256,34 @@ static __rte_always_inline void find_bulk(const struct half *h, const uint8_t *k
 	uint32_t addr_len, uint32_t family_bit, uint32_t *idx)
 {
 	const size_t key_len = 2 * (size_t)addr_len + 8;
-	uint64_t hash[64];
+	const struct bucket *bucket[64];
+	uint16_t tag[64];
 
 	for (unsigned i = 0; i < n; i++) {
-		hash[i] = hash_of(keys + i * key_len, addr_len);
-		rte_prefetch0(bucket_of(h, hash[i]));
+		const uint64_t hash = hash_of(keys + i * key_len, addr_len);
+
+		tag[i] = tag_of(hash);
+		bucket[i] = bucket_of(h, hash);
+		rte_prefetch0(bucket[i]);
 	}
 	for (unsigned i = 0; i < n; i++) {
-		const struct bucket *b = bucket_of(h, hash[i]);
-		const uint32_t mask = slots_with(b, tag_of(hash[i]));
+		const uint32_t mask = slots_with(bucket[i], tag[i]);
+		const uint32_t at =
+			mask != 0 ? bucket[i]->idx[__builtin_ctz(mask)] : bucket[i]->chain;
 
-		idx[i] = mask != 0 ? b->idx[__builtin_ctz(mask)] : b->chain;
-		if (idx[i] == CONN_NONE)
+		idx[i] = at;
+		if (at == CONN_NONE)
 			continue;
-		rte_prefetch0(&h->entries[idx[i]]);
+		rte_prefetch0(&h->entries[at]);
 		if (addr_len != 4)
-			rte_prefetch0(vip_at(h, idx[i], addr_len));
+			rte_prefetch0(vip_at(h, at, addr_len));
 	}
 	for (unsigned i = 0; i < n; i++) {
 		if (idx[i] == CONN_NONE)
 			continue;
 		if (unlikely(!has_key(h, idx[i], keys + i * key_len, addr_len)))
-			idx[i] = find_slow(h, keys + i * key_len, hash[i]);
-		if (idx[i] != CONN_NONE)
+			idx[i] = find_slow(h, keys + i * key_len);
+		if (family_bit != 0 && idx[i] != CONN_NONE)
 			idx[i] |= family_bit;
 	}
 }
@@ -253,18 +291,13 @@ static __rte_always_inline void find_bulk(const struct half *h, const uint8_t *k
 void conn_find_bulk4(
 	const struct conn_table *t, const struct conn_key4 *keys, unsigned n, uint32_t *idx)
 {
-	find_bulk(&t->v4, (const uint8_t *)keys, n, 4, 0, idx);
+	find_bulk(&table_in(t)->v4, (const uint8_t *)keys, n, 4, 0, idx);
 }
 
 void conn_find_bulk6(
 	const struct conn_table *t, const struct conn_key6 *keys, unsigned n, uint32_t *idx)
 {
-	find_bulk(&t->v6, (const uint8_t *)keys, n, 16, CONN_V6, idx);
-}
-
-struct conn *conn_at(const struct conn_table *t, uint32_t idx)
-{
-	return idx & CONN_V6 ? &t->v6.entries[idx & ~CONN_V6] : &t->v4.entries[idx];
+	find_bulk(&table_in(t)->v6, (const uint8_t *)keys, n, 16, CONN_V6, idx);
 }
 
 /* What the next addition writes. Entries given back long ago are in no cache; a packet's work is time enough. */
@@ -324,13 +357,13 @@ static __rte_always_inline uint32_t half_add(
 
 uint32_t conn_add4(struct conn_table *t, const struct conn_key4 *key, uint32_t now_ms)
 {
-	return half_add(&t->v4, (const uint8_t *)key, 4, 4, now_ms);
+	return half_add(&table_of(t)->v4, (const uint8_t *)key, 4, 4, now_ms);
 }
 
 uint32_t conn_add6(struct conn_table *t, const struct conn_key6 *key, uint32_t now_ms)
 {
 	/* CONN_NONE has the bit */
-	return half_add(&t->v6, (const uint8_t *)key, 16, 6, now_ms) | CONN_V6;
+	return half_add(&table_of(t)->v6, (const uint8_t *)key, 16, 6, now_ms) | CONN_V6;
 }
 
 /* The hash of a live entry's key. */
@@ -396,48 +429,49 @@ void conn_watch(struct conn_table *t, uint32_t idx, uint32_t deadline_ms)
 unsigned conn_due_bulk(struct conn_table *t, uint32_t now_ms, uint32_t *idx, unsigned n)
 {
 	/* half for each family, so that neither starves the other; what IPv6 leaves is IPv4's again */
-	const unsigned n4 = wheel_due_bulk(&t->v4.wheel, now_ms, idx, n - n / 2);
-	const unsigned n6 = wheel_due_bulk(&t->v6.wheel, now_ms, idx + n4, n - n4);
+	const unsigned n4 = wheel_due_bulk(&table_of(t)->v4.wheel, now_ms, idx, n - n / 2);
+	const unsigned n6 = wheel_due_bulk(&table_of(t)->v6.wheel, now_ms, idx + n4, n - n4);
 
 	for (unsigned i = 0; i < n6; i++)
 		idx[n4 + i] |= CONN_V6;
-	return n4 + n6 + wheel_due_bulk(&t->v4.wheel, now_ms, idx + n4 + n6, n - n4 - n6);
+	return n4 + n6 + wheel_due_bulk(&table_of(t)->v4.wheel, now_ms, idx + n4 + n6, n - n4 - n6);
 }
 
 bool conn_is_crowded(const struct conn_table *t, bool is_v6)
 {
-	const struct half *h = is_v6 ? &t->v6 : &t->v4;
+	const struct half *h = is_v6 ? &table_in(t)->v6 : &table_in(t)->v4;
 
 	return h->n >= h->max - h->max / 4;
 }
 
 bool conn_is_full(const struct conn_table *t, bool is_v6)
 {
-	const struct half *h = is_v6 ? &t->v6 : &t->v4;
+	const struct half *h = is_v6 ? &table_in(t)->v6 : &table_in(t)->v4;
 
 	return h->n >= h->max;
 }
 
 uint32_t conn_count(const struct conn_table *t)
 {
-	return __atomic_load_n(&t->v4.n, __ATOMIC_RELAXED)
-		+ __atomic_load_n(&t->v6.n, __ATOMIC_RELAXED);
+	return __atomic_load_n(&table_in(t)->v4.n, __ATOMIC_RELAXED)
+		+ __atomic_load_n(&table_in(t)->v6.n, __ATOMIC_RELAXED);
 }
 
 uint32_t conn_max(const struct conn_table *t)
 {
-	return t->v4.max + t->v6.max;
+	return table_in(t)->v4.max + table_in(t)->v6.max;
 }
 
 unsigned conn_walk(const struct conn_table *t, uint64_t *cursor, uint32_t *idx, unsigned n)
 {
-	const uint64_t end = (uint64_t)t->v4.max + t->v6.max;
+	const uint32_t max4 = table_in(t)->v4.max;
+	const uint64_t end = conn_max(t);
 	unsigned n_out = 0;
 
 	for (unsigned i = 0; i < n && *cursor < end; i++, (*cursor)++) {
-		const bool is_v6 = *cursor >= t->v4.max;
-		const uint32_t position = (uint32_t)(is_v6 ? *cursor - t->v4.max : *cursor);
-		const struct half *h = is_v6 ? &t->v6 : &t->v4;
+		const bool is_v6 = *cursor >= max4;
+		const uint32_t position = (uint32_t)(is_v6 ? *cursor - max4 : *cursor);
+		const struct half *h = is_v6 ? &table_in(t)->v6 : &table_in(t)->v4;
 
 		if (h->entries[position].proto != 0)
 			idx[n_out++] = position | (is_v6 ? CONN_V6 : 0);
@@ -477,7 +511,7 @@ static uint32_t check_buckets(const struct half *h)
 
 bool conn_check(const struct conn_table *t)
 {
-	const struct half *halves[2] = {&t->v4, &t->v6};
+	const struct half *halves[2] = {&table_in(t)->v4, &table_in(t)->v6};
 
 	for (unsigned i = 0; i < 2; i++) {
 		const struct half *h = halves[i];

@@ -19,7 +19,10 @@
 #define CONN_MIN 64u        /* entries of a family a table has at least */
 #define CONN_V6 0x80000000u /* this bit of an index: entry of the IPv6 table */
 
-struct conn_table;
+/* The entries, by family and position. What else a table has is conn.c's. */
+struct conn_table {
+	struct conn *entries4, *entries6;
+};
 
 struct conn_key4 {         /* client to VIP; hashed and compared as bytes */
 	uint32_t src, dst; /* network order */
@@ -46,14 +49,15 @@ struct conn {
 			client_neigh; /* neigh_ref of the client's next hop, NAT; NEIGH_NONE = ask */
 		uint32_t isn;         /* fwd_cookie.c, until the backend has answered */
 	};
+	/* the end of the key: what conn.c compares at once */
 	rte_be16_t client_port;
 	rte_be16_t vip_port;
-	uint16_t snat_slot;
-	uint16_t snat_port; /* host order; 0 = none (direct return) */
-	uint8_t family;
 	uint8_t proto;
+	uint8_t family;
 	uint8_t state; /* enum mr_conn_state */
 	uint8_t mode;  /* index in fwd_modes[]: enum mr_mode, or one of fwd.h's own */
+	uint16_t snat_slot;
+	uint16_t snat_port; /* host order; 0 = none (direct return) */
 	/* checksum corrections, one's complement, RFC 1624: add to what the packet carries. The way back has the
 	 * complement of these, see fwd_nat.c */
 	uint16_t fwd_l3, fwd_l4;
@@ -89,8 +93,17 @@ void conn_find_bulk4(
 void conn_find_bulk6(
 	const struct conn_table *t, const struct conn_key6 *keys, unsigned n, uint32_t *idx);
 
+/* The entries of a family; an index without CONN_V6 is the position in them. */
+static inline struct conn *conn_entries(const struct conn_table *t, bool is_v6)
+{
+	return is_v6 ? t->entries6 : t->entries4;
+}
+
 /* The entry at idx; valid until conn_del() of it. */
-struct conn *conn_at(const struct conn_table *t, uint32_t idx);
+static inline struct conn *conn_at(const struct conn_table *t, uint32_t idx)
+{
+	return &conn_entries(t, idx & CONN_V6)[idx & ~CONN_V6];
+}
 
 /* Adds a zeroed entry, or CONN_NONE when full. The key must not be there. */
 uint32_t conn_add4(struct conn_table *t, const struct conn_key4 *key, uint32_t now_ms);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fwd — the table of forwarding modes; see fwd.h. */
+/* fwd — the table of forwarding modes, and what they share; see fwd.h. */
 #include "lb/fwd.h"
 
 #include "lb/fwd_cookie.h"
@@ -23,3 +23,17 @@ const struct fwd_ops *const fwd_modes[FWD_N] = {
 #define COUNT_MODE(sym, value, name) +1
 _Static_assert(FWD_N_MODES == 0 MR_MODES(COUNT_MODE) && FWD_N_MODES == MR_MODE_CACHE,
 	"every mode has its operations, but for the last one, which forwards nothing");
+
+void fwd_hold(const struct fwd_env *env, struct pkt *p, uint32_t ref, const uint8_t next_hop[16])
+{
+	struct pkt_note *note = pkt_note(env->b->m[p - env->b->p]);
+
+	p->verdict = PKT_HOLD;
+	p->neigh_ref = ref;
+	note->kind = NOTE_HOLD;
+	note->iface = p->out_iface;
+	note->family = p->family;
+	note->neigh_ref = ref;
+	if (ref == NEIGH_NONE)
+		memcpy(note->next_hop, next_hop, sizeof(note->next_hop));
+}

@@ -91,28 +91,19 @@ static inline enum mr_mode fwd_mode_of(uint8_t mode)
 				    : (enum mr_mode)mode;
 }
 
-/* For modes: completes a packet whose next hop is known by reference; p->family is that of the next hop. The
+/* The packet waits for the next hop's link-layer address: fwd_output() below, when there is none. */
+void fwd_hold(const struct fwd_env *env, struct pkt *p, uint32_t ref, const uint8_t next_hop[16]);
+
+/* For modes: completes packet *p of the burst, whose next hop is known by reference; p->family is that of the next hop. The
  * frame's Ethernet header is at eth; the packet goes out of iface, or to the hold queue of ref, or of next_hop
  * where ref is NEIGH_NONE (NULL where it never is). */
-static __rte_always_inline void fwd_output(const struct fwd_env *env, unsigned i,
+static __rte_always_inline void fwd_output(const struct fwd_env *env, struct pkt *p,
 	struct rte_ether_hdr *eth, uint8_t iface, uint32_t ref, const uint8_t next_hop[16])
 {
-	struct pkt *p = &env->b->p[i];
-
 	p->out_iface = iface;
 	eth->src_addr = env->w->ifaces->of[iface].mac;
-	if (likely(neigh_fill(env->w->neigh, ref, &eth->dst_addr))) {
+	if (likely(neigh_fill(env->w->neigh, ref, &eth->dst_addr)))
 		p->verdict = PKT_TX;
-	} else {
-		struct pkt_note *note = pkt_note(env->b->m[i]);
-
-		p->verdict = PKT_HOLD;
-		p->neigh_ref = ref;
-		note->kind = NOTE_HOLD;
-		note->iface = iface;
-		note->family = p->family;
-		note->neigh_ref = ref;
-		if (ref == NEIGH_NONE)
-			memcpy(note->next_hop, next_hop, sizeof(note->next_hop));
-	}
+	else
+		fwd_hold(env, p, ref, next_hop);
 }

@@ -7,11 +7,14 @@
 
 static void send_batch(const struct fwd_env *env, const struct fwd_batch *batch)
 {
-	for (unsigned k = 0; k < batch->n; k++) {
+	struct burst *const b = env->b;
+	const unsigned n = batch->n;
+
+	for (unsigned k = 0; k < n; k++) {
 		const struct lb_backend *be = batch->backend[k];
 		const unsigned i = batch->sel[k];
 
-		fwd_output(env, i, rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *),
+		fwd_output(env, &b->p[i], rte_pktmbuf_mtod(b->m[i], struct rte_ether_hdr *),
 			be->iface, be->neigh_ref, NULL);
 	}
 }

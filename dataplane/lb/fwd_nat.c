@@ -89,13 +89,13 @@ struct rewrite {
 };
 
 /* False when the time to live has run out; nothing is changed then. */
-static inline bool rewrite_packet(struct rte_mbuf *m, const struct pkt *p, const struct rewrite *r)
+static __rte_always_inline bool rewrite_packet(
+	uint8_t *frame, const struct pkt *p, const struct rewrite *r)
 {
-	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
 	uint8_t *l4 = frame + p->l4_off;
-	rte_be16_t *ports = (rte_be16_t *)(void *)l4; /* first in TCP and in UDP */
+	const uint32_t ports = r->sport | (uint32_t)r->dport << 16; /* first in TCP and in UDP */
 
-	if (p->family == 4) {
+	if (likely(p->family == 4)) {
 		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(void *)(frame + p->l3_off);
 
 		if (unlikely(ip->time_to_live <= 1))
@@ -116,9 +116,8 @@ static inline bool rewrite_packet(struct rte_mbuf *m, const struct pkt *p, const
 	/* the checksum in the first fragment is that of all */
 	if (unlikely(p->flags & PKT_F_LATER))
 		return true;
-	ports[0] = r->sport;
-	ports[1] = r->dport;
-	if (p->proto == MR_PROTO_TCP) {
+	memcpy(l4, &ports, sizeof(ports));
+	if (likely(p->proto == MR_PROTO_TCP)) {
 		struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(void *)l4;
 
 		tcp->cksum = csum_apply(tcp->cksum, r->l4);
@@ -133,10 +132,15 @@ static inline bool rewrite_packet(struct rte_mbuf *m, const struct pkt *p, const
 static inline void send_batch(
 	const struct fwd_env *env, const struct fwd_batch *batch, bool is_full)
 {
-	for (unsigned k = 0; k < batch->n; k++) {
+	struct burst *const b = env->b;
+	const unsigned n = batch->n;
+
+	for (unsigned k = 0; k < n; k++) {
 		const struct lb_backend *be = batch->backend[k];
 		const struct conn *e = batch->conn[k];
 		const unsigned i = batch->sel[k];
+		struct pkt *p = &b->p[i];
+		uint8_t *frame = rte_pktmbuf_mtod(b->m[i], uint8_t *);
 		const struct seen seen = seen_of(e, env->conf, is_full);
 		const struct rewrite r = {.src = seen.ip,
 			.dst = be->ip,
@@ -145,12 +149,11 @@ static inline void send_batch(
 			.l3 = e->fwd_l3,
 			.l4 = e->fwd_l4};
 
-		if (unlikely(!rewrite_packet(env->b->m[i], &env->b->p[i], &r))) {
-			pkt_drop(&env->b->p[i], PKT_DROP_ttl);
-			continue;
-		}
-		fwd_output(env, i, rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *),
-			be->iface, be->neigh_ref, NULL);
+		if (likely(rewrite_packet(frame, p, &r)))
+			fwd_output(env, p, (struct rte_ether_hdr *)(void *)frame, be->iface,
+				be->neigh_ref, NULL);
+		else
+			pkt_drop(p, PKT_DROP_ttl);
 	}
 }
 
@@ -182,30 +185,42 @@ static bool route_client(const struct fwd_env *env, struct conn *e, uint8_t next
 	return true;
 }
 
-/* Completes a packet to the entry's client. */
-static inline void output_to_client(const struct fwd_env *env, struct conn *e, unsigned i)
+/* The rest of the below, where the way to the client is not known. */
+static __rte_noinline void output_by_route(
+	const struct fwd_env *env, struct conn *e, struct pkt *p, struct rte_ether_hdr *eth)
 {
-	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *);
-	struct pkt *p = &env->b->p[i];
 	uint8_t next_hop[16];
 
+	if (route_client(env, e, next_hop))
+		fwd_output(env, p, eth, e->client_iface, e->client_neigh, next_hop);
+	else
+		pkt_drop(p, PKT_DROP_no_route);
+}
+
+/* Completes a packet to the entry's client. */
+static __rte_always_inline void output_to_client(
+	const struct fwd_env *env, struct conn *e, struct pkt *p, struct rte_ether_hdr *eth)
+{
 	if (likely(e->route_gen == env->conf->route_gen
 		    && neigh_fill(env->w->neigh, e->client_neigh, &eth->dst_addr))) {
 		eth->src_addr = env->w->ifaces->of[e->client_iface].mac;
 		p->out_iface = e->client_iface;
 		p->verdict = PKT_TX;
-	} else if (route_client(env, e, next_hop))
-		fwd_output(env, i, eth, e->client_iface, e->client_neigh, next_hop);
-	else
-		pkt_drop(p, PKT_DROP_no_route);
+	} else {
+		output_by_route(env, e, p, eth);
+	}
 }
 
 static void return_batch(const struct fwd_env *env, const struct fwd_batch *batch)
 {
-	for (unsigned k = 0; k < batch->n; k++) {
+	struct burst *const b = env->b;
+	const unsigned n = batch->n;
+
+	for (unsigned k = 0; k < n; k++) {
 		struct conn *e = batch->conn[k];
 		const unsigned i = batch->sel[k];
-		struct pkt *p = &env->b->p[i];
+		struct pkt *p = &b->p[i];
+		uint8_t *frame = rte_pktmbuf_mtod(b->m[i], uint8_t *);
 		const struct rewrite r = {.src = env->conf->services[e->service_idx]->vip,
 			.dst = e->client_ip,
 			.sport = e->vip_port,
@@ -213,11 +228,10 @@ static void return_batch(const struct fwd_env *env, const struct fwd_batch *batc
 			.l3 = (uint32_t)(uint16_t)~e->fwd_l3 + 2 * CSUM_TTL_DELTA,
 			.l4 = (uint16_t)~e->fwd_l4};
 
-		if (unlikely(!rewrite_packet(env->b->m[i], p, &r))) {
+		if (likely(rewrite_packet(frame, p, &r)))
+			output_to_client(env, e, p, (struct rte_ether_hdr *)(void *)frame);
+		else
 			pkt_drop(p, PKT_DROP_ttl);
-			continue;
-		}
-		output_to_client(env, e, i);
 	}
 }
 
@@ -236,8 +250,9 @@ static void send_error(const struct fwd_env *env, unsigned i, const struct conn 
 		.quoted_dport = seen.port};
 
 	if (icmpquote_rewrite(env->b->m[i], &env->b->p[i], q, &to))
-		fwd_output(env, i, rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *),
-			be->iface, be->neigh_ref, NULL);
+		fwd_output(env, &env->b->p[i],
+			rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *), be->iface,
+			be->neigh_ref, NULL);
 	else
 		pkt_drop(&env->b->p[i], PKT_DROP_ttl);
 }
@@ -256,7 +271,8 @@ static void ret_error(
 		.quoted_dport = e->vip_port};
 
 	if (icmpquote_rewrite(env->b->m[i], &env->b->p[i], q, &to))
-		output_to_client(env, e, i);
+		output_to_client(env, e, &env->b->p[i],
+			rte_pktmbuf_mtod(env->b->m[i], struct rte_ether_hdr *));
 	else
 		pkt_drop(&env->b->p[i], PKT_DROP_ttl);
 }

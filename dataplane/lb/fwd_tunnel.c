@@ -42,21 +42,25 @@ struct inner {
 
 #define DONT_FRAGMENT RTE_BE32(RTE_IPV4_HDR_DF_FLAG)
 
-/* opt: made and summed up in registers; reading words back that were just written in pieces would stall. */
+/* opt: made and summed up in registers, and written as they are: reading words back that were just written in pieces would
+ * stall. */
 static inline void write_outer4(uint8_t *at, const struct lb_backend *be, const struct inner *in,
 	uint8_t proto, uint16_t n_bytes)
 {
-	const uint32_t head = 0x45000000u | (uint32_t)in->traffic_class << 16
-		| (uint16_t)(sizeof(struct rte_ipv4_hdr) + n_bytes);
-	const uint32_t life = (uint32_t)OUTER_TTL << 24 | (uint32_t)proto << 16;
-	uint32_t words[5] = {rte_cpu_to_be_32(head), in->fragment, rte_cpu_to_be_32(life)};
-	uint16_t sum;
+	const uint32_t head = rte_cpu_to_be_32(0x45000000u | (uint32_t)in->traffic_class << 16
+		| (uint16_t)(sizeof(struct rte_ipv4_hdr) + n_bytes));
+	const uint32_t life = OUTER_TTL | (uint32_t)proto << 8; /* little-endian, as all of these */
+	uint32_t src, dst, sum;
+	uint64_t words[2];
 
-	memcpy(&words[3], be->tunnel_src, 4);
-	memcpy(&words[4], be->ip, 4);
-	sum = (uint16_t)~csum_fold((uint64_t)words[0] + words[1] + words[2] + words[3] + words[4]);
-	words[2] = rte_cpu_to_be_32(life | rte_be_to_cpu_16(sum));
-	memcpy(at, words, sizeof(words));
+	memcpy(&src, be->tunnel_src, 4);
+	memcpy(&dst, be->ip, 4);
+	sum = (uint16_t)~csum_fold((uint64_t)head + in->fragment + life + src + dst);
+	words[0] = head | (uint64_t)in->fragment << 32;
+	words[1] = life | sum << 16 | (uint64_t)src << 32;
+	memcpy(at, &words[0], 8);
+	memcpy(at + 8, &words[1], 8);
+	memcpy(at + 16, &dst, 4);
 }
 
 static inline void write_outer6(uint8_t *at, const struct lb_backend *be, const struct inner *in,
@@ -108,15 +112,10 @@ static inline void write_gue(uint8_t *at, const struct lb_backend *be, const str
 /* The time to live, one less, and the traffic class. False when it has run out; nothing is changed then. */
 static inline bool pass_on(uint8_t *ip, uint8_t family, struct inner *in)
 {
-	if (family == 4) {
-		struct rte_ipv4_hdr *h = (struct rte_ipv4_hdr *)(void *)ip;
-
-		if (unlikely(h->time_to_live <= 1))
-			return false;
-		h->time_to_live--;
-		h->hdr_checksum = csum_apply_ttl(h->hdr_checksum);
-		in->traffic_class = h->type_of_service;
+	if (likely(family == 4)) {
+		in->traffic_class = ip[1];
 		in->proto = IPPROTO_IPIP;
+		return csum_step_ttl(ip + offsetof(struct rte_ipv4_hdr, time_to_live));
 	} else {
 		struct rte_ipv6_hdr *h = (struct rte_ipv6_hdr *)(void *)ip;
 
@@ -125,16 +124,16 @@ static inline bool pass_on(uint8_t *ip, uint8_t family, struct inner *in)
 		h->hop_limits--;
 		in->traffic_class = (uint8_t)(rte_be_to_cpu_32(h->vtc_flow) >> 20);
 		in->proto = IPPROTO_IPV6;
+		return true;
 	}
-	return true;
 }
 
 /* The bytes in front of the packet. */
-static inline uint32_t outer_bytes(const struct lb_backend *be, unsigned n_gue)
+static inline uint32_t outer_bytes(uint8_t outer_family, unsigned n_gue)
 {
 	return n_gue
-		+ (uint32_t)(be->family == 4 ? sizeof(struct rte_ipv4_hdr)
-					     : sizeof(struct rte_ipv6_hdr));
+		+ (uint32_t)(outer_family == 4 ? sizeof(struct rte_ipv4_hdr)
+					       : sizeof(struct rte_ipv6_hdr));
 }
 
 static inline uint16_t inner_bytes(const struct pkt *p)
@@ -142,39 +141,49 @@ static inline uint16_t inner_bytes(const struct pkt *p)
 	return (uint16_t)(p->l4_off - p->l3_off + p->l4_len);
 }
 
-/* n_gue bytes stand between the outer IP header and the packet: GUE_BYTES, or none. */
-static __rte_always_inline void send_as(const struct fwd_env *env, unsigned i,
-	const struct lb_backend *be, unsigned n_gue, rte_be32_t fragment)
+/* What stands between the Ethernet header and the packet. The last two are constants of each caller. */
+static __rte_always_inline void write_outer(const struct fwd_env *env, uint8_t *at,
+	const struct pkt *p, const struct lb_backend *be, const struct inner *in,
+	unsigned outer_family, unsigned n_gue)
 {
-	const uint32_t n_outer = outer_bytes(be, n_gue);
-	struct rte_mbuf *m = env->b->m[i];
-	struct pkt *p = &env->b->p[i];
-	struct inner in = {.n_bytes = inner_bytes(p), .fragment = fragment};
-	uint8_t *frame, *at;
+	const uint8_t proto = n_gue != 0 ? IPPROTO_UDP : in->proto;
+	const uint16_t n_bytes = (uint16_t)(n_gue + in->n_bytes);
 
-	if (unlikely(!pass_on(rte_pktmbuf_mtod_offset(m, uint8_t *, p->l3_off), p->family, &in))) {
+	if (n_gue != 0)
+		write_gue(at + outer_bytes(outer_family, 0), be, in, entropy_port(p),
+			env->conf->services[p->service_idx]->gue_port);
+	if (outer_family == 4)
+		write_outer4(at, be, in, proto, n_bytes);
+	else
+		write_outer6(at, be, in, proto, n_bytes);
+}
+
+/* n_gue bytes stand between the outer IP header and the packet: GUE_BYTES, or none. outer_family: the backend's. */
+static __rte_always_inline void send_as(const struct fwd_env *env, struct rte_mbuf *m,
+	struct pkt *p, const struct lb_backend *be, uint8_t outer_family, unsigned n_gue,
+	rte_be32_t fragment)
+{
+	const uint32_t n_outer = outer_bytes(outer_family, n_gue);
+	struct inner in = {.n_bytes = inner_bytes(p), .fragment = fragment};
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	struct rte_ether_hdr *eth;
+
+	if (unlikely(!pass_on(frame + p->l3_off, p->family, &in))) {
 		pkt_drop(p, PKT_DROP_ttl);
 		return;
 	}
-	frame = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)n_outer);
-	if (unlikely(frame == NULL)) {
+	if (unlikely(rte_pktmbuf_headroom(m) < n_outer)) {
 		pkt_drop(p, PKT_DROP_no_headroom);
 		return;
 	}
-	at = frame + RTE_ETHER_HDR_LEN;
-	if (n_gue != 0)
-		write_gue(at + n_outer - n_gue, be, &in, entropy_port(p),
-			env->conf->services[p->service_idx]->gue_port);
-	if (be->family == 4)
-		write_outer4(at, be, &in, n_gue ? IPPROTO_UDP : in.proto,
-			(uint16_t)(n_gue + in.n_bytes));
-	else
-		write_outer6(at, be, &in, n_gue ? IPPROTO_UDP : in.proto,
-			(uint16_t)(n_gue + in.n_bytes));
-	((struct rte_ether_hdr *)(void *)frame)->ether_type =
-		be->family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
-	p->family = be->family; /* of what leaves, and so of its next hop */
-	fwd_output(env, i, (struct rte_ether_hdr *)(void *)frame, be->iface, be->neigh_ref, NULL);
+	rte_pktmbuf_prepend(m, (uint16_t)n_outer);
+	frame -= n_outer;
+	write_outer(env, frame + RTE_ETHER_HDR_LEN, p, be, &in, outer_family, n_gue);
+	eth = (struct rte_ether_hdr *)(void *)frame;
+	eth->ether_type =
+		outer_family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	p->family = outer_family; /* of what leaves, and so of its next hop */
+	fwd_output(env, p, eth, be->iface, be->neigh_ref, NULL);
 }
 
 /* Whether nobody can be told that the packet is too long for its path: IPv4 without DF, or IPv6 of no more than every
@@ -193,18 +202,18 @@ static bool cannot_be_told(const struct rte_mbuf *m, const struct pkt *p)
  * in pieces if need be (RFC 2003 3.1, RFC 4213 3.2.2): a forged message must not end flows that cannot adapt to it. The
  * outer header has an identification then: workers have different ones, and each takes the next. */
 static __rte_noinline void send_long(
-	const struct fwd_env *env, unsigned i, const struct lb_backend *be, unsigned n_gue)
+	const struct fwd_env *env, struct pkt *p, const struct lb_backend *be, unsigned n_gue)
 {
-	const uint32_t n_outer = outer_bytes(be, n_gue);
+	const unsigned i = (unsigned)(p - env->b->p);
+	const uint32_t n_outer = outer_bytes(be->family, n_gue);
 	const uint32_t port_mtu = env->w->ifaces->of[be->iface].mtu_bytes;
 	uint32_t room = __atomic_load_n(&be->path_mtu, __ATOMIC_RELAXED) - n_outer;
 	struct worker *w = env->w;
-	const struct pkt *p = &env->b->p[i];
 
 	if (n_outer + inner_bytes(p) <= port_mtu && cannot_be_told(env->b->m[i], p)) {
 		const uint32_t id = w->n_loose++ * w->n_workers + w->id;
 
-		send_as(env, i, be, n_gue, rte_cpu_to_be_32(id << 16));
+		send_as(env, env->b->m[i], p, be, be->family, n_gue, rte_cpu_to_be_32(id << 16));
 		return;
 	}
 	if (p->family == 6 && room < RTE_IPV6_MIN_MTU)
@@ -212,27 +221,43 @@ static __rte_noinline void send_long(
 	toobig_reply(w, env->b, i, (uint16_t)room);
 }
 
-static inline void send_one(
-	const struct fwd_env *env, unsigned i, const struct lb_backend *be, unsigned n_gue)
+static __rte_always_inline void send_one(const struct fwd_env *env, struct rte_mbuf *m,
+	struct pkt *p, const struct lb_backend *be, uint8_t outer_family, unsigned n_gue)
 {
 	const uint32_t mtu = __atomic_load_n(&be->path_mtu, __ATOMIC_RELAXED);
 
-	if (unlikely(outer_bytes(be, n_gue) + inner_bytes(&env->b->p[i]) > mtu))
-		send_long(env, i, be, n_gue);
+	if (unlikely(outer_bytes(outer_family, n_gue) + inner_bytes(p) > mtu))
+		send_long(env, p, be, n_gue);
 	else
-		send_as(env, i, be, n_gue, DONT_FRAGMENT);
+		send_as(env, m, p, be, outer_family, n_gue, DONT_FRAGMENT);
+}
+
+/* opt: what a packet needs by mode and family is not asked of each again */
+static __rte_always_inline void send_batch(
+	const struct fwd_env *env, const struct fwd_batch *batch, unsigned n_gue)
+{
+	struct burst *const b = env->b;
+	const unsigned n = batch->n;
+
+	for (unsigned k = 0; k < n; k++) {
+		const struct lb_backend *be = batch->backend[k];
+		const unsigned i = batch->sel[k];
+
+		if (likely(be->family == 4))
+			send_one(env, b->m[i], &b->p[i], be, 4, n_gue);
+		else
+			send_one(env, b->m[i], &b->p[i], be, 6, n_gue);
+	}
 }
 
 static void send_ipip(const struct fwd_env *env, const struct fwd_batch *batch)
 {
-	for (unsigned k = 0; k < batch->n; k++)
-		send_one(env, batch->sel[k], batch->backend[k], 0);
+	send_batch(env, batch, 0);
 }
 
 static void send_gue(const struct fwd_env *env, const struct fwd_batch *batch)
 {
-	for (unsigned k = 0; k < batch->n; k++)
-		send_one(env, batch->sel[k], batch->backend[k], GUE_BYTES);
+	send_batch(env, batch, GUE_BYTES);
 }
 
 const struct fwd_ops fwd_tunnel_ipip_ops = {.send = send_ipip};

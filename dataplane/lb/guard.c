@@ -98,6 +98,7 @@ void guard_police(struct call *x, struct flows *f)
 			}
 			if (!rate_spend(bucket, limit)) {
 				pkt_drop(p, PKT_DROP_service_packets);
+				add(&x->lw->services[idx].drops, 1);
 				continue;
 			}
 		}

@@ -180,21 +180,19 @@ void natport_put(struct natport *np, unsigned slot, uint8_t proto, uint16_t port
 	__atomic_store_n(&b->n_free, b->n_free + 1, __ATOMIC_RELAXED);
 }
 
-uint32_t natport_find(const struct natport *np, unsigned slot, uint8_t proto, uint16_t port)
+const uint32_t *natport_at(const struct natport *np, unsigned slot, uint8_t proto, uint16_t port)
 {
+	static const uint32_t nobody = CONN_NONE;
 	const uint32_t i = port - np->first;
 
-	if (slot >= np->n_slots || i >= np->n_ports)
-		return CONN_NONE;
-	return np->blocks[slot][proto == MR_PROTO_UDP].owner[i];
+	if (unlikely(slot >= np->n_slots || i >= np->n_ports))
+		return &nobody;
+	return &np->blocks[slot][proto == MR_PROTO_UDP].owner[i];
 }
 
-void natport_prefetch(const struct natport *np, unsigned slot, uint8_t proto, uint16_t port)
+uint32_t natport_find(const struct natport *np, unsigned slot, uint8_t proto, uint16_t port)
 {
-	const uint32_t i = port - np->first;
-
-	if (slot < np->n_slots && i < np->n_ports)
-		rte_prefetch0(&np->blocks[slot][proto == MR_PROTO_UDP].owner[i]);
+	return *natport_at(np, slot, proto, port);
 }
 
 uint32_t natport_used(const struct natport *np, unsigned slot)

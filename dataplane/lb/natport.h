@@ -65,7 +65,8 @@ void natport_put(struct natport *np, unsigned slot, uint8_t proto, uint16_t port
 
 /* Connection of a port, or CONN_NONE. Ports of other workers and free ports: CONN_NONE. */
 uint32_t natport_find(const struct natport *np, unsigned slot, uint8_t proto, uint16_t port);
-void natport_prefetch(const struct natport *np, unsigned slot, uint8_t proto, uint16_t port);
+/* Hot. Where that is read: to be prefetched. */
+const uint32_t *natport_at(const struct natport *np, unsigned slot, uint8_t proto, uint16_t port);
 
 /* Ports in use on a slot, both protocols. Any thread; a moment's view (relaxed). */
 uint32_t natport_used(const struct natport *np, unsigned slot);

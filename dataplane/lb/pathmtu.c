@@ -352,7 +352,6 @@ static bool read_inner(const struct pathmtu *pm, const struct rte_mbuf *m,
 	const struct lb_conf *c = lb_conf_of(running);
 	const uint32_t end = msg->p.l4_off + msg->p.l4_len;
 	struct pkt around = {0}; /* as if the inner packet were what the message quotes */
-	static const uint8_t first[] = {0};
 	struct icmpquote q;
 	uint32_t at;
 
@@ -371,7 +370,7 @@ static bool read_inner(const struct pathmtu *pm, const struct rte_mbuf *m,
 		.l4_off = (uint16_t)at}; /* until the frame begins there */
 	memcpy(client->src, q.src, sizeof(client->src));
 	memcpy(client->dst, q.dst, sizeof(client->dst));
-	vip_find_bulk(c->vips, client, first, 1);
+	vip_find_bulk(c->vips, client, 1);
 	return client->service_idx != VIP_NONE
 		&& find_tunnel(pm, c, &msg->q, client->service_idx) != NONE
 		&& !parse_is_bad_source(client)

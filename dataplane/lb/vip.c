@@ -68,7 +68,7 @@ static inline uint32_t place4(const struct vip_table *t, uint64_t key)
 {
 	uint32_t at = (uint32_t)keyhash_word(key) & t->mask4;
 
-	while (t->v4[at].tail != 0 && t->v4[at].tail != key)
+	while (t->v4[at].tail != key && t->v4[at].tail != 0)
 		at = (at + 1) & t->mask4;
 	return at;
 }
@@ -82,14 +82,21 @@ static inline uint32_t place6(const struct vip_table *t, const struct key6 *key)
 	return at;
 }
 
-static inline uint32_t find4(const struct vip_table *t, const uint8_t *ip, uint64_t tail)
+static inline uint32_t find4(
+	const struct slot4 *slots, uint32_t mask, const uint8_t *ip, uint64_t tail)
 {
-	const struct slot4 *s = &t->v4[place4(t, key4_of(ip, tail))];
+	const uint64_t key = key4_of(ip, tail);
+	uint32_t at = (uint32_t)keyhash_word(key) & mask;
 
-	return s->tail != 0 ? s->service_idx : VIP_NONE;
+	while (unlikely(slots[at].tail != key)) {
+		if (slots[at].tail == 0)
+			return VIP_NONE;
+		at = (at + 1) & mask;
+	}
+	return slots[at].service_idx;
 }
 
-static inline uint32_t find6(const struct vip_table *t, const uint8_t *ip, uint64_t tail)
+static __rte_noinline uint32_t find6(const struct vip_table *t, const uint8_t *ip, uint64_t tail)
 {
 	struct key6 key = {.tail = tail};
 	const struct slot6 *s;
@@ -178,20 +185,25 @@ void vip_table_destroy(struct vip_table **t)
 }
 
 /* One pass: a packet's slot does not depend on another's, so their misses overlap without being asked for. */
-void vip_find_bulk(const struct vip_table *t, struct pkt *p, const uint8_t *sel, unsigned n)
+void vip_find_bulk(const struct vip_table *t, struct pkt *p, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		struct pkt *x = &p[sel[i]];
-		const uint64_t tail = tail_of(x->family, x->proto, x->dport);
+	const struct slot4 *const v4 = t->v4;
+	const uint32_t mask4 = t->mask4;
 
-		x->service_idx =
-			likely(x->family == 4) ? find4(t, x->dst, tail) : find6(t, x->dst, tail);
+	for (unsigned i = 0; i < n; i++) {
+		/* tail_of(family, proto, dport), which stand behind one another */
+		const uint64_t tail = pkt_ports(&p[i]) >> 16 << 32;
+
+		if (unlikely(p[i].verdict != PKT_UNSEEN))
+			continue;
+		p[i].service_idx = likely(p[i].family == 4) ? find4(v4, mask4, p[i].dst, tail)
+							    : find6(t, p[i].dst, tail);
 	}
 }
 
 static inline uint32_t find_source(const struct vip_table *t, const struct pkt *p, uint64_t tail)
 {
-	return p->family == 4 ? find4(t, p->src, tail) : find6(t, p->src, tail);
+	return p->family == 4 ? find4(t->v4, t->mask4, p->src, tail) : find6(t, p->src, tail);
 }
 
 uint32_t vip_find_source(const struct vip_table *t, const struct pkt *p)

@@ -22,8 +22,8 @@ struct vip_entry {
 int vip_table_create(struct vip_table **out, const struct vip_entry *e, unsigned n);
 void vip_table_destroy(struct vip_table **t);
 
-/* Hot. For the packets whose indices are sel[0..n): sets p[].service_idx, VIP_NONE when not ours. */
-void vip_find_bulk(const struct vip_table *t, struct pkt *p, const uint8_t *sel, unsigned n);
+/* Hot. For those of p[0..n) that are PKT_UNSEEN: sets service_idx, VIP_NONE when not ours. */
+void vip_find_bulk(const struct vip_table *t, struct pkt *p, unsigned n);
 
 /* Hot. Service of where the packet comes from, VIP_NONE when there is none. */
 uint32_t vip_find_source(const struct vip_table *t, const struct pkt *p);

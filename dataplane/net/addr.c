@@ -58,16 +58,13 @@ __rte_format_printf(3, 4) static int refuse(
 }
 
 /* Slot of the address, or the empty one where it belongs. */
-static struct local *slot_of(const struct addr_conf *c, uint8_t family, const uint8_t *ip)
+static inline struct local *slot_of(const struct addr_conf *c, uint8_t family, const uint8_t *ip)
 {
-	struct {
-		uint8_t ip[16];
-		uint8_t family[8];
-	} key = {.family = {family}};
+	uint64_t half[2];
 	uint32_t i;
 
-	memcpy(key.ip, ip, 16);
-	i = (uint32_t)keyhash(&key, sizeof(key)) & c->mask;
+	memcpy(half, ip, sizeof(half));
+	i = (uint32_t)keyhash_word(half[0] ^ half[1] * 0x9e3779b97f4a7c15u) & c->mask;
 	while (c->table[i].family != 0
 		&& (c->table[i].family != family || memcmp(c->table[i].ip, ip, 16) != 0))
 		i = (i + 1) & c->mask;

@@ -88,15 +88,20 @@ static inline bool neigh_fill(const struct neigh_table *t, uint32_t ref, struct 
 {
 	const uint32_t idx = ref & 0xffffff;
 	uint64_t word;
-	uint8_t state;
+	uint32_t low;
+	uint16_t high;
 
+	_Static_assert(MR_NEIGH_STALE == MR_NEIGH_REACHABLE + 1, "one bit apart");
 	if (ref == NEIGH_NONE)
 		return false;
-	word = neigh_word(t, ref);
-	state = (uint8_t)(word >> 56);
-	if (state != MR_NEIGH_REACHABLE && state != MR_NEIGH_STALE)
+	word = __atomic_load_n(&t->slots[idx].word, __ATOMIC_RELAXED);
+	/* opt: the age that it has, and a state of the two, at once */
+	if (((uint32_t)(word >> 48) - (MR_NEIGH_REACHABLE << 8 | ref >> 24)) & ~0x100u)
 		return false;
-	memcpy(dst, &word, 6); /* little-endian: the low six bytes are the address */
+	low = (uint32_t)word; /* little-endian: the low six bytes are the address */
+	high = (uint16_t)(word >> 32);
+	memcpy(dst->addr_bytes, &low, 4);
+	memcpy(dst->addr_bytes + 4, &high, 2);
 	if (__atomic_load_n(&t->used[idx], __ATOMIC_RELAXED) == 0)
 		__atomic_store_n(&t->used[idx], 1, __ATOMIC_RELAXED);
 	return true;

@@ -315,58 +315,100 @@ static inline uint64_t load64(const uint8_t *p)
 static inline bool is_plain_l4(uint8_t proto, const uint8_t *l4, uint32_t len)
 {
 	if (likely(proto == IPPROTO_TCP)) {
-		const uint32_t header = l4[12] >> 2 & 0x3c;
+		const uint32_t header = l4[12] >> 2 & 0x3c, least = sizeof(struct rte_tcp_hdr);
 
-		return header >= sizeof(struct rte_tcp_hdr) && header <= len;
+		return header - least <= len - least; /* not less, not more */
 	}
 	return proto == IPPROTO_UDP && load16(l4 + 4) >= sizeof(struct rte_udp_hdr)
 		&& load16(l4 + 4) <= len;
 }
 
-/* What is the same in both families. */
-static inline void fill_plain(struct pkt *p, uint8_t family, uint8_t proto, const uint8_t *l4)
+static inline void store64(void *p, uint64_t v)
 {
-	p->family = family;
-	p->proto = proto;
-	p->tcp_flags = proto == IPPROTO_TCP ? l4[13] : 0;
-	p->l3_off = RTE_ETHER_HDR_LEN;
-	memcpy(&p->sport, l4, 4);
+	memcpy(p, &v, sizeof(v));
 }
 
-/* The sum of a right header is a multiple of 0xffff, and no header's is 0. */
+#define HEAD(field) (8 * offsetof(struct pkt, field))
+
+/* The first word of all packets of a burst: PKT_UNSEEN, where it came in, where its network header is. */
+static inline uint64_t head_of(uint8_t in_iface)
+{
+	return (uint64_t)RTE_ETHER_HDR_LEN << HEAD(l3_off) | (uint64_t)in_iface << HEAD(in_iface);
+}
+
+/* All but the addresses. opt: written as words, since what most packets have in them is the same. family: a constant of each
+ * caller. */
+static __rte_always_inline void fill_plain(struct pkt *p, uint8_t family, uint8_t proto,
+	const uint8_t *l4, uint32_t l4_len, uint64_t head)
+{
+	const uint64_t tcp_flags = likely(proto == IPPROTO_TCP) ? l4[13] : 0;
+	const uint64_t ether_type =
+		family == 4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	const uint64_t l3_len =
+		family == 4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
+
+	store64(p, head | tcp_flags << HEAD(tcp_flags));
+	store64((uint8_t *)p + 8,
+		(RTE_ETHER_HDR_LEN + l3_len) << (HEAD(l4_off) - 64)
+			| (uint64_t)l4_len << (HEAD(l4_len) - 64)
+			| ether_type << (HEAD(ether_type) - 64));
+	store64((uint8_t *)p + 16,
+		load32(l4) | (uint64_t)proto << (HEAD(proto) - 128)
+			| (uint64_t)family << (HEAD(family) - 128));
+	store64((uint8_t *)p + 24, 0); /* service_idx, neigh_ref */
+}
+_Static_assert(offsetof(struct pkt, l3_off) < 8 && offsetof(struct pkt, tcp_flags) < 8
+		&& offsetof(struct pkt, in_iface) < 8,
+	"first word");
+_Static_assert(offsetof(struct pkt, l4_off) == 8 && offsetof(struct pkt, l4_len) == 10
+		&& offsetof(struct pkt, ether_type) == 14,
+	"second word");
+_Static_assert(offsetof(struct pkt, sport) == 16 && offsetof(struct pkt, service_idx) == 24
+		&& offsetof(struct pkt, src) == 32 && offsetof(struct pkt, dst) == 48,
+	"the others");
+
+/* The sum of a right header is a multiple of 0xffff, and no header's is 0. 2^64 is 1 in such sums, and the last word is below
+ * 2^32, so that what it carries leaves room for the first one's. */
 static inline bool is_sum_right20(const uint8_t *ip)
 {
-	const uint64_t sum = (uint64_t)load32(ip) + load32(ip + 4) + load32(ip + 8)
-		+ load32(ip + 12) + load32(ip + 16);
+	const uint64_t first = load64(ip);
+	uint64_t sum = first + load64(ip + 8), carry = sum < first;
 
-	return sum % 0xffff == 0;
+	sum += load32(ip + 16) + carry;
+	carry = sum < load32(ip + 16) + carry;
+	return (sum + carry) % 0xffff == 0;
+}
+
+/* An IPv4 address, zeros behind it. */
+static inline void fill_address4(uint8_t to[16], const uint8_t *ip)
+{
+	const uint64_t words[2] = {load32(ip), 0};
+
+	memcpy(to, words, sizeof(words));
 }
 
 /* IPv4 without options, TCP or UDP, all of it there. */
-static inline uint32_t parse_plain4(struct pkt *p, const uint8_t *f, uint32_t len, bool is_verified)
+static inline uint32_t parse_plain4(
+	struct pkt *p, const uint8_t *f, uint32_t len, bool is_verified, uint64_t head)
 {
 	const uint8_t *ip = f + RTE_ETHER_HDR_LEN, *l4 = ip + sizeof(struct rte_ipv4_hdr);
 	const uint32_t total = load16(ip + 2),
 		       l4_len = total - (uint32_t)sizeof(struct rte_ipv4_hdr);
 
-	if (total > len - RTE_ETHER_HDR_LEN
-		|| total < sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_tcp_hdr)
-		|| (load16(ip + 6) & 0x3fff) != 0 || !is_plain_l4(ip[9], l4, l4_len)
+	/* not less than both headers, not more than there is */
+	if (total + RTE_ETHER_HDR_LEN - PLAIN_BYTES > len - PLAIN_BYTES
+		|| (load32(ip + 4) & RTE_BE32(0x3fff)) != 0 || !is_plain_l4(ip[9], l4, l4_len)
 		|| (uint8_t)(ip[12] - 1) >= 223 || ip[12] == 127
 		|| (!is_verified && !is_sum_right20(ip)))
 		return 0;
-	memset(p, 0, sizeof(*p));
-	p->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
-	p->l4_off = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr);
-	p->l4_len = (uint16_t)l4_len;
-	memcpy(p->src, ip + 12, 4);
-	memcpy(p->dst, ip + 16, 4);
-	fill_plain(p, 4, ip[9], l4);
+	fill_plain(p, 4, ip[9], l4, l4_len, head);
+	fill_address4(p->src, ip + 12);
+	fill_address4(p->dst, ip + 16);
 	return RTE_ETHER_HDR_LEN + total;
 }
 
 /* The same for IPv6 without extension headers. Sources in ::/64 may be such that are refused. */
-static inline uint32_t parse_plain6(struct pkt *p, const uint8_t *f, uint32_t len)
+static inline uint32_t parse_plain6(struct pkt *p, const uint8_t *f, uint32_t len, uint64_t head)
 {
 	const uint8_t *ip = f + RTE_ETHER_HDR_LEN, *l4 = ip + sizeof(struct rte_ipv6_hdr);
 	const uint32_t l4_len = load16(ip + 4);
@@ -375,26 +417,22 @@ static inline uint32_t parse_plain6(struct pkt *p, const uint8_t *f, uint32_t le
 		|| l4_len < sizeof(struct rte_tcp_hdr) || !is_plain_l4(ip[6], l4, l4_len)
 		|| ip[8] == 0xff || load64(ip + 8) == 0)
 		return 0;
-	memset(p, 0, sizeof(*p));
-	p->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV6);
-	p->l4_off = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv6_hdr);
-	p->l4_len = (uint16_t)l4_len;
+	fill_plain(p, 6, ip[6], l4, l4_len, head);
 	memcpy(p->src, ip + 8, 32); /* and dst */
-	fill_plain(p, 6, ip[6], l4);
 	return RTE_ETHER_HDR_LEN + (uint32_t)sizeof(struct rte_ipv6_hdr) + l4_len;
 }
 
 /* opt: what most packets are, with the checks of parse_one() in fewer steps. 0: it is not, *p is as it was, and
  * parse_one() says what it is. mac: six bytes of address, two of 0. */
-static inline uint32_t parse_plain(
-	struct pkt *p, const uint8_t *f, uint32_t len, uint64_t mac, bool is_verified)
+static inline uint32_t parse_plain(struct pkt *p, const uint8_t *f, uint32_t len, uint64_t mac,
+	bool is_verified, uint64_t head)
 {
 	if (len < PLAIN_BYTES || (load64(f) & MAC_MASK) != mac)
 		return 0;
 	if ((load32(f + 12) & RTE_BE32(0xffffff00)) == RTE_BE32(0x08004500))
-		return parse_plain4(p, f, len, is_verified);
+		return parse_plain4(p, f, len, is_verified, head);
 	if ((load32(f + 12) & RTE_BE32(0xfffff000)) == RTE_BE32(0x86dd6000) && len >= PLAIN6_BYTES)
-		return parse_plain6(p, f, len);
+		return parse_plain6(p, f, len, head);
 	return 0;
 }
 
@@ -409,21 +447,24 @@ static inline uint64_t mac_word(const struct rte_ether_addr *mac)
 
 void parse_burst(struct burst *b, const struct rte_ether_addr *mac, uint8_t in_iface)
 {
-	const uint64_t word = mac_word(mac);
+	const uint64_t word = mac_word(mac), head = head_of(in_iface);
+	const unsigned n_packets = b->n;
 
-	for (unsigned i = 0; i < b->n; i++)
+	BURST_UNROLL
+	for (unsigned i = 0; i < n_packets; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(b->m[i], void *));
-	for (unsigned i = 0; i < b->n; i++) {
+	for (unsigned i = 0; i < n_packets; i++) {
 		struct rte_mbuf *m = b->m[i];
 		const uint8_t *f = rte_pktmbuf_mtod(m, const uint8_t *);
 		const bool is_verified =
 			(m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-		uint32_t n = parse_plain(&b->p[i], f, m->data_len, word, is_verified);
+		uint32_t n = parse_plain(&b->p[i], f, m->data_len, word, is_verified, head);
 
-		if (unlikely(n == 0))
+		if (unlikely(n == 0)) {
 			n = parse_one(&b->p[i], f, m->data_len, mac, is_verified);
-		b->p[i].in_iface = in_iface;
-		if (unlikely(n != 0 && n < m->pkt_len && m->nb_segs == 1))
+			b->p[i].in_iface = in_iface;
+		}
+		if (unlikely(n != m->pkt_len) && n != 0 && n < m->pkt_len && m->nb_segs == 1)
 			rte_pktmbuf_trim(m, (uint16_t)(m->pkt_len - n));
 	}
 }

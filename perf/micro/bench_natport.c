@@ -94,13 +94,14 @@ static unsigned find(void *ctx)
 	uint32_t n_none = 0;
 
 	for (unsigned i = 0; i < N_LOOKUPS; i += SHIM_BURST) {
-		const uint32_t *at = &x->lookups[i];
+		const uint32_t *at = &x->lookups[i], *owner[SHIM_BURST];
 
+		for (unsigned k = 0; k < SHIM_BURST; k++) {
+			owner[k] = natport_at(x->ports, at[k] >> 16, MR_PROTO_TCP, (uint16_t)at[k]);
+			rte_prefetch0(owner[k]);
+		}
 		for (unsigned k = 0; k < SHIM_BURST; k++)
-			natport_prefetch(x->ports, at[k] >> 16, MR_PROTO_TCP, (uint16_t)at[k]);
-		for (unsigned k = 0; k < SHIM_BURST; k++)
-			n_none += natport_find(x->ports, at[k] >> 16, MR_PROTO_TCP, (uint16_t)at[k])
-				== CONN_NONE;
+			n_none += *owner[k] == CONN_NONE;
 	}
 	return n_none == 0 ? N_LOOKUPS : 0;
 }

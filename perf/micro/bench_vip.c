@@ -78,13 +78,10 @@ static void *up(const struct bench_case *c)
 
 static unsigned find(void *ctx)
 {
-	uint8_t sel[SHIM_BURST];
 	struct vip *x = ctx;
 
-	for (unsigned i = 0; i < SHIM_BURST; i++)
-		sel[i] = (uint8_t)i;
 	for (unsigned i = 0; i < N_PACKETS; i += SHIM_BURST)
-		vip_find_bulk(x->table, &x->p[i], sel, SHIM_BURST);
+		vip_find_bulk(x->table, &x->p[i], SHIM_BURST);
 	for (unsigned i = 0; i < N_PACKETS; i += 512) {
 		if (x->p[i].service_idx == VIP_NONE)
 			return 0;

@@ -210,9 +210,21 @@ static void pseudo_header_is_part_of_the_sum(void **state)
 static void time_to_live_has_a_shorter_way(void **state)
 {
 	(void)state;
-	for (uint32_t field = 0; field <= 0xffff; field++)
-		assert_int_equal(csum_apply_ttl((uint16_t)field),
-			csum_apply((uint16_t)field, CSUM_TTL_DELTA));
+	for (uint32_t field = 0; field <= 0xffff; field++) {
+		const uint8_t ttl = (uint8_t)(field % 253 + 2), proto = (uint8_t)(field >> 3);
+		uint8_t ip[4] = {ttl, proto}, out[4] = {1, proto};
+		uint16_t sum = (uint16_t)field;
+
+		memcpy(ip + 2, &sum, 2);
+		assert_true(csum_step_ttl(ip));
+		assert_int_equal(ip[0], ttl - 1);
+		assert_int_equal(ip[1], proto);
+		memcpy(&sum, ip + 2, 2);
+		assert_int_equal(sum, csum_apply((uint16_t)field, CSUM_TTL_DELTA));
+		out[0] = (uint8_t)(field & 1);
+		assert_false(csum_step_ttl(out));
+		assert_int_equal(out[0], field & 1);
+	}
 }
 
 int main(void)

@@ -447,18 +447,15 @@ void fix_expect(struct rte_mbuf *m, const struct fix_frame *want)
 void fix_run(struct fix *f, unsigned iface, struct rte_mbuf **m, unsigned n)
 {
 	struct burst *b = &f->w->burst;
-	uint8_t all[BURST_MAX], lb[BURST_MAX], ret[BURST_MAX];
-	unsigned n_lb = 0, n_ret = 0;
 
 	b->n = (uint16_t)n;
 	b->in_iface = (uint8_t)iface;
 	for (unsigned i = 0; i < n; i++) {
 		b->m[i] = m[i];
 		memcpy(rte_pktmbuf_mtod(m[i], void *), &f->ifaces.of[iface].mac, 6);
-		all[i] = (uint8_t)i;
 	}
 	parse_burst(b, &f->ifaces.of[iface].mac, (uint8_t)iface);
-	vip_find_bulk(f->conf->vips, b->p, all, n);
+	vip_find_bulk(f->conf->vips, b->p, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct pkt *p = &b->p[i];
 		uint8_t own;
@@ -466,12 +463,12 @@ void fix_run(struct fix *f, unsigned iface, struct rte_mbuf **m, unsigned n)
 		if (p->verdict != PKT_UNSEEN)
 			continue;
 		if (p->service_idx != VIP_NONE)
-			lb[n_lb++] = (uint8_t)i;
+			p->verdict = PKT_LB;
 		else if (addr_find(f->addrs, p->family, p->dst, &p->snat_slot, &own) == ADDR_SNAT)
-			ret[n_ret++] = (uint8_t)i;
+			p->verdict = PKT_RETURN;
 	}
-	lb_balance(f->w, f->conf, f->addrs, b, lb, n_lb);
-	lb_return(f->w, f->conf, f->addrs, b, ret, n_ret);
+	lb_balance(f->w, f->conf, f->addrs, b);
+	lb_return(f->w, f->conf, f->addrs, b);
 }
 
 int fix_one(struct fix *f, unsigned iface, const struct fix_frame *frame, struct rte_mbuf **out)

@@ -93,7 +93,6 @@ static void vips_are_found_by_address_port_and_protocol(void **state)
 	struct vip_entry e[300];
 	struct vip_table *t = NULL;
 	struct pkt p[4];
-	const uint8_t sel[4] = {0, 1, 2, 3};
 
 	(void)state;
 	memset(e, 0, sizeof(e));
@@ -117,7 +116,7 @@ static void vips_are_found_by_address_port_and_protocol(void **state)
 		p[1].dport = rte_cpu_to_be_16(79);
 		p[2].proto = 1;
 		p[3].dst[e[i].ip.family == 4 ? 2 : 15] = 9;
-		vip_find_bulk(t, p, sel, 4);
+		vip_find_bulk(t, p, 4);
 		assert_int_equal(p[0].service_idx, i);
 		for (unsigned k = 1; k < 4; k++)
 			assert_int_equal(p[k].service_idx, VIP_NONE);

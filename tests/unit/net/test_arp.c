@@ -175,7 +175,7 @@ static void who_asks_from_another_mac_is_noticed(void **state)
 		BROADCAST " 0001 0800 06 04 0001 0200000000bb c0000209 000000000000 c0000263";
 	struct net *n = *state;
 	struct neigh_key k = {.family = 4, .iface = NET_WAN, .ip = {192, 0, 2, 9}};
-	struct rte_ether_addr mac;
+	struct rte_ether_addr mac = {0};
 	uint32_t ref;
 
 	ask(n, to_us, PKT_TX, false); /* nobody has asked for it */
