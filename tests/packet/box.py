@@ -103,7 +103,14 @@ class Box:
 
     def denied(self):
         """New flows that the lists of each service refused: name → how many."""
-        self.say("denied")
+        return self.by_service("denied")
+
+    def refused(self):
+        """Packets that each service dropped: name → how many."""
+        return self.by_service("refused")
+
+    def by_service(self, question):
+        self.say(question)
         found = {}
         while (line := self.hear()) != "end":
             name, n = line.split(" ")

@@ -14,6 +14,7 @@
  *     counters                  → counter NAME VALUE (those not 0) … then balanced | unbalanced
  *     outcomes                  → NAME OPENED FAILED of each backend … then end
  *     denied                    → NAME FLOWS of each service, that its lists refused … then end
+ *     refused                   → NAME PACKETS of each service, that it dropped … then end
  *     conns                     → conn STATE BACKEND-ADDRESS PORT … then end
  *     explain PROTO CLIENT PORT VIP PORT SEGMENT   → explain NAME=VALUE … (fields of mr_explain_row, numbers
  *                               as they are); dies when it has changed anything
@@ -273,7 +274,8 @@ static void outcomes(struct harness *h)
 	printf("end\n");
 }
 
-static void denied(struct harness *h)
+static void print_by_service(
+	struct harness *h, uint64_t (*count)(const struct lb_worker *lw, uint32_t service_idx))
 {
 	const struct lb_conf *lb = lb_conf_of(snapshot_get());
 
@@ -281,7 +283,7 @@ static void denied(struct harness *h)
 		uint64_t n = 0;
 
 		for (unsigned w = 0; w < h->n_workers; w++)
-			n += lb_worker_service_acl_drops(h->workers[w]->lb, i);
+			n += count(h->workers[w]->lb, i);
 		if (lb->services[i] != NULL)
 			printf("%s %" PRIu64 "\n", lb->services[i]->spec.name, n);
 	}
@@ -528,7 +530,9 @@ int main(int argc, char **argv)
 		else if (strcmp(line, "outcomes") == 0)
 			outcomes(&h);
 		else if (strcmp(line, "denied") == 0)
-			denied(&h);
+			print_by_service(&h, lb_worker_service_acl_drops);
+		else if (strcmp(line, "refused") == 0)
+			print_by_service(&h, lb_worker_service_drops);
 		else if (strcmp(line, "capture") == 0)
 			capture(&h, args);
 		else if (strcmp(line, "trace") == 0)

@@ -223,6 +223,7 @@ class PacketRate(Guard):
         self.assertEqual(self.open(2000, 8), 3)
         self.assertEqual(self.flow(30), 0)
         self.assertEqual(self.dropped("service_packets"), 21 + 5 + 30)
+        self.assertEqual(sum(self.box.refused().values()), 21 + 5 + 30)
         self.box.time(5000)
         self.assertEqual(self.flow(30), 10)
         self.assertEqual(sum(self.loads().values()), 4)
