@@ -79,7 +79,7 @@ static void input(void *ctx, struct genrun *r, struct rte_mbuf *const *m, unsign
 			|| !genframe_read(rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len, &s))
 			continue;
 		flow = genframe_flow_of(&c->frame, &s);
-		if (flow >= 1ull << c->client_bits) /* no socket of this thread's */
+		if (flow >> c->client_bits != 0) /* no socket of this thread's */
 			continue;
 		seen->taken |= 1ull << i;
 		on_answer(c, r, &s, flow, m[i]->pkt_len);

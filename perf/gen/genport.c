@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <unistd.h>
 
+#define GONE_US 100000u
 #define SPREAD_BY (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP)
 
 int genport_check(const char *device)
@@ -92,6 +94,21 @@ static int check_queues(const struct genport *p, const struct rte_eth_dev_info *
 	return -EINVAL;
 }
 
+/* The file by which a client of memif comes. */
+static void find_socket(struct genport *p, const char *device)
+{
+	char role[16], is_abstract[8];
+
+	if (strncmp(p->name, "net_memif", 9) == 0
+		&& opt_device_arg(device, "role", role, sizeof(role)) != NULL
+		&& strcmp(role, "server") == 0
+		&& opt_device_arg(device, "socket-abstract", is_abstract, sizeof(is_abstract))
+			!= NULL
+		&& strcmp(is_abstract, "no") == 0
+		&& opt_device_arg(device, "socket", p->listens, sizeof(p->listens)) == NULL)
+		p->listens[0] = '\0';
+}
+
 static int start(const struct genport *p, const struct genport_params *params,
 	const struct rte_eth_dev_info *info)
 {
@@ -151,6 +168,7 @@ int genport_open(struct genport *out, const struct genport_params *params)
 	get_mac(&p);
 	/* where it can: frames to backends that share the port's wire have other addresses */
 	rte_eth_promiscuous_enable(p.id);
+	find_socket(&p, params->device);
 	p.is_open = true;
 	*out = p;
 	return 0;
@@ -160,7 +178,13 @@ void genport_close(struct genport *p)
 {
 	if (!p->is_open)
 		return;
+	/* a client comes back as soon as it is let go */
+	if (p->listens[0] != '\0')
+		unlink(p->listens);
 	rte_eth_dev_stop(p->id);
+	/* the driver (22.11) leaves the end of a connection to EAL's interrupt thread, which needs memory that goes with EAL */
+	if (p->listens[0] != '\0')
+		usleep(GONE_US);
 	rte_eth_dev_close(p->id);
 	p->is_open = false;
 }

@@ -16,6 +16,7 @@ struct genport {
 	bool is_open;
 	bool is_memory; /* shared memory: room on it is what the other side has read */
 	char name[64], driver[32];
+	char listens[128]; /* memif's socket, of a server, where it is a file; "": none */
 	struct rte_ether_addr mac;
 };
 
