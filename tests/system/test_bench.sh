@@ -51,6 +51,34 @@ refuses "no options" 2 "the first word says what to do"
 refuses "no such device" 1 "no interface nope0 here" flood --port net_af_packet0,iface=nope0 --target 10.1.0.80:80 --client 10.1.128.0/24 --rate 100
 refuses "a rate that is none" 2 "--rate fast" flood --port net_ring0 --rate fast
 
+say "several CPUs"
+mapfile -t cpus < <(taskset -pc $$ | sed 's/.*: //' | tr , '\n' | awk -F - '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
+ring=(flood --port net_ring0 --target 10.1.0.80:80 --target-mac 02:00:00:00:00:01 --client 10.1.128.0/24 --rate 1000 --seconds 0.5 --warm-up 0.1 --flows 200)
+refuses "a CPU given twice" 2 "is there twice" "${ring[@]}" --cpu "${cpus[0]},${cpus[0]}"
+refuses "a CPU that is not there" 1 "is not there, is offline" "${ring[@]}" --cpu 1023
+if [ ${#cpus[@]} -ge 2 ]; then
+	two=${cpus[0]},${cpus[1]}
+	refuses "more CPUs than queues" 1 "has at most 1 queues to send" "${ring[@]}" --port net_af_packet0,iface=lo --cpu "$two"
+	refuses "more CPUs than queues that were asked for" 2 "at least 2" "${ring[@]}" --cpu "$two" --queues 1
+	refuses "more CPUs than clients" 1 "needs one of its own" cache-udp "${ring[@]:1}" --flows 2 --client 10.1.128.7/32 --cpu "$two"
+	measures "two of them" "${ring[@]}" --cpu "$two"
+	expect "all came back, by the queue of the thread that had sent it" \
+		test "$(doc '(t := a["trials"][0]["counts"])["received"] == 500 and t["handed"] == 0 and a["config"]["threads"] == 2')" = True
+	"$(dirname "$0")/../../perf/line/run.sh" "$T_BUILD" --quick --generators 2 --json "$T_DIR" dsr-l2-hit full-nat-hit cache-get cache-tcp tcp-open >"$T_DIR/line" 2>&1 || {
+		cat "$T_DIR/line" >&2
+		fail "two of them and a dataplane with one worker, whose one queue has the answers of both"
+	}
+	for name in dsr-l2-hit full-nat-hit cache-get cache-tcp tcp-open; do
+		mv "$T_DIR/$name.json" "$T_DIR/doc"
+		doc '"%s: " % sys.argv[1] + ", ".join("%s %d" % i for i in a["trials"][0]["counts"].items() if i[1])' "$name"
+		expect "$name by two threads: what was asked for was sent, and each answer counted once" test "$(doc 'all(
+			(n := t["counts"])["offered"] >= n["received"] == sum(b for _, b in t["latency_ns"]["buckets"]) > 0
+			and n["duplicates"] + n["hand_no_room"] == 0 for t in a["trials"]) and a["trials"][0]["counts"]["offered"]')" = 5000
+		expect "$name by two threads: half of the answers were handed over, and none was wrong" test "$(doc '(n := (t := a["trials"][0])["counts"])["handed"]
+			>= n["received"] / 2 and t.get("answers", {"wrong": 0})["wrong"] == 0')" = True
+	done
+fi
+
 say "nobody at the other end"
 memif=net_memif0,role=client,socket=$T_DIR/m.s,socket-abstract=no,rsize=13
 refuses "a link that does not come up" 1 "the link did not come up in 1 s" flood --port "net_memif0,role=server,socket=$T_DIR/alone.s,socket-abstract=no" \
