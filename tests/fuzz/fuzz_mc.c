@@ -6,10 +6,12 @@
  *
  * The bytes are read as a stream that is all there, as one that comes in pieces, and as a datagram. Both streams must hold the
  * same requests, down to each field and each byte of every answer to them, though answers to the second are written where there
- * is room for few bytes at a time. What a request points at is inside what was read or inside the request.
+ * is room for few bytes at a time. What a request points at is inside what was read or inside the request. And what the short ways
+ * take for a look at one key is that, and nothing else, to the codecs.
  */
 #include "fuzz.h"
 #include "proto/mc.h"
+#include "proto/mc_mget.h"
 
 enum {
 	SAME_MAX =
@@ -263,6 +265,31 @@ static void read_pieces(struct run *run, const uint8_t *bytes, uint32_t len, uin
 	}
 }
 
+static void read_short(const uint8_t *bytes, uint32_t len)
+{
+	uint8_t *const p = calloc(1, len + MC_GET_BEHIND);
+	struct mc_request r;
+	struct mc_mget g;
+	uint32_t key_len;
+
+	FUZZ_NEED(p != NULL, "no memory");
+	memcpy(p, bytes, len);
+	key_len = mc_get_parse(p, len);
+	if (key_len > 0)
+		FUZZ_CHECK(mc_parse(&r, p, len, datagram.limits) == MC_OK && r.verb == MC_GET
+				&& r.consumed == len && r.key == p + MC_GET_WORD
+				&& r.key_len == key_len && !mc_next_key(&r),
+			"not a get of one key");
+	mc_mget_parse(&g, p, len);
+	if (g.key_len > 0)
+		FUZZ_CHECK(mc_parse(&r, p, len, datagram.limits) == MC_OK && r.verb == MC_META_GET
+				&& r.consumed == len && r.has == 0 && r.key == g.key
+				&& r.key_len == g.key_len && r.is_quiet == g.is_quiet
+				&& r.opaque_len == g.opaque_len,
+			"not a look at one key");
+	free(p);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = {data, size};
@@ -291,5 +318,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	read_whole(&datagram, bytes, len < SAME_MAX ? len : SAME_MAX);
 	FUZZ_CHECK(len == 0 || datagram.n > 0, "a datagram is waited for");
+	read_short(bytes, len < SAME_MAX ? len : SAME_MAX);
 	return 0;
 }
