@@ -64,11 +64,11 @@ if [ ${#cpus[@]} -ge 2 ]; then
 	measures "two of them" "${ring[@]}" --cpu "$two"
 	expect "all came back, by the queue of the thread that had sent it" \
 		test "$(doc '(t := a["trials"][0]["counts"])["received"] == 500 and t["handed"] == 0 and a["config"]["threads"] == 2')" = True
-	"$(dirname "$0")/../../perf/line/run.sh" "$T_BUILD" --quick --generators 2 --json "$T_DIR" dsr-l2-hit full-nat-hit cache-get cache-tcp tcp-open >"$T_DIR/line" 2>&1 || {
+	"$(dirname "$0")/../../perf/line/run.sh" "$T_BUILD" --quick --generators 2 --json "$T_DIR" dsr-l2-hit cache-get cache-tcp >"$T_DIR/line" 2>&1 || {
 		cat "$T_DIR/line" >&2
 		fail "two of them and a dataplane with one worker, whose one queue has the answers of both"
 	}
-	for name in dsr-l2-hit full-nat-hit cache-get cache-tcp tcp-open; do
+	for name in dsr-l2-hit cache-get cache-tcp; do
 		mv "$T_DIR/$name.json" "$T_DIR/doc"
 		doc '"%s: " % sys.argv[1] + ", ".join("%s %d" % i for i in a["trials"][0]["counts"].items() if i[1])' "$name"
 		expect "$name by two threads: what was asked for was sent, and each answer counted once" test "$(doc 'all(

@@ -300,7 +300,7 @@ static void all_come_by_another_queue(void **state)
 static void what_the_target_did_is_counted(void **state)
 {
 	(void)state;
-	for (unsigned n_rx_queues = 1; n_rx_queues <= THREADS_MAX; n_rx_queues++) {
+	for (unsigned n_rx_queues = 1; n_rx_queues <= THREADS_MAX; n_rx_queues += 2) {
 		struct genrun_result r;
 
 		up(THREADS_MAX, n_rx_queues);
