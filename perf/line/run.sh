@@ -7,7 +7,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/system/hugepages.sh
 . "$here/../../tests/system/hugepages.sh"
-HUGEPAGES=768 # of both programs: 1.5 GB
+HUGEPAGES=1280 # of both programs: 2.5 GB, which new-share needs
 
 names() { # what can be run
 	local f
