@@ -361,7 +361,9 @@ all_of() { # all_of NAME : the scenario, or its points one after the other
 echo "$("$dataplane" --version), $("$bench" --version); link $link; $(nproc) CPUs," \
 	"$(awk -F ': *' '/^model name/ { print $2; exit }' /proc/cpuinfo); load $(cut -d ' ' -f 1-3 /proc/loadavg)"
 memory=(--no-huge)
-if [ $is_quick = no ]; then
+if [ $is_quick = no ] && [ $link != memif ]; then # which pass memory to each other, and do not come up with hugepages here
+	echo "link $link: both programs have 4 KB pages, and are slower than over memif"
+elif [ $is_quick = no ]; then
 	if hugepages_take $HUGEPAGES "$dir.hugepages"; then
 		memory=()
 	else
