@@ -565,11 +565,6 @@ void tcp_flush(struct tcp *t, uint64_t now_us)
 	flush(t);
 }
 
-static bool is_used(const struct tcb *c)
-{
-	return c->t != NULL;
-}
-
 void tcp_destroy(struct tcp **out)
 {
 	struct tcp *t = *out;
@@ -577,7 +572,7 @@ void tcp_destroy(struct tcp **out)
 	if (t == NULL)
 		return;
 	for (uint32_t i = 0; t->wait_pool.free != NULL && i < t->p.n_conns; i++)
-		if (is_used(&t->tcbs[i])) {
+		if (tcb_is_used(&t->tcbs[i])) {
 			tcp_end(&t->tcbs[i], TCP_WHY_DESTROYED);
 			t->tcbs[i].flags &= (uint16_t)~TCP_F_RST;
 		}
@@ -612,7 +607,7 @@ uint64_t tcp_next_us(const struct tcp *t)
 	if (t->n_dirty > 0 || t->n_agains > 0)
 		return t->now_us;
 	for (uint32_t i = 0; i < t->p.n_conns; i++)
-		if (is_used(&t->tcbs[i]) && is_armed(t, &t->tcbs[i]))
+		if (tcb_is_used(&t->tcbs[i]) && is_armed(t, &t->tcbs[i]))
 			next_us = RTE_MIN(next_us, armed_us(&t->tcbs[i]));
 	for (uint32_t i = 0; i < t->p.n_syns; i++)
 		if (t->syns[i].profile != NULL)
@@ -776,81 +771,6 @@ void tcp_abort(struct tcb *c)
 	tcp_end(c, TCP_WHY_ABORTED);
 }
 
-void tcp_info(const struct tcb *c, struct tcp_info *info, uint64_t now_us)
-{
-	*info = (struct tcp_info){.family = c->tuple.family,
-		.state = c->state,
-		.peer_port = c->tuple.sport,
-		.local_port = c->tuple.dport,
-		.srtt_us = c->srtt_us,
-		.rto_us = c->rto_us,
-		.cwnd = c->cwnd,
-		.ssthresh = c->ssthresh,
-		.snd_wnd = c->snd_wnd,
-		.rcv_wnd = c->rcv_adv - c->rcv_nxt,
-		.in_flight = tcb_flight(c),
-		.queued = c->snd_bytes,
-		.unread = c->rcv_bytes,
-		.mss = c->mss,
-		.n_retransmits = c->n_retransmits,
-		.idle_us = 1000ull * ((uint32_t)(now_us / 1000) - c->rcvd_ms),
-		.stuck_us = c->stuck_us == TCP_NEVER ? 0 : now_us - c->stuck_us,
-		.progress = c->snd_una + c->rcv_nxt - c->rcv_bytes,
-		.n_out_of_order = tcp_reass_n_bufs(c),
-		.has_sack = c->flags & TCP_F_SACK,
-		.has_timestamps = c->flags & TCP_F_TS};
-	memcpy(info->peer, c->tuple.src, sizeof(info->peer));
-	memcpy(info->local, c->tuple.dst, sizeof(info->local));
-}
-
-const char *tcp_state_name(uint8_t state)
-{
-	static const char *const names[TCP_N_STATES] = {"CLOSED", "SYN-SENT", "ESTABLISHED",
-		"FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT"};
-
-	return state < TCP_N_STATES ? names[state] : "?";
-}
-
-struct tcb *tcp_find(const struct tcp *t, const struct pkt *p)
-{
-	struct tcp_tuple tuple;
-	uint32_t ref;
-
-	tcp_flow_tuple(&tuple, p);
-	ref = tcp_flow_find(t->flow, &tuple);
-	return TCP_FLOW_KIND(ref) == TCP_KIND_TCB ? &t->tcbs[TCP_FLOW_IDX(ref)] : NULL;
-}
-
-void tcp_walk(struct tcp *t, bool (*each)(void *ctx, struct tcb *c), void *ctx)
-{
-	for (uint32_t i = 0; i < t->p.n_conns; i++)
-		if (is_used(&t->tcbs[i]) && t->tcbs[i].state != TCP_S_CLOSED
-			&& !each(ctx, &t->tcbs[i]))
-			return;
-}
-
-const struct tcp_stats *tcp_stats(const struct tcp *t)
-{
-	return &t->stats;
-}
-
-void tcp_usage(const struct tcp *t, struct tcp_usage *u)
-{
-	*u = (struct tcp_usage){.n_bufs = t->n_bufs,
-		.n_rcv_bufs = t->n_rcv_bufs,
-		.n_conns = t->p.n_conns - t->tcb_pool.n_free,
-		.n_syns = t->p.n_syns - t->syn_pool.n_free,
-		.n_time_waits = t->p.n_time_waits - t->wait_pool.n_free};
-}
-
-void tcp_limits(const struct tcp *t, struct tcp_usage *max)
-{
-	*max = (struct tcp_usage){.n_bufs = t->p.n_bufs,
-		.n_conns = t->p.n_conns,
-		.n_syns = t->p.n_syns,
-		.n_time_waits = t->p.n_time_waits};
-}
-
 bool tcp_check(const struct tcp *t)
 {
 	uint32_t n_bufs = 0, n_rcv = 0, n_used = 0;
@@ -858,7 +778,7 @@ bool tcp_check(const struct tcp *t)
 	for (uint32_t i = 0; i < t->p.n_conns; i++) {
 		const struct tcb *c = &t->tcbs[i];
 
-		if (!is_used(c))
+		if (!tcb_is_used(c))
 			continue;
 		n_used++;
 		if (c->state == TCP_S_CLOSED && !(c->flags & TCP_F_DIRTY))

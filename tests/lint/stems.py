@@ -22,6 +22,8 @@ ALLOWED = {
     "dataplane/kv/kvverb.c": ("kv_store", "kv_delete", "kv_mark", "kv_touch", "kv_count", "kv_get_and_touch"),
     # One header is the connections of a worker; what people look at is a file of its own.
     "dataplane/serve/servetcpview.c": ("servetcp_",),
+    # The same of a worker's TCP.
+    "dataplane/tcp/tcp_view.c": ("tcp_",),
     # The type is struct lb_worker; the file's name has to differ from core/worker.c.
     "dataplane/lb/lbworker.c": ("lb_worker_",),
 }
