@@ -224,7 +224,7 @@ static void refuse(struct tcb *c, struct rte_mbuf *m, uint64_t *counter)
 	tcp_buf_free_rcv(c->t, m);
 }
 
-/* Into the store, at its place; bytes that are there already are cut off. m is counted. */
+/* Into the store, at its place; bytes that are there already are cut off, and of a FIN all that is said to be behind it. m is counted. */
 static void insert(struct tcb *c, struct rte_mbuf *m)
 {
 	struct tcp_stats *stats = &c->t->stats;
@@ -250,13 +250,12 @@ static void insert(struct tcb *c, struct rte_mbuf *m)
 		refuse(c, m, &stats->out_of_order_dropped);
 		return;
 	}
-	while (*link != NULL && seq_leq(range_of(*link)->end, tcp_seg_end(m)))
+	while (*link != NULL
+		&& (s->flags & TCP_SEG_FIN || seq_leq(range_of(*link)->end, tcp_seg_end(m))))
 		free_range(c, link);
 	next = *link;
-	if (next != NULL && seq_lt(tcp_seg(next)->seq, tcp_seg_end(m))) {
+	if (next != NULL && seq_lt(tcp_seg(next)->seq, tcp_seg_end(m)))
 		s->len = (uint16_t)(tcp_seg(next)->seq - s->seq);
-		s->flags &= (uint8_t)~TCP_SEG_FIN;
-	}
 	s->next = NULL;
 	stats->out_of_order++;
 	if (r != NULL) {

@@ -329,6 +329,26 @@ static void a_fin_waits_for_its_turn(void **state)
 	down();
 }
 
+/* A peer whose stream goes on behind its end: of what came earlier nothing is left, right behind it or anywhere. */
+static void what_is_behind_a_fin_goes(void **state)
+{
+	(void)state;
+	up(N_BUFS);
+	in(100, 50);
+	in(301, 1000);
+	in(2000, 1000);
+	assert_int_equal(n_held(), 3);
+	in_of(TCPSCRIPT_PORT, F | A, 200, 100);
+	EXPECT_ACKED(0, {200, 301}, {100, 150});
+	assert_int_equal(n_held(), 2);
+	in(0, 100);
+	in(150, 50);
+	EXPECT_ACKED(301);
+	expect_all(300);
+	assert_true(tcp_is_eof(x.c));
+	down();
+}
+
 /* --- against a model that knows which bytes have come, and when --- */
 
 #define MODEL_BYTES 40000u
@@ -426,6 +446,7 @@ int main(void)
 		T(a_connection_alone_has_half),
 		T(what_overlaps_counts_once),
 		T(a_fin_waits_for_its_turn),
+		T(what_is_behind_a_fin_goes),
 		T(it_is_as_a_model_says),
 	};
 
