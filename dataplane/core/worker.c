@@ -43,10 +43,10 @@ static bool has_cut(const struct worker_txq *q, uint16_t n)
 	return ol_flags & RTE_MBUF_F_TX_TCP_SEG;
 }
 
-/* Frames with what their devices do to them, which some drivers want to see before. Leaves those that can be sent. */
-static uint16_t prepare(struct worker *w, struct worker_txq *q, uint16_t n)
+/* Frames from the first one on with what their devices do to them, which some drivers want to see before. Leaves those that can be sent. */
+static uint16_t prepare(struct worker *w, struct worker_txq *q, uint16_t first, uint16_t n)
 {
-	uint16_t n_ready = 0;
+	uint16_t n_ready = first;
 
 	for (;;) {
 		n_ready = (uint16_t)(n_ready
@@ -60,9 +60,36 @@ static uint16_t prepare(struct worker *w, struct worker_txq *q, uint16_t n)
 	}
 }
 
+/* Keeps the frames m[n_sent..n) that the device had no room for, the oldest of them. Returns the bytes of all. */
+static uint64_t keep(struct worker *w, struct worker_txq *q, uint16_t n_sent, uint16_t n)
+{
+	const unsigned iface = (unsigned)(q - w->tx);
+	const uint16_t n_kept = RTE_MIN((uint16_t)(n - n_sent), (uint16_t)WORKER_TX_WAITING_MAX);
+	uint64_t n_bytes = 0;
+
+	for (unsigned i = n_sent; i < n; i++)
+		n_bytes += q->m[i]->pkt_len;
+	for (unsigned i = n_sent + n_kept; i < n; i++)
+		worker_drop_late(w, q->m[i], iface, PKT_DROP_tx_full);
+	memmove(q->m, q->m + n_sent, n_kept * sizeof(q->m[0]));
+	q->n = q->n_waiting = n_kept;
+	w->n_tx_pending += n_kept;
+	w->tx_blocked |= 1u << iface;
+	return n_bytes;
+}
+
+/* The device has taken those that waited. */
+static void unblock(struct worker *w, struct worker_txq *q)
+{
+	q->n_waiting = 0;
+	w->tx_blocked &= ~(1u << (q - w->tx));
+	w->is_unfinished = true;
+}
+
 /* Sends one queue's frames: to the device, or to the worker that owns its queue. */
 static void flush_txq(struct worker *w, struct worker_txq *q)
 {
+	const uint16_t n_seen = q->n_waiting;
 	uint64_t n_bytes = 0;
 	uint16_t n = q->n, n_sent;
 
@@ -75,19 +102,19 @@ static void flush_txq(struct worker *w, struct worker_txq *q)
 		return;
 	}
 	if (unlikely(w->capture != NULL))
-		capture_burst(w->capture, q->m, n,
+		capture_burst(w->capture, q->m + n_seen, n - n_seen,
 			&(struct capture_at){MR_POINT_TX, (uint8_t)(q - w->tx), 0});
 	if (unlikely(w->ifaces->of[q - w->tx].tso_mbufs > 0) && has_cut(q, n))
-		n = prepare(w, q, n);
+		n = prepare(w, q, n_seen, n);
 	BURST_UNROLL
 	for (unsigned i = 0; i < n; i++)
 		n_bytes += q->m[i]->pkt_len;
 	n_sent = rte_eth_tx_burst(q->nic, q->queue, q->m, n);
 	w->tally->tx += n_sent;
-	for (uint16_t i = n_sent; i < n; i++) {
-		n_bytes -= q->m[i]->pkt_len;
-		worker_drop_late(w, q->m[i], (unsigned)(q - w->tx), PKT_DROP_tx_full);
-	}
+	if (unlikely(n_sent < n))
+		n_bytes -= keep(w, q, n_sent, n);
+	else if (unlikely(n_seen > 0))
+		unblock(w, q);
 	w->tally->tx_bytes += n_bytes;
 }
 
@@ -102,14 +129,15 @@ void worker_tx_bulk(struct worker *w, unsigned iface, struct rte_mbuf *const *m,
 		note->iface = (uint8_t)iface;
 	}
 	while (n > 0) {
-		const unsigned room = (unsigned)RTE_DIM(q->m) - q->n, k = n < room ? n : room;
+		const unsigned room = WORKER_TX_AT_ONCE - (unsigned)(q->n - q->n_waiting);
+		const unsigned k = n < room ? n : room;
 
 		memcpy(&q->m[q->n], m, k * sizeof(*m));
 		q->n = (uint16_t)(q->n + k);
 		w->n_tx_pending += k;
 		m += k;
 		n -= k;
-		if (q->n == RTE_DIM(q->m))
+		if (k == room)
 			flush_txq(w, q);
 	}
 }

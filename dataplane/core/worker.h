@@ -14,6 +14,9 @@
 
 #define WORKER_MAX 32
 #define WORKER_QUEUES_MAX 32
+#define WORKER_TX_AT_ONCE \
+	(2 * BURST_MAX) /* frames for a device before it is called, in the midst of a turn */
+#define WORKER_TX_WAITING_MAX 512 /* frames that a full device is offered again in the next turns */
 
 struct capture;      /* core/capture.h */
 struct frag_table;   /* net/frag.h */
@@ -35,7 +38,8 @@ struct worker_txq {
 	uint16_t
 		owner; /* worker that sends on this queue: itself, or another where a device has too few */
 	uint16_t n;
-	struct rte_mbuf *m[BURST_MAX * 2];
+	uint16_t n_waiting; /* of m, the first: the device had no room for them */
+	struct rte_mbuf *m[WORKER_TX_WAITING_MAX + WORKER_TX_AT_ONCE];
 };
 
 /* Work the manager asks a worker to do on the worker's own state, a bounded piece per loop. run()
@@ -84,6 +88,9 @@ struct worker {
 	uint32_t now_ms;             /* the same; wraps after 49 days: compare differences */
 	uint32_t tick_ms;            /* when on_tick ran last */
 	uint32_t n_tx_pending;       /* frames in tx[] */
+	uint32_t
+		tx_blocked; /* logical ports, a bit each, for which frames wait: what can wait itself should; once
+				that is over, is_unfinished is set */
 	struct stage_clock clock;
 	bool is_unfinished; /* a stage has had its share of this loop and has more to do */
 	struct worker_budget echo_budget, error_budget; /* of ICMP, net/icmp_pvt.h */
@@ -105,7 +112,10 @@ unsigned worker_poll(struct worker *w, uint64_t now_us);
  * worker's thread. */
 void worker_run(struct worker *w, const bool *stop);
 
-/* Queues a complete frame, or n, for sending on a logical port; flushes when full. Takes the mbufs. */
+_Static_assert(IFACE_MAX <= 32, "a bit of tx_blocked each");
+
+/* Queues a complete frame, or n, for sending on a logical port; flushes when there are many. Takes the mbufs. Those that a device has no room
+ * for wait for the next turns, WORKER_TX_WAITING_MAX of them at most (tx_full). */
 void worker_tx(struct worker *w, unsigned iface, struct rte_mbuf *m);
 void worker_tx_bulk(struct worker *w, unsigned iface, struct rte_mbuf *const *m, unsigned n);
 void worker_tx_flush(struct worker *w);

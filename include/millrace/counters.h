@@ -111,5 +111,5 @@
 	X(punt_disabled, "kernel side: switched off with --kernel-if none") \
 	X(mailbox_full, "queue to another worker is full") \
 	X(no_mbuf, "packet buffer pool is empty") \
-	X(tx_full, "port did not take the packet for sending") \
+	X(tx_full, "port has no room for the packet, and many wait for some") \
 	X(tx_refused, "port's driver cannot have its device do what the packet wants")

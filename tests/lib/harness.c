@@ -365,6 +365,8 @@ bool harness_balanced(struct harness *h, struct tally *sum)
 	tally_sum(h->tallies, sum);
 	for (unsigned i = 0; i < PKT_N_DROPS; i++)
 		gone += sum->drops[i];
+	for (unsigned i = 0; i < h->n_workers; i++)
+		gone += h->workers[i]->n_tx_pending;
 	return sum->rx + sum->injected + sum->generated
 		== sum->tx + sum->punted + sum->consumed + (sum->held - sum->released)
 		+ (sum->fragments_held - sum->fragments_released) + gone + mailbox_count(h->mail);

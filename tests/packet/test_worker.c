@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One turn of a worker: how much it takes of what the others hand to it. */
+/* One turn of a worker: how much it takes of what the others hand to it, and what becomes of what a port does not take. */
 #include "eal.h"
 #include "harness.h"
 #include "unit.h"
@@ -94,6 +94,74 @@ static void what_is_unfinished_may_have_no_cache_left(void **state)
 	assert_false(w->is_unfinished);
 }
 
+static void send_numbered(struct worker *w, uint32_t first, unsigned n)
+{
+	for (uint32_t i = first; i < first + n; i++) {
+		uint8_t frame[64] = {0};
+
+		memcpy(frame, &i, sizeof(i));
+		worker_tx(w, 0, harness_mbuf(&h, frame, sizeof(frame)));
+	}
+}
+
+/* The next n that were sent have these numbers. */
+static void expect_sent(uint32_t first, unsigned n)
+{
+	for (uint32_t i = first; i < first + n; i++) {
+		struct rte_mbuf *m = harness_sent(&h, 0);
+		uint32_t is;
+
+		assert_non_null(m);
+		memcpy(&is, rte_pktmbuf_mtod(m, const void *), sizeof(is));
+		assert_int_equal(is, i);
+		rte_pktmbuf_free(m);
+	}
+}
+
+/* Some, in order, and another port goes on; beyond that the last are dropped. */
+static void what_a_full_port_has_no_room_for_waits(void **state)
+{
+	struct worker *w = h.workers[0];
+	const unsigned n_ring = rte_ring_get_capacity(h.tx[0][0]);
+	const uint64_t tx = w->tally->tx, bytes = w->tally->tx_bytes;
+	const uint64_t *n_full = &w->tally->drops[PKT_DROP_tx_full];
+	const uint8_t frame[64] = {0};
+
+	(void)state;
+	assert_int_equal(*n_full, 0);
+	send_numbered(w, 0, n_ring + WORKER_TX_WAITING_MAX);
+	worker_poll(w, h.now_ms * 1000ull);
+	assert_int_equal(w->tally->tx - tx, n_ring);
+	assert_int_equal(w->tally->tx_bytes - bytes, n_ring * 64u);
+	assert_int_equal(w->tx_blocked, 1);
+	assert_int_equal(*n_full, 0);
+	send_numbered(w, 1000000, 300);
+	worker_tx(w, 1, harness_mbuf(&h, frame, sizeof(frame)));
+	worker_poll(w, h.now_ms * 1000ull);
+	assert_int_equal(*n_full, 300);
+	assert_int_equal(rte_ring_count(h.tx[1][0]), 1);
+	rte_pktmbuf_free(harness_sent(&h, 1));
+	/* a part of them */
+	expect_sent(0, 100);
+	worker_poll(w, h.now_ms * 1000ull);
+	assert_int_equal(w->tally->tx - tx, n_ring + 101);
+	assert_int_equal(w->tx_blocked, 1);
+	assert_false(w->is_unfinished);
+	/* the rest, and one that is new */
+	expect_sent(100, n_ring);
+	send_numbered(w, n_ring + WORKER_TX_WAITING_MAX, 1);
+	worker_poll(w, h.now_ms * 1000ull);
+	assert_int_equal(w->tx_blocked, 0);
+	assert_true(w->is_unfinished);
+	assert_int_equal(w->n_tx_pending, 0);
+	expect_sent(n_ring + 100, WORKER_TX_WAITING_MAX - 100 + 1);
+	assert_int_equal(n_sent(), 0);
+	assert_int_equal(w->tally->tx_bytes - bytes, (n_ring + WORKER_TX_WAITING_MAX + 2) * 64u);
+	assert_int_equal(*n_full, 300);
+	worker_poll(w, h.now_ms * 1000ull);
+	assert_false(w->is_unfinished);
+}
+
 int main(int argc, char **argv)
 {
 	const struct harness_params p = {.n_workers = N_WORKERS,
@@ -106,6 +174,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_turn_takes_a_burst_from_every_worker),
 		cmocka_unit_test(a_turn_ends_however_much_there_is),
 		cmocka_unit_test(one_loop_of_many_is_timed),
+		cmocka_unit_test(what_a_full_port_has_no_room_for_waits),
 		cmocka_unit_test(what_is_unfinished_may_have_no_cache_left),
 	};
 	int rc;
