@@ -494,6 +494,7 @@ static int create_stack(struct servetcp *st, const struct servetcp_params *p, in
 		.n_bufs = p->n_bufs,
 		.pool = p->pool,
 		.ifaces = st->w->ifaces,
+		.blocked = &st->w->tx_blocked,
 		.ops = &ops,
 		.ctx = st,
 		.now_us = p->now_us,

@@ -12,6 +12,7 @@
  *      is only a lost one; without has_marks all of them are 0
  *  I6  n_bufs is the number of mbufs in all queues, n_rcv_bufs of those received
  *  I7  is_sole: the first of the send queue was sent at stuck_us and never again, in no chain; nothing was on its way then
+ *  I8  is_held: marked dirty, and in the list of its port's, for which there is no room; it is not CLOSED, and is in the wheel
  *
  * Queues are chains of mbufs with a struct tcp_seg in their second cache line, where DPDK leaves room for dynamic fields. A segment to send
  * is one mbuf whose payload begins at TCP_PAYLOAD_AT; headers are written in front of it, and the driver gets a
@@ -99,9 +100,10 @@ struct tcb {
 	struct tcp_link link;
 	uint8_t rack_timer; /* enum tcp_rack_timer */
 	uint8_t n_backoffs, n_probes, n_unacked, n_ooo;
-	bool is_sole : 1;
+	bool is_sole : 1, is_held : 1;
 	/* opt: whether any of sacked, lost, retrans, n_sacked, or of cc, may not be 0, and there is mss_claimed */
 	bool has_marks : 1, has_cc : 1, has_claim : 1;
+	uint8_t why : 3; /* enum tcp_reason */
 	/* what comes as expected needs no more */
 	uint32_t sacked, lost, retrans; /* bytes of segments with these flags */
 	uint32_t
@@ -128,10 +130,13 @@ struct tcb {
 	uint8_t reo_mult, reo_persist;
 	struct rte_mbuf *snd_fack; /* the last segment with TCP_SEG_SACKED; NULL: none */
 	struct rte_mbuf *ooo;
-	struct tcb *dirty_next;
+	union {
+		struct tcb *dirty_next;
+		TAILQ_ENTRY(tcb) held; /* with is_held */
+	};
 	TAILQ_ENTRY(tcb) again;
-	uint8_t why;
 };
+_Static_assert(TCP_N_REASONS <= 8, "bits of why");
 _Static_assert(sizeof(struct tcb) <= 384, "six cache lines");
 _Static_assert(offsetof(struct tcb, snd_una) == 64 && offsetof(struct tcb, snd_tail) == 128
 		&& offsetof(struct tcb, profile) == 192
@@ -168,6 +173,9 @@ struct tcp {
 	uint32_t n_ready, n_dirty, dirty_at; /* dirty_at: the next to be sent for */
 	struct tcb *ready[TCP_MARKED_MAX], *dirty[TCP_MARKED_MAX];
 	struct tcb *more_dirty, **more_dirty_end;
+	/* Of the dirty ones, those that wait for room on their port, in the order in which they came; of which ports there are any. */
+	TAILQ_HEAD(, tcb) held[IFACE_MAX];
+	uint32_t held_ifaces;
 	TAILQ_HEAD(, tcb) agains; /* in the order in which they asked */
 	uint32_t n_agains;
 	uint64_t limit_us; /* of challenge ACKs and RSTs: bucket as a time */
@@ -227,6 +235,12 @@ static inline uint32_t tcb_holes(const struct tcb *c)
 	return c->snd_fack == NULL ? 0 : tcp_seg_end(c->snd_fack) - c->snd_una - c->sacked;
 }
 
+/* There is no room for frames on its port. */
+static inline bool tcb_is_blocked(const struct tcb *c)
+{
+	return unlikely(*c->t->p.blocked >> c->link.iface & 1);
+}
+
 /* What a profile says, or the default. */
 static inline uint32_t tcp_rcv_max(const struct tcp_profile *p)
 {
@@ -247,6 +261,8 @@ static inline void tcp_mark_dirty(struct tcp *t, struct tcb *c)
 	if (!(c->flags & TCP_F_DIRTY))
 		tcp_put_dirty(t, c);
 }
+/* One that is held will be looked at when this call into the stack ends. */
+void tcp_hold_no_more(struct tcb *c);
 void tcp_mark_ready(struct tcp *t, struct tcb *c);
 struct tcb *tcp_take_tcb(struct tcp *t, const struct tcp_tuple *tuple, const struct tcp_link *link,
 	const struct tcp_profile *profile);

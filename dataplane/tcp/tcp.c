@@ -33,6 +33,8 @@ static const struct rte_mbuf_dynfield seg_field = {.name = "millrace_tcp_seg",
 	.size = sizeof(struct tcp_seg),
 	.align = _Alignof(struct tcp_seg)};
 
+static const uint32_t none_blocked;
+
 static bool pool_init(struct tcp_pool *p, uint32_t n, int socket_id)
 {
 	p->free = rte_malloc_socket("tcp", n * sizeof(*p->free), 64, socket_id);
@@ -86,6 +88,8 @@ int tcp_create(struct tcp **out, const struct tcp_params *p)
 	if (t == NULL)
 		return -ENOMEM;
 	t->p = *p;
+	if (p->blocked == NULL)
+		t->p.blocked = &none_blocked;
 	if (!alloc_tables(t)) {
 		tcp_destroy(&t);
 		return -ENOMEM;
@@ -95,6 +99,8 @@ int tcp_create(struct tcp **out, const struct tcp_params *p)
 	tcp_set_now(t, p->now_us);
 	t->more_dirty_end = &t->more_dirty;
 	TAILQ_INIT(&t->agains);
+	for (unsigned i = 0; i < IFACE_MAX; i++)
+		TAILQ_INIT(&t->held[i]);
 	*out = t;
 	return 0;
 }
@@ -216,6 +222,23 @@ void tcp_put_dirty(struct tcp *t, struct tcb *c)
 	t->more_dirty_end = &c->dirty_next;
 }
 
+/* Out of its list. */
+static void take_held(struct tcp *t, struct tcb *c)
+{
+	const unsigned iface = c->link.iface;
+
+	TAILQ_REMOVE(&t->held[iface], c, held);
+	c->is_held = false;
+	if (TAILQ_EMPTY(&t->held[iface]))
+		t->held_ifaces &= ~(1u << iface);
+}
+
+void tcp_hold_no_more(struct tcb *c)
+{
+	take_held(c->t, c);
+	tcp_put_dirty(c->t, c);
+}
+
 void tcp_mark_ready(struct tcp *t, struct tcb *c)
 {
 	if (c->flags & TCP_F_READY)
@@ -258,7 +281,9 @@ void tcp_end(struct tcb *c, enum tcp_reason why)
 			|| (c->state == TCP_S_LAST_ACK && c->t->now_us < c->t->cookies_until_us)))
 		c->flags |= TCP_F_REMEMBER;
 	c->state = TCP_S_CLOSED;
-	c->why = (uint8_t)why;
+	c->why = why;
+	if (unlikely(c->is_held))
+		tcp_hold_no_more(c);
 	tcp_mark_dirty(c->t, c);
 }
 
@@ -339,22 +364,61 @@ static struct tcb *next_dirty(struct tcp *t)
 	return c;
 }
 
+/* opt: inlined where it is for nearly all */
+static __rte_always_inline void run_dirty(struct tcp *t, struct tcb *c)
+{
+	if (c->state != TCP_S_CLOSED)
+		tcp_out_run(c);
+	if (c->state == TCP_S_TIME_WAIT && c->rcv_bytes == 0)
+		tcp_end(c, TCP_WHY_CLOSED);
+	/* still marked, so that it is not put in the list again until here */
+	if (c->state == TCP_S_CLOSED) {
+		take_down(t, c);
+	} else {
+		c->flags &= (uint16_t)~TCP_F_DIRTY;
+		arm(t, c);
+	}
+}
+
+/* It stays marked until its port has room. Were its frames dropped there, only timers would find out. */
+static __rte_noinline void hold(struct tcp *t, struct tcb *c)
+{
+	const unsigned iface = c->link.iface;
+
+	t->stats.held++;
+	c->is_held = true;
+	TAILQ_INSERT_TAIL(&t->held[iface], c, held);
+	t->held_ifaces |= 1u << iface;
+	arm(t, c);
+}
+
+/* Those that wait, as far as there is room. Output learns that there is none from what it has sent. */
+static __rte_noinline void run_held(struct tcp *t)
+{
+	for (uint32_t left = t->held_ifaces & ~*t->p.blocked; left != 0; left &= left - 1) {
+		const unsigned iface = rte_bsf32(left);
+		struct tcb *c;
+
+		while (!(*t->p.blocked >> iface & 1)
+			&& (c = TAILQ_FIRST(&t->held[iface])) != NULL) {
+			take_held(t, c);
+			run_dirty(t, c);
+		}
+	}
+}
+
 static void flush(struct tcp *t)
 {
+	const uint32_t *const blocked = t->p.blocked;
 	struct tcb *c;
 
+	if (unlikely(t->held_ifaces != 0))
+		run_held(t);
 	while ((c = next_dirty(t)) != NULL) {
-		if (c->state != TCP_S_CLOSED)
-			tcp_out_run(c);
-		if (c->state == TCP_S_TIME_WAIT && c->rcv_bytes == 0)
-			tcp_end(c, TCP_WHY_CLOSED);
-		/* still marked, so that it is not put in the list again until here */
-		if (c->state == TCP_S_CLOSED) {
-			take_down(t, c);
-		} else {
-			c->flags &= (uint16_t)~TCP_F_DIRTY;
-			arm(t, c);
-		}
+		if (unlikely(*blocked != 0) && tcb_is_blocked(c) && c->state != TCP_S_CLOSED)
+			hold(t, c);
+		else
+			run_dirty(t, c);
 	}
 	give_spares(t);
 }
@@ -454,7 +518,12 @@ static void take_segment(struct tcp *t, struct tcp_in *in, uint32_t ref)
 	}
 	if (c == NULL)
 		return;
+	if (unlikely(c->is_held
+		    && c->link.iface != in->link.iface)) /* it may be sent to by that one */
+		tcp_hold_no_more(c);
 	tcp_in_segment(c, in);
+	if (unlikely(c->is_held))
+		arm(t, c);
 	tcp_mark_dirty(t, c);
 }
 
@@ -519,6 +588,8 @@ static void on_due(struct tcp *t, uint32_t entry)
 		}
 		if (c->state != TCP_S_CLOSED)
 			tcp_in_due(c);
+		if (unlikely(c->is_held))
+			arm(t, c);
 		tcp_mark_dirty(t, c);
 	}
 }
@@ -604,7 +675,7 @@ uint64_t tcp_next_us(const struct tcp *t)
 {
 	uint64_t next_us = TCP_NEVER;
 
-	if (t->n_dirty > 0 || t->n_agains > 0)
+	if (t->n_dirty > 0 || t->n_agains > 0 || t->held_ifaces & ~*t->p.blocked)
 		return t->now_us;
 	for (uint32_t i = 0; i < t->p.n_conns; i++)
 		if (tcb_is_used(&t->tcbs[i]) && is_armed(t, &t->tcbs[i]))
@@ -787,6 +858,10 @@ bool tcp_check(const struct tcp *t)
 			|| (!(c->flags & TCP_F_DIRTY)
 				&& (!is_armed(t, c) || armed_us(c) >= tcp_in_due_us(c) + 1000)))
 			return false; /* I1 */
+		if (c->is_held
+			&& (!(c->flags & TCP_F_DIRTY) || c->state == TCP_S_CLOSED || !is_armed(t, c)
+				|| !(t->held_ifaces >> c->link.iface & 1)))
+			return false; /* I8 */
 		if ((int32_t)(c->armed_ms - tcp_now_ms(t)) > 0 && !is_armed(t, c))
 			return false;
 		if (!tcp_check_queues(c, &n_bufs, &n_rcv))

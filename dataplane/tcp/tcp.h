@@ -78,6 +78,9 @@ struct tcp_params {
 	struct rte_mempool *
 		pool; /* BURST_MBUF_PRIV of private area; RTE_PKTMBUF_HEADROOM and room for an MSS */
 	const struct iface_set *ifaces; /* MACs, MTUs, and what the devices do with segments */
+	/* Logical ports, a bit each, that have no room for frames: connections wait with theirs until tcp_poll() finds that they do. NULL: all
+	 * have, always. */
+	const uint32_t *blocked;
 	const struct tcp_ops *ops;
 	void *ctx;          /* of the ops */
 	uint64_t secret[4]; /* from the kernel's random source */
@@ -103,7 +106,8 @@ void tcp_input(struct tcp *t, struct burst *b, const uint8_t *sel, unsigned n, u
  * the next tcp_poll() or tcp_flush() ends. Path MTU: RFC 1191, RFC 8201; all else: RFC 5927. */
 bool tcp_icmp(struct tcp *t, struct burst *b, unsigned i, uint64_t now_us);
 
-/* Hot. Runs timers that are due, at most a bounded number, and on_ready() after tcp_again(). */
+/* Hot. Runs timers that are due, at most a bounded number, and on_ready() after tcp_again(); sends what waited for room on a port, as do
+ * tcp_input() and tcp_flush(). */
 void tcp_poll(struct tcp *t, uint64_t now_us);
 
 /* When tcp_poll() next has something to do, at the latest; UINT64_MAX: never. Walks: for tests in virtual time. */
@@ -213,6 +217,7 @@ void tcp_walk(struct tcp *t, bool (*each)(void *ctx, struct tcb *c), void *ctx);
 	X(cookies_good, "connections opened by a cookie") \
 	X(cookies_bad, "ACK without a connection whose cookie is not ours") \
 	X(no_conn_entry, "handshakes completed without a free connection") \
+	X(held, "times that a connection waited with its segments for room on its port") \
 	X(bad_checksum, "segments whose checksum is wrong") \
 	X(bad_header, "segments with impossible lengths or flags") \
 	X(no_flow, "segments of no connection") \

@@ -438,8 +438,10 @@ void tcp_in_due(struct tcb *c)
 		t->stats.keepalives++;
 		tcp_out_control(c, 0, c->snd_una - 1);
 	}
-	if (c->ack_us <= t->now_us)
+	if (c->ack_us <= t->now_us) {
 		c->flags |= TCP_F_ACK_NOW;
+		c->ack_us = TCP_NEVER;
+	}
 	if (tcp_rack_due_us(c) <= t->now_us)
 		on_rack_timer(c);
 	if (c->rtx_us <= t->now_us)

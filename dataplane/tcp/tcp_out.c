@@ -566,6 +566,10 @@ void tcp_out_probe(struct tcb *c)
 
 	if (tcb_flight(c) == 0)
 		return;
+	if (tcb_is_blocked(c)) { /* what it would ask for may be what waits there */
+		tcp_rack_put_off(c);
+		return;
+	}
 	c->rtx_us = TCP_NEVER;
 	if (c->snd_unsent != NULL && fits_window(c, c->snd_unsent)) {
 		if (transmit_new(c))

@@ -13,6 +13,7 @@
 #include "tcp/tcp_loss.h"
 #include "tcp/tcp_out.h"
 
+#define PUT_OFF_US 1000u
 #define DUP_THRESHOLD 3u
 #define RTT_MIN_SEC 300u
 #define PERSIST_RECOVERIES 16u
@@ -199,6 +200,11 @@ void tcp_rack_schedule(struct tcb *c)
 		&& tcb_flight(c) > 0 && (!c->has_marks || c->n_sacked == 0)
 		&& !(c->rack & TCP_RACK_PROBED) && c->rack_timer != TCP_RACK_TIMER_REO)
 		set_timer(c, TCP_RACK_TIMER_PTO, pto_us(c));
+}
+
+void tcp_rack_put_off(struct tcb *c)
+{
+	set_timer(c, TCP_RACK_TIMER_PTO, PUT_OFF_US);
 }
 
 void tcp_rack_on_probe(struct tcb *c, bool is_old)

@@ -50,6 +50,9 @@ void tcp_rack_timeout(struct tcb *c);
 /* Sets the timer for a probe of the tail if one may be needed; rtx_us is set (7.2). */
 void tcp_rack_schedule(struct tcb *c);
 
+/* The probe that is due is to be sent a little later. */
+void tcp_rack_put_off(struct tcb *c);
+
 /* A probe was sent, one that had been sent before or a new one (7.3). */
 void tcp_rack_on_probe(struct tcb *c, bool is_old);
 

@@ -38,6 +38,7 @@ static struct {
 	uint32_t isn, rcv_nxt, snd_una, tsval; /* where the connection was last */
 	unsigned n_open, n_close;
 	uint64_t now_us;
+	uint32_t blocked;
 } x;
 
 static const struct tcp_profile *on_syn(void *ctx, const struct pkt *p)
@@ -249,7 +250,7 @@ static void step_app(uint8_t what)
 
 	if (x.c == NULL)
 		return;
-	switch (what % 5) {
+	switch (what % 6) {
 	case 0:
 		tcp_close(x.c);
 		break;
@@ -262,6 +263,9 @@ static void step_app(uint8_t what)
 	case 3:
 		FUZZ_CHECK(tcp_write_ref(x.c, nothing, sizeof(nothing), &shared) <= sizeof(nothing),
 			"more was written");
+		break;
+	case 5:
+		x.blocked ^= 1;
 		break;
 	default:
 		tcp_want_room(x.c);
@@ -313,6 +317,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.n_bufs = 100,
 		.pool = pool,
 		.ifaces = &ifaces,
+		.blocked = &x.blocked,
 		.ops = &ops,
 		.secret = {1, 2, 3, 4},
 		.cookies = setup & 8 ? TCP_COOKIES_ALWAYS : TCP_COOKIES_AUTO,
@@ -331,6 +336,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		handshake(setup);
 	while (in.left > 0)
 		step(&in);
+	if (size % 2) { /* or it is destroyed with those that wait */
+		x.blocked = 0;
+		tcp_poll(x.t, x.now_us);
+		after();
+		FUZZ_CHECK(x.t->held_ifaces == 0, "they wait for nothing");
+	}
 	tcp_destroy(&x.t);
 	FUZZ_CHECK(x.n_open == x.n_close, "%u opened, %u closed", x.n_open, x.n_close);
 	FUZZ_CHECK(rte_mempool_in_use_count(pool) == 0, "buffers are lost");

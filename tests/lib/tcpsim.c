@@ -64,6 +64,9 @@ struct sim {
 	unsigned n_held;
 	uint64_t order, begin_us, now_us, rand;
 	struct iface_set ifaces[2];
+	uint64_t free_us[2]; /* when the port has sent what it has */
+	uint32_t blocked[2]; /* what the stack sees */
+	uint64_t n_full;
 	struct end ends[2][SIM_CONNS_MAX];
 	enum sim_mode modes[SIM_CONNS_MAX];
 	unsigned n_opened[2], n_closed[2];
@@ -207,16 +210,46 @@ static void copy_out(const struct rte_mbuf *m, uint8_t *to)
 	}
 }
 
+/* When the port will have no more frames than it has room for. */
+static uint64_t room_us(const struct sim *s, uint8_t host)
+{
+	const uint64_t full_us = (uint64_t)s->conf->room * s->conf->frame_us;
+
+	return s->free_us[host] > full_us ? s->free_us[host] - full_us : 0;
+}
+
+/* When a frame leaves that is given to the port; false: there is no room for it. */
+static bool leave(struct sim *s, uint8_t host, uint64_t *at_us)
+{
+	if (s->conf->frame_us > 0
+		&& room_us(s, host) >= s->now_us + (uint64_t)s->conf->room * s->conf->frame_us) {
+		s->n_full++;
+		return false;
+	}
+	*at_us = s->free_us[host] = RTE_MAX(s->now_us, s->free_us[host]) + s->conf->frame_us;
+	return true;
+}
+
+static void tell_room(struct sim *s, uint8_t host)
+{
+	s->blocked[host] =
+		s->conf->frame_us > 0 && !s->conf->is_unheard && room_us(s, host) > s->now_us;
+}
+
 /* What the device makes of a mbuf, one frame. */
 static void on_frame(void *ctx, const uint8_t *frame, uint32_t len)
 {
 	const struct host_ctx *host = ctx;
 	struct sim *s = host->sim;
 	const struct sim_conf *conf = s->conf;
-	uint8_t *bytes = malloc(len);
+	uint64_t at_us;
+	uint8_t *bytes;
 	unsigned n = 1;
 
 	CHECK(s, len <= conf->mtu + RTE_ETHER_HDR_LEN);
+	if (!leave(s, host->host, &at_us))
+		return;
+	bytes = malloc(len);
 	memcpy(bytes, frame, len);
 	change(s, bytes, len);
 	if (draw(s, 10000) < conf->loss)
@@ -233,7 +266,7 @@ static void on_frame(void *ctx, const uint8_t *frame, uint32_t len)
 			(uint8_t)(1u << draw(s, 8));
 	for (; n > 0; n--)
 		put_frame(s, bytes, len, host->host ^ 1,
-			s->now_us + conf->delay_us
+			at_us + conf->delay_us
 				+ (draw(s, 10000) < conf->reorder ? draw(s, conf->jitter_us) : 0));
 	free(bytes);
 }
@@ -250,6 +283,7 @@ static void on_output(void *ctx, uint8_t iface, struct rte_mbuf *m, const struct
 	s->held[s->n_held++] = (struct held){s->now_us + hold_us, m, bytes, m->pkt_len};
 	CHECK(s, s->n_held < N_FRAMES);
 	txdevice_send(&s->ifaces[host->host].of[0], m, on_frame, host);
+	tell_room(s, host->host);
 }
 
 /* Drivers give back what they have had long enough; its bytes are as they were. */
@@ -452,6 +486,7 @@ static void host_up(struct sim *s, unsigned i)
 		.n_bufs = s->conf->n_bufs,
 		.pool = pools[i],
 		.ifaces = &s->ifaces[i],
+		.blocked = &s->blocked[i],
 		.ops = &ops,
 		.ctx = &ctxs[i],
 		.secret = {s->conf->seed, i, 3, 4},
@@ -549,6 +584,9 @@ static uint64_t next_event(const struct sim *s)
 
 	for (unsigned i = 0; i < s->n_frames; i++)
 		next_us = RTE_MIN(next_us, s->frames[i].at_us);
+	for (uint8_t i = 0; i < 2; i++)
+		if (s->blocked[i])
+			next_us = RTE_MIN(next_us, room_us(s, i));
 	return RTE_MAX(next_us, s->now_us);
 }
 
@@ -561,6 +599,7 @@ static void step(struct sim *s)
 	s->has_starved = false;
 	release(s, s->now_us);
 	for (uint8_t i = 0; i < 2; i++) {
+		tell_room(s, i);
 		deliver(s, i);
 		tcp_poll(s->t[i], s->now_us);
 		CHECK(s, tcp_check(s->t[i]));
@@ -623,6 +662,7 @@ void sim_run(const struct sim_conf *conf, struct sim_result *result)
 	check_end(s);
 	result->end_us = s->now_us - begin_us;
 	result->ref_bytes = s->ref_bytes;
+	result->n_full = s->n_full;
 	release(s, UINT64_MAX);
 	for (unsigned i = 0; i < 2; i++) {
 		result->stats[i] = *tcp_stats(s->t[i]);

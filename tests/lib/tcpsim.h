@@ -22,6 +22,10 @@ struct sim_conf {
 	uint32_t loss, dup, corrupt, reorder;
 	uint32_t delay_us, jitter_us; /* one way; jitter_us more for those out of order */
 	uint32_t hold_us;             /* a driver keeps a mbuf so long after it was given */
+	uint32_t frame_us; /* a port sends a frame in so long, one after the other; 0: at once */
+	uint32_t
+		room; /* frames that it has room for, and then says that it has none; what comes all the same waits too, as many again */
+	bool is_unheard; /* it does not say so */
 	/* what the devices do with what is sent, as in struct iface */
 	bool writes_csums, writes_ip_csums, takes_chains;
 	uint16_t tso_mbufs;
@@ -41,6 +45,7 @@ struct sim_conf {
 struct sim_result {
 	uint64_t end_us;    /* when the last connection had ended */
 	uint64_t ref_bytes; /* that were not copied by who sent them */
+	uint64_t n_full;    /* frames for which ports had no room */
 	struct tcp_stats stats[2];
 };
 

@@ -31,6 +31,7 @@ static struct sim_result run_seeds(struct sim_conf conf, unsigned n_seeds)
 		sim_run(&conf, &one);
 		sum.end_us += one.end_us;
 		sum.ref_bytes += one.ref_bytes;
+		sum.n_full += one.n_full;
 #define ADD(name, help) \
 	sum.stats[0].name += one.stats[0].name, sum.stats[1].name += one.stats[1].name;
 		TCP_STATS(ADD)
@@ -273,6 +274,63 @@ static void whatever_devices_do(void **state)
 	assert_true(n_lowered > 0);
 }
 
+/* Clients that ask faster than the port can answer: with what it has no room for connections wait, and nothing is found lost. Were it dropped
+ * without a word, it would have to be. */
+static void a_full_port_makes_them_wait(void **state)
+{
+	struct sim_conf c = good;
+	struct sim_result r[2];
+
+	(void)state;
+	c.n_conns = 64;
+	c.n_bytes = 60000;
+	c.rcv_max = 8192;
+	c.frame_us = 20;
+	c.room = 64;
+	for (unsigned i = 0; i < 2; i++) {
+		c.is_unheard = i > 0;
+		r[i] = run_seeds(c, 3);
+	}
+	print_message(
+		"a full port: %llu times held, %llu frames dropped, %llu sent again, in %llu ms; "
+		"unheard: %llu, %llu, %llu ms\n",
+		(unsigned long long)(r[0].stats[0].held + r[0].stats[1].held),
+		(unsigned long long)r[0].n_full,
+		(unsigned long long)(r[0].stats[0].retransmits + r[0].stats[1].retransmits),
+		(unsigned long long)r[0].end_us / 1000, (unsigned long long)r[1].n_full,
+		(unsigned long long)(r[1].stats[0].retransmits + r[1].stats[1].retransmits),
+		(unsigned long long)r[1].end_us / 1000);
+	assert_true(r[0].stats[0].held > 0 && r[0].stats[1].held > 0);
+	assert_int_equal(r[0].n_full, 0);
+	for (unsigned h = 0; h < 2; h++) { /* an answer that waits at its end may be asked for */
+		const struct tcp_stats *t = &r[0].stats[h];
+
+		assert_int_equal(t->timeouts + t->fast_recoveries, 0);
+		assert_true(t->retransmits <= t->tail_probes && t->tail_probes < 10);
+	}
+	assert_int_equal(r[1].stats[0].held + r[1].stats[1].held, 0);
+	assert_true(r[1].n_full > 0);
+	assert_true(r[1].stats[0].retransmits + r[1].stats[1].retransmits >= r[1].n_full / 2);
+	assert_true(r[0].end_us < r[1].end_us);
+}
+
+/* Behind it a wire that loses and repeats, devices that cut, handshakes by cookies, and probes. */
+static void a_narrow_port_before_a_bad_wire(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct sim_conf c = bad();
+
+		c.frame_us = 50;
+		c.room = i % 2 ? 4 : 32;
+		c.keepalive_ms = 1000;
+		c.cookies = i < 2 ? TCP_COOKIES_AUTO : TCP_COOKIES_ALWAYS;
+		c.writes_csums = c.takes_chains = i < 2;
+		c.tso_mbufs = i < 2 ? 16 : 0;
+		assert_true(run_seeds(c, 3).stats[0].held > 0);
+	}
+}
+
 /* In segments and time it is the same whether devices cut or not. */
 static void cutting_changes_nothing_on_the_wire(void **state)
 {
@@ -353,6 +411,8 @@ static struct sim_conf conf_of(uint64_t seed)
 	c.n_bytes = ONE_OF(1000, 30000, 300000, 2000000) / (c.loss >= 300 ? 8 : 1)
 		/ (c.n_conns >= 16 ? 8 : 1);
 	c.n_bytes = RTE_MIN(c.n_bytes, c.n_bufs * 10000 / c.n_conns);
+	c.frame_us = ONE_OF(0, 0, 2, 20);
+	c.room = ONE_OF(4, 64, 256);
 	return c;
 }
 
@@ -368,9 +428,11 @@ static void whatever_wire_and_hosts(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < n + RTE_DIM(found); i++) {
-		const struct sim_conf c = conf_of(i < n ? first + i : found[i - n]);
+		struct sim_conf c = conf_of(i < n ? first + i : found[i - n]);
 		struct sim_result r;
 
+		if (i >= n) /* as it was found */
+			c.frame_us = 0;
 		sim_run(&c, &r);
 		end_us += r.end_us;
 		segments += r.stats[0].segments_out + r.stats[1].segments_out;
@@ -395,6 +457,8 @@ int main(void)
 		cmocka_unit_test(who_overtakes_is_no_loss),
 		cmocka_unit_test(lost_tails_are_probed),
 		cmocka_unit_test(whatever_devices_do),
+		cmocka_unit_test(a_full_port_makes_them_wait),
+		cmocka_unit_test(a_narrow_port_before_a_bad_wire),
 		cmocka_unit_test(cutting_changes_nothing_on_the_wire),
 		cmocka_unit_test(whatever_wire_and_hosts),
 	};

@@ -235,6 +235,56 @@ static void a_cache_may_go_while_its_values_are_on_their_way(void **state)
 	tcpbox_down();
 }
 
+/* Another's frames fill it, and nothing is sent twice, nor lost: those of one connection wait with the worker, the others with theirs. */
+static void answers_wait_for_room_on_the_port(void **state)
+{
+	enum { N = 20 };
+	static struct tcphost_conn k[N];
+	struct rte_ring *port;
+	struct tcp_stats tcp;
+	const uint8_t junk[60] = {0};
+	unsigned n_junk = 0;
+
+	(void)state;
+	up(SMALL_CACHE);
+	memset(k, 0, sizeof(k));
+	for (unsigned i = 0; i < N; i++)
+		tcpbox_open(&k[i], i % 2 ? 4 : 6, i);
+	tcpbox_store(&k[0], "a", 9000);
+	tcpbox_pass(100);
+	port = tcpbox.tx[0][0];
+	for (; rte_ring_free_count(port) > 0; n_junk++)
+		rte_ring_enqueue(port, harness_mbuf(&tcpbox, junk, sizeof(junk)));
+	for (unsigned i = 0; i < N; i++) {
+		ask(&k[i], "a");
+		for (unsigned loop = 0; loop < 3; loop++)
+			harness_poll(&tcpbox);
+	}
+	assert_int_equal(tcpbox.workers[0]->tx_blocked, 1);
+	assert_true(tcpbox.workers[0]->n_tx_pending < BURST_MAX);
+	tcp = tcpbox_tcp_stats();
+	assert_int_equal(tcp.held, N - 1);
+	/* one ends meanwhile, and one that waited goes on in the turn after that in which the port takes what there is */
+	tcphost_abort(&k[N - 1]);
+	harness_poll(&tcpbox);
+	for (; n_junk > 0; n_junk--) {
+		void *m = NULL;
+
+		assert_int_equal(rte_ring_dequeue(port, &m), 0);
+		rte_pktmbuf_free(m);
+	}
+	for (unsigned i = 0; i < N - 1; i++)
+		expect(&k[i], "a", 9000);
+	tcp = tcpbox_tcp_stats();
+	assert_int_equal(tcp.retransmits + tcp.tail_probes + tcp.timeouts, 0);
+	assert_int_equal(tcpbox_drops(PKT_DROP_tx_full), 0);
+	tcpbox_expect_end(&k[N - 1], TCP_WHY_ABORTED, 1000);
+	tcphost_fini(&k[N - 1]);
+	for (unsigned i = 0; i < N - 1; i++)
+		tcpbox_close(&k[i]);
+	tcpbox_down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +292,7 @@ int main(void)
 		cmocka_unit_test(a_value_on_its_way_may_be_replaced),
 		cmocka_unit_test(clients_that_do_not_read_pin_a_part),
 		cmocka_unit_test(a_cache_may_go_while_its_values_are_on_their_way),
+		cmocka_unit_test(answers_wait_for_room_on_the_port),
 	};
 
 	if (eal_start("test_servetcp_devices", 768) != 0)
