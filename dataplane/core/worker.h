@@ -88,9 +88,8 @@ struct worker {
 	uint32_t now_ms;             /* the same; wraps after 49 days: compare differences */
 	uint32_t tick_ms;            /* when on_tick ran last */
 	uint32_t n_tx_pending;       /* frames in tx[] */
-	uint32_t
-		tx_blocked; /* logical ports, a bit each, for which frames wait: what can wait itself should; once
-				that is over, is_unfinished is set */
+	/* Logical ports, a bit each, for which frames wait: who can wait with more should, and is_unfinished is set once that is over. */
+	uint32_t tx_blocked;
 	struct stage_clock clock;
 	bool is_unfinished; /* a stage has had its share of this loop and has more to do */
 	struct worker_budget echo_budget, error_budget; /* of ICMP, net/icmp_pvt.h */
