@@ -13,8 +13,8 @@
  *
  * The work of a write is bounded, in units of about 5 ns: UNITS_WRITE, and in proportion to what it writes. When half of the reserve is
  * gone the pace was too slow, as where all that was walked is to stay; then a write walks as far as that bound, but all of a loop
- * together as far as UNITS_URGENT, unless three quarters are gone: then a set would be refused else. The rest of a debt is for the next
- * writes.
+ * together as far as UNITS_URGENT, unless three quarters are gone: then a set would be refused else. What is copied on leaves the last
+ * quarter to what is written, and goes where it finds nothing else. The rest of a debt is for the next writes.
  *
  * An item of the victim costs its bucket of the index, which is fetched some items ahead, while other things are done.
  */
@@ -77,7 +77,9 @@ uint32_t kvroom_classes(uint32_t n_segs, uint32_t n_writers, uint32_t *bits)
 		class_at(CLASS_SECONDS, 0) + 1);
 }
 
-struct item *kvroom_reserve(struct kv_writer *w, uint8_t queue, uint32_t when, uint32_t size)
+/* Room for an item, in a segment that it opens only where more than n_left are free. */
+static struct item *reserve(
+	struct kv_writer *w, uint8_t queue, uint32_t when, uint32_t size, uint32_t n_left)
 {
 	struct seg_pool *p = &w->kv->pool;
 	const uint8_t class = class_of(w->kv, w, when);
@@ -89,12 +91,17 @@ struct item *kvroom_reserve(struct kv_writer *w, uint8_t queue, uint32_t when, u
 		*no = SEG_NONE;
 	}
 	if (unlikely(*no == SEG_NONE)) {
-		*no = seg_open(p, queue, class, w->era);
+		*no = seg_open(p, queue, class, w->era, n_left);
 		if (*no == SEG_NONE)
 			return NULL;
 		w->room += seg_size(p);
 	}
 	return (struct item *)(void *)((uint8_t *)seg_memory(p, *no) + p->segs[*no].fill);
+}
+
+struct item *kvroom_reserve(struct kv_writer *w, uint8_t queue, uint32_t when, uint32_t size)
+{
+	return reserve(w, queue, when, size, 0);
 }
 
 void kvroom_commit(struct kv_writer *w, const struct item *it, uint32_t size)
@@ -142,11 +149,13 @@ void kvroom_remove(struct kv_writer *w, union assoc_slot *slot, const struct ite
 	seg_add_live(&w->kv->pool, it, -(int32_t)kv_item_size(it));
 }
 
-/* Copies the item to the end of a queue; false: there is no memory at all. Its stripe is locked. */
+/* Copies the item to the end of a queue; false: there is no memory, but the last, which the writes have that the walk is for. Its
+ * stripe is locked. */
 static bool copy_on(struct kv_writer *w, union assoc_slot *slot, const struct item *it,
 	uint32_t size, const struct evict_verdict *v)
 {
-	struct item *to = kvroom_reserve(w, v->queue, item_when(it), size);
+	struct item *to =
+		reserve(w, v->queue, item_when(it), size, RTE_MAX(w->kv->n_reserve / 4, 1u));
 
 	if (unlikely(to == NULL))
 		return false;

@@ -125,7 +125,8 @@ static void free_some(struct seg_pool *p)
 	}
 }
 
-static uint32_t take_free(struct seg_pool *p)
+/* One, where that leaves n_left. */
+static uint32_t take_free(struct seg_pool *p, uint32_t n_left)
 {
 	struct seg *s;
 	uint32_t no;
@@ -133,7 +134,7 @@ static uint32_t take_free(struct seg_pool *p)
 	if (p->limbo.head != SEG_NONE || p->held.head != SEG_NONE)
 		free_some(p);
 	no = p->free;
-	if (no == SEG_NONE)
+	if (p->n_free <= n_left)
 		return SEG_NONE;
 	p->free = p->segs[no].next;
 	count(&p->n_free, -1u);
@@ -148,12 +149,12 @@ static uint32_t take_free(struct seg_pool *p)
 	return no;
 }
 
-uint32_t seg_open(struct seg_pool *p, uint8_t queue, uint8_t class, uint32_t era)
+uint32_t seg_open(struct seg_pool *p, uint8_t queue, uint8_t class, uint32_t era, uint32_t n_left)
 {
 	uint32_t no;
 
 	rte_ticketlock_lock(&p->lock);
-	no = take_free(p);
+	no = take_free(p, n_left);
 	if (no != SEG_NONE) {
 		p->segs[no].queue = queue;
 		p->segs[no].class = class;
@@ -170,7 +171,7 @@ uint32_t seg_give(struct seg_pool *p)
 	uint32_t no;
 
 	rte_ticketlock_lock(&p->lock);
-	no = take_free(p);
+	no = take_free(p, 0);
 	if (no != SEG_NONE) {
 		set_state(&p->segs[no], SEG_GIVEN);
 		count(&p->n_given, 1);

@@ -77,9 +77,9 @@ struct seg_pool {
 void seg_pool_init(struct seg_pool *p, void *base, uint32_t n, uint32_t shift, uint32_t n_classes,
 	struct seg *segs, struct rte_rcu_qsbr *readers);
 
-/* A free segment, now OPEN for the caller, or SEG_NONE. Below here: any thread that reports quiescent, holding no stripe; may
+/* A free segment, now OPEN for the caller, or SEG_NONE, as when not more than n_left are free. Below here: any thread that reports quiescent, holding no stripe; may
  * spin for some ten instructions of others. */
-uint32_t seg_open(struct seg_pool *p, uint8_t queue, uint8_t class, uint32_t era);
+uint32_t seg_open(struct seg_pool *p, uint8_t queue, uint8_t class, uint32_t era, uint32_t n_left);
 
 /* A free segment that stays the caller's for good; SEG_NONE. */
 uint32_t seg_give(struct seg_pool *p);
