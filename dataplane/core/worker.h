@@ -14,9 +14,9 @@
 
 #define WORKER_MAX 32
 #define WORKER_QUEUES_MAX 32
-#define WORKER_TX_AT_ONCE \
-	(2 * BURST_MAX) /* frames for a device before it is called, in the midst of a turn */
-#define WORKER_TX_WAITING_MAX 512 /* frames that a full device is offered again in the next turns */
+/* Frames for a device before it is called, in the midst of a turn; those that a full one is offered again in the next turns. */
+#define WORKER_TX_AT_ONCE (2 * BURST_MAX)
+#define WORKER_TX_WAITING_MAX 512
 
 struct capture;      /* core/capture.h */
 struct frag_table;   /* net/frag.h */

@@ -518,8 +518,8 @@ static void take_segment(struct tcp *t, struct tcp_in *in, uint32_t ref)
 	}
 	if (c == NULL)
 		return;
-	if (unlikely(c->is_held
-		    && c->link.iface != in->link.iface)) /* it may be sent to by that one */
+	/* what is for the peer may leave by another port from now on */
+	if (unlikely(c->is_held && c->link.iface != in->link.iface))
 		tcp_hold_no_more(c);
 	tcp_in_segment(c, in);
 	if (unlikely(c->is_held))
