@@ -261,8 +261,6 @@ static inline void tcp_mark_dirty(struct tcp *t, struct tcb *c)
 	if (!(c->flags & TCP_F_DIRTY))
 		tcp_put_dirty(t, c);
 }
-/* One that is held will be looked at when this call into the stack ends. */
-void tcp_hold_no_more(struct tcb *c);
 void tcp_mark_ready(struct tcp *t, struct tcb *c);
 struct tcb *tcp_take_tcb(struct tcp *t, const struct tcp_tuple *tuple, const struct tcp_link *link,
 	const struct tcp_profile *profile);

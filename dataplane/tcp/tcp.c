@@ -233,10 +233,11 @@ static void take_held(struct tcp *t, struct tcb *c)
 		t->held_ifaces &= ~(1u << iface);
 }
 
-void tcp_hold_no_more(struct tcb *c)
+/* It is looked at anew when this call into the stack ends. */
+static void hold_no_more(struct tcp *t, struct tcb *c)
 {
-	take_held(c->t, c);
-	tcp_put_dirty(c->t, c);
+	take_held(t, c);
+	tcp_put_dirty(t, c);
 }
 
 void tcp_mark_ready(struct tcp *t, struct tcb *c)
@@ -283,7 +284,7 @@ void tcp_end(struct tcb *c, enum tcp_reason why)
 	c->state = TCP_S_CLOSED;
 	c->why = why;
 	if (unlikely(c->is_held))
-		tcp_hold_no_more(c);
+		hold_no_more(c->t, c);
 	tcp_mark_dirty(c->t, c);
 }
 
@@ -520,7 +521,7 @@ static void take_segment(struct tcp *t, struct tcp_in *in, uint32_t ref)
 		return;
 	/* what is for the peer may leave by another port from now on */
 	if (unlikely(c->is_held && c->link.iface != in->link.iface))
-		tcp_hold_no_more(c);
+		hold_no_more(t, c);
 	tcp_in_segment(c, in);
 	if (unlikely(c->is_held))
 		arm(t, c);
