@@ -154,8 +154,7 @@ void kvroom_remove(struct kv_writer *w, union assoc_slot *slot, const struct ite
 static bool copy_on(struct kv_writer *w, union assoc_slot *slot, const struct item *it,
 	uint32_t size, const struct evict_verdict *v)
 {
-	struct item *to =
-		reserve(w, v->queue, item_when(it), size, RTE_MAX(w->kv->n_reserve / 4, 1u));
+	struct item *to = reserve(w, v->queue, item_when(it), size, w->kv->n_reserve / 4);
 
 	if (unlikely(to == NULL))
 		return false;
